@@ -1,1 +1,3 @@
-//! xenapi-sim
+//! A simulated XenServer pool that answers as xapi does.
+
+pub mod datamodel;
