@@ -1,1 +1,5 @@
-//! xenapi-examples
+//! What the tools share: the connection flags.
+
+mod connection;
+
+pub use self::connection::{Connection, Pool};

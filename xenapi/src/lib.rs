@@ -1,1 +1,44 @@
-//! xenapi
+#![doc = include_str!("../README.md")]
+
+mod bulk;
+mod call;
+pub mod classes;
+mod client;
+mod codes;
+mod datetime;
+mod error;
+mod event_batch;
+mod ext;
+mod handle;
+mod http_actions;
+mod map;
+mod object;
+mod open_enum;
+mod reference;
+mod running_task;
+mod secret_string;
+mod transfer;
+pub mod transport;
+mod value;
+pub mod wire;
+
+pub use self::bulk::{Bulk, bulk};
+pub use self::call::Call;
+pub use self::classes::*;
+pub use self::client::{Client, Connect};
+pub use self::codes::ErrorCode;
+pub use self::datetime::{DateTime, DateTimeError};
+pub use self::error::{
+    ApiError, DecodeError, Error, ErrorKind, HttpError, LostCall, Result, Timeout, UntrustedCertificate,
+};
+pub use self::event_batch::{Event, EventBatch};
+pub use self::ext::Disk;
+pub use self::http_actions::{HTTP_ACTIONS, HttpAction};
+pub use self::map::{Iter, Map};
+pub use self::object::{Object, Record};
+pub use self::reference::{Ref, RefError};
+pub use self::running_task::{Outcome, RunningTask, TaskCall};
+pub use self::secret_string::SecretString;
+pub use self::transfer::{Compression, Export, ExportCall};
+pub use self::transport::{Fingerprint, FingerprintError, Trust};
+pub use self::value::{ToValue, Value};

@@ -2,12 +2,12 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
-use xenapi_codegen::{diff, import, store};
+use xenapi_codegen::{diff, generate, import, store};
 
-/// Generates the bindings from the datamodel.
+/// Generates the bindings and the simulator's tables from the datamodel.
 #[derive(Parser)]
 struct Options {
     #[command(subcommand)]
@@ -16,6 +16,8 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Write the Rust files again (what happens without a command).
+    Generate,
     /// Take over a newer dump of the server's datamodel, and print what changed.
     Import {
         /// The dump, in JSON.
@@ -24,17 +26,30 @@ enum Action {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let datamodel = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../datamodel"));
-    match Options::parse().action {
-        Some(Action::Import { file }) => {
-            let new = import::datamodel(&fs::read_to_string(file)?)?;
-            match store::load(&datamodel) {
-                Ok(old) => diff::changes(&old, &new).iter().for_each(|line| println!("{line}")),
-                Err(error) => eprintln!("nothing to compare with: {error}"),
-            }
-            store::save(&datamodel, &new)?;
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the crate has no folder above it")?;
+    match Options::parse().action.unwrap_or(Action::Generate) {
+        Action::Generate => write(package),
+        Action::Import { file } => take_over(&file, &package.join("datamodel")),
+    }
+}
+
+fn write(package: &Path) -> Result<(), Box<dyn Error>> {
+    for (path, text) in generate::files(package)? {
+        let path = package.join(path);
+        if fs::read_to_string(&path).is_ok_and(|known| known == text) {
+            continue;
         }
-        None => {}
+        println!("{}", path.display());
+        fs::write(path, text)?;
     }
     Ok(())
+}
+
+fn take_over(dump: &Path, datamodel: &Path) -> Result<(), Box<dyn Error>> {
+    let new = import::datamodel(&fs::read_to_string(dump)?)?;
+    match store::load(datamodel) {
+        Ok(old) => diff::changes(&old, &new).iter().for_each(|line| println!("{line}")),
+        Err(error) => eprintln!("nothing to compare with: {error}"),
+    }
+    Ok(store::save(datamodel, &new)?)
 }

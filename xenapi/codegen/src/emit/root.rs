@@ -1,0 +1,100 @@
+//! `classes/mod.rs`: the modules, and what holds any class.
+
+use std::fmt::Write;
+
+use super::{Context, HEAD, alias, class, doc, enums};
+use crate::names;
+
+/// The text of the file.
+pub(super) fn file(context: Context<'_>) -> String {
+    let (mut modules, mut exports, mut values) = (String::new(), String::new(), String::new());
+    let (mut variants, mut decode, mut class_of) = (String::new(), String::new(), String::new());
+    let mut of_events: Vec<String> = Vec::new();
+    for item in &context.model.classes {
+        let (module, handle, record) = (names::module(&item.name), names::handle(&item.name), names::record(&item.name));
+        let variant = names::pascal(&item.name);
+        let _ = writeln!(modules, "pub mod {module};");
+        let mut names = Vec::new();
+        if class::has_handle(item) {
+            names.push(handle.clone());
+        }
+        if class::has_record(item) {
+            names.push(record.clone());
+        }
+        if class::has_collection(item) {
+            names.push(names::collection(&item.name));
+        }
+        let _ = writeln!(exports, "pub use self::{module}::{{{}}};", names.join(", "));
+        values.push_str(&doc(&format!("`{}`.", item.name)));
+        if !item.name.eq_ignore_ascii_case(&variant) {
+            values.push_str(&alias(&item.name, &variant));
+        }
+        let _ = writeln!(values, "{variant} = {:?},", item.name);
+        if class::has_handle(item) {
+            variants.push_str(&doc(&format!("The record of a `{}`.", item.name)));
+            let _ = writeln!(variants, "{variant}(Box<{record}>),");
+            let _ = writeln!(decode, "Class::{variant} => Self::{variant}(from_value(value)?),");
+            let _ = writeln!(class_of, "Self::{variant}(_) => Class::{variant},");
+        }
+        if item.events {
+            of_events.push(format!("Class::{variant}"));
+        }
+    }
+    let of_events = of_events.join(", ");
+    let names = enums::open_enum("/// The name of a class.\n", "Class", &values);
+    format!(
+        "//! The classes of the API, a module each: handle, collection, record, enums.
+        //!
+        //! {HEAD}
+        #![allow(clippy::too_many_arguments)]
+
+        {modules}
+
+        {exports}
+
+        use crate::open_enum::open_enum;
+        use crate::wire::{{self, DecodeError}};
+        use crate::{{Record, Value}};
+
+        {names}
+
+        impl Class {{
+            /// The classes whose objects make events.
+            pub const WITH_EVENTS: &'static [Self] = &[{of_events}];
+
+            /// The class of that name in any case: events write it in lower case, calls do not.
+            pub fn from_event_name(name: &str) -> Self {{
+                let known = Self::VALUES.iter().find(|class| class.as_str().eq_ignore_ascii_case(name));
+                known.cloned().unwrap_or_else(|| Self::from(name))
+            }}
+
+            /// The name as events write it.
+            pub fn event_name(&self) -> String {{ self.as_str().to_ascii_lowercase() }}
+        }}
+
+        /// The record of an object whose class is known only at run time.
+        #[derive(Clone, Debug, PartialEq)]
+        #[non_exhaustive]
+        pub enum AnyRecord {{
+            {variants}
+            /// A record of a class that this crate does not know.
+            Other(Class, Value),
+        }}
+
+        impl AnyRecord {{
+            /// Reads a value as the record of a class.
+            ///
+            /// # Errors
+            /// Where the value is not what the datamodel promises of such a record.
+            pub fn decode(class: &Class, value: &Value) -> Result<Self, DecodeError> {{
+                Ok(match class {{ {decode} _ => Self::Other(class.clone(), value.clone()) }})
+            }}
+
+            /// The class whose record this is.
+            pub fn class(&self) -> Class {{ match self {{ {class_of} Self::Other(class, _) => class.clone() }} }}
+        }}
+
+        fn from_value<R: Record>(value: &Value) -> Result<Box<R>, DecodeError> {{ wire::from_value(value).map(Box::new) }}
+        "
+    )
+}

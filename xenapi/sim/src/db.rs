@@ -1,0 +1,244 @@
+//! The database: tables of rows, with a generation for every write so that events can tell what changed.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::LazyLock;
+
+use xenapi::{DateTime, ToValue, Value};
+
+use crate::relations::{RELATIONS, Relation};
+use crate::schema::{self, CLASS_INFOS, ClassInfo, NULL};
+
+/// The most deletions that a table remembers: on reaching this it forgets the older half, silently.
+pub(crate) const DELETED_LIMIT: usize = 512;
+const DELETED_KEPT: usize = 256;
+
+static OUTGOING: LazyLock<HashMap<(&'static str, &'static str), &'static Relation>> =
+    LazyLock::new(|| RELATIONS.iter().map(|relation| ((relation.class, relation.field), relation)).collect());
+
+/// One object.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// The generation of its creation.
+    pub(crate) created: u64,
+    /// The generation of its last write.
+    pub(crate) modified: u64,
+    values: Vec<Value>,
+}
+
+/// A deletion that the database still remembers.
+#[derive(Clone, Debug)]
+pub(crate) struct Deleted {
+    pub(crate) created: u64,
+    pub(crate) deleted: u64,
+    pub(crate) reference: String,
+}
+
+/// The objects of one class.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) rows: BTreeMap<String, Row>,
+    pub(crate) deleted: VecDeque<Deleted>,
+}
+
+/// All objects of a pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    tables: Vec<Table>,
+    generation: u64,
+}
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        Self { tables: vec![Table::default(); CLASS_INFOS.len()], generation: 0 }
+    }
+
+    /// The number of the last write.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn table(&self, info: &ClassInfo) -> &Table {
+        &self.tables[info.index]
+    }
+
+    fn row(&self, class: &str, reference: &str) -> Option<(&'static ClassInfo, &Row)> {
+        let info = schema::class(class)?;
+        Some((info, self.table(info).rows.get(reference)?))
+    }
+
+    pub(crate) fn exists(&self, class: &str, reference: &str) -> bool {
+        self.row(class, reference).is_some()
+    }
+
+    pub(crate) fn get(&self, class: &str, reference: &str, field: &str) -> Option<&Value> {
+        let (info, row) = self.row(class, reference)?;
+        debug_assert!(info.field(field).is_some(), "{class} has no field {field}");
+        row.values.get(info.field(field)?)
+    }
+
+    /// A text, enum or reference field; empty where the object is gone.
+    pub(crate) fn text(&self, class: &str, reference: &str, field: &str) -> String {
+        self.get(class, reference, field).and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn is(&self, class: &str, reference: &str, field: &str, text: &str) -> bool {
+        self.get(class, reference, field).and_then(Value::as_str) == Some(text)
+    }
+
+    pub(crate) fn int(&self, class: &str, reference: &str, field: &str) -> i64 {
+        self.get(class, reference, field).and_then(Value::as_int).unwrap_or_default()
+    }
+
+    pub(crate) fn flag(&self, class: &str, reference: &str, field: &str) -> bool {
+        self.get(class, reference, field).and_then(Value::as_bool).unwrap_or_default()
+    }
+
+    pub(crate) fn time(&self, class: &str, reference: &str, field: &str) -> DateTime {
+        match self.get(class, reference, field) {
+            Some(Value::DateTime(time)) => *time,
+            _ => DateTime::NEVER,
+        }
+    }
+
+    /// The elements of a set of texts or references.
+    pub(crate) fn list(&self, class: &str, reference: &str, field: &str) -> Vec<String> {
+        let items = self.get(class, reference, field).and_then(Value::as_array).unwrap_or_default();
+        items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// An entry of a map with text values.
+    pub(crate) fn entry(&self, class: &str, reference: &str, field: &str, key: &str) -> Option<String> {
+        Some(self.get(class, reference, field)?.get(key)?.as_str()?.to_owned())
+    }
+
+    /// The references of a class, in the database's order, which has no meaning.
+    pub(crate) fn refs(&self, class: &str) -> Vec<String> {
+        schema::class(class).map_or_else(Vec::new, |info| self.table(info).rows.keys().cloned().collect())
+    }
+
+    pub(crate) fn count(&self, class: &str) -> usize {
+        schema::class(class).map_or(0, |info| self.table(info).rows.len())
+    }
+
+    pub(crate) fn find(&self, class: &str, field: &str, text: &str) -> Option<String> {
+        self.refs(class).into_iter().find(|reference| self.is(class, reference, field, text))
+    }
+
+    /// The whole object as it goes over the wire.
+    pub(crate) fn record(&self, info: &'static ClassInfo, reference: &str) -> Option<Value> {
+        let row = self.table(info).rows.get(reference)?;
+        let members = info.fields().iter().zip(&row.values).filter(|(field, _)| !field.internal);
+        Some(Value::Struct(members.map(|(field, value)| (field.name.to_owned(), value.clone())).collect()))
+    }
+
+    /// Adds an object; fields that are not given have their defaults.
+    pub(crate) fn insert(&mut self, class: &str, reference: &str, given: &[(&str, Value)]) {
+        let Some(info) = schema::class(class) else { return debug_assert!(false, "no class {class}") };
+        self.generation += 1;
+        let generation = self.generation;
+        let values = info.fields().iter().map(schema::initial).collect();
+        let row = Row { created: generation, modified: generation, values };
+        self.tables[info.index].rows.insert(reference.to_owned(), row);
+        for (field, value) in given {
+            self.write(info, reference, field, value.clone(), generation);
+        }
+    }
+
+    /// Writes one field.
+    pub(crate) fn set(&mut self, class: &str, reference: &str, field: &str, value: impl ToValue) {
+        let Some(info) = schema::class(class) else { return debug_assert!(false, "no class {class}") };
+        self.generation += 1;
+        self.write(info, reference, field, value.to_value(), self.generation);
+    }
+
+    /// Writes one field where that changes it.
+    pub(crate) fn refresh(&mut self, class: &str, reference: &str, field: &str, value: impl ToValue) {
+        let value = value.to_value();
+        if self.get(class, reference, field).is_some_and(|known| *known != value) {
+            self.set(class, reference, field, value);
+        }
+    }
+
+    /// Marks an object as changed.
+    pub(crate) fn touch(&mut self, info: &'static ClassInfo, reference: &str) {
+        self.generation += 1;
+        if let Some(row) = self.tables[info.index].rows.get_mut(reference) {
+            row.modified = self.generation;
+        }
+    }
+
+    fn write(&mut self, info: &'static ClassInfo, reference: &str, field: &str, value: Value, generation: u64) {
+        let Some(at) = info.field(field) else { return debug_assert!(false, "{} has no {field}", info.name()) };
+        let Some(row) = self.tables[info.index].rows.get_mut(reference) else { return };
+        row.modified = generation;
+        let slot = &mut row.values[at];
+        let old = std::mem::replace(slot, value);
+        let Some(relation) = OUTGOING.get(&(info.name(), field)) else { return };
+        let new = row.values[at].as_str().unwrap_or(NULL).to_owned();
+        let old = old.as_str().unwrap_or(NULL).to_owned();
+        if new != old {
+            self.unlink(relation, &old, reference, generation);
+            self.link(relation, &new, reference, generation);
+        }
+    }
+
+    fn related(&mut self, relation: &Relation, target: &str, generation: u64) -> Option<&mut Vec<Value>> {
+        let info = schema::class(relation.target)?;
+        let row = self.tables[info.index].rows.get_mut(target)?;
+        row.modified = generation;
+        match row.values.get_mut(info.field(relation.set)?)? {
+            Value::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    fn link(&mut self, relation: &Relation, target: &str, reference: &str, generation: u64) {
+        if target != NULL
+            && let Some(items) = self.related(relation, target, generation)
+        {
+            items.push(reference.to_value());
+        }
+    }
+
+    fn unlink(&mut self, relation: &Relation, target: &str, reference: &str, generation: u64) {
+        if target != NULL
+            && let Some(items) = self.related(relation, target, generation)
+        {
+            items.retain(|item| item.as_str() != Some(reference));
+        }
+    }
+
+    /// Removes an object; references to it dangle, as they do in xapi.
+    pub(crate) fn remove(&mut self, class: &str, reference: &str) -> bool {
+        let Some(info) = schema::class(class) else { return false };
+        self.generation += 1;
+        let generation = self.generation;
+        let table = &mut self.tables[info.index];
+        let Some(row) = table.rows.remove(reference) else { return false };
+        table.deleted.push_back(Deleted { created: row.created, deleted: generation, reference: reference.to_owned() });
+        if table.deleted.len() >= DELETED_LIMIT {
+            table.deleted.drain(..DELETED_LIMIT - DELETED_KEPT);
+        }
+        for (field, value) in info.fields().iter().zip(&row.values) {
+            if let (Some(relation), Some(target)) = (OUTGOING.get(&(info.name(), field.name)), value.as_str()) {
+                self.unlink(relation, target, reference, generation);
+            }
+        }
+        true
+    }
+
+    /// Sets an entry of a map.
+    pub(crate) fn set_entry(&mut self, class: &str, reference: &str, field: &str, key: &str, value: impl ToValue) {
+        let mut entries = self.get(class, reference, field).and_then(Value::as_struct).unwrap_or_default().to_vec();
+        entries.retain(|(known, _)| known != key);
+        entries.push((key.to_owned(), value.to_value()));
+        self.set(class, reference, field, Value::Struct(entries));
+    }
+
+    /// Takes an entry out of a map; quiet where there is none.
+    pub(crate) fn remove_entry(&mut self, class: &str, reference: &str, field: &str, key: &str) {
+        let mut entries = self.get(class, reference, field).and_then(Value::as_struct).unwrap_or_default().to_vec();
+        entries.retain(|(known, _)| known != key);
+        self.set(class, reference, field, Value::Struct(entries));
+    }
+}

@@ -1,0 +1,222 @@
+//! Describing a connection, and opening it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use super::session::{Credentials, Session};
+use super::{Client, EncodingChoice, Inner};
+use crate::transport::{Transport, Trust};
+use crate::wire::Encoding;
+use crate::{Error, Fingerprint, Result, SecretString};
+
+/// A connection that is being described; one of its `login` methods opens it.
+#[derive(Debug)]
+#[must_use = "nothing is connected before one of the `login` methods is awaited"]
+pub struct Connect {
+    url: String,
+    trust: Result<Trust>,
+    transport: Option<Arc<dyn Transport>>,
+    originator: String,
+    encoding: EncodingChoice,
+    timeout: Duration,
+    most_reply_bytes: u64,
+}
+
+impl Connect {
+    pub(super) fn new(url: String) -> Self {
+        Self {
+            url,
+            trust: Ok(Trust::System),
+            transport: None,
+            originator: concat!("xenapi-rs/", env!("CARGO_PKG_VERSION")).to_owned(),
+            encoding: EncodingChoice::Auto,
+            timeout: Duration::from_secs(3600),
+            most_reply_bytes: 1 << 30,
+        }
+    }
+
+    /// Decides which certificates are accepted; without it, what the operating system trusts.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = Ok(trust);
+        self
+    }
+
+    /// Accepts exactly the certificate with this SHA-256 fingerprint (64 hexadecimal digits, colons allowed). A text
+    /// that is none is reported by the login.
+    pub fn pin_sha256(mut self, fingerprint: &str) -> Self {
+        self.trust = fingerprint
+            .parse::<Fingerprint>()
+            .map(Trust::Pin)
+            .map_err(|error| Error::config(error.to_string()));
+        self
+    }
+
+    /// Accepts certificates of these authorities, in PEM.
+    pub fn trust_ca_pem(self, pem: impl Into<Vec<u8>>) -> Self {
+        self.trust(Trust::CaPem(pem.into()))
+    }
+
+    /// Accepts what each host shows first, and remembers it in this file.
+    pub fn trust_on_first_use(self, known_hosts: impl Into<PathBuf>) -> Self {
+        self.trust(Trust::OnFirstUse(known_hosts.into()))
+    }
+
+    /// Accepts any certificate: whoever sits on the way can read the password and all that follows.
+    pub fn danger_accept_any_certificate(self) -> Self {
+        self.trust(Trust::DangerAcceptAny)
+    }
+
+    /// Sends requests through this in place of HTTP and TLS of our own.
+    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Names this program to the pool, for example `backup/1.2`: the server counts sessions and rates per originator
+    /// and User-Agent, so a name of one's own keeps other programs' leaks away. Both carry it.
+    pub fn originator(mut self, name: impl Into<String>) -> Self {
+        self.originator = name.into();
+        self
+    }
+
+    /// Uses this encoding only. Otherwise JSON-RPC is tried first, and XML-RPC where the server does not know it.
+    pub fn encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = EncodingChoice::Only(encoding);
+        self
+    }
+
+    /// How long a call may take unless it says otherwise; one hour by default, after which the server itself cuts a
+    /// synchronous call.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// The most bytes a reply may have; 1 GiB by default.
+    pub fn most_reply_bytes(mut self, bytes: u64) -> Self {
+        self.most_reply_bytes = bytes;
+        self
+    }
+
+    /// Logs in with a user name and password. A member of the pool names the coordinator, and the login goes there.
+    ///
+    /// # Errors
+    /// [`Error::Untrusted`] with the fingerprint to pin, [`Error::Connect`], and
+    /// [`SessionAuthenticationFailed`](crate::ErrorCode::SessionAuthenticationFailed).
+    pub async fn login(self, user: impl Into<String>, password: impl Into<SecretString>) -> Result<Client> {
+        let credentials = Credentials::Password {
+            user: user.into(),
+            password: password.into(),
+        };
+        self.open(credentials).await
+    }
+
+    /// Logs in to this host alone, which works on any member and while the pool has no coordinator, but only for a few
+    /// calls (emergency mode, `pool.emergency_transition_to_master` and the like).
+    ///
+    /// # Errors
+    /// As for [`login`](Connect::login).
+    pub async fn login_local(self, user: impl Into<String>, password: impl Into<SecretString>) -> Result<Client> {
+        let credentials = Credentials::Local {
+            user: user.into(),
+            password: password.into(),
+        };
+        self.open(credentials).await
+    }
+
+    /// Uses a session that somebody else made. It is not logged out at the end, and cannot be made anew.
+    ///
+    /// # Errors
+    /// [`Error::Config`] where the URL cannot be used; nothing is sent yet.
+    pub async fn session(self, reference: impl Into<SecretString>) -> Result<Client> {
+        self.open(Credentials::Session(reference.into())).await
+    }
+
+    async fn open(self, credentials: Credentials) -> Result<Client> {
+        let base = base(&self.url)?;
+        let user_agent = self.originator.clone();
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => default_transport(&self.trust?, base.host().unwrap_or_default(), &user_agent)?,
+        };
+        let encoding = match self.encoding {
+            EncodingChoice::Auto => Encoding::Json,
+            EncodingChoice::Only(encoding) => encoding,
+        };
+        let session = Arc::new(Session {
+            reference: credentials.session(),
+            base,
+            encoding,
+        });
+        let client = Client {
+            inner: Arc::new(Inner {
+                transport,
+                credentials,
+                originator: self.originator,
+                user_agent,
+                encoding: self.encoding,
+                timeout: self.timeout,
+                most_reply_bytes: self.most_reply_bytes,
+                session: RwLock::new(session.clone()),
+                login: tokio::sync::Mutex::new(()),
+                next_id: 1.into(),
+            }),
+        };
+        client.login(&session).await?;
+        Ok(client)
+    }
+}
+
+#[cfg(feature = "http")]
+fn default_transport(trust: &Trust, host: &str, user_agent: &str) -> Result<Arc<dyn Transport>> {
+    Ok(Arc::new(crate::transport::HttpTransport::new(trust, host, user_agent)?))
+}
+
+#[cfg(not(feature = "http"))]
+fn default_transport(_: &Trust, _: &str, _: &str) -> Result<Arc<dyn Transport>> {
+    Err(Error::config(
+        "this build has no HTTP: switch the feature `http` on, or bring a transport",
+    ))
+}
+
+/// Scheme and authority of a URL; a bare host means https.
+fn base(url: &str) -> Result<http::Uri> {
+    let refused = |why: &str| Error::config(format!("{url:?} is no address of a host: {why}"));
+    let spelled = if url.contains("://") {
+        url.to_owned()
+    } else {
+        format!("https://{url}")
+    };
+    let uri: http::Uri = spelled.parse().map_err(|error| refused(&format!("{error}")))?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'));
+    let authority =
+        authority.ok_or_else(|| refused("expected https://host or https://host:port, without user name"))?;
+    let scheme = uri.scheme_str().filter(|scheme| ["http", "https"].contains(scheme));
+    let scheme = scheme.ok_or_else(|| refused("only https and http are spoken"))?;
+    http::Uri::builder()
+        .scheme(scheme)
+        .authority(authority.as_str())
+        .path_and_query("/")
+        .build()
+        .map_err(|error| refused(&error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_cut_down_to_its_host() {
+        assert_eq!(base("10.0.0.2").unwrap(), "https://10.0.0.2/");
+        assert_eq!(base("http://xcp1:8080/jsonrpc?x").unwrap(), "http://xcp1:8080/");
+        assert_eq!(base("https://[fe80::1]").unwrap().host(), Some("[fe80::1]"));
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_refused_and_not_repeated_by_the_parser() {
+        assert!(base("https://root@xcp1").is_err());
+        assert!(base("ftp://xcp1").is_err());
+        assert!(base("https://").is_err());
+    }
+}

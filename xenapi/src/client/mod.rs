@@ -1,0 +1,124 @@
+//! The connection to a pool.
+
+mod connect;
+mod execute;
+mod session;
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+pub use self::connect::Connect;
+pub(crate) use self::execute::{failed, http_error};
+use self::session::Credentials;
+pub(crate) use self::session::{Session, at_host};
+use crate::transport::Transport;
+use crate::wire::Encoding;
+use crate::{Call, SecretString, ToValue, Value};
+
+/// A logged-in connection to a pool, cheap to clone and shared by all handles.
+///
+/// The session ends when [`logout`](Client::logout) is called or the last clone is dropped (best effort, from a
+/// Tokio runtime). It is made anew, once for all calls that wait, when the server has forgotten it, and it follows the
+/// pool's coordinator when a member says that it is not it.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Arc<dyn Transport>,
+    credentials: Credentials,
+    originator: String,
+    user_agent: String,
+    encoding: EncodingChoice,
+    timeout: Duration,
+    most_reply_bytes: u64,
+    session: RwLock<Arc<Session>>,
+    login: tokio::sync::Mutex<()>,
+    next_id: AtomicU64,
+}
+
+/// Which encoding calls use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum EncodingChoice {
+    /// JSON-RPC, and XML-RPC for good where the server does not know it.
+    #[default]
+    Auto,
+    Only(Encoding),
+}
+
+impl Client {
+    /// Starts to describe a connection to a host of a pool, for example `https://10.0.0.2`.
+    ///
+    /// ```no_run
+    /// # async fn connect() -> xenapi::Result<()> {
+    /// use xenapi::Client;
+    ///
+    /// let pool = Client::connect("https://10.0.0.2")
+    ///     .pin_sha256("3f:9a:…")
+    ///     .login("root", "password")
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn connect(url: impl Into<String>) -> Connect {
+        Connect::new(url.into())
+    }
+
+    /// Calls any message by its wire name, also one that this crate does not know. The session is added.
+    ///
+    /// Answers with the value as it came; see [`Value`] for how the encodings differ.
+    ///
+    /// ```no_run
+    /// # async fn call(pool: xenapi::Client) -> xenapi::Result<()> {
+    /// use xenapi::{ToValue, Value};
+    ///
+    /// let raw: Value = pool.call("VM.get_by_name_label", ["web".to_value()]).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn call(&self, method: impl Into<String>, params: impl IntoIterator<Item = Value>) -> Call<Value> {
+        params
+            .into_iter()
+            .fold(Call::new(self, method.into()), |call, param| call.arg(param.to_value()))
+    }
+
+    /// The address of the host that is talked to now: the coordinator, unless the login was local to a member.
+    pub fn address(&self) -> String {
+        self.current_session().base.host().unwrap_or_default().to_owned()
+    }
+
+    /// The encoding that was settled on.
+    pub fn encoding(&self) -> Encoding {
+        self.current_session().encoding
+    }
+
+    /// The session's reference, to hand it to another program. It is as good as the password while it lives.
+    pub fn session_reference(&self) -> SecretString {
+        self.current_session().reference.clone()
+    }
+
+    pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
+        &self.inner.transport
+    }
+
+    pub(crate) fn user_agent(&self) -> &str {
+        &self.inner.user_agent
+    }
+
+    pub(crate) fn current_session(&self) -> Arc<Session> {
+        self.inner
+            .session
+            .read()
+            .unwrap_or_else(|poison| poison.into_inner())
+            .clone()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}

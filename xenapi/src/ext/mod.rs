@@ -1,0 +1,6 @@
+//! Verbs that take several messages, on the generated handles and records.
+
+mod vbd;
+mod vm;
+
+pub use self::vm::Disk;

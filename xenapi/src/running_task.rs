@@ -1,0 +1,402 @@
+//! Calls that run as tasks on the server.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::call::{Method, Request};
+use crate::classes::task::StatusType;
+use crate::error::{ApiError, DecodeError, Timeout};
+use crate::{Call, Client, Error, ErrorCode, Ref, Result, SecretString, Task, TaskRecord, ToValue, wire};
+
+/// The first and the longest pause between two looks at a task.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+type OnProgress = Box<dyn FnMut(f64) + Send>;
+type Waiting<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// A call that the server can run as a task, not yet sent.
+///
+/// Awaiting it sends the `Async.` form, waits for the task to end, answers with its typed result and destroys the
+/// task. [`start`](TaskCall::start) only begins, [`now`](TaskCall::now) uses the synchronous form.
+///
+/// Dropping the future gives up the wait and leaves the task running, unless
+/// [`cancel_on_drop`](TaskCall::cancel_on_drop) was called.
+#[must_use = "a call is sent only when it is awaited"]
+pub struct TaskCall<T> {
+    state: State<T>,
+}
+
+enum State<T> {
+    Ready(Box<Plan>),
+    Waiting(Waiting<T>),
+}
+
+struct Plan {
+    client: Client,
+    request: Request,
+    watch: Watch,
+}
+
+#[derive(Default)]
+struct Watch {
+    on_progress: Option<OnProgress>,
+    limit: Option<Duration>,
+    cancel_on_drop: bool,
+}
+
+impl<T> TaskCall<T> {
+    pub(crate) fn new(client: &Client, method: &'static str) -> Self {
+        let request = Request::new(method);
+        Self {
+            state: State::Ready(Box::new(Plan {
+                client: client.clone(),
+                request,
+                watch: Watch::default(),
+            })),
+        }
+    }
+
+    /// Appends an argument.
+    pub(crate) fn arg(self, value: impl ToValue) -> Self {
+        let value = value.to_value();
+        self.plan(|plan| plan.request.params.push(value))
+    }
+
+    /// Appends an argument that holds a password or a key, which no error may repeat.
+    pub(crate) fn secret_arg(self, value: impl ToValue) -> Self {
+        let value = value.to_value();
+        self.plan(|plan| plan.request.push_secret(value))
+    }
+
+    /// Called with the task's progress, from 0 to 1, each time it moves. It can reach 1 before the task is done.
+    pub fn on_progress(self, report: impl FnMut(f64) + Send + 'static) -> Self {
+        self.plan(|plan| plan.watch.on_progress = Some(Box::new(report)))
+    }
+
+    /// Gives up waiting after this long with [`Error::Timeout`], which names the task that goes on.
+    pub fn timeout(self, limit: Duration) -> Self {
+        self.plan(|plan| plan.watch.limit = Some(limit))
+    }
+
+    /// Cancels the task when the future is dropped before the task has ended (best effort, from a Tokio runtime).
+    pub fn cancel_on_drop(self) -> Self {
+        self.plan(|plan| plan.watch.cancel_on_drop = true)
+    }
+
+    fn plan(mut self, change: impl FnOnce(&mut Plan)) -> Self {
+        if let State::Ready(plan) = &mut self.state {
+            change(plan);
+        }
+        self
+    }
+
+    /// The wire name of the message, without `Async.`.
+    pub fn method(&self) -> &str {
+        match &self.state {
+            State::Ready(plan) => &plan.request.method,
+            State::Waiting(_) => "(sent)",
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> TaskCall<T> {
+    /// The synchronous form: one request that is answered when the work is done. For short work only; the server cuts
+    /// it after an hour.
+    ///
+    /// # Panics
+    /// On a call that was polled already.
+    pub fn now(self) -> Call<T> {
+        let Plan { client, request, watch } = self.into_plan();
+        Call::ready(
+            client,
+            Request {
+                timeout: watch.limit,
+                ..request
+            },
+        )
+    }
+
+    /// Sends the `Async.` form and answers with the task as soon as the server has made it.
+    ///
+    /// # Errors
+    /// What the server refuses at once: the session, the role, the number of arguments.
+    ///
+    /// # Panics
+    /// On a call that was polled already.
+    pub async fn start(self) -> Result<RunningTask<T>> {
+        self.into_plan().start().await
+    }
+
+    fn into_plan(self) -> Plan {
+        match self.state {
+            State::Ready(plan) => *plan,
+            State::Waiting(_) => panic!("the call was already sent"),
+        }
+    }
+}
+
+impl Plan {
+    async fn start<T: DeserializeOwned + Send + 'static>(self) -> Result<RunningTask<T>> {
+        let Self {
+            client,
+            mut request,
+            watch,
+        } = self;
+        let method = request.method.clone();
+        let secrets = request.secrets.clone();
+        request.method = format!("Async.{method}").into();
+        request.timeout = watch.limit;
+        let task = client.execute(request).await?.decode::<Ref<Task>>().await?;
+        Ok(RunningTask {
+            client,
+            task,
+            method,
+            secrets,
+            watch,
+            result: PhantomData,
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> Future for TaskCall<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        if let State::Ready(_) = &self.state {
+            let sent: Waiting<T> = Box::pin(std::future::pending());
+            if let State::Ready(plan) = std::mem::replace(&mut self.state, State::Waiting(sent)) {
+                let wait = async move { plan.start::<T>().await?.wait().await };
+                self.state = State::Waiting(Box::pin(wait));
+            }
+        }
+        match &mut self.state {
+            State::Waiting(waiting) => waiting.as_mut().poll(context),
+            State::Ready(_) => Poll::Pending,
+        }
+    }
+}
+
+impl<T> fmt::Debug for TaskCall<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaskCall").field(&self.method()).finish()
+    }
+}
+
+/// How a task ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome<T> {
+    /// It did what was asked.
+    Success(T),
+    /// It failed with this error.
+    Failed(ApiError),
+    /// It was cancelled.
+    Cancelled,
+    /// It is gone, and nobody knows how it ended: destroyed by another client, or lost when the toolstack restarted.
+    Vanished,
+}
+
+/// A task that runs on the server, with the type of its result.
+///
+/// Only the status tells that a task is done: its progress reaches 1 earlier.
+pub struct RunningTask<T> {
+    client: Client,
+    task: Ref<Task>,
+    method: Method,
+    secrets: Vec<SecretString>,
+    watch: Watch,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
+    /// The task's reference.
+    pub fn reference(&self) -> Ref<Task> {
+        self.task
+    }
+
+    /// How far the task is, from 0 to 1.
+    ///
+    /// # Errors
+    /// As any call; `HANDLE_INVALID` where the task is gone.
+    pub async fn progress(&self) -> Result<f64> {
+        Call::new(&self.client, "task.get_progress").arg(self.task).await
+    }
+
+    /// Asks the server to cancel the task. It may take no notice; [`outcome`](RunningTask::outcome) tells.
+    ///
+    /// # Errors
+    /// As any call; `OPERATION_NOT_ALLOWED` where the task cannot be cancelled.
+    pub async fn cancel(&self) -> Result<()> {
+        Call::new(&self.client, "task.cancel").arg(self.task).await
+    }
+
+    /// Waits for the end and answers with the result; the task is destroyed then.
+    ///
+    /// # Errors
+    /// What the task failed with, [`Error::Cancelled`], [`Error::Vanished`], [`Error::Timeout`].
+    pub async fn wait(self) -> Result<T> {
+        let method = self.method.clone();
+        match self.outcome().await? {
+            Outcome::Success(result) => Ok(result),
+            Outcome::Failed(error) => Err(Error::Api(Box::new(error))),
+            Outcome::Cancelled => Err(Error::Cancelled { method: method.into() }),
+            Outcome::Vanished => Err(Error::Vanished { method: method.into() }),
+        }
+    }
+
+    /// Waits for the end and tells how it went; the task is destroyed then.
+    ///
+    /// # Errors
+    /// Where the wait itself failed: [`Error::Timeout`], or the connection.
+    pub async fn outcome(mut self) -> Result<Outcome<T>> {
+        let mut guard = CancelOnDrop {
+            client: &self.client,
+            task: self.task,
+            armed: self.watch.cancel_on_drop,
+        };
+        let waited = Follow {
+            client: &self.client,
+            task: self.task,
+        }
+        .end(&mut self.watch, &self.method)
+        .await;
+        guard.armed = guard.armed && waited.is_err();
+        drop(guard);
+        let Some(record) = waited? else {
+            return Ok(Outcome::Vanished);
+        };
+        let _ = Call::<()>::new(&self.client, "task.destroy").arg(self.task).await;
+        Ok(match record.status {
+            StatusType::Success => Outcome::Success(self.decode(&record)?),
+            StatusType::Cancelled => Outcome::Cancelled,
+            _ => self.failure(record),
+        })
+    }
+
+    fn decode(&self, record: &TaskRecord) -> Result<T> {
+        wire::xml::from_value_text(&record.result).map_err(|source| {
+            Error::Decode(Box::new(DecodeError {
+                method: (&*self.method).into(),
+                source,
+            }))
+        })
+    }
+
+    fn failure<R>(&self, record: TaskRecord) -> Outcome<R> {
+        let mut info = record.error_info.into_iter();
+        let code = info.next().unwrap_or_else(|| "INTERNAL_ERROR".to_owned());
+        if code == "TASK_CANCELLED" {
+            return Outcome::Cancelled;
+        }
+        let session = self.client.current_session();
+        let secrets = self.secrets.iter().chain([&session.reference]);
+        Outcome::Failed(ApiError::new(&self.method, &code, info.collect(), secrets))
+    }
+}
+
+impl<T> fmt::Debug for RunningTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningTask")
+            .field("method", &self.method)
+            .field("task", &self.task)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Looks at a task until it has ended.
+struct Follow<'a> {
+    client: &'a Client,
+    task: Ref<Task>,
+}
+
+impl Follow<'_> {
+    async fn end(&self, watch: &mut Watch, method: &str) -> Result<Option<TaskRecord>> {
+        let Some(limit) = watch.limit else {
+            return self.until_done(&mut watch.on_progress).await;
+        };
+        match tokio::time::timeout(limit, self.until_done(&mut watch.on_progress)).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Error::Timeout(Box::new(Timeout {
+                method: method.into(),
+                after: limit,
+                task: Some(self.task),
+            }))),
+        }
+    }
+
+    async fn until_done(&self, on_progress: &mut Option<OnProgress>) -> Result<Option<TaskRecord>> {
+        let mut pause = FIRST_PAUSE;
+        let mut seen = f64::NAN;
+        loop {
+            let Some(record) = record(self.client, self.task).await? else {
+                return Ok(None);
+            };
+            if let Some(report) = on_progress
+                && record.progress != seen
+            {
+                seen = record.progress;
+                report(seen);
+            }
+            if is_done(&record) {
+                return Ok(Some(record));
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// Whether a task has ended; its progress does not tell.
+pub(crate) fn is_done(record: &TaskRecord) -> bool {
+    matches!(
+        record.status,
+        StatusType::Success | StatusType::Failure | StatusType::Cancelled
+    )
+}
+
+/// The task's record; `None` where the task is gone.
+pub(crate) async fn record(client: &Client, task: Ref<Task>) -> Result<Option<TaskRecord>> {
+    match Call::new(client, "task.get_record").arg(task).await {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.code() == Some(&ErrorCode::HandleInvalid) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Cancels a task from a destructor.
+struct CancelOnDrop<'a> {
+    client: &'a Client,
+    task: Ref<Task>,
+    armed: bool,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            spawn_cancel(self.client.clone(), self.task);
+        }
+    }
+}
+
+/// Cancels and destroys a task that nobody waits for any more.
+pub(crate) fn spawn_cancel(client: Client, task: Ref<Task>) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move { cancel_and_destroy(&client, task).await });
+    }
+}
+
+/// Best effort: a task that has ended or is gone needs neither.
+pub(crate) async fn cancel_and_destroy(client: &Client, task: Ref<Task>) {
+    for method in ["task.cancel", "task.destroy"] {
+        if let Err(error) = Call::<()>::new(client, method).arg(task).await {
+            tracing::debug!(%error, "an abandoned task was left");
+        }
+    }
+}
