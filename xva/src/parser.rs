@@ -123,10 +123,18 @@ enum Stage {
     Offered(Entry),
     /// Its content is being collected.
     Content(Entry, Content),
-    /// Nothing more will come; where the bytes ended, unless with zero blocks.
-    Ending(Option<Place>),
+    /// Nothing more will come.
+    Ending(Ending),
     Over,
     Failed,
+}
+
+#[derive(Debug)]
+struct Ending {
+    /// Where the bytes ended, unless with zero blocks.
+    place: Option<Place>,
+    /// The last block waits for a checksum in vain, while others had theirs.
+    checksum_due: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -288,8 +296,8 @@ impl Parser {
                     match self.tar.poll()? {
                         None => return Ok(None),
                         Some(Item::Entry(entry)) => self.stage = Stage::Offered(entry),
-                        Some(Item::End) => self.stage = Stage::Ending(None),
-                        Some(Item::Eof(place)) => self.stage = Stage::Ending(Some(place)),
+                        Some(Item::End) => self.stage = self.end_at(None),
+                        Some(Item::Eof(place)) => self.stage = self.end_at(Some(place)),
                         Some(Item::Content) => {}
                     }
                     None
@@ -301,7 +309,7 @@ impl Parser {
                         return Ok(None);
                     }
                     Some(Item::Eof(place)) => {
-                        self.stage = Stage::Ending(Some(place));
+                        self.stage = self.end_at(Some(place));
                         None
                     }
                     Some(_) => {
@@ -309,7 +317,7 @@ impl Parser {
                         self.content(entry, content)?
                     }
                 },
-                Stage::Ending(place) => self.ending(place)?,
+                Stage::Ending(ending) => self.ending(ending)?,
                 Stage::Over => {
                     self.stage = Stage::Over;
                     return Ok(None);
@@ -561,9 +569,16 @@ impl Parser {
         deliver(placed, check)
     }
 
-    fn ending(&mut self, place: Option<Place>) -> Result<Option<Step>> {
+    fn end_at(&self, place: Option<Place>) -> Stage {
+        Stage::Ending(Ending {
+            place,
+            checksum_due: self.pending.is_some() && self.summary.verified > 0,
+        })
+    }
+
+    fn ending(&mut self, ending: Ending) -> Result<Option<Step>> {
         if let Some(pending) = self.pending.take() {
-            self.stage = Stage::Ending(place);
+            self.stage = Stage::Ending(ending);
             return Ok(self.without_checksum(pending));
         }
         if let Some(ova) = &self.ova {
@@ -571,16 +586,16 @@ impl Parser {
             let exported = ova.vdis().iter().filter(|vdi| vdi.is_exported && !present(&vdi.id));
             self.summary.missing = exported.map(|vdi| vdi.id.clone()).collect();
         }
-        if let Some(place) = &place {
-            let only_zeros_missing = matches!(place, Place::AfterEntry { .. });
+        if let Some(place) = &ending.place {
+            let only_zeros_missing = matches!(place, Place::AfterEntry { .. }) && !ending.checksum_due;
             let known = self.ova.is_some() && self.summary.disks.iter().all(DiskReport::is_complete);
             if !(only_zeros_missing && known && self.summary.missing.is_empty()) {
                 return Err(self.truncated(place.clone()));
             }
         }
-        self.summary.end_blocks = place.is_none();
+        self.summary.end_blocks = ending.place.is_none();
         if self.disk_open {
-            self.stage = Stage::Ending(place);
+            self.stage = Stage::Ending(ending);
             return self.end_disk().map(Some);
         }
         self.stage = Stage::Over;
