@@ -1,1 +1,44 @@
-//! vhd-mbr
+//! What is on the disks of virtual machines: partition tables, read from the first bytes of a stream or from anything
+//! that can be read at random.
+//!
+//! ```
+//! use vhd_mbr::PartitionTable;
+//!
+//! # fn first_block() -> Vec<u8> {
+//! #     let mut block = vec![0; 1 << 20];
+//! #     block[440..444].copy_from_slice(&0x1234_abcd_u32.to_le_bytes());
+//! #     block[446..462].copy_from_slice(&[0x80, 0, 0, 0, 0x0e, 0, 0, 0, 0, 8, 0, 0, 0, 0x80, 0, 0]);
+//! #     block[462..478].copy_from_slice(&[0, 0, 0, 0, 0x05, 0, 0, 0, 0, 0x88, 0, 0, 0, 0, 1, 0]);
+//! #     block[510..512].copy_from_slice(&[0x55, 0xaa]);
+//! #     block
+//! # }
+//! let block = first_block(); // the first MiB of a download
+//! let table = PartitionTable::read(&block)?;
+//! assert_eq!(
+//!     table.to_string(),
+//!     "\
+//! MBR 0x1234abcd
+//! Nr  Boot     Start    Size  Type            Name
+//!  1  *      1048576  16 MiB  0e FAT16 (LBA)
+//!  2        17825792  32 MiB  05 Extended
+//! not read: the logical partitions from the extended boot record at byte 17825792 on
+//! "
+//! );
+//! # Ok::<(), vhd_mbr::partition::Error>(())
+//! ```
+//!
+//! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
+//! - [`disk`]: [`ReadAt`](disk::ReadAt), the one trait through which disks are read.
+//! - [`Size`] and [`Guid`], as people read them.
+//!
+//! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
+
+mod bytes;
+pub mod disk;
+mod guid;
+pub mod partition;
+mod size;
+
+pub use guid::{Guid, ParseGuidError};
+pub use partition::PartitionTable;
+pub use size::Size;
