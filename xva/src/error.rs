@@ -15,7 +15,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The source of the bytes failed.
-    #[error("cannot read the archive after {read} bytes of its source: {source}")]
+    #[error("cannot read the archive after {read} bytes of its source")]
     Io {
         /// Bytes of the source (still compressed) that arrived before the failure.
         read: u64,
@@ -199,7 +199,7 @@ pub enum Error {
         truncation: Box<Truncation>,
     },
     /// The image that a disk is written to failed.
-    #[error("cannot write the image at byte {offset}: {source}")]
+    #[error("cannot write the image at byte {offset}")]
     Target {
         /// Where in the image, in bytes.
         offset: u64,
