@@ -50,6 +50,7 @@ mod block;
 mod checksum;
 mod compression;
 mod error;
+mod event;
 mod options;
 pub mod ova;
 mod parser;
@@ -61,8 +62,9 @@ mod tar;
 pub use checksum::{Algorithm, Digest};
 pub use compression::Compression;
 pub use error::{DiskProgress, Error, LooksLike, Place, Result, Truncation};
+pub use event::{Block, Event};
 pub use options::{Options, Verify};
-pub use parser::{Block, Event, Parser};
+pub use parser::Parser;
 #[cfg(feature = "tokio")]
 pub use reader::{AsyncDisk, AsyncReader};
 pub use reader::{Disk, Reader, Run};

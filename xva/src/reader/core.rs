@@ -2,8 +2,9 @@
 
 use crate::compression::{Compression, Decoder, MAGIC_LEN};
 use crate::error::{Error, Result};
+use crate::event::Block;
 use crate::ova::Ova;
-use crate::parser::{Block, Parser, Placed, Step};
+use crate::parser::{Parser, Placed, Step};
 use crate::summary::{Check, DiskReport, Summary};
 use crate::{Options, Run};
 
