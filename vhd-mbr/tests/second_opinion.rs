@@ -12,9 +12,17 @@ use vhd_mbr::{Guid, PartitionTable};
 
 const MIB: u64 = 1 << 20;
 
+/// The program, found even where only the superuser's search path leads to it.
+fn tool(program: &str) -> Command {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new(program);
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command
+}
+
 /// Whether the program can be run; where it cannot, the test is skipped, but not in CI.
 fn have(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
+    let found = tool(program).arg("--version").output().is_ok();
     if !found {
         assert!(
             std::env::var("CI").as_deref() != Ok("true"),
@@ -32,7 +40,7 @@ fn image(size: u64) -> NamedTempFile {
 }
 
 fn run(program: &str, args: &[&str], path: &Path, input: &str) -> String {
-    let mut command = Command::new(program);
+    let mut command = tool(program);
     command.args(args).arg(path);
     finish(command, input)
 }
@@ -156,7 +164,7 @@ fn an_mbr_after_deletions() {
     let image = image(64 * MIB);
     let script = "label: dos\n,8M\n,,5\n,4M\n,4M\n,4M\n,4M\n";
     run("sfdisk", &["--quiet"], image.path(), script);
-    let mut delete = Command::new("sfdisk");
+    let mut delete = tool("sfdisk");
     delete.args(["--quiet", "--delete"]).arg(image.path()).args(["1", "5"]);
     finish(delete, "");
     let table = compare_with_sfdisk(image.path());
@@ -309,7 +317,7 @@ fn tables_of_parted() {
 }
 
 fn parted(path: &Path, script: &str) {
-    let mut command = Command::new("parted");
+    let mut command = tool("parted");
     command
         .args(["--script", "--align", "none"])
         .arg(path)
@@ -323,7 +331,7 @@ fn sectors_of_4096_bytes_of_fdisk() {
         return;
     }
     let image = image(64 * MIB);
-    let mut fdisk = Command::new("fdisk");
+    let mut fdisk = tool("fdisk");
     fdisk.args(["--sector-size", "4096"]).arg(image.path());
     finish(fdisk, "g\nn\n1\n\n+16M\nn\n2\n\n\nw\n");
     let table = read(image.path());
@@ -338,7 +346,7 @@ fn every_type_that_sfdisk_knows_has_a_name() {
         return;
     }
     let list = |label: &str| {
-        let mut command = Command::new("sfdisk");
+        let mut command = tool("sfdisk");
         command.args(["--list-types", "--label", label]);
         let text = finish(command, "");
         text.lines()

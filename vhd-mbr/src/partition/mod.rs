@@ -26,12 +26,11 @@ mod boot_code;
 mod check;
 mod display;
 mod ebr;
+mod entry;
 mod error;
 mod gpt;
 mod mbr;
 mod mbr_type;
-#[expect(clippy::module_inception, reason = "the file is named after its type")]
-mod partition;
 mod source;
 mod table;
 mod unread;
@@ -39,11 +38,11 @@ mod warning;
 
 pub use bare::BareVolume;
 pub use boot_code::BootCode;
+pub use entry::{Entry, Partition, PartitionType};
 pub use error::Error;
 pub use gpt::{Gpt, GptAttributes, GptCopy, GptEntry, GptProblem, GptType};
 pub use mbr::{Mbr, MbrEntry};
 pub use mbr_type::MbrType;
-pub use partition::{Entry, Partition, PartitionType};
 pub use table::{PartitionTable, ReadOptions};
 pub use unread::Unread;
 pub use warning::Warning;

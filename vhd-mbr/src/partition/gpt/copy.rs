@@ -61,16 +61,15 @@ impl Copy {
             }
             Chunk::BeyondEnd => return Ok(Outcome::Unusable(GptProblem::BeyondEnd { offset: start })),
             Chunk::Unread => {
-                let whole_entries = u64::from(copy.header.entry_size);
-                let there = source.readable().saturating_sub(start) / whole_entries * whole_entries;
-                // Less than `len`, which is a `u32`, or the whole array would have been there.
-                let there = u32::try_from(there).unwrap_or(0);
+                let entry_size = u64::from(copy.header.entry_size);
+                let there = source.readable().saturating_sub(start) / entry_size * entry_size;
+                // Fewer bytes than the entries take, or they would all have been there.
                 if let Chunk::Bytes(entries) = source.read(start, there as usize)? {
                     copy.add_entries(&entries);
                 }
                 copy.unread = Some(Unread::GptEntries {
-                    offset: start + u64::from(there),
-                    len: u64::from(len - there.min(len)),
+                    offset: start + there,
+                    len: u64::from(len) - there,
                 });
             }
         }

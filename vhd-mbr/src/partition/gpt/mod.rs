@@ -76,57 +76,62 @@ pub(super) enum Search {
     },
 }
 
-/// Reads the GPT of a disk whose sectors have one of `sector_sizes`.
+/// Reads the GPT of a disk whose sectors have one of `sector_sizes`, of which there is at least one.
 ///
 /// A copy whose checksums are right is taken before one whose checksums are wrong, and the primary before the backup.
 pub(super) fn read(source: &dyn Source, sector_sizes: &[u32]) -> Result<Search, Error> {
     let mut damaged = None;
-    let mut problem = None;
+    let mut problem = GptProblem::NoSignature {
+        offset: u64::from(sector_sizes[0]),
+    };
     let mut unread = None;
     for &sector_size in sector_sizes {
         match Copy::read(source, sector_size, PRIMARY_SECTOR)? {
-            Outcome::Copy(copy) if copy.damage.is_none() => return with_backup(source, *copy).map(Search::found),
-            Outcome::Copy(copy) => damaged = damaged.or(Some(copy)),
+            Outcome::Copy(copy) => match copy.damage {
+                None => return with_backup(source, *copy).map(Search::found),
+                Some(damage) => {
+                    problem = damage;
+                    damaged = Some(copy);
+                }
+            },
             // A header without its mark only says that the sectors have another size.
-            Outcome::Unusable(other @ GptProblem::NoSignature { .. }) => problem = problem.or(Some(other)),
-            Outcome::Unusable(worse) => problem = Some(worse),
+            Outcome::Unusable(GptProblem::NoSignature { .. }) => {}
+            Outcome::Unusable(other) => problem = other,
             Outcome::Unread { offset } => unread = unread.or(Some(offset)),
         }
     }
-    let problem = damaged.as_ref().and_then(|copy| copy.damage).or(problem);
 
     let (backup, backup_problem) = find_backup(source, sector_sizes, damaged.as_deref())?;
-    match (backup, damaged, problem, unread) {
-        (Some(backup), _, Some(problem), _) if backup.damage.is_none() => {
-            let mut found = Found::new(*backup, GptCopy::Backup, source);
-            found.warnings.push(Warning::PrimaryGptDamaged {
-                problem,
-                backup_used: true,
-            });
-            Ok(Search::found(found))
+    if let Some(backup) = backup {
+        let mut found = Found::new(*backup, GptCopy::Backup, source);
+        found.warnings.push(Warning::PrimaryGptDamaged {
+            problem,
+            backup_used: true,
+        });
+        Ok(Search::found(found))
+    } else if let Some(primary) = damaged {
+        let mut found = Found::new(*primary, GptCopy::Primary, source);
+        found.warnings.push(Warning::PrimaryGptDamaged {
+            problem,
+            backup_used: false,
+        });
+        match backup_problem {
+            Some(problem) => found.warnings.push(Warning::BackupGptDamaged { problem }),
+            None => found.unread.push(Unread::BackupGpt { offset: None }),
         }
-        (_, Some(primary), Some(problem), _) => {
-            let mut found = Found::new(*primary, GptCopy::Primary, source);
-            found.warnings.push(Warning::PrimaryGptDamaged {
-                problem,
-                backup_used: false,
-            });
-            match backup_problem {
-                Some(problem) => found.warnings.push(Warning::BackupGptDamaged { problem }),
-                None => found.unread.push(Unread::BackupGpt { offset: None }),
-            }
-            Ok(Search::found(found))
-        }
-        (_, _, _, Some(offset)) => Ok(Search::Unread { offset }),
-        (_, _, problem, None) => Err(Error::DamagedGpt {
-            primary: problem.unwrap_or(GptProblem::NoSignature { offset: 512 }),
+        Ok(Search::found(found))
+    } else if let Some(offset) = unread {
+        Ok(Search::Unread { offset })
+    } else {
+        Err(Error::DamagedGpt {
+            primary: problem,
             backup: backup_problem,
-        }),
+        })
     }
 }
 
-/// Looks for the backup where a damaged primary says it is, and in the disk's last sector. `None` twice if it lies
-/// behind what can be read.
+/// Looks for an intact backup where a damaged primary says it is, and in the disk's last sector; with it comes what is
+/// wrong where none is. Neither is there if the backup lies behind what can be read.
 fn find_backup(
     source: &dyn Source,
     sector_sizes: &[u32],
