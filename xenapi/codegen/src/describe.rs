@@ -1,7 +1,7 @@
 //! What the documentation of an item says: our own sentences where there are any, and the facts in any case.
 
 use crate::docs::{Docs, Topic};
-use crate::expand::{Expanded, Operation};
+use crate::expand::{self, Expanded, Operation};
 use crate::model::{
     Change, Class, Datamodel, Derived, Enum, ErrorCode, Field, HttpAction, LeastRole, Lifecycle, Qualifier, Role, Type,
 };
@@ -21,12 +21,18 @@ impl<'a> Describe<'a> {
     }
 
     fn sentence(&self, topic: Topic) -> Option<String> {
-        self.docs.text(&topic).filter(|text| !text.is_empty()).map(str::to_owned)
+        self.docs
+            .text(&topic)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
     }
 
     /// A handle.
     pub fn handle(&self, class: &Class) -> String {
-        paragraphs([self.class_sentence(class), format!("Class `{}`, {}", class.name, self.history(&class.lifecycle))])
+        paragraphs([
+            self.class_sentence(class),
+            format!("Class `{}`, {}", class.name, self.history(&class.lifecycle)),
+        ])
     }
 
     fn class_sentence(&self, class: &Class) -> String {
@@ -38,38 +44,60 @@ impl<'a> Describe<'a> {
     pub fn collection(&self, class: &Class) -> String {
         let plural = names::plural(&class.name);
         let accessor = format!("[`Client::{plural}`](crate::Client::{plural})");
-        format!("The messages of class `{}` that need no object of it; from {accessor}.", class.name)
+        format!(
+            "The messages of class `{}` that need no object of it; from {accessor}.",
+            class.name
+        )
     }
 
     /// A record.
     pub fn record(&self, class: &Class, has_handle: bool) -> String {
         let head = format!("All the fields of one `{}`.", class.name);
-        if !has_handle {
-            return paragraphs([self.class_sentence(class), head]);
-        }
         let handle = names::handle(&class.name);
-        paragraphs([head, format!("From [`{handle}::record`](crate::{handle}::record) and `all_records`.")])
+        let source = if class.lifecycle.state() == Change::Removed {
+            "The class is gone from the API; its records are only kept for what old servers send.".to_owned()
+        } else {
+            let collection = names::collection(&class.name);
+            let all = format!(" and [`{collection}::all_records`](crate::{collection}::all_records)");
+            let listed = expand::messages(class)
+                .iter()
+                .any(|message| message.name == "get_all_records");
+            let all = if listed { all.as_str() } else { "" };
+            format!("From [`{handle}::record`](crate::{handle}::record){all}.")
+        };
+        if has_handle {
+            paragraphs([head, source])
+        } else {
+            paragraphs([self.class_sentence(class), head])
+        }
     }
 
     /// A field of a record.
     pub fn field(&self, class: &Class, field: &Field) -> String {
         let sentence = self.sentence(Topic::Field(class.name.clone(), field.name.clone()));
         let mut facts = Vec::new();
-        facts.extend(self.docs.unit(&format!("{}.{}", class.name, field.name)).map(|unit| format!("In {unit}.")));
+        facts.extend(
+            self.docs
+                .unit(&format!("{}.{}", class.name, field.name))
+                .map(|unit| format!("In {unit}.")),
+        );
         match field.qualifier {
             Qualifier::ReadWrite => facts.push("Can be changed at any time.".to_owned()),
             Qualifier::Static if class.constructor => facts.push("Given when the object is created.".to_owned()),
             Qualifier::Static | Qualifier::Dynamic => {}
         }
         facts.push(self.history_sentence(&field.lifecycle));
-        paragraphs([sentence.unwrap_or_else(|| format!("The field `{}`{}.", field.name, kind(&field.ty))), facts.join(" ")])
+        paragraphs([
+            sentence.unwrap_or_else(|| format!("The field `{}`{}.", field.name, kind(&field.ty))),
+            facts.join(" "),
+        ])
     }
 
     /// A message.
     pub fn message(&self, class: &Class, message: &Expanded<'_>) -> String {
         let sentence = self.sentence(Topic::Message(class.name.clone(), message.name.clone()));
         let head = sentence.unwrap_or_else(|| self.composed(class, message));
-        let mut facts = format!("`{}.{}`, {}", class.name, message.name, self.history(&message.lifecycle));
+        let mut facts = format!("`{}.{}`, {}", class.name, message.name, self.history(message.lifecycle));
         facts.push_str(&format!(" Least role: {}.", role(message.role)));
         if message.has_async {
             facts.push_str(" Runs as a task.");
@@ -80,21 +108,32 @@ impl<'a> Describe<'a> {
     /// A message with its optional arguments.
     pub fn message_with(&self, class: &Class, message: &Expanded<'_>) -> String {
         let method = names::method(&class.name, &message.name);
-        format!("[`{method}`](Self::{method}) with its optional arguments; those at the end that have their default are not sent.")
+        format!(
+            "[`{method}`](Self::{method}) with its optional arguments; those at the end that have their default are not sent."
+        )
     }
 
     /// The optional arguments of a message.
     pub fn options(&self, class: &Class, message: &Expanded<'_>, owner: &str) -> String {
         let method = names::method(&class.name, &message.name);
-        format!("The optional arguments of `{}.{}`, for [`{owner}::{method}_with`](crate::{owner}::{method}_with).", class.name, message.name)
+        format!(
+            "The optional arguments of `{}.{}`, for [`{owner}::{method}_with`](crate::{owner}::{method}_with).",
+            class.name, message.name
+        )
     }
 
     /// An optional argument.
     pub fn option(&self, class: &Class, message: &Expanded<'_>, index: usize) -> String {
         let param = &message.params[index];
-        let unit = self.docs.unit(&format!("{}.{}({})", class.name, message.name, param.name));
+        let unit = self
+            .docs
+            .unit(&format!("{}.{}({})", class.name, message.name, param.name));
         let unit = unit.map(|unit| format!(", in {unit}")).unwrap_or_default();
-        let default = param.default.as_ref().map(|default| format!("; left out it is `{default}`")).unwrap_or_default();
+        let default = param
+            .default
+            .as_ref()
+            .map(|default| format!("; left out it is `{default}`"))
+            .unwrap_or_default();
         format!("The argument `{}`{unit}{default}.", param.name)
     }
 
@@ -120,10 +159,16 @@ impl<'a> Describe<'a> {
             ),
             Operation::Add(of) => format!("Adds a value to the set {}, unless it is there already.", field(of)),
             Operation::Remove(of) if matches!(of.ty, Type::Map(..)) => {
-                format!("Takes the entry of `key` out of the map {}; no failure where there is none.", field(of))
+                format!(
+                    "Takes the entry of `key` out of the map {}; no failure where there is none.",
+                    field(of)
+                )
             }
             Operation::Remove(of) => {
-                format!("Takes a value out of the set {}; no failure where it is not there.", field(of))
+                format!(
+                    "Takes a value out of the set {}; no failure where it is not there.",
+                    field(of)
+                )
             }
             Operation::Object(derived) => match derived {
                 Derived::GetRecord => "Reads all fields at once.".to_owned(),
@@ -131,11 +176,17 @@ impl<'a> Describe<'a> {
                     "Finds the `{wire}` of that UUID; [`UUID_INVALID`](crate::ErrorCode::UuidInvalid) where there is none."
                 ),
                 Derived::GetByNameLabel => {
-                    format!("Finds each `{wire}` of that name: names need not be unique, so there may be several or none.")
+                    format!(
+                        "Finds each `{wire}` of that name: names need not be unique, so there may be several or none."
+                    )
                 }
                 Derived::GetAll => format!("Lists the references of each `{wire}` that the pool has."),
-                Derived::GetAllRecords => format!("Reads each `{wire}` that the pool has, with all fields, in one call."),
-                Derived::Create => format!("Makes a new `{wire}` from the fields of a record that can be given at creation."),
+                Derived::GetAllRecords => {
+                    format!("Reads each `{wire}` that the pool has, with all fields, in one call.")
+                }
+                Derived::Create => {
+                    format!("Makes a new `{wire}` from the fields of a record that can be given at creation.")
+                }
                 Derived::Destroy => format!("Removes this `{wire}`."),
                 Derived::Get | Derived::Set => String::new(),
             },
@@ -147,10 +198,22 @@ impl<'a> Describe<'a> {
     fn written(&self, class: &Class, message: &Expanded<'_>) -> String {
         let name = message.name.as_str();
         let subject = format!("of class `{}`", class.name);
-        let given: Vec<_> =
-            message.params.iter().filter(|param| param.name != "self").map(|param| format!("`{}`", param.name)).collect();
-        let given = if given.is_empty() { String::new() } else { format!(", given {}", list(&given)) };
-        let answer = message.result.as_ref().map(|ty| format!("; answers with {}", noun(ty))).unwrap_or_default();
+        let given: Vec<_> = message
+            .params
+            .iter()
+            .filter(|param| param.name != "self")
+            .map(|param| format!("`{}`", param.name))
+            .collect();
+        let given = if given.is_empty() {
+            String::new()
+        } else {
+            format!(", given {}", list(&given))
+        };
+        let answer = message
+            .result
+            .as_ref()
+            .map(|ty| format!("; answers with {}", noun(ty)))
+            .unwrap_or_default();
         let prefixes = [
             ("get_", "Asks for"),
             ("set_", "Sets"),
@@ -158,7 +221,10 @@ impl<'a> Describe<'a> {
             ("remove_from_", "Takes out of"),
             ("assert_", "Fails unless this holds:"),
         ];
-        match prefixes.iter().find_map(|(prefix, verb)| Some((verb, name.strip_prefix(prefix)?))) {
+        match prefixes
+            .iter()
+            .find_map(|(prefix, verb)| Some((verb, name.strip_prefix(prefix)?)))
+        {
             Some((verb, rest)) => format!("{verb} `{rest}`{given}{answer}."),
             None => format!("Sends the message `{name}` {subject}{given}{answer}."),
         }
@@ -177,35 +243,49 @@ impl<'a> Describe<'a> {
             let unit = self.docs.unit(&format!("{call}({})", param.name));
             units.extend(unit.map(|unit| format!("`{}` is in {unit}.", names::member(&param.name))));
         }
-        units.extend(self.docs.unit(&format!("{call}()")).map(|unit| format!("The answer is in {unit}.")));
+        units.extend(
+            self.docs
+                .unit(&format!("{call}()"))
+                .map(|unit| format!("The answer is in {unit}.")),
+        );
         units.join(" ")
     }
 
     fn errors(&self, message: &Expanded<'_>) -> String {
-        let Operation::Written(written) = message.operation else { return String::new() };
+        let Operation::Written(written) = message.operation else {
+            return String::new();
+        };
         if written.errors.is_empty() {
             return String::new();
         }
         let link = |code: &String| format!("[`{code}`](crate::ErrorCode::{})", names::variant(code));
-        format!("Errors: {}.", written.errors.iter().map(link).collect::<Vec<_>>().join(", "))
+        format!(
+            "Errors: {}.",
+            written.errors.iter().map(link).collect::<Vec<_>>().join(", ")
+        )
     }
 
     /// An enum.
     pub fn enumeration(&self, item: &Enum) -> String {
-        let users: Vec<String> =
-            names::users(self.model, &item.name).iter().map(|class| format!("`{}`", class.name)).collect();
+        let users: Vec<String> = names::users(self.model, &item.name)
+            .iter()
+            .map(|class| format!("`{}`", class.name))
+            .collect();
         let composed = || format!("A value of the enum `{}`, which {} uses.", item.name, list(&users));
         self.sentence(Topic::Enum(item.name.clone())).unwrap_or_else(composed)
     }
 
     /// A value of an enum.
     pub fn value(&self, item: &Enum, value: &str) -> String {
-        self.sentence(Topic::Value(item.name.clone(), value.to_owned())).unwrap_or_else(|| format!("`{value}`."))
+        self.sentence(Topic::Value(item.name.clone(), value.to_owned()))
+            .unwrap_or_else(|| format!("`{value}`."))
     }
 
     /// An error code.
     pub fn error(&self, error: &ErrorCode) -> String {
-        let sentence = self.sentence(Topic::Error(error.name.clone())).unwrap_or_else(|| format!("`{}`.", error.name));
+        let sentence = self
+            .sentence(Topic::Error(error.name.clone()))
+            .unwrap_or_else(|| format!("`{}`.", error.name));
         if error.params.is_empty() {
             return sentence;
         }
@@ -222,20 +302,29 @@ impl<'a> Describe<'a> {
             facts.push_str(" Not meant for clients.");
         }
         match sentence {
-            Some(sentence) => paragraphs([format!("`{} {}`: {}", action.method, action.path, uncapital(&sentence)), facts]),
+            Some(sentence) => paragraphs([
+                format!("`{} {}`: {}", action.method, action.path, uncapital(&sentence)),
+                facts,
+            ]),
             None => paragraphs([head, facts]),
         }
     }
 
     /// Why a message is better not used, where that is so.
     pub fn deprecation(&self, lifecycle: &Lifecycle) -> Option<String> {
-        (lifecycle.state() == Change::Deprecated)
-            .then(|| format!("since {}", self.release(lifecycle.release_of(Change::Deprecated).unwrap_or_default())))
+        (lifecycle.state() == Change::Deprecated).then(|| {
+            format!(
+                "since {}",
+                self.release(lifecycle.release_of(Change::Deprecated).unwrap_or_default())
+            )
+        })
     }
 
     fn history_sentence(&self, lifecycle: &Lifecycle) -> String {
         let text = self.history(lifecycle);
-        text.strip_prefix("since").map(|rest| format!("Since{rest}")).unwrap_or(text)
+        text.strip_prefix("since")
+            .map(|rest| format!("Since{rest}"))
+            .unwrap_or(text)
     }
 
     /// `since XenServer 4.0 (rio).` and what came after.
@@ -267,7 +356,11 @@ fn role(role: Role) -> String {
         LeastRole::LocalRoot => "none, only root on the host itself".to_owned(),
         least => format!("`{}`", least.word()),
     };
-    if role.client_cert && role.least != LeastRole::ReadOnly { least + ", and client certificates" } else { least }
+    if role.client_cert && role.least != LeastRole::ReadOnly {
+        least + ", and client certificates"
+    } else {
+        least
+    }
 }
 
 /// ", a set of references" and the like, where it tells more than the Rust type.
@@ -316,5 +409,9 @@ fn uncapital(sentence: &str) -> String {
 }
 
 fn paragraphs<const N: usize>(parts: [String; N]) -> String {
-    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
+    parts
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }

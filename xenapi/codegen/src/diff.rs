@@ -16,7 +16,11 @@ pub fn changes(old: &Datamodel, new: &Datamodel) -> Vec<String> {
             Some(_) => {}
         }
     }
-    lines.extend(old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("- {name}")));
+    lines.extend(
+        old.keys()
+            .filter(|name| !new.contains_key(*name))
+            .map(|name| format!("- {name}")),
+    );
     lines
 }
 
@@ -51,7 +55,10 @@ fn of_class(class: &Class, insert: &mut impl FnMut(String, String)) {
         insert(format!("field {}.{}", class.name, field.name), print::field(field));
     }
     for message in &class.messages {
-        insert(format!("message {}.{}", class.name, message.name), print::message(message));
+        insert(
+            format!("message {}.{}", class.name, message.name),
+            print::message(message),
+        );
     }
 }
 

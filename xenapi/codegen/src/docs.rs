@@ -73,9 +73,15 @@ impl Docs {
     /// # Errors
     /// Where a file cannot be read, or a heading names nothing that the datamodel has.
     pub fn load(folder: &Path, model: &Datamodel) -> Result<Self, DocsError> {
-        let mut reader = Reader { known: topics(model), docs: Self::default() };
+        let mut reader = Reader {
+            known: topics(model),
+            docs: Self::default(),
+        };
         let classes = folder.join("classes");
-        let io = |source| DocsError::Io { path: classes.clone(), source };
+        let io = |source| DocsError::Io {
+            path: classes.clone(),
+            source,
+        };
         let mut paths = Vec::new();
         for entry in fs::read_dir(&classes).map_err(io)? {
             paths.push(entry.map_err(io)?.path());
@@ -93,7 +99,9 @@ impl Docs {
             Some(name) => Topic::Value(name.to_owned(), heading.to_owned()),
         })?;
         reader.texts(folder.join("errors.md"), |_, heading| Topic::Error(heading.to_owned()))?;
-        reader.texts(folder.join("http_actions.md"), |_, heading| Topic::HttpAction(heading.to_owned()))?;
+        reader.texts(folder.join("http_actions.md"), |_, heading| {
+            Topic::HttpAction(heading.to_owned())
+        })?;
         reader.units(folder.join("units.md"), model)?;
         Ok(reader.docs)
     }
@@ -125,7 +133,8 @@ impl Reader {
                 parent = Some(heading.to_owned());
                 Some((heading, topic(None, heading)))
             } else {
-                text.strip_prefix("## ").map(|heading| (heading, topic(parent.as_deref(), heading)))
+                text.strip_prefix("## ")
+                    .map(|heading| (heading, topic(parent.as_deref(), heading)))
             };
             match (next, &mut current) {
                 (Some((heading, topic)), _) => {
@@ -145,7 +154,13 @@ impl Reader {
                     body.push('\n');
                 }
                 (None, None) if text.is_empty() => {}
-                (None, None) => return Err(DocsError::Heading { path, line, heading: text.to_owned() }),
+                (None, None) => {
+                    return Err(DocsError::Heading {
+                        path,
+                        line,
+                        heading: text.to_owned(),
+                    });
+                }
             }
         }
         self.keep(current);
@@ -168,7 +183,9 @@ impl Reader {
                 unit = Some(heading.to_owned());
                 continue;
             }
-            let Some(number) = text.strip_prefix("- ") else { continue };
+            let Some(number) = text.strip_prefix("- ") else {
+                continue;
+            };
             let heading = number.to_owned();
             match &unit {
                 Some(unit) if known.contains(number) => {
@@ -184,7 +201,10 @@ impl Reader {
 }
 
 fn read(path: &Path) -> Result<String, DocsError> {
-    fs::read_to_string(path).map_err(|source| DocsError::Io { path: path.to_owned(), source })
+    fs::read_to_string(path).map_err(|source| DocsError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Everything that a sentence can be about.
@@ -192,16 +212,30 @@ pub fn topics(model: &Datamodel) -> BTreeSet<Topic> {
     let mut topics = BTreeSet::new();
     for class in &model.classes {
         topics.insert(Topic::Class(class.name.clone()));
-        topics.extend(class.fields.iter().map(|field| Topic::Field(class.name.clone(), field.name.clone())));
+        topics.extend(
+            class
+                .fields
+                .iter()
+                .map(|field| Topic::Field(class.name.clone(), field.name.clone())),
+        );
         let messages = expand::messages(class).into_iter().map(|message| message.name);
         topics.extend(messages.map(|name| Topic::Message(class.name.clone(), name)));
     }
     for item in &model.enums {
         topics.insert(Topic::Enum(item.name.clone()));
-        topics.extend(item.values.iter().map(|value| Topic::Value(item.name.clone(), value.clone())));
+        topics.extend(
+            item.values
+                .iter()
+                .map(|value| Topic::Value(item.name.clone(), value.clone())),
+        );
     }
     topics.extend(model.errors.iter().map(|error| Topic::Error(error.name.clone())));
-    topics.extend(model.http_actions.iter().map(|action| Topic::HttpAction(action.name.clone())));
+    topics.extend(
+        model
+            .http_actions
+            .iter()
+            .map(|action| Topic::HttpAction(action.name.clone())),
+    );
     topics
 }
 
@@ -209,7 +243,12 @@ pub fn topics(model: &Datamodel) -> BTreeSet<Topic> {
 fn numbers(model: &Datamodel) -> BTreeSet<String> {
     let mut numbers = BTreeSet::new();
     for class in &model.classes {
-        numbers.extend(class.fields.iter().map(|field| format!("{}.{}", class.name, field.name)));
+        numbers.extend(
+            class
+                .fields
+                .iter()
+                .map(|field| format!("{}.{}", class.name, field.name)),
+        );
         for message in &class.messages {
             let call = format!("{}.{}", class.name, message.name);
             numbers.extend(message.params.iter().map(|param| format!("{call}({})", param.name)));

@@ -42,7 +42,11 @@ pub enum Operation<'a> {
 
 /// The messages of a class: of the class itself, of its fields, and the written ones.
 pub fn messages(class: &Class) -> Vec<Expanded<'_>> {
-    let mut messages: Vec<_> = class.allows.iter().filter_map(|&(derived, role)| object(class, derived, role)).collect();
+    let mut messages: Vec<_> = class
+        .allows
+        .iter()
+        .filter_map(|&(derived, role)| object(class, derived, role))
+        .collect();
     for field in &class.fields {
         of_field(class, field, &mut messages);
     }
@@ -67,7 +71,10 @@ fn object(class: &Class, derived: Derived, role: Role) -> Option<Expanded<'_>> {
         Derived::Get | Derived::Set => return None,
         Derived::GetRecord => (object(), Some(record())),
         Derived::GetByUuid => (vec![required("uuid", Type::String)], Some(reference())),
-        Derived::GetByNameLabel => (vec![required("label", Type::String)], Some(Type::Set(reference().into()))),
+        Derived::GetByNameLabel => (
+            vec![required("label", Type::String)],
+            Some(Type::Set(reference().into())),
+        ),
         Derived::GetAll => (Vec::new(), Some(Type::Set(reference().into()))),
         Derived::GetAllRecords => (Vec::new(), Some(Type::Map(reference().into(), record().into()))),
         Derived::Create => (vec![required("args", record())], Some(reference())),
@@ -103,26 +110,71 @@ fn of_field<'a>(class: &'a Class, field: &'a Field, messages: &mut Vec<Expanded<
     };
     let name = &field.name;
     if let Some(role) = class.role_of(Derived::Get) {
-        push(Operation::Get(field), format!("get_{name}"), field.get.unwrap_or(role), vec![], Some(field.ty.clone()));
+        push(
+            Operation::Get(field),
+            format!("get_{name}"),
+            field.get.unwrap_or(role),
+            vec![],
+            Some(field.ty.clone()),
+        );
     }
-    let Some(role) = class.role_of(Derived::Set).filter(|_| field.qualifier == Qualifier::ReadWrite) else { return };
+    let Some(role) = class
+        .role_of(Derived::Set)
+        .filter(|_| field.qualifier == Qualifier::ReadWrite)
+    else {
+        return;
+    };
     let role = field.set.unwrap_or(role);
     let value = |ty: &Type| required("value", ty.clone());
-    push(Operation::Set(field), format!("set_{name}"), role, vec![value(&field.ty)], None);
+    push(
+        Operation::Set(field),
+        format!("set_{name}"),
+        role,
+        vec![value(&field.ty)],
+        None,
+    );
     match &field.ty {
         Type::Set(item) => {
-            push(Operation::Add(field), format!("add_{name}"), role, vec![value(item)], None);
-            push(Operation::Remove(field), format!("remove_{name}"), role, vec![value(item)], None);
+            push(
+                Operation::Add(field),
+                format!("add_{name}"),
+                role,
+                vec![value(item)],
+                None,
+            );
+            push(
+                Operation::Remove(field),
+                format!("remove_{name}"),
+                role,
+                vec![value(item)],
+                None,
+            );
         }
         Type::Map(key, item) => {
             let key = || required("key", (**key).clone());
-            push(Operation::Add(field), format!("add_to_{name}"), role, vec![key(), value(item)], None);
-            push(Operation::Remove(field), format!("remove_from_{name}"), role, vec![key()], None);
+            push(
+                Operation::Add(field),
+                format!("add_to_{name}"),
+                role,
+                vec![key(), value(item)],
+                None,
+            );
+            push(
+                Operation::Remove(field),
+                format!("remove_from_{name}"),
+                role,
+                vec![key()],
+                None,
+            );
         }
         _ => {}
     }
 }
 
 fn required(name: &str, ty: Type) -> Param {
-    Param { name: name.to_owned(), ty, default: None::<Literal> }
+    Param {
+        name: name.to_owned(),
+        ty,
+        default: None::<Literal>,
+    }
 }

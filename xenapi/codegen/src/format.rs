@@ -23,14 +23,21 @@ pub enum FormatError {
 
 /// Whether rustfmt is there.
 pub fn is_available() -> bool {
-    Command::new("rustfmt").arg("--version").output().is_ok_and(|output| output.status.success())
+    Command::new("rustfmt")
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 /// Formats files by running rustfmt once over copies of them in an empty folder.
 ///
 /// # Errors
 /// Where the folder cannot be written, or rustfmt is missing or fails.
-pub fn format(files: &[(PathBuf, String)], settings: &Path, folder: &Path) -> Result<Vec<(PathBuf, String)>, FormatError> {
+pub fn format(
+    files: &[(PathBuf, String)],
+    settings: &Path,
+    folder: &Path,
+) -> Result<Vec<(PathBuf, String)>, FormatError> {
     let io = |what: &Path| {
         let what = what.display().to_string();
         move |source| FormatError::Io { what, source }
@@ -48,7 +55,9 @@ pub fn format(files: &[(PathBuf, String)], settings: &Path, folder: &Path) -> Re
         .output()
         .map_err(io(Path::new("rustfmt")))?;
     if !output.status.success() {
-        return Err(FormatError::Refused(String::from_utf8_lossy(&output.stderr).into_owned()));
+        return Err(FormatError::Refused(
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ));
     }
     let read = |(path, _): &(PathBuf, String)| {
         let full = folder.join(path);

@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::docs::{Docs, DocsError};
+use crate::emit;
 use crate::format::{FormatError, format};
 use crate::store::{self, StoreError};
-use crate::emit;
 
 /// Why nothing could be generated.
 #[derive(Debug, thiserror::Error)]
@@ -34,5 +34,9 @@ pub fn files(package: &Path) -> Result<Vec<(PathBuf, String)>, GenerateError> {
     let model = store::load(&datamodel)?;
     let docs = Docs::load(&datamodel.join("docs"), &model)?;
     let folder = tempfile::tempdir()?;
-    Ok(format(&emit::files(&model, &docs), &package.join("../rustfmt.toml"), folder.path())?)
+    Ok(format(
+        &emit::files(&model, &docs),
+        &package.join("../rustfmt.toml"),
+        folder.path(),
+    )?)
 }

@@ -43,16 +43,25 @@ type Result<T> = std::result::Result<T, ImportError>;
 /// Where the text is no such dump, or says something that the model cannot hold.
 pub fn datamodel(text: &str) -> Result<Datamodel> {
     let json: Json = serde_json::from_str(text)?;
-    let root = Node { json: &json, place: "dump".to_owned() };
+    let root = Node {
+        json: &json,
+        place: "dump".to_owned(),
+    };
     let mut classes = root.list("classes", class)?;
     classes.sort_by_key(|class| class.name.to_lowercase());
     let mut enums = root.list("enums", |item| {
-        Ok(Enum { name: item.text("name")?, values: item.list("values", |value| value.text("name"))? })
+        Ok(Enum {
+            name: item.text("name")?,
+            values: item.list("values", |value| value.text("name"))?,
+        })
     })?;
     enums.sort_by(|a, b| a.name.cmp(&b.name));
     let mut errors = root.list("errors", |item| {
         let params = item.list("params", |param| param.as_text().map(|name| name.trim().to_owned()))?;
-        Ok(ErrorCode { name: item.text("name")?, params })
+        Ok(ErrorCode {
+            name: item.text("name")?,
+            params,
+        })
     })?;
     errors.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Datamodel {
@@ -104,13 +113,21 @@ fn allow(class: &mut Class, derived: &[(String, Node<'_>)]) -> Result<()> {
         }
     }
     for (derived, writes) in [(Derived::Get, false), (Derived::Set, true)] {
-        let roles: Vec<Role> =
-            of_fields.iter().filter(|((other, _), _)| *other == writes).map(|(_, role)| *role).collect();
-        let usual = roles.iter().max_by_key(|role| roles.iter().filter(|other| other == role).count());
+        let roles: Vec<Role> = of_fields
+            .iter()
+            .filter(|((other, _), _)| *other == writes)
+            .map(|(_, role)| *role)
+            .collect();
+        let usual = roles
+            .iter()
+            .max_by_key(|role| roles.iter().filter(|other| other == role).count());
         let Some(usual) = usual.copied() else { continue };
         class.allows.push((derived, usual));
         for field in &mut class.fields {
-            let own = of_fields.get(&(writes, field.name.clone())).copied().filter(|role| *role != usual);
+            let own = of_fields
+                .get(&(writes, field.name.clone()))
+                .copied()
+                .filter(|role| *role != usual);
             *(if writes { &mut field.set } else { &mut field.get }) = own;
         }
     }
@@ -119,7 +136,11 @@ fn allow(class: &mut Class, derived: &[(String, Node<'_>)]) -> Result<()> {
         let tag = message.get("tag")?;
         if message.truth("has_effect")? && tag.text("origin")? == "field" {
             let name = tag.text("field")?;
-            class.fields.iter_mut().filter(|field| field.name == name).for_each(|field| field.effect = true);
+            class
+                .fields
+                .iter_mut()
+                .filter(|field| field.name == name)
+                .for_each(|field| field.effect = true);
         }
     }
     Ok(())
@@ -133,15 +154,30 @@ fn verify(class: &Class, derived: &[(String, Node<'_>)]) -> Result<()> {
         .map(|message| (message.name.clone(), message))
         .collect();
     let place = |name: &str| format!("{}.{name}", class.name);
-    let wrong = |name: &str, reason: &str| ImportError::Inexpressible { place: place(name), reason: reason.to_owned() };
+    let wrong = |name: &str, reason: &str| ImportError::Inexpressible {
+        place: place(name),
+        reason: reason.to_owned(),
+    };
     for (_, node) in derived {
         let dumped = written(node)?;
         let name = dumped.name.as_str();
-        let message = follows.get(name).ok_or_else(|| wrong(name, "it does not follow from the class"))?;
-        let usual = Flags { sync: !message.has_async, no_effect: !message.effect, ..Flags::default() };
+        let message = follows
+            .get(name)
+            .ok_or_else(|| wrong(name, "it does not follow from the class"))?;
+        let usual = Flags {
+            sync: !message.has_async,
+            no_effect: !message.effect,
+            ..Flags::default()
+        };
         let facts = [
-            (dumped.params == message.params, "its arguments do not follow from the class"),
-            (dumped.result == message.result, "its result does not follow from the class"),
+            (
+                dumped.params == message.params,
+                "its arguments do not follow from the class",
+            ),
+            (
+                dumped.result == message.result,
+                "its result does not follow from the class",
+            ),
             (dumped.role == message.role, "its role is its own"),
             (dumped.lifecycle == *message.lifecycle, "its lifecycle is its own"),
             (dumped.errors.is_empty(), "it names errors"),
@@ -151,7 +187,11 @@ fn verify(class: &Class, derived: &[(String, Node<'_>)]) -> Result<()> {
             return Err(wrong(name, reason));
         }
     }
-    match follows.keys().find(|name| !derived.iter().any(|(_, node)| node.text("name").is_ok_and(|n| n == **name))) {
+    match follows.keys().find(|name| {
+        !derived
+            .iter()
+            .any(|(_, node)| node.text("name").is_ok_and(|n| n == **name))
+    }) {
         Some(name) => Err(wrong(name, "it follows from the class, and the dump does not have it")),
         None => Ok(()),
     }
@@ -208,7 +248,11 @@ fn param(node: &Node<'_>) -> Result<Param> {
     if node.truth("required")? == default.is_some() {
         return Err(node.wrong("a default where the argument is optional, and only there"));
     }
-    Ok(Param { name: node.text("name")?, ty, default })
+    Ok(Param {
+        name: node.text("name")?,
+        ty,
+        default,
+    })
 }
 
 fn http_action(node: &Node<'_>) -> Result<HttpAction> {
@@ -223,7 +267,13 @@ fn http_action(node: &Node<'_>) -> Result<HttpAction> {
 }
 
 fn release(node: &Node<'_>) -> Result<Release> {
-    let text = |name: &str| node.json.get(name).and_then(Json::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |name: &str| {
+        node.json
+            .get(name)
+            .and_then(Json::as_str)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     Ok(Release {
         code_name: text("code_name"),
         branding: node.text("branding")?,
@@ -257,16 +307,22 @@ fn basic(node: &Node<'_>, kind: &str) -> Result<Type> {
 }
 
 fn default(node: &Node<'_>, ty: &Type) -> Result<Option<Literal>> {
-    node.json.get("default").map(|value| literal(node, value, ty)).transpose()
+    node.json
+        .get("default")
+        .map(|value| literal(node, value, ty))
+        .transpose()
 }
 
 fn literal(node: &Node<'_>, value: &Json, ty: &Type) -> Result<Literal> {
     let wrong = || node.wrong(&format!("a default of type {ty}"));
     Ok(match (ty, value) {
         (Type::Ref(_), Json::String(text)) if text == "OpaqueRef:NULL" => Literal::Null,
-        (Type::Set(item), Json::Array(values)) => {
-            Literal::Set(values.iter().map(|value| literal(node, value, item)).collect::<Result<_>>()?)
-        }
+        (Type::Set(item), Json::Array(values)) => Literal::Set(
+            values
+                .iter()
+                .map(|value| literal(node, value, item))
+                .collect::<Result<_>>()?,
+        ),
         (Type::Map(_, item), Json::Array(entries)) => {
             let entry = |entry: &Json| match entry.as_array().map(Vec::as_slice) {
                 Some([Json::String(key), value]) => Ok((key.clone(), literal(node, value, item)?)),
@@ -287,7 +343,10 @@ fn lifecycle(node: &Node<'_>) -> Result<Lifecycle> {
     let steps = node.list("transitions", |step| {
         let word = step.text("change")?;
         let change = Change::ALL.into_iter().find(|change| change.word() == word);
-        Ok(Transition { change: change.ok_or_else(|| step.wrong("a known change"))?, release: step.text("release")? })
+        Ok(Transition {
+            change: change.ok_or_else(|| step.wrong("a known change"))?,
+            release: step.text("release")?,
+        })
     })?;
     let lifecycle = Lifecycle(steps);
     let state = node.text("state")?.trim_end_matches("_s").to_lowercase();
@@ -306,7 +365,10 @@ fn role(node: &Node<'_>) -> Result<Role> {
     let expected = ladder.iter().filter(|role| **role >= least).count() + usize::from(client_cert);
     if names.len() != expected || ladder.iter().filter(has).count() + usize::from(client_cert) != expected {
         let reason = format!("the roles {} are not one role and all above it", names.join(", "));
-        return Err(ImportError::Inexpressible { place: node.place.clone(), reason });
+        return Err(ImportError::Inexpressible {
+            place: node.place.clone(),
+            reason,
+        });
     }
     Ok(Role { least, client_cert })
 }
@@ -319,33 +381,52 @@ struct Node<'a> {
 
 impl<'a> Node<'a> {
     fn wrong(&self, expected: &str) -> ImportError {
-        ImportError::Shape { place: self.place.clone(), expected: expected.to_owned() }
+        ImportError::Shape {
+            place: self.place.clone(),
+            expected: expected.to_owned(),
+        }
     }
 
-    fn get(&self, name: &str) -> Result<Node<'a>> {
-        let json = self.json.get(name).ok_or_else(|| self.wrong(&format!("a member {name}")))?;
-        Ok(Node { json, place: format!("{}.{name}", self.place) })
+    fn get(&self, name: &str) -> Result<Self> {
+        let json = self
+            .json
+            .get(name)
+            .ok_or_else(|| self.wrong(&format!("a member {name}")))?;
+        Ok(Self {
+            json,
+            place: format!("{}.{name}", self.place),
+        })
     }
 
-    fn items(&self) -> Result<Vec<Node<'a>>> {
+    fn items(&self) -> Result<Vec<Self>> {
         let items = self.json.as_array().ok_or_else(|| self.wrong("a list"))?;
         let place = |item: &Json, index: usize| match item.get("name").and_then(Json::as_str) {
             Some(name) => format!("{}/{name}", self.place),
             None => format!("{}[{index}]", self.place),
         };
-        Ok(items.iter().enumerate().map(|(index, item)| Node { json: item, place: place(item, index) }).collect())
+        Ok(items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| Self {
+                json: item,
+                place: place(item, index),
+            })
+            .collect())
     }
 
-    fn nodes(&self, name: &str) -> Result<Vec<Node<'a>>> {
+    fn nodes(&self, name: &str) -> Result<Vec<Self>> {
         self.get(name)?.items()
     }
 
-    fn list<T>(&self, name: &str, item: impl Fn(&Node<'a>) -> Result<T>) -> Result<Vec<T>> {
+    fn list<T>(&self, name: &str, item: impl Fn(&Self) -> Result<T>) -> Result<Vec<T>> {
         self.nodes(name)?.iter().map(item).collect()
     }
 
     fn as_text(&self) -> Result<String> {
-        self.json.as_str().map(str::to_owned).ok_or_else(|| self.wrong("a text"))
+        self.json
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| self.wrong("a text"))
     }
 
     fn text(&self, name: &str) -> Result<String> {

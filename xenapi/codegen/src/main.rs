@@ -26,7 +26,9 @@ enum Action {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("the crate has no folder above it")?;
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .ok_or("the crate has no folder above it")?;
     match Options::parse().action.unwrap_or(Action::Generate) {
         Action::Generate => write(package),
         Action::Import { file } => take_over(&file, &package.join("datamodel")),

@@ -23,7 +23,9 @@ impl Datamodel {
 
     /// The release of that code name.
     pub fn release(&self, code_name: &str) -> Option<&Release> {
-        self.releases.iter().find(|release| release.code_name.as_deref() == Some(code_name))
+        self.releases
+            .iter()
+            .find(|release| release.code_name.as_deref() == Some(code_name))
     }
 }
 
@@ -51,7 +53,10 @@ pub struct Class {
 impl Class {
     /// The role that this derived message needs, where the class has it.
     pub fn role_of(&self, derived: Derived) -> Option<Role> {
-        self.allows.iter().find(|(known, _)| *known == derived).map(|&(_, role)| role)
+        self.allows
+            .iter()
+            .find(|(known, _)| *known == derived)
+            .map(|&(_, role)| role)
     }
 }
 
@@ -215,11 +220,11 @@ pub enum Type {
     /// A record of that class.
     Record(String),
     /// Any number of values.
-    Set(Box<Type>),
+    Set(Box<Self>),
     /// Values by key.
-    Map(Box<Type>, Box<Type>),
+    Map(Box<Self>, Box<Self>),
     /// A value that may be absent from a record.
-    Option(Box<Type>),
+    Option(Box<Self>),
 }
 
 impl Type {
@@ -251,9 +256,9 @@ pub enum Literal {
     /// A boolean.
     Bool(bool),
     /// A set.
-    Set(Vec<Literal>),
+    Set(Vec<Self>),
     /// A map.
-    Map(Vec<(String, Literal)>),
+    Map(Vec<(String, Self)>),
 }
 
 /// Who may call a message: roles form a ladder, and each includes those below it.
@@ -342,8 +347,14 @@ pub enum Change {
 
 impl Change {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Prototyped, Self::Published, Self::Extended, Self::Changed, Self::Deprecated, Self::Removed];
+    pub const ALL: [Self; 6] = [
+        Self::Prototyped,
+        Self::Published,
+        Self::Extended,
+        Self::Changed,
+        Self::Deprecated,
+        Self::Removed,
+    ];
 
     /// The word in a class file.
     pub fn word(self) -> &'static str {
@@ -362,12 +373,21 @@ impl Lifecycle {
     /// The last change that is more than a detail.
     pub fn state(&self) -> Change {
         let details = [Change::Extended, Change::Changed];
-        self.0.iter().rev().map(|step| step.change).find(|change| !details.contains(change)).unwrap_or(Change::Published)
+        self.0
+            .iter()
+            .rev()
+            .map(|step| step.change)
+            .find(|change| !details.contains(change))
+            .unwrap_or(Change::Published)
     }
 
     /// The release of the last such change.
     pub fn release_of(&self, change: Change) -> Option<&str> {
-        self.0.iter().rev().find(|step| step.change == change).map(|step| step.release.as_str())
+        self.0
+            .iter()
+            .rev()
+            .find(|step| step.change == change)
+            .map(|step| step.release.as_str())
     }
 
     /// The release it first appeared in.

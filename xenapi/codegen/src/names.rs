@@ -16,13 +16,27 @@ const PLURALS: [(&str, &str); 6] = [
 ];
 
 /// Messages that would be called like something else in Rust: class, message, name.
-const MESSAGES: [(&str, &str, &str); 4] = [("VM", "clone", "clone_as"), ("VDI", "clone", "clone_vdi"), ("event", "from", "changes_since"), ("VIF", "move", "move_to")];
+const MESSAGES: [(&str, &str, &str); 4] = [
+    ("VM", "clone", "clone_as"),
+    ("VDI", "clone", "clone_vdi"),
+    ("event", "from", "changes_since"),
+    ("VIF", "move", "move_to"),
+];
 
 /// Words that Rust keeps for itself, and what stands for them.
-const KEYWORDS: [(&str, &str); 4] = [("type", "kind"), ("fn", "function"), ("ref", "reference"), ("self", "object")];
+const KEYWORDS: [(&str, &str); 4] = [
+    ("type", "kind"),
+    ("fn", "function"),
+    ("ref", "reference"),
+    ("self", "object"),
+];
 
 /// Enums whose values are used by classes of another name: enum, class that keeps it.
-const HOMES: [(&str, &str); 3] = [("update_guidances", "host"), ("domain_type", "VM"), ("pci_dom0_access", "PCI")];
+const HOMES: [(&str, &str); 3] = [
+    ("update_guidances", "host"),
+    ("domain_type", "VM"),
+    ("pci_dom0_access", "PCI"),
+];
 
 /// `VCPUs_max` and `restartHVM` become `vcpus_max` and `restart_hvm`.
 pub fn snake(name: &str) -> String {
@@ -36,7 +50,10 @@ pub fn pascal(name: &str) -> String {
 
 fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
-    for part in name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|part| !part.is_empty()) {
+    for part in name
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty())
+    {
         let mut word = String::new();
         let mut small = 0;
         for letter in part.chars() {
@@ -53,7 +70,10 @@ fn words(name: &str) -> Vec<String> {
 
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+        .unwrap_or_default()
 }
 
 fn no_keyword(name: String) -> String {
@@ -134,9 +154,14 @@ pub fn variant(value: &str) -> String {
 
 /// An enum: without its class's name, unless only one word would be left.
 pub fn enumeration(model: &Datamodel, item: &Enum) -> String {
-    let name = item.name.strip_suffix("s").filter(|name| name.ends_with("operation") || name.ends_with("guidance"));
+    let name = item
+        .name
+        .strip_suffix("s")
+        .filter(|name| name.ends_with("operation") || name.ends_with("guidance"));
     let name = name.unwrap_or(&item.name);
-    let home = home(model, &item.name).map(|class| class.name.to_lowercase() + "_").unwrap_or_default();
+    let home = home(model, &item.name)
+        .map(|class| class.name.to_lowercase() + "_")
+        .unwrap_or_default();
     match name.strip_prefix(&home).filter(|rest| rest.contains('_')) {
         Some(rest) => pascal(rest),
         None if name == "cls" => "MessageClass".to_owned(),
@@ -146,21 +171,34 @@ pub fn enumeration(model: &Datamodel, item: &Enum) -> String {
 
 /// The classes that use an enum, in the datamodel's order.
 pub fn users<'a>(model: &'a Datamodel, name: &str) -> Vec<&'a Class> {
-    model.classes.iter().filter(|class| types(class).any(|ty| mentions(ty, name))).collect()
+    model
+        .classes
+        .iter()
+        .filter(|class| types(class).any(|ty| mentions(ty, name)))
+        .collect()
 }
 
 /// The class whose module keeps an enum: the one it is named after, or the only one that uses it.
 pub fn home<'a>(model: &'a Datamodel, name: &str) -> Option<&'a Class> {
     let users = users(model, name);
     let kept = HOMES.iter().find(|(known, _)| *known == name).map(|(_, class)| *class);
-    let named = || users.iter().find(|class| name.starts_with(&(class.name.to_lowercase() + "_"))).copied();
-    kept.and_then(|class| model.class(class)).or_else(named).or_else(|| users.first().copied())
+    let named = || {
+        users
+            .iter()
+            .find(|class| name.starts_with(&(class.name.to_lowercase() + "_")))
+            .copied()
+    };
+    kept.and_then(|class| model.class(class))
+        .or_else(named)
+        .or_else(|| users.first().copied())
 }
 
 fn types(class: &Class) -> impl Iterator<Item = &Type> {
     let fields = class.fields.iter().map(|field| &field.ty);
-    let messages =
-        class.messages.iter().flat_map(|message| message.params.iter().map(|param| &param.ty).chain(&message.result));
+    let messages = class
+        .messages
+        .iter()
+        .flat_map(|message| message.params.iter().map(|param| &param.ty).chain(&message.result));
     fields.chain(messages)
 }
 
@@ -176,7 +214,9 @@ pub fn is_secret(class: &str, message: &str, param: &str, ty: &Type) -> bool {
     ty.walk(&mut |part| session |= matches!(part, Type::Ref(class) if class == "session") || *part == Type::Secret);
     let name = param.to_lowercase();
     session
-        || ["password", "pwd", "private_key", "device_config"].iter().any(|word| name.contains(word))
+        || ["password", "pwd", "private_key", "device_config"]
+            .iter()
+            .any(|word| name.contains(word))
         || name == "dest" && matches!(ty, Type::Map(..))
         || (class, message, param) == ("pool", "sync_updates", "token")
         || class == "secret" && (param == "value" || param == "args")

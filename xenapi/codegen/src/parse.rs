@@ -17,7 +17,11 @@ pub struct ParseError {
 
 impl ParseError {
     pub(crate) fn new(line: usize, expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { line, expected: expected.into(), found: found.into() }
+        Self {
+            line,
+            expected: expected.into(),
+            found: found.into(),
+        }
     }
 }
 
@@ -70,12 +74,19 @@ struct Parser {
 
 impl Parser {
     fn new(text: &str) -> Result<Self> {
-        Ok(Self { tokens: scan(text)?, next: 0 })
+        Ok(Self {
+            tokens: scan(text)?,
+            next: 0,
+        })
     }
 
     fn whole<T>(mut self, part: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         let value = part(&mut self)?;
-        if self.at_end() { Ok(value) } else { Err(self.expected("the end of the file")) }
+        if self.at_end() {
+            Ok(value)
+        } else {
+            Err(self.expected("the end of the file"))
+        }
     }
 
     fn until_end<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
@@ -96,7 +107,7 @@ impl Parser {
 
     fn expected(&self, what: impl Into<String>) -> ParseError {
         match self.tokens.get(self.next).or(self.tokens.last()) {
-            Some((line, token)) if !self.at_end() => ParseError::new(*line, what, format!("{token:?}")),
+            Some((line, token)) if !self.at_end() => ParseError::new(*line, what, token.to_string()),
             last => ParseError::new(last.map_or(1, |(line, _)| *line), what, "the end of the file"),
         }
     }
@@ -108,7 +119,11 @@ impl Parser {
     }
 
     fn sign(&mut self, sign: &'static str) -> Result<()> {
-        if self.takes_sign(sign) { Ok(()) } else { Err(self.expected(format!("{sign:?}"))) }
+        if self.takes_sign(sign) {
+            Ok(())
+        } else {
+            Err(self.expected(format!("`{sign}`")))
+        }
     }
 
     fn takes_word(&mut self, wanted: &str) -> bool {
@@ -118,7 +133,11 @@ impl Parser {
     }
 
     fn keyword(&mut self, wanted: &str) -> Result<()> {
-        if self.takes_word(wanted) { Ok(()) } else { Err(self.expected(wanted)) }
+        if self.takes_word(wanted) {
+            Ok(())
+        } else {
+            Err(self.expected(wanted))
+        }
     }
 
     fn word(&mut self, what: &str) -> Result<String> {
@@ -134,7 +153,11 @@ impl Parser {
 
     /// A word that one of `values` answers to.
     fn one_of<T: Copy>(&mut self, what: &str, values: &[T], word: impl Fn(T) -> &'static str) -> Result<T> {
-        values.iter().copied().find(|value| self.takes_word(word(*value))).ok_or_else(|| self.expected(what))
+        values
+            .iter()
+            .copied()
+            .find(|value| self.takes_word(word(*value)))
+            .ok_or_else(|| self.expected(what))
     }
 
     /// A word, or any text in quotes.
@@ -192,9 +215,21 @@ impl Parser {
                 fields.push(self.field()?);
             }
         }
-        let messages =
-            if self.takes_word("messages") { self.until_end(Self::message)? } else { Vec::new() };
-        Ok(Class { name, lifecycle, database, events, constructor, allows, fields, messages })
+        let messages = if self.takes_word("messages") {
+            self.until_end(Self::message)?
+        } else {
+            Vec::new()
+        };
+        Ok(Class {
+            name,
+            lifecycle,
+            database,
+            events,
+            constructor,
+            allows,
+            fields,
+            messages,
+        })
     }
 
     fn unknown(&mut self, expected: &str) -> ParseError {
@@ -268,14 +303,26 @@ impl Parser {
                 }
             }
         }
-        Ok(Message { name, params, result, role, lifecycle, errors, flags })
+        Ok(Message {
+            name,
+            params,
+            result,
+            role,
+            lifecycle,
+            errors,
+            flags,
+        })
     }
 
     fn param(&mut self) -> Result<Param> {
         let name = self.word("a name")?;
         self.sign(":")?;
         let ty = self.ty()?;
-        let default = if self.takes_sign("=") { Some(self.literal()?) } else { None };
+        let default = if self.takes_sign("=") {
+            Some(self.literal()?)
+        } else {
+            None
+        };
         Ok(Param { name, ty, default })
     }
 
@@ -396,7 +443,14 @@ impl Parser {
         if sdk {
             self.keyword("sdk")?;
         }
-        Ok(HttpAction { name, method, path, args, sdk, role })
+        Ok(HttpAction {
+            name,
+            method,
+            path,
+            args,
+            sdk,
+            role,
+        })
     }
 
     fn release(&mut self) -> Result<Release> {
@@ -405,12 +459,19 @@ impl Parser {
         let branding = self.name("the product's name")?;
         self.keyword("api")?;
         let version = self.word("the version of the API")?;
-        let parts = version.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let parts = version
+            .split_once('.')
+            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         let api = parts.ok_or_else(|| self.unknown("a version such as 2.15"))?;
         let date = match self.peek() {
             Some(Token::Text(_)) => Some(self.name("a date")?),
             _ => None,
         };
-        Ok(Release { code_name: (code_name != "-").then_some(code_name), branding, api, date })
+        Ok(Release {
+            code_name: (code_name != "-").then_some(code_name),
+            branding,
+            api,
+            date,
+        })
     }
 }

@@ -19,7 +19,12 @@ pub fn class(class: &Class) -> String {
     if !class.fields.is_empty() {
         text.push_str("\nfields\n");
         let lines: Vec<_> = class.fields.iter().map(field_columns).collect();
-        let width = lines.iter().map(|(left, _)| left.len()).filter(|&length| length <= COLUMN).max().unwrap_or(0);
+        let width = lines
+            .iter()
+            .map(|(left, _)| left.len())
+            .filter(|&length| length <= COLUMN)
+            .max()
+            .unwrap_or(0);
         for (left, right) in lines {
             let _ = writeln!(text, "  {left:width$} | {right}");
         }
@@ -37,7 +42,11 @@ pub fn class(class: &Class) -> String {
 /// The lines above the fields.
 pub fn class_head(class: &Class) -> String {
     let mut text = format!("class {} | {}", class.name, class.lifecycle);
-    let flags = [(class.database, "database"), (class.events, "events"), (class.constructor, "constructor")];
+    let flags = [
+        (class.database, "database"),
+        (class.events, "events"),
+        (class.constructor, "constructor"),
+    ];
     for (_, flag) in flags.into_iter().filter(|(set, _)| *set) {
         let _ = write!(text, " | {flag}");
     }
@@ -49,7 +58,11 @@ pub fn class_head(class: &Class) -> String {
         }
     }
     for role in roles {
-        let words = class.allows.iter().filter(|(_, other)| *other == role).map(|(derived, _)| derived.word());
+        let words = class
+            .allows
+            .iter()
+            .filter(|(_, other)| *other == role)
+            .map(|(derived, _)| derived.word());
         let _ = writeln!(text, "  allows {role}: {}", words.collect::<Vec<_>>().join(", "));
     }
     text
@@ -90,7 +103,11 @@ fn field_columns(field: &Field) -> (String, String) {
             let _ = write!(right, " | {word} {role}");
         }
     }
-    for (set, flag) in [(field.effect, "effect"), (field.transient, "transient"), (field.internal, "internal")] {
+    for (set, flag) in [
+        (field.effect, "effect"),
+        (field.transient, "transient"),
+        (field.internal, "internal"),
+    ] {
         if set {
             let _ = write!(right, " | {flag}");
         }
@@ -100,7 +117,11 @@ fn field_columns(field: &Field) -> (String, String) {
 
 /// A message on two or more lines.
 pub fn message(message: &Message) -> String {
-    let result = message.result.as_ref().map(|ty| format!(" -> {ty}")).unwrap_or_default();
+    let result = message
+        .result
+        .as_ref()
+        .map(|ty| format!(" -> {ty}"))
+        .unwrap_or_default();
     let params: Vec<String> = message.params.iter().map(Param::to_string).collect();
     let mut text = format!("  {}({}){result}\n", message.name, params.join(", "));
     if text.len() > WIDTH {
@@ -158,7 +179,14 @@ pub fn http_actions(actions: &[HttpAction]) -> String {
 pub fn http_action(action: &HttpAction) -> String {
     let args: Vec<String> = action.args.iter().map(|(name, ty)| format!("{name}: {ty}")).collect();
     let sdk = if action.sdk { " | sdk" } else { "" };
-    format!("{} {} {} ({}) by {}{sdk}\n", action.name, action.method, action.path, args.join(", "), action.role)
+    format!(
+        "{} {} {} ({}) by {}{sdk}\n",
+        action.name,
+        action.method,
+        action.path,
+        args.join(", "),
+        action.role
+    )
 }
 
 /// The text of `releases.model`.
@@ -169,9 +197,16 @@ pub fn releases(releases: &[Release]) -> String {
 /// One release.
 pub fn release(release: &Release) -> String {
     let (major, minor) = release.api;
-    let date = release.date.as_ref().map(|date| format!(" {}", Text(date))).unwrap_or_default();
+    let date = release
+        .date
+        .as_ref()
+        .map(|date| format!(" {}", Text(date)))
+        .unwrap_or_default();
     let code_name = release.code_name.as_deref().unwrap_or("-");
-    format!("release {code_name} {} api {major}.{minor}{date}\n", Text(&release.branding))
+    format!(
+        "release {code_name} {} api {major}.{minor}{date}\n",
+        Text(&release.branding)
+    )
 }
 
 /// A word where it can be one, else quoted text.
@@ -179,7 +214,11 @@ struct Name<'a>(&'a str);
 
 impl Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_word(self.0) { f.write_str(self.0) } else { Text(self.0).fmt(f) }
+        if is_word(self.0) {
+            f.write_str(self.0)
+        } else {
+            Text(self.0).fmt(f)
+        }
     }
 }
 
@@ -187,14 +226,20 @@ struct Text<'a>(&'a str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+        write!(
+            f,
+            "\"{}\"",
+            self.0.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+        )
     }
 }
 
 impl Display for Param {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.name, self.ty)?;
-        self.default.as_ref().map_or(Ok(()), |default| write!(f, " = {default}"))
+        self.default
+            .as_ref()
+            .map_or(Ok(()), |default| write!(f, " = {default}"))
     }
 }
 
@@ -230,8 +275,10 @@ impl Display for Literal {
                 write!(f, "[{}]", items.join(", "))
             }
             Self::Map(entries) => {
-                let entries: Vec<String> =
-                    entries.iter().map(|(key, value)| format!("{}: {value}", Text(key))).collect();
+                let entries: Vec<String> = entries
+                    .iter()
+                    .map(|(key, value)| format!("{}: {value}", Text(key)))
+                    .collect();
                 write!(f, "{{{}}}", entries.join(", "))
             }
         }
@@ -240,7 +287,11 @@ impl Display for Literal {
 
 impl Display for Lifecycle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let steps: Vec<String> = self.0.iter().map(|step| format!("{} {}", step.change.word(), step.release)).collect();
+        let steps: Vec<String> = self
+            .0
+            .iter()
+            .map(|step| format!("{} {}", step.change.word(), step.release))
+            .collect();
         f.write_str(&steps.join(", "))
     }
 }

@@ -1,5 +1,7 @@
 //! Words and signs of a datamodel file.
 
+use std::fmt;
+
 use crate::parse::ParseError;
 
 /// The smallest part of a file that means something.
@@ -11,6 +13,16 @@ pub(crate) enum Token {
     Text(String),
     /// `( ) [ ] { } , : = |` or `->`.
     Sign(&'static str),
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => write!(f, "`{word}`"),
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Sign(sign) => write!(f, "`{sign}`"),
+        }
+    }
 }
 
 const SIGNS: [&str; 11] = ["->", "(", ")", "[", "]", "{", "}", ",", ":", "=", "|"];

@@ -48,7 +48,12 @@ pub fn load(folder: &Path) -> Result<Datamodel, StoreError> {
 
 /// The files that hold the datamodel, with their paths in the folder.
 pub fn files(model: &Datamodel) -> Vec<(PathBuf, String)> {
-    let class = |class: &Class| (Path::new(CLASSES).join(&class.name).with_extension("model"), print::class(class));
+    let class = |class: &Class| {
+        (
+            Path::new(CLASSES).join(&class.name).with_extension("model"),
+            print::class(class),
+        )
+    };
     let mut files: Vec<_> = model.classes.iter().map(class).collect();
     files.push((ENUMS.into(), print::enums(&model.enums)));
     files.push((ERRORS.into(), print::errors(&model.errors)));
@@ -62,13 +67,27 @@ pub fn files(model: &Datamodel) -> Vec<(PathBuf, String)> {
 /// # Errors
 /// Where the file system does not let it.
 pub fn save(folder: &Path, model: &Datamodel) -> Result<(), StoreError> {
-    let known = |path: &Path| model.classes.iter().any(|class| path.file_stem().is_some_and(|stem| *stem == *class.name));
-    for path in class_files(&folder.join(CLASSES))?.into_iter().filter(|path| !known(path)) {
-        fs::remove_file(&path).map_err(|error| StoreError { path, source: error.into() })?;
+    let known = |path: &Path| {
+        model
+            .classes
+            .iter()
+            .any(|class| path.file_stem().is_some_and(|stem| *stem == *class.name))
+    };
+    for path in class_files(&folder.join(CLASSES))?
+        .into_iter()
+        .filter(|path| !known(path))
+    {
+        fs::remove_file(&path).map_err(|error| StoreError {
+            path,
+            source: error.into(),
+        })?;
     }
     for (path, text) in files(model) {
         let path = folder.join(path);
-        fs::write(&path, text).map_err(|error| StoreError { path, source: error.into() })?;
+        fs::write(&path, text).map_err(|error| StoreError {
+            path,
+            source: error.into(),
+        })?;
     }
     Ok(())
 }
@@ -78,7 +97,10 @@ fn classes(folder: &Path) -> Result<Vec<Class>, StoreError> {
     for path in class_files(folder)? {
         let class = file(path.clone(), parse::class)?;
         if path.file_stem().is_none_or(|stem| *stem != *class.name) {
-            return Err(StoreError { path, source: Reason::Misnamed(class.name) });
+            return Err(StoreError {
+                path,
+                source: Reason::Misnamed(class.name),
+            });
         }
         classes.push(class);
     }
@@ -87,7 +109,10 @@ fn classes(folder: &Path) -> Result<Vec<Class>, StoreError> {
 }
 
 fn class_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let wrong = |error: io::Error| StoreError { path: folder.to_owned(), source: error.into() };
+    let wrong = |error: io::Error| StoreError {
+        path: folder.to_owned(),
+        source: error.into(),
+    };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(wrong)? {
         let path = entry.map_err(wrong)?.path();
@@ -100,5 +125,8 @@ fn class_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
 
 fn file<T>(path: PathBuf, parse: impl FnOnce(&str) -> Result<T, ParseError>) -> Result<T, StoreError> {
     let read = || Ok(parse(&fs::read_to_string(&path)?)?);
-    read().map_err(|source| StoreError { path: path.clone(), source })
+    read().map_err(|source| StoreError {
+        path: path.clone(),
+        source,
+    })
 }

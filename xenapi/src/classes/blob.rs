@@ -5,7 +5,7 @@ use crate::{Call, DateTime, Map, Record, Ref, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `blob`.
+    /// A piece of binary data that is kept for another object, read and written over HTTP.
     ///
     /// Class `blob`, since XenServer 5.0 (orlando).
     #[doc(alias = "blob")]
@@ -193,7 +193,7 @@ impl CreateOptions {
 
 /// All the fields of one `blob`.
 ///
-/// From [`Blob::record`](crate::Blob::record) and `all_records`.
+/// From [`Blob::record`](crate::Blob::record) and [`Blobs::all_records`](crate::Blobs::all_records).
 #[doc(alias = "blob")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

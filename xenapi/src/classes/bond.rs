@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Bond`.
+    /// Several network cards of one host that work as a single interface.
     ///
     /// Class `Bond`, since XenServer 4.1 (miami).
     Bond: BondRecord, bond
@@ -248,7 +248,7 @@ impl CreateOptions {
 
 /// All the fields of one `Bond`.
 ///
-/// From [`Bond::record`](crate::Bond::record) and `all_records`.
+/// From [`Bond::record`](crate::Bond::record) and [`Bonds::all_records`](crate::Bonds::all_records).
 #[doc(alias = "Bond")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Caller`.
+    /// A group of API clients that the pool tells apart, to count their calls and limit their rate.
     ///
     /// Class `Caller`, since xapi 26.17.0. A prototype: it may still change.
     Caller: CallerRecord, caller
@@ -243,7 +243,7 @@ impl Callers {
 
 /// All the fields of one `Caller`.
 ///
-/// From [`Caller::record`](crate::Caller::record) and `all_records`.
+/// From [`Caller::record`](crate::Caller::record) and [`Callers::all_records`](crate::Callers::all_records).
 #[doc(alias = "Caller")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

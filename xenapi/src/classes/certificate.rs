@@ -7,7 +7,7 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Certificate`.
+    /// A TLS certificate that is installed on the hosts of a pool.
     ///
     /// Class `Certificate`, since Citrix Hypervisor 8.2 (stockholm).
     Certificate: CertificateRecord, certificate
@@ -142,7 +142,8 @@ impl Certificates {
 
 /// All the fields of one `Certificate`.
 ///
-/// From [`Certificate::record`](crate::Certificate::record) and `all_records`.
+/// From [`Certificate::record`](crate::Certificate::record) and
+/// [`Certificates::all_records`](crate::Certificates::all_records).
 #[doc(alias = "Certificate")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Cluster`.
+    /// The group of hosts that keep a shared membership through corosync, which clustered storage needs.
     ///
     /// Class `Cluster`, since XenServer 7.5 (kolkata).
     Cluster: ClusterRecord, cluster
@@ -394,7 +394,8 @@ impl PoolCreateOptions {
 
 /// All the fields of one `Cluster`.
 ///
-/// From [`Cluster::record`](crate::Cluster::record) and `all_records`.
+/// From [`Cluster::record`](crate::Cluster::record) and
+/// [`Clusters::all_records`](crate::Clusters::all_records).
 #[doc(alias = "Cluster")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

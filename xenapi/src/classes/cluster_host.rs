@@ -7,7 +7,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Cluster_host`.
+    /// The part that one host plays in a [`Cluster`](crate::Cluster).
     ///
     /// Class `Cluster_host`, since XenServer 7.5 (kolkata).
     #[doc(alias = "Cluster_host")]
@@ -206,7 +206,8 @@ impl ClusterHosts {
 
 /// All the fields of one `Cluster_host`.
 ///
-/// From [`ClusterHost::record`](crate::ClusterHost::record) and `all_records`.
+/// From [`ClusterHost::record`](crate::ClusterHost::record) and
+/// [`ClusterHosts::all_records`](crate::ClusterHosts::all_records).
 #[doc(alias = "Cluster_host")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `console`.
+    /// A way to see and operate a VM's screen or serial port.
     ///
     /// Class `console`, since XenServer 4.0 (rio).
     #[doc(alias = "console")]
@@ -148,7 +148,8 @@ impl Consoles {
 
 /// All the fields of one `console`.
 ///
-/// From [`Console::record`](crate::Console::record) and `all_records`.
+/// From [`Console::record`](crate::Console::record) and
+/// [`Consoles::all_records`](crate::Consoles::all_records).
 #[doc(alias = "console")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `crashdump`.
+    /// A memory dump that a VM left behind when it crashed.
     ///
     /// Class `crashdump`, since XenServer 4.0 (rio). Deprecated since XenServer 7.3 (inverness).
     #[doc(alias = "crashdump")]
@@ -139,7 +139,8 @@ impl Crashdumps {
 
 /// All the fields of one `crashdump`.
 ///
-/// From [`Crashdump::record`](crate::Crashdump::record) and `all_records`.
+/// From [`Crashdump::record`](crate::Crashdump::record) and
+/// [`Crashdumps::all_records`](crate::Crashdumps::all_records).
 #[doc(alias = "crashdump")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

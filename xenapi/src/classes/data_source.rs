@@ -4,7 +4,7 @@ use crate::handle::{ReadFields, deserialize_record};
 use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
-/// An object of class `data_source`.
+/// A measurement that a host, VM or storage repository can record over time.
 ///
 /// All the fields of one `data_source`.
 #[doc(alias = "data_source")]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `DR_task`.
+    /// A look at the storage of another site after a disaster, from which its VMs and appliances can be recovered.
     ///
     /// Class `DR_task`, since XenServer 6.0 (boston).
     #[doc(alias = "DR_task")]
@@ -94,7 +94,7 @@ impl DrTasks {
 
 /// All the fields of one `DR_task`.
 ///
-/// From [`DrTask::record`](crate::DrTask::record) and `all_records`.
+/// From [`DrTask::record`](crate::DrTask::record) and [`DrTasks::all_records`](crate::DrTasks::all_records).
 #[doc(alias = "DR_task")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

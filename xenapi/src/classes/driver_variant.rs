@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Driver_variant`.
+    /// One of the versions in which a [`HostDriver`](crate::HostDriver) is installed; at most one is active.
     ///
     /// Class `Driver_variant`, since xapi 25.2.0. A prototype: it may still change.
     #[doc(alias = "Driver_variant")]
@@ -126,7 +126,8 @@ impl DriverVariants {
 
 /// All the fields of one `Driver_variant`.
 ///
-/// From [`DriverVariant::record`](crate::DriverVariant::record) and `all_records`.
+/// From [`DriverVariant::record`](crate::DriverVariant::record) and
+/// [`DriverVariants::all_records`](crate::DriverVariants::all_records).
 #[doc(alias = "Driver_variant")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

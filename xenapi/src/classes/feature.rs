@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Feature`.
+    /// A capability of a host that is delivered switched off until it is asked for.
     ///
     /// Class `Feature`, since XenServer 7.2 (falcon).
     Feature: FeatureRecord, feature
@@ -121,7 +121,8 @@ impl Features {
 
 /// All the fields of one `Feature`.
 ///
-/// From [`Feature::record`](crate::Feature::record) and `all_records`.
+/// From [`Feature::record`](crate::Feature::record) and
+/// [`Features::all_records`](crate::Features::all_records).
 #[doc(alias = "Feature")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `GPU_group`.
+    /// All the graphics processors of a pool that can stand in for each other.
     ///
     /// Class `GPU_group`, since XenServer 6.0 (boston).
     #[doc(alias = "GPU_group")]
@@ -276,7 +276,8 @@ impl CreateOptions {
 
 /// All the fields of one `GPU_group`.
 ///
-/// From [`GpuGroup::record`](crate::GpuGroup::record) and `all_records`.
+/// From [`GpuGroup::record`](crate::GpuGroup::record) and
+/// [`GpuGroups::all_records`](crate::GpuGroups::all_records).
 #[doc(alias = "GPU_group")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -10,7 +10,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `host`.
+    /// A physical server of the pool.
     ///
     /// Class `host`, since XenServer 4.0 (rio).
     #[doc(alias = "host")]
@@ -2022,7 +2022,7 @@ impl ApplyEditionOptions {
 
 /// All the fields of one `host`.
 ///
-/// From [`Host::record`](crate::Host::record) and `all_records`.
+/// From [`Host::record`](crate::Host::record) and [`Hosts::all_records`](crate::Hosts::all_records).
 #[doc(alias = "host")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `host_cpu`.
+    /// A physical processor core as the hypervisor numbers it;
+    /// [`HostRecord::cpu_info`](crate::HostRecord::cpu_info) took its place.
     ///
     /// Class `host_cpu`, since XenServer 4.0 (rio). Deprecated since XenServer 5.6 (midnight-ride).
     #[doc(alias = "host_cpu")]
@@ -203,7 +204,8 @@ impl HostCpus {
 
 /// All the fields of one `host_cpu`.
 ///
-/// From [`HostCpu::record`](crate::HostCpu::record) and `all_records`.
+/// From [`HostCpu::record`](crate::HostCpu::record) and
+/// [`HostCpus::all_records`](crate::HostCpus::all_records).
 #[doc(alias = "host_cpu")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `host_crashdump`.
+    /// What a host saved when its hypervisor or control domain crashed.
     ///
     /// Class `host_crashdump`, since XenServer 4.0 (rio).
     #[doc(alias = "host_crashdump")]
@@ -151,7 +151,8 @@ impl HostCrashdumps {
 
 /// All the fields of one `host_crashdump`.
 ///
-/// From [`HostCrashdump::record`](crate::HostCrashdump::record) and `all_records`.
+/// From [`HostCrashdump::record`](crate::HostCrashdump::record) and
+/// [`HostCrashdumps::all_records`](crate::HostCrashdumps::all_records).
 #[doc(alias = "host_crashdump")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

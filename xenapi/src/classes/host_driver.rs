@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Host_driver`.
+    /// A device driver of a host of which several variants are installed.
     ///
     /// Class `Host_driver`, since xapi 25.2.0. A prototype: it may still change.
     #[doc(alias = "Host_driver")]
@@ -170,7 +170,8 @@ impl HostDrivers {
 
 /// All the fields of one `Host_driver`.
 ///
-/// From [`HostDriver::record`](crate::HostDriver::record) and `all_records`.
+/// From [`HostDriver::record`](crate::HostDriver::record) and
+/// [`HostDrivers::all_records`](crate::HostDrivers::all_records).
 #[doc(alias = "Host_driver")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -5,7 +5,7 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `host_metrics`.
+    /// Memory figures and liveness of a host, which change often.
     ///
     /// Class `host_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "host_metrics")]
@@ -130,7 +130,8 @@ impl AllHostMetrics {
 
 /// All the fields of one `host_metrics`.
 ///
-/// From [`HostMetrics::record`](crate::HostMetrics::record) and `all_records`.
+/// From [`HostMetrics::record`](crate::HostMetrics::record) and
+/// [`AllHostMetrics::all_records`](crate::AllHostMetrics::all_records).
 #[doc(alias = "host_metrics")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `host_patch`.
+    /// A hotfix on one host, in the old format; [`PoolUpdate`](crate::PoolUpdate) took its place.
     ///
     /// Class `host_patch`, since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely).
     #[doc(alias = "host_patch")]
@@ -209,7 +209,8 @@ impl HostPatches {
 
 /// All the fields of one `host_patch`.
 ///
-/// From [`HostPatch::record`](crate::HostPatch::record) and `all_records`.
+/// From [`HostPatch::record`](crate::HostPatch::record) and
+/// [`HostPatches::all_records`](crate::HostPatches::all_records).
 #[doc(alias = "host_patch")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `LVHD`.
+    /// Switches thin provisioning of LVM storage on; an experiment that was given up.
     ///
     /// Class `LVHD`, since XenServer 7.0 (dundee).
     #[doc(alias = "LVHD")]
@@ -68,7 +68,7 @@ impl Lvhds {
 
 /// All the fields of one `LVHD`.
 ///
-/// From [`Lvhd::record`](crate::Lvhd::record) and `all_records`.
+/// From [`Lvhd::record`](crate::Lvhd::record).
 #[doc(alias = "LVHD")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -91,9 +91,8 @@ impl Record for LvhdRecord {
 
 impl ReadFields for LvhdRecord {
     fn read<'de, A: MapAccess<'de>>(&mut self, place: usize, members: &mut A) -> Result<(), A::Error> {
-        match place {
-            0 => self.uuid = members.next_value()?,
-            _ => {}
+        if place == 0 {
+            self.uuid = members.next_value()?
         }
         Ok(())
     }

@@ -6,7 +6,8 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `message`.
+    /// A notice or alarm that the pool keeps until somebody dismisses it, for example that a VM was started or that
+    /// a disk fills up.
     ///
     /// Class `message`, since XenServer 5.0 (orlando).
     #[doc(alias = "message")]
@@ -129,7 +130,8 @@ impl Messages {
 
 /// All the fields of one `message`.
 ///
-/// From [`Message::record`](crate::Message::record) and `all_records`.
+/// From [`Message::record`](crate::Message::record) and
+/// [`Messages::all_records`](crate::Messages::all_records).
 #[doc(alias = "message")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

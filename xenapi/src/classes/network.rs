@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `network`.
+    /// A virtual switch that spans the pool and joins VMs' interfaces with those of the hosts.
     ///
     /// Class `network`, since XenServer 4.0 (rio).
     #[doc(alias = "network")]
@@ -384,7 +384,8 @@ impl CreateNewBlobOptions {
 
 /// All the fields of one `network`.
 ///
-/// From [`Network::record`](crate::Network::record) and `all_records`.
+/// From [`Network::record`](crate::Network::record) and
+/// [`Networks::all_records`](crate::Networks::all_records).
 #[doc(alias = "network")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `network_sriov`.
+    /// A host's network card that is split into virtual functions, which VMs use without the software switch.
     ///
     /// Class `network_sriov`, since XenServer 7.5 (kolkata).
     #[doc(alias = "network_sriov")]
@@ -127,7 +127,8 @@ impl NetworkSriovs {
 
 /// All the fields of one `network_sriov`.
 ///
-/// From [`NetworkSriov::record`](crate::NetworkSriov::record) and `all_records`.
+/// From [`NetworkSriov::record`](crate::NetworkSriov::record) and
+/// [`NetworkSriovs::all_records`](crate::NetworkSriovs::all_records).
 #[doc(alias = "network_sriov")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

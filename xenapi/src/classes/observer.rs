@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Observer`.
+    /// Says which components of the toolstack trace what they do, and where the traces go.
     ///
     /// Class `Observer`, since xapi 23.14.0. A prototype: it may still change.
     Observer: ObserverRecord, observer
@@ -222,7 +222,8 @@ impl Observers {
 
 /// All the fields of one `Observer`.
 ///
-/// From [`Observer::record`](crate::Observer::record) and `all_records`.
+/// From [`Observer::record`](crate::Observer::record) and
+/// [`Observers::all_records`](crate::Observers::all_records).
 #[doc(alias = "Observer")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

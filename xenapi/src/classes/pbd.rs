@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PBD`.
+    /// The link between a host and a storage repository: how that host reaches that storage.
     ///
     /// Class `PBD`, since XenServer 4.0 (rio).
     #[doc(alias = "PBD")]
@@ -182,7 +182,7 @@ impl Pbds {
 
 /// All the fields of one `PBD`.
 ///
-/// From [`Pbd::record`](crate::Pbd::record) and `all_records`.
+/// From [`Pbd::record`](crate::Pbd::record) and [`Pbds::all_records`](crate::Pbds::all_records).
 #[doc(alias = "PBD")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

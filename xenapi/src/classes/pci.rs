@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PCI`.
+    /// A PCI device of a host.
     ///
     /// Class `PCI`, since XenServer 6.0 (boston).
     #[doc(alias = "PCI")]
@@ -250,7 +250,7 @@ impl Pcis {
 
 /// All the fields of one `PCI`.
 ///
-/// From [`Pci::record`](crate::Pci::record) and `all_records`.
+/// From [`Pci::record`](crate::Pci::record) and [`Pcis::all_records`](crate::Pcis::all_records).
 #[doc(alias = "PCI")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

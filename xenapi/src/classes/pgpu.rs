@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PGPU`.
+    /// A graphics processor of a host.
     ///
     /// Class `PGPU`, since XenServer 6.0 (boston).
     #[doc(alias = "PGPU")]
@@ -268,7 +268,7 @@ impl Pgpus {
 
 /// All the fields of one `PGPU`.
 ///
-/// From [`Pgpu::record`](crate::Pgpu::record) and `all_records`.
+/// From [`Pgpu::record`](crate::Pgpu::record) and [`Pgpus::all_records`](crate::Pgpus::all_records).
 #[doc(alias = "PGPU")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

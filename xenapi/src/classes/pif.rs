@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PIF`.
+    /// An interface of a host on a network: a card, a VLAN, a bond or a tunnel.
     ///
     /// Class `PIF`, since XenServer 4.0 (rio).
     #[doc(alias = "PIF")]
@@ -717,7 +717,7 @@ impl DbIntroduceOptions {
 
 /// All the fields of one `PIF`.
 ///
-/// From [`Pif::record`](crate::Pif::record) and `all_records`.
+/// From [`Pif::record`](crate::Pif::record) and [`Pifs::all_records`](crate::Pifs::all_records).
 #[doc(alias = "PIF")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

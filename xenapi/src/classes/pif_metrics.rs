@@ -5,7 +5,7 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PIF_metrics`.
+    /// Link state and hardware names of a [`Pif`](crate::Pif).
     ///
     /// Class `PIF_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "PIF_metrics")]
@@ -178,7 +178,8 @@ impl AllPifMetrics {
 
 /// All the fields of one `PIF_metrics`.
 ///
-/// From [`PifMetrics::record`](crate::PifMetrics::record) and `all_records`.
+/// From [`PifMetrics::record`](crate::PifMetrics::record) and
+/// [`AllPifMetrics::all_records`](crate::AllPifMetrics::all_records).
 #[doc(alias = "PIF_metrics")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

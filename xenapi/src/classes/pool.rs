@@ -8,7 +8,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `pool`.
+    /// The hosts that are managed together. There is always exactly one, even where it has a single host.
     ///
     /// Class `pool`, since XenServer 4.0 (rio).
     #[doc(alias = "pool")]
@@ -2003,7 +2003,7 @@ impl SyncUpdatesOptions {
 
 /// All the fields of one `pool`.
 ///
-/// From [`Pool::record`](crate::Pool::record) and `all_records`.
+/// From [`Pool::record`](crate::Pool::record) and [`Pools::all_records`](crate::Pools::all_records).
 #[doc(alias = "pool")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

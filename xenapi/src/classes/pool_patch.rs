@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `pool_patch`.
+    /// A hotfix in the old format; [`PoolUpdate`](crate::PoolUpdate) took its place.
     ///
     /// Class `pool_patch`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely).
     #[doc(alias = "pool_patch")]
@@ -266,7 +266,8 @@ impl PoolPatches {
 
 /// All the fields of one `pool_patch`.
 ///
-/// From [`PoolPatch::record`](crate::PoolPatch::record) and `all_records`.
+/// From [`PoolPatch::record`](crate::PoolPatch::record) and
+/// [`PoolPatches::all_records`](crate::PoolPatches::all_records).
 #[doc(alias = "pool_patch")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

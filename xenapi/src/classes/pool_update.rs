@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `pool_update`.
+    /// An update package that was uploaded to the pool, and the hosts it was applied to.
     ///
     /// Class `pool_update`, since XenServer 7.1 (ely).
     #[doc(alias = "pool_update")]
@@ -240,7 +240,8 @@ impl PoolUpdates {
 
 /// All the fields of one `pool_update`.
 ///
-/// From [`PoolUpdate::record`](crate::PoolUpdate::record) and `all_records`.
+/// From [`PoolUpdate::record`](crate::PoolUpdate::record) and
+/// [`PoolUpdates::all_records`](crate::PoolUpdates::all_records).
 #[doc(alias = "pool_update")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

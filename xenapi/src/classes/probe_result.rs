@@ -5,7 +5,7 @@ use crate::handle::{ReadFields, deserialize_record};
 use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
-/// An object of class `probe_result`.
+/// A storage that a probe came across.
 ///
 /// All the fields of one `probe_result`.
 #[doc(alias = "probe_result")]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PUSB`.
+    /// A USB device that is plugged into a host.
     ///
     /// Class `PUSB`, since XenServer 7.3 (inverness).
     #[doc(alias = "PUSB")]
@@ -220,7 +220,7 @@ impl Pusbs {
 
 /// All the fields of one `PUSB`.
 ///
-/// From [`Pusb::record`](crate::Pusb::record) and `all_records`.
+/// From [`Pusb::record`](crate::Pusb::record) and [`Pusbs::all_records`](crate::Pusbs::all_records).
 #[doc(alias = "PUSB")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PVS_cache_storage`.
+    /// Where a host keeps the cache of a PVS site.
     ///
     /// Class `PVS_cache_storage`, since XenServer 7.1 (ely).
     #[doc(alias = "PVS_cache_storage")]
@@ -123,7 +123,8 @@ impl PvsCacheStorages {
 
 /// All the fields of one `PVS_cache_storage`.
 ///
-/// From [`PvsCacheStorage::record`](crate::PvsCacheStorage::record) and `all_records`.
+/// From [`PvsCacheStorage::record`](crate::PvsCacheStorage::record) and
+/// [`PvsCacheStorages::all_records`](crate::PvsCacheStorages::all_records).
 #[doc(alias = "PVS_cache_storage")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PVS_proxy`.
+    /// Caches, for one interface of a VM, the disk blocks that a Provisioning Services server streams to it.
     ///
     /// Class `PVS_proxy`, since XenServer 7.1 (ely).
     #[doc(alias = "PVS_proxy")]
@@ -115,7 +115,8 @@ impl PvsProxies {
 
 /// All the fields of one `PVS_proxy`.
 ///
-/// From [`PvsProxy::record`](crate::PvsProxy::record) and `all_records`.
+/// From [`PvsProxy::record`](crate::PvsProxy::record) and
+/// [`PvsProxies::all_records`](crate::PvsProxies::all_records).
 #[doc(alias = "PVS_proxy")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

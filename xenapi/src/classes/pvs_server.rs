@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PVS_server`.
+    /// The addresses of a Citrix Provisioning Services server.
     ///
     /// Class `PVS_server`, since XenServer 7.1 (ely).
     #[doc(alias = "PVS_server")]
@@ -125,7 +125,8 @@ impl PvsServers {
 
 /// All the fields of one `PVS_server`.
 ///
-/// From [`PvsServer::record`](crate::PvsServer::record) and `all_records`.
+/// From [`PvsServer::record`](crate::PvsServer::record) and
+/// [`PvsServers::all_records`](crate::PvsServers::all_records).
 #[doc(alias = "PVS_server")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

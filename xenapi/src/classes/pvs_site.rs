@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `PVS_site`.
+    /// The servers, proxies and caches that belong together in Citrix Provisioning Services.
     ///
     /// Class `PVS_site`, since XenServer 7.1 (ely).
     #[doc(alias = "PVS_site")]
@@ -175,7 +175,8 @@ impl PvsSites {
 
 /// All the fields of one `PVS_site`.
 ///
-/// From [`PvsSite::record`](crate::PvsSite::record) and `all_records`.
+/// From [`PvsSite::record`](crate::PvsSite::record) and
+/// [`PvsSites::all_records`](crate::PvsSites::all_records).
 #[doc(alias = "PVS_site")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Rate_limit`.
+    /// How many calls a [`Caller`](crate::Caller) may make in a time.
     ///
     /// Class `Rate_limit`, since xapi 26.17.0. A prototype: it may still change.
     #[doc(alias = "Rate_limit")]
@@ -199,7 +199,8 @@ impl RateLimits {
 
 /// All the fields of one `Rate_limit`.
 ///
-/// From [`RateLimit::record`](crate::RateLimit::record) and `all_records`.
+/// From [`RateLimit::record`](crate::RateLimit::record) and
+/// [`RateLimits::all_records`](crate::RateLimits::all_records).
 #[doc(alias = "Rate_limit")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

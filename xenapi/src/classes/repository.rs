@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `Repository`.
+    /// A source of updates that the pool installs from.
     ///
     /// Class `Repository`, since xapi 1.301.0.
     Repository: RepositoryRecord, repository
@@ -281,7 +281,8 @@ impl IntroduceOptions {
 
 /// All the fields of one `Repository`.
 ///
-/// From [`Repository::record`](crate::Repository::record) and `all_records`.
+/// From [`Repository::record`](crate::Repository::record) and
+/// [`Repositories::all_records`](crate::Repositories::all_records).
 #[doc(alias = "Repository")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

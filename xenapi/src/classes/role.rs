@@ -5,7 +5,7 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `role`.
+    /// A set of permissions, or a single permission, for role-based access control.
     ///
     /// Class `role`, since XenServer 5.6 (midnight-ride).
     #[doc(alias = "role")]
@@ -136,7 +136,7 @@ impl Roles {
 
 /// All the fields of one `role`.
 ///
-/// From [`Role::record`](crate::Role::record) and `all_records`.
+/// From [`Role::record`](crate::Role::record) and [`Roles::all_records`](crate::Roles::all_records).
 #[doc(alias = "role")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

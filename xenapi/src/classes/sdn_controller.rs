@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `SDN_controller`.
+    /// The controller that the pool's virtual switches take their flow rules from.
     ///
     /// Class `SDN_controller`, since XenServer 7.2 (falcon).
     #[doc(alias = "SDN_controller")]
@@ -149,7 +149,8 @@ impl IntroduceOptions {
 
 /// All the fields of one `SDN_controller`.
 ///
-/// From [`SdnController::record`](crate::SdnController::record) and `all_records`.
+/// From [`SdnController::record`](crate::SdnController::record) and
+/// [`SdnControllers::all_records`](crate::SdnControllers::all_records).
 #[doc(alias = "SDN_controller")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

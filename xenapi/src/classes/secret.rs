@@ -5,7 +5,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `secret`.
+    /// A text, such as a storage password, that other objects refer to instead of holding it themselves.
     ///
     /// Class `secret`, since XenServer 5.6 (midnight-ride).
     #[doc(alias = "secret")]
@@ -139,7 +139,8 @@ impl PoolSecrets {
 
 /// All the fields of one `secret`.
 ///
-/// From [`PoolSecret::record`](crate::PoolSecret::record) and `all_records`.
+/// From [`PoolSecret::record`](crate::PoolSecret::record) and
+/// [`PoolSecrets::all_records`](crate::PoolSecrets::all_records).
 #[doc(alias = "secret")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

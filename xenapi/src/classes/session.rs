@@ -6,7 +6,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `session`.
+    /// A login: what every other call is made under.
     ///
     /// Class `session`, since XenServer 4.0 (rio).
     #[doc(alias = "session")]
@@ -326,7 +326,7 @@ impl LoginWithPasswordOptions {
 
 /// All the fields of one `session`.
 ///
-/// From [`Session::record`](crate::Session::record) and `all_records`.
+/// From [`Session::record`](crate::Session::record).
 #[doc(alias = "session")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

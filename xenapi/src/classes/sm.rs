@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `SM`.
+    /// A storage driver and what it can do.
     ///
     /// Class `SM`, since XenServer 4.0 (rio).
     #[doc(alias = "SM")]
@@ -221,7 +221,7 @@ impl Sms {
 
 /// All the fields of one `SM`.
 ///
-/// From [`Sm::record`](crate::Sm::record) and `all_records`.
+/// From [`Sm::record`](crate::Sm::record) and [`Sms::all_records`](crate::Sms::all_records).
 #[doc(alias = "SM")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

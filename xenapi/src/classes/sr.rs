@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `SR`.
+    /// A storage repository: where disk images live.
     ///
     /// Class `SR`, since XenServer 4.0 (rio).
     #[doc(alias = "SR")]
@@ -833,7 +833,7 @@ impl CreateNewBlobOptions {
 
 /// All the fields of one `SR`.
 ///
-/// From [`Sr::record`](crate::Sr::record) and `all_records`.
+/// From [`Sr::record`](crate::Sr::record) and [`Srs::all_records`](crate::Srs::all_records).
 #[doc(alias = "SR")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -5,7 +5,7 @@ use crate::open_enum::open_enum;
 use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
-/// An object of class `sr_stat`.
+/// How full and how healthy a storage is, as far as can be told before it is attached.
 ///
 /// All the fields of one `sr_stat`.
 #[doc(alias = "sr_stat")]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `subject`.
+    /// A user or group of the external directory that may log in.
     ///
     /// Class `subject`, since XenServer 5.5 (george).
     #[doc(alias = "subject")]
@@ -134,7 +134,8 @@ impl Subjects {
 
 /// All the fields of one `subject`.
 ///
-/// From [`Subject::record`](crate::Subject::record) and `all_records`.
+/// From [`Subject::record`](crate::Subject::record) and
+/// [`Subjects::all_records`](crate::Subjects::all_records).
 #[doc(alias = "subject")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

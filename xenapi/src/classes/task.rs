@@ -7,7 +7,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `task`.
+    /// Work that the server does in the background, with its progress and outcome.
     ///
     /// Class `task`, since XenServer 4.0 (rio).
     #[doc(alias = "task")]
@@ -302,7 +302,7 @@ impl Tasks {
 
 /// All the fields of one `task`.
 ///
-/// From [`Task::record`](crate::Task::record) and `all_records`.
+/// From [`Task::record`](crate::Task::record) and [`Tasks::all_records`](crate::Tasks::all_records).
 #[doc(alias = "task")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

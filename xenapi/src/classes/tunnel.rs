@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `tunnel`.
+    /// A network that is carried between hosts through another one.
     ///
     /// Class `tunnel`, since XenServer 5.6 FP1 (cowley).
     #[doc(alias = "tunnel")]
@@ -245,7 +245,7 @@ impl CreateOptions {
 
 /// All the fields of one `tunnel`.
 ///
-/// From [`Tunnel::record`](crate::Tunnel::record) and `all_records`.
+/// From [`Tunnel::record`](crate::Tunnel::record) and [`Tunnels::all_records`](crate::Tunnels::all_records).
 #[doc(alias = "tunnel")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

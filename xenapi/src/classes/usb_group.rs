@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `USB_group`.
+    /// USB devices that can stand in for each other when one is given to a VM.
     ///
     /// Class `USB_group`, since XenServer 7.3 (inverness).
     #[doc(alias = "USB_group")]
@@ -219,7 +219,8 @@ impl CreateOptions {
 
 /// All the fields of one `USB_group`.
 ///
-/// From [`UsbGroup::record`](crate::UsbGroup::record) and `all_records`.
+/// From [`UsbGroup::record`](crate::UsbGroup::record) and
+/// [`UsbGroups::all_records`](crate::UsbGroups::all_records).
 #[doc(alias = "USB_group")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

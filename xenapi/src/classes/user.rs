@@ -5,7 +5,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `user`.
+    /// A local user; nothing but the owner of a session, and long out of use.
     ///
     /// Class `user`, since XenServer 4.0 (rio). Deprecated since XenServer 5.5 (george).
     #[doc(alias = "user")]
@@ -139,7 +139,7 @@ impl Users {
 
 /// All the fields of one `user`.
 ///
-/// From [`User::record`](crate::User::record) and `all_records`.
+/// From [`User::record`](crate::User::record).
 #[doc(alias = "user")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

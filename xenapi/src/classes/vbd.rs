@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VBD`.
+    /// The connection of a disk image, or an empty drive, to a VM.
     ///
     /// Class `VBD`, since XenServer 4.0 (rio).
     #[doc(alias = "VBD")]
@@ -423,7 +423,7 @@ impl Vbds {
 
 /// All the fields of one `VBD`.
 ///
-/// From [`Vbd::record`](crate::Vbd::record) and `all_records`.
+/// From [`Vbd::record`](crate::Vbd::record) and [`Vbds::all_records`](crate::Vbds::all_records).
 #[doc(alias = "VBD")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

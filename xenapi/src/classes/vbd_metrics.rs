@@ -5,7 +5,7 @@ use crate::{Call, DateTime, Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VBD_metrics`.
+    /// Throughput of a [`Vbd`](crate::Vbd), from before there were data sources.
     ///
     /// Class `VBD_metrics`, since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     #[doc(alias = "VBD_metrics")]
@@ -24,7 +24,7 @@ impl VbdMetrics {
 
 /// All the fields of one `VBD_metrics`.
 ///
-/// From [`VbdMetrics::record`](crate::VbdMetrics::record) and `all_records`.
+/// The class is gone from the API; its records are only kept for what old servers send.
 #[doc(alias = "VBD_metrics")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VDI`.
+    /// A disk image: the content of a virtual disk or CD.
     ///
     /// Class `VDI`, since XenServer 4.0 (rio).
     #[doc(alias = "VDI")]
@@ -898,7 +898,7 @@ impl CopyOptions {
 
 /// All the fields of one `VDI`.
 ///
-/// From [`Vdi::record`](crate::Vdi::record) and `all_records`.
+/// From [`Vdi::record`](crate::Vdi::record) and [`Vdis::all_records`](crate::Vdis::all_records).
 #[doc(alias = "VDI")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

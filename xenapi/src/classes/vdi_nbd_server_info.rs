@@ -4,7 +4,7 @@ use crate::handle::{ReadFields, deserialize_record};
 use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
-/// An object of class `vdi_nbd_server_info`.
+/// An address at which a disk image can be read over NBD, and what to check there.
 ///
 /// All the fields of one `vdi_nbd_server_info`.
 #[doc(alias = "vdi_nbd_server_info")]

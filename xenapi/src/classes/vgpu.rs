@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VGPU`.
+    /// A virtual graphics processor of a VM.
     ///
     /// Class `VGPU`, since XenServer 6.0 (boston).
     #[doc(alias = "VGPU")]
@@ -257,7 +257,7 @@ impl CreateOptions {
 
 /// All the fields of one `VGPU`.
 ///
-/// From [`Vgpu::record`](crate::Vgpu::record) and `all_records`.
+/// From [`Vgpu::record`](crate::Vgpu::record) and [`Vgpus::all_records`](crate::Vgpus::all_records).
 #[doc(alias = "VGPU")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

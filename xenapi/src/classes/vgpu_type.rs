@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VGPU_type`.
+    /// A model of virtual graphics processor, with its memory and limits.
     ///
     /// Class `VGPU_type`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "VGPU_type")]
@@ -196,7 +196,8 @@ impl VgpuTypes {
 
 /// All the fields of one `VGPU_type`.
 ///
-/// From [`VgpuType::record`](crate::VgpuType::record) and `all_records`.
+/// From [`VgpuType::record`](crate::VgpuType::record) and
+/// [`VgpuTypes::all_records`](crate::VgpuTypes::all_records).
 #[doc(alias = "VGPU_type")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

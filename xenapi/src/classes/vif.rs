@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VIF`.
+    /// A network interface of a VM.
     ///
     /// Class `VIF`, since XenServer 4.0 (rio).
     #[doc(alias = "VIF")]
@@ -583,7 +583,7 @@ impl ConfigureIpv6Options {
 
 /// All the fields of one `VIF`.
 ///
-/// From [`Vif::record`](crate::Vif::record) and `all_records`.
+/// From [`Vif::record`](crate::Vif::record) and [`Vifs::all_records`](crate::Vifs::all_records).
 #[doc(alias = "VIF")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -5,7 +5,7 @@ use crate::{Call, DateTime, Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VIF_metrics`.
+    /// Throughput of a [`Vif`](crate::Vif), from before there were data sources.
     ///
     /// Class `VIF_metrics`, since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     #[doc(alias = "VIF_metrics")]
@@ -73,7 +73,7 @@ impl VifMetrics {
 
 /// All the fields of one `VIF_metrics`.
 ///
-/// From [`VifMetrics::record`](crate::VifMetrics::record) and `all_records`.
+/// The class is gone from the API; its records are only kept for what old servers send.
 #[doc(alias = "VIF_metrics")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -6,7 +6,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VLAN`.
+    /// A tagged network on top of a host's interface.
     ///
     /// Class `VLAN`, since XenServer 4.1 (miami).
     #[doc(alias = "VLAN")]
@@ -149,7 +149,7 @@ impl Vlans {
 
 /// All the fields of one `VLAN`.
 ///
-/// From [`Vlan::record`](crate::Vlan::record) and `all_records`.
+/// From [`Vlan::record`](crate::Vlan::record) and [`Vlans::all_records`](crate::Vlans::all_records).
 #[doc(alias = "VLAN")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -11,7 +11,12 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VM`.
+    /// A virtual machine, template or snapshot.
+    ///
+    /// All three are of one class: [`is_a_template`](crate::VmRecord::is_a_template),
+    /// [`is_a_snapshot`](crate::VmRecord::is_a_snapshot) and
+    /// [`is_control_domain`](crate::VmRecord::is_control_domain) tell them apart, and a snapshot is a template,
+    /// too.
     ///
     /// Class `VM`, since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
@@ -2430,7 +2435,7 @@ impl CreateNewBlobOptions {
 
 /// All the fields of one `VM`.
 ///
-/// From [`Vm::record`](crate::Vm::record) and `all_records`.
+/// From [`Vm::record`](crate::Vm::record) and [`Vms::all_records`](crate::Vms::all_records).
 #[doc(alias = "VM")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VM_appliance`.
+    /// VMs that are started and stopped together, in a given order.
     ///
     /// Class `VM_appliance`, since XenServer 6.0 (boston).
     #[doc(alias = "VM_appliance")]
@@ -230,7 +230,8 @@ impl VmAppliances {
 
 /// All the fields of one `VM_appliance`.
 ///
-/// From [`VmAppliance::record`](crate::VmAppliance::record) and `all_records`.
+/// From [`VmAppliance::record`](crate::VmAppliance::record) and
+/// [`VmAppliances::all_records`](crate::VmAppliances::all_records).
 #[doc(alias = "VM_appliance")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VM_group`.
+    /// VMs that should be placed on hosts with regard to each other, for example apart.
     ///
     /// Class `VM_group`, since xapi 24.19.1. A prototype: it may still change.
     #[doc(alias = "VM_group")]
@@ -145,7 +145,8 @@ impl VmGroups {
 
 /// All the fields of one `VM_group`.
 ///
-/// From [`VmGroup::record`](crate::VmGroup::record) and `all_records`.
+/// From [`VmGroup::record`](crate::VmGroup::record) and
+/// [`VmGroups::all_records`](crate::VmGroups::all_records).
 #[doc(alias = "VM_group")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

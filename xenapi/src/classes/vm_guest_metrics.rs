@@ -6,7 +6,7 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VM_guest_metrics`.
+    /// What the tools inside a VM report: operating system, addresses, drivers.
     ///
     /// Class `VM_guest_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "VM_guest_metrics")]
@@ -208,7 +208,8 @@ impl AllVmGuestMetrics {
 
 /// All the fields of one `VM_guest_metrics`.
 ///
-/// From [`VmGuestMetrics::record`](crate::VmGuestMetrics::record) and `all_records`.
+/// From [`VmGuestMetrics::record`](crate::VmGuestMetrics::record) and
+/// [`AllVmGuestMetrics::all_records`](crate::AllVmGuestMetrics::all_records).
 #[doc(alias = "VM_guest_metrics")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

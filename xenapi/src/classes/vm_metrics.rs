@@ -6,7 +6,7 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VM_metrics`.
+    /// What a host measures of a VM: virtual processors, memory, times.
     ///
     /// Class `VM_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "VM_metrics")]
@@ -237,7 +237,8 @@ impl AllVmMetrics {
 
 /// All the fields of one `VM_metrics`.
 ///
-/// From [`VmMetrics::record`](crate::VmMetrics::record) and `all_records`.
+/// From [`VmMetrics::record`](crate::VmMetrics::record) and
+/// [`AllVmMetrics::all_records`](crate::AllVmMetrics::all_records).
 #[doc(alias = "VM_metrics")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

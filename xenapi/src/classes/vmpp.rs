@@ -7,7 +7,7 @@ use crate::{DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VMPP`.
+    /// A schedule for snapshots and archives of VMs, long gone.
     ///
     /// Class `VMPP`, since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     #[doc(alias = "VMPP")]
@@ -16,7 +16,7 @@ handle! {
 
 /// All the fields of one `VMPP`.
 ///
-/// From [`Vmpp::record`](crate::Vmpp::record) and `all_records`.
+/// The class is gone from the API; its records are only kept for what old servers send.
 #[doc(alias = "VMPP")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

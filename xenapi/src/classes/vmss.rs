@@ -7,7 +7,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VMSS`.
+    /// A schedule by which VMs are snapshotted, and how many snapshots are kept.
     ///
     /// Class `VMSS`, since XenServer 7.2 (falcon).
     #[doc(alias = "VMSS")]
@@ -269,7 +269,7 @@ impl AllVmss {
 
 /// All the fields of one `VMSS`.
 ///
-/// From [`Vmss::record`](crate::Vmss::record) and `all_records`.
+/// From [`Vmss::record`](crate::Vmss::record) and [`AllVmss::all_records`](crate::AllVmss::all_records).
 #[doc(alias = "VMSS")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VTPM`.
+    /// A virtual TPM of a VM.
     ///
     /// Class `VTPM`, since xapi 22.26.0. A prototype: it may still change.
     #[doc(alias = "VTPM")]
@@ -140,7 +140,7 @@ impl Vtpms {
 
 /// All the fields of one `VTPM`.
 ///
-/// From [`Vtpm::record`](crate::Vtpm::record) and `all_records`.
+/// From [`Vtpm::record`](crate::Vtpm::record) and [`Vtpms::all_records`](crate::Vtpms::all_records).
 #[doc(alias = "VTPM")]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

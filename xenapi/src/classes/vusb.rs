@@ -7,7 +7,7 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An object of class `VUSB`.
+    /// A USB device that is given to a VM.
     ///
     /// Class `VUSB`, since XenServer 7.3 (inverness).
     #[doc(alias = "VUSB")]
@@ -197,7 +197,7 @@ impl CreateOptions {
 
 /// All the fields of one `VUSB`.
 ///
-/// From [`Vusb::record`](crate::Vusb::record) and `all_records`.
+/// From [`Vusb::record`](crate::Vusb::record) and [`Vusbs::all_records`](crate::Vusbs::all_records).
 #[doc(alias = "VUSB")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

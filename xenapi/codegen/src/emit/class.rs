@@ -10,7 +10,10 @@ use crate::names;
 
 /// Whether objects of a class have references.
 pub(super) fn has_handle(class: &Class) -> bool {
-    class.database || expand::messages(class).iter().any(|message| message.name == "get_record")
+    class.database
+        || expand::messages(class)
+            .iter()
+            .any(|message| message.name == "get_record")
 }
 
 /// Whether a class has a record of ours; the one of `event` is written by hand.
@@ -20,13 +23,18 @@ pub(super) fn has_record(class: &Class) -> bool {
 
 /// Whether a class has messages that need no object.
 pub(super) fn has_collection(class: &Class) -> bool {
-    expand::messages(class).iter().any(|each| message::is_offered(each) && !message::on_object(class, each))
+    expand::messages(class)
+        .iter()
+        .any(|each| message::is_offered(each) && !message::on_object(class, each))
 }
 
 /// The text of the file.
 pub(super) fn file(context: Context<'_>, class: &Class) -> String {
     let mut imports = Imports::new(&class.name);
-    let messages: Vec<Expanded<'_>> = expand::messages(class).into_iter().filter(message::is_offered).collect();
+    let messages: Vec<Expanded<'_>> = expand::messages(class)
+        .into_iter()
+        .filter(message::is_offered)
+        .collect();
     let (own, shared): (Vec<_>, Vec<_>) = messages.iter().partition(|each| message::on_object(class, each));
     let mut text = String::new();
     if has_handle(class) {
@@ -83,14 +91,20 @@ fn implementation(
     if messages.is_empty() {
         return String::new();
     }
-    let methods: String = messages.iter().map(|each| message::methods(context, class, each, imports)).collect();
+    let methods: String = messages
+        .iter()
+        .map(|each| message::methods(context, class, each, imports))
+        .collect();
     format!("impl {name} {{\n{}}}\n\n", methods.trim_end())
 }
 
 /// Whether some message takes the record of a class.
 pub(super) fn takes_record(context: Context<'_>, class: &Class) -> bool {
     let record = Type::Record(class.name.clone());
-    context.model.classes.iter().flat_map(expand::messages).any(|each| {
-        message::is_offered(&each) && each.params.iter().any(|param| param.ty == record)
-    })
+    context
+        .model
+        .classes
+        .iter()
+        .flat_map(expand::messages)
+        .any(|each| message::is_offered(&each) && each.params.iter().any(|param| param.ty == record))
 }

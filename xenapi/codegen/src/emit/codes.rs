@@ -20,7 +20,9 @@ pub(super) fn file(context: Context<'_>) -> String {
         }
     }
     let codes = open_enum(&head, "ErrorCode", &values);
-    let about = doc("What the texts that come with this code mean, in their order.\n\nEmpty for codes without, and for unknown ones.");
+    let about = doc(
+        "What the texts that come with this code mean, in their order.\n\nEmpty for codes without, and for unknown ones.",
+    );
     format!(
         "//! {HEAD}
 

@@ -9,8 +9,11 @@ pub(super) fn file(context: Context<'_>) -> String {
     let (mut actions, mut all) = (String::new(), String::new());
     for action in &context.model.http_actions {
         let name = action.name.to_uppercase();
-        let query: Vec<(String, String)> =
-            action.args.iter().map(|(name, ty)| (name.clone(), ty.to_string())).collect();
+        let query: Vec<(String, String)> = action
+            .args
+            .iter()
+            .map(|(name, ty)| (name.clone(), ty.to_string()))
+            .collect();
         actions.push_str(&doc(&context.describe.http_action(action)));
         actions.push_str(&alias(&action.name, &name));
         let _ = writeln!(

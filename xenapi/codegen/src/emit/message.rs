@@ -29,7 +29,11 @@ fn one(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: &mu
     let describe = context.describe;
     let wire = format!("{}.{}", class.name, message.name);
     let method = names::method(&class.name, &message.name);
-    let mut text = doc(&if with { describe.message_with(class, message) } else { describe.message(class, message) });
+    let mut text = doc(&if with {
+        describe.message_with(class, message)
+    } else {
+        describe.message(class, message)
+    });
     if !with {
         text.push_str(&alias(&wire, &method));
     }
@@ -42,7 +46,12 @@ fn one(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: &mu
     let arg = |secret: bool| if secret { "secret_arg" } else { "arg" };
     let call = imports.root(if message.has_async { "TaskCall" } else { "Call" });
     let mut body = format!("{call}::new(&self.client, {wire:?})");
-    for (index, param) in message.params.iter().enumerate().filter(|(_, param)| param.default.is_none()) {
+    for (index, param) in message
+        .params
+        .iter()
+        .enumerate()
+        .filter(|(_, param)| param.default.is_none())
+    {
         if own && index == 0 {
             let _ = write!(body, ".{}(self.reference)", arg(secret(param)));
             continue;
@@ -77,7 +86,11 @@ fn result(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: 
 }
 
 fn optional<'a>(message: &'a Expanded<'_>) -> impl Iterator<Item = (usize, &'a Param)> {
-    message.params.iter().enumerate().filter(|(_, param)| param.default.is_some())
+    message
+        .params
+        .iter()
+        .enumerate()
+        .filter(|(_, param)| param.default.is_some())
 }
 
 fn options_name(message: &Expanded<'_>) -> String {
@@ -94,7 +107,11 @@ pub(super) fn options(
     optional(message).next()?;
     let describe = context.describe;
     let name = options_name(message);
-    let owner = if on_object(class, message) { names::handle(&class.name) } else { names::collection(&class.name) };
+    let owner = if on_object(class, message) {
+        names::handle(&class.name)
+    } else {
+        names::collection(&class.name)
+    };
     let (mut fields, mut defaults, mut given, mut usual) = (String::new(), String::new(), String::new(), true);
     for (index, param) in optional(message) {
         let member = names::member(&param.name);
@@ -111,7 +128,10 @@ pub(super) fn options(
     let derives = if usual { "Clone, Debug, Default" } else { "Clone, Debug" };
     let _ = writeln!(text, "#[derive({derives})]\npub struct {name} {{\n{fields}}}\n");
     if !usual {
-        let _ = writeln!(text, "impl Default for {name} {{ fn default() -> Self {{ Self {{ {defaults} }} }} }}\n");
+        let _ = writeln!(
+            text,
+            "impl Default for {name} {{ fn default() -> Self {{ Self {{ {defaults} }} }} }}\n"
+        );
     }
     imports.handle.insert("up_to_last_changed");
     let value = imports.root("Value");

@@ -29,9 +29,15 @@ struct Context<'a> {
 
 /// The files with their paths from the folder of the crate `xenapi`, not yet formatted.
 pub fn files(model: &Datamodel, docs: &Docs) -> Vec<(PathBuf, String)> {
-    let context = Context { model, describe: Describe::new(model, docs) };
+    let context = Context {
+        model,
+        describe: Describe::new(model, docs),
+    };
     let class = |class: &Class| {
-        (format!("src/classes/{}.rs", names::module(&class.name)).into(), class::file(context, class))
+        (
+            format!("src/classes/{}.rs", names::module(&class.name)).into(),
+            class::file(context, class),
+        )
     };
     let mut files: Vec<(PathBuf, String)> = model.classes.iter().map(class).collect();
     files.push(("src/classes/mod.rs".into(), root::file(context)));
@@ -90,12 +96,25 @@ fn push_line(lines: &mut String, text: &str) {
 
 /// The attribute by which a search for the wire name finds an item, unless the item is called so anyway.
 fn alias(wire: &str, rust: &str) -> String {
-    if wire == rust { String::new() } else { format!("#[doc(alias = {wire:?})]\n") }
+    if wire == rust {
+        String::new()
+    } else {
+        format!("#[doc(alias = {wire:?})]\n")
+    }
 }
 
 /// Lines, each four spaces further in.
 fn indent(lines: &str) -> String {
-    lines.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect()
+    lines
+        .lines()
+        .map(|line| {
+            if line.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("    {line}\n")
+            }
+        })
+        .collect()
 }
 
 /// The invocation of a macro, which rustfmt leaves as it is.

@@ -16,10 +16,15 @@ fn sent(class: &Class) -> impl Iterator<Item = &Field> {
 pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -> String {
     let name = names::record(&class.name);
     imports.handle.extend(["ReadFields", "deserialize_record"]);
-    imports.paths.insert("serde::de::{Deserialize, Deserializer, MapAccess}");
+    imports
+        .paths
+        .insert("serde::de::{Deserialize, Deserializer, MapAccess}");
     let (map, record, value) = (imports.root("Map"), imports.root("Record"), imports.root("Value"));
     let usual = sent(class).all(|field| {
-        field.default.as_ref().is_none_or(|default| names::is_type_default(default, &field.ty))
+        field
+            .default
+            .as_ref()
+            .is_none_or(|default| names::is_type_default(default, &field.ty))
     });
     let (mut fields, mut defaults, mut wire, mut arms) = (String::new(), String::new(), String::new(), String::new());
     for (place, field) in sent(class).enumerate() {
@@ -37,9 +42,20 @@ pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -
         let _ = write!(wire, "{:?}, ", field.name);
         let _ = writeln!(arms, "{place} => self.{member} = members.next_value()?,");
     }
+    let arms = match sent(class).count() {
+        1 => format!(
+            "if place == 0 {{ {} }}",
+            arms.trim_start_matches("0 =>").trim_end().trim_end_matches(',')
+        ),
+        _ => format!("match place {{ {arms} _ => {{}} }}"),
+    };
     let mut text = doc(&context.describe.record(class, class::has_handle(class)));
     text.push_str(&alias(&class.name, &name));
-    let derives = if usual { "Clone, Debug, Default, PartialEq" } else { "Clone, Debug, PartialEq" };
+    let derives = if usual {
+        "Clone, Debug, Default, PartialEq"
+    } else {
+        "Clone, Debug, PartialEq"
+    };
     let _ = writeln!(
         text,
         "#[derive({derives})]\n#[non_exhaustive]\npub struct {name} {{\n{fields}unknown: {map}<String, {value}>,\n}}\n"
@@ -61,7 +77,7 @@ pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -
 
         impl ReadFields for {name} {{
             fn read<'de, A: MapAccess<'de>>(&mut self, place: usize, members: &mut A) -> Result<(), A::Error> {{
-                match place {{ {arms} _ => {{}} }}
+                {arms}
                 Ok(())
             }}
 
@@ -79,8 +95,9 @@ pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -
         imports.root("ToValue");
         imports.handle.insert("members");
         let given = sent(class).filter(|field| field.qualifier != Qualifier::Dynamic);
-        let given: String =
-            given.map(|field| format!("({:?}, self.{}.to_value()),", field.name, names::member(&field.name))).collect();
+        let given: String = given
+            .map(|field| format!("({:?}, self.{}.to_value()),", field.name, names::member(&field.name)))
+            .collect();
         let _ = writeln!(
             text,
             "impl ToValue for {name} {{

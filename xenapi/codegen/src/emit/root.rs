@@ -11,7 +11,11 @@ pub(super) fn file(context: Context<'_>) -> String {
     let (mut variants, mut decode, mut class_of) = (String::new(), String::new(), String::new());
     let mut of_events: Vec<String> = Vec::new();
     for item in &context.model.classes {
-        let (module, handle, record) = (names::module(&item.name), names::handle(&item.name), names::record(&item.name));
+        let (module, handle, record) = (
+            names::module(&item.name),
+            names::handle(&item.name),
+            names::record(&item.name),
+        );
         let variant = names::pascal(&item.name);
         let _ = writeln!(modules, "pub mod {module};");
         let mut names = Vec::new();
@@ -37,7 +41,7 @@ pub(super) fn file(context: Context<'_>) -> String {
             let _ = writeln!(class_of, "Self::{variant}(_) => Class::{variant},");
         }
         if item.events {
-            of_events.push(format!("Class::{variant}"));
+            of_events.push(format!("Self::{variant}"));
         }
     }
     let of_events = of_events.join(", ");
@@ -47,6 +51,8 @@ pub(super) fn file(context: Context<'_>) -> String {
         //!
         //! {HEAD}
         #![allow(clippy::too_many_arguments)]
+        // A link with a path also works in a file that does not import its target.
+        #![allow(rustdoc::redundant_explicit_links)]
 
         {modules}
 

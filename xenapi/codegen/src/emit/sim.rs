@@ -10,7 +10,12 @@ use crate::names;
 /// The text of the file.
 pub(super) fn file(context: Context<'_>) -> String {
     let model = context.model;
-    let internal = if model.classes.iter().flat_map(|item| &item.fields).any(|field| field.internal) {
+    let internal = if model
+        .classes
+        .iter()
+        .flat_map(|item| &item.fields)
+        .any(|field| field.internal)
+    {
         "const fn internal(mut self) -> Self { self.internal = true; self }"
     } else {
         ""
@@ -58,13 +63,29 @@ pub(super) fn file(context: Context<'_>) -> String {
     );
     let classes = model.classes.iter().map(class);
     text.push_str(&table("The classes.", "CLASSES: &[Class]", classes));
-    let enums = model.enums.iter().map(|item| format!("Enum {{ name: {:?}, values: &{:?} }}", item.name, item.values));
+    let enums = model
+        .enums
+        .iter()
+        .map(|item| format!("Enum {{ name: {:?}, values: &{:?} }}", item.name, item.values));
     text.push_str(&table("The enumerations.", "ENUMS: &[Enum]", enums));
     let errors = model.errors.iter();
-    let errors = errors.map(|error| format!("ErrorSignature {{ code: {:?}, params: &{:?} }}", error.name, error.params));
-    text.push_str(&table("The error codes with their parameters.", "ERRORS: &[ErrorSignature]", errors));
+    let errors = errors.map(|error| {
+        format!(
+            "ErrorSignature {{ code: {:?}, params: &{:?} }}",
+            error.name, error.params
+        )
+    });
+    text.push_str(&table(
+        "The error codes with their parameters.",
+        "ERRORS: &[ErrorSignature]",
+        errors,
+    ));
     let actions = model.http_actions.iter().map(|action| {
-        let args: Vec<(&str, String)> = action.args.iter().map(|(name, ty)| (name.as_str(), ty.to_string())).collect();
+        let args: Vec<(&str, String)> = action
+            .args
+            .iter()
+            .map(|(name, ty)| (name.as_str(), ty.to_string()))
+            .collect();
         format!(
             "HttpAction {{ name: {:?}, method: {:?}, path: {:?}, sdk: {}, args: &{args:?}, role: {:?} }}",
             action.name,
@@ -81,7 +102,10 @@ pub(super) fn file(context: Context<'_>) -> String {
 /// A table with an item a line, however long, since that is how it is compared and searched.
 fn table(about: &str, name: &str, items: impl Iterator<Item = String>) -> String {
     let items: String = items.map(|item| format!("{item},\n")).collect();
-    format!("/// {about}\n#[rustfmt::skip]\npub static {name} = &[\n{}];\n\n", indent(&items))
+    format!(
+        "/// {about}\n#[rustfmt::skip]\npub static {name} = &[\n{}];\n\n",
+        indent(&items)
+    )
 }
 
 fn class(class: &Class) -> String {
@@ -137,7 +161,11 @@ fn message(message: &Expanded<'_>) -> String {
         }
         .to_owned(),
     };
-    let mut text = format!("message({:?}, Operation::{operation}, {:?})", message.name, message.role.least.word());
+    let mut text = format!(
+        "message({:?}, Operation::{operation}, {:?})",
+        message.name,
+        message.role.least.word()
+    );
     if !message.params.is_empty() {
         let params: Vec<String> = message.params.iter().map(param).collect();
         let _ = write!(text, ".takes(&[{}])", params.join(", "));
@@ -165,7 +193,12 @@ fn message(message: &Expanded<'_>) -> String {
 fn param(param: &Param) -> String {
     match &param.default {
         None => format!("arg({:?}, {})", param.name, ty(&param.ty)),
-        Some(default) => format!("opt({:?}, {}, {})", param.name, ty(&param.ty), literal(default, &param.ty)),
+        Some(default) => format!(
+            "opt({:?}, {}, {})",
+            param.name,
+            ty(&param.ty),
+            literal(default, &param.ty)
+        ),
     }
 }
 
@@ -200,8 +233,10 @@ fn literal(value: &Literal, of: &Type) -> String {
             format!("Set(&[{}])", items.join(", "))
         }
         (Literal::Map(entries), Type::Map(_, item)) if !entries.is_empty() => {
-            let entries: Vec<String> =
-                entries.iter().map(|(key, value)| format!("({key:?}, {})", literal(value, item))).collect();
+            let entries: Vec<String> = entries
+                .iter()
+                .map(|(key, value)| format!("({key:?}, {})", literal(value, item)))
+                .collect();
             format!("Map(&[{}])", entries.join(", "))
         }
         (Literal::Set(_), _) => "EmptySet".to_owned(),

@@ -27,7 +27,10 @@ pub(super) struct Imports {
 
 impl Imports {
     pub(super) fn new(class: &str) -> Self {
-        Self { class: class.to_owned(), ..Self::default() }
+        Self {
+            class: class.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// Says that what follows stands in an `impl` of this type.
@@ -113,8 +116,16 @@ impl Imports {
             (Literal::Bool(truth), _) => truth.to_string(),
             (Literal::String(text), Type::Enum(name)) => {
                 let rust = self.enumeration(context, name);
-                let known = context.model.enums.iter().any(|item| item.name == *name && item.values.contains(text));
-                if known { format!("{rust}::{}", names::variant(text)) } else { format!("{rust}::from({text:?})") }
+                let known = context
+                    .model
+                    .enums
+                    .iter()
+                    .any(|item| item.name == *name && item.values.contains(text));
+                if known {
+                    format!("{rust}::{}", names::variant(text))
+                } else {
+                    format!("{rust}::from({text:?})")
+                }
             }
             (Literal::String(text), Type::String | Type::Secret) => format!("{text:?}.to_owned()"),
             (Literal::String(text), _) => format!("{text:?}.parse().unwrap_or_default()"),
@@ -149,11 +160,21 @@ impl Imports {
         let group = |path: &str, names: &BTreeSet<String>| match names.len() {
             0 => String::new(),
             1 => names.iter().map(|name| format!("use {path}::{name};\n")).collect(),
-            _ => format!("use {path}::{{{}}};\n", names.iter().cloned().collect::<Vec<_>>().join(", ")),
+            _ => format!(
+                "use {path}::{{{}}};\n",
+                names.iter().cloned().collect::<Vec<_>>().join(", ")
+            ),
         };
-        let mut lines: String = self.shared.iter().map(|(home, name)| format!("pub use super::{home}::{name};\n")).collect();
+        let mut lines: String = self
+            .shared
+            .iter()
+            .map(|(home, name)| format!("pub use super::{home}::{name};\n"))
+            .collect();
         lines.push_str(&group("super", &self.classes));
-        lines.push_str(&group("crate::handle", &self.handle.iter().map(|name| (*name).to_owned()).collect()));
+        lines.push_str(&group(
+            "crate::handle",
+            &self.handle.iter().map(|name| (*name).to_owned()).collect(),
+        ));
         lines.extend(self.paths.iter().map(|path| format!("use {path};\n")));
         lines.push_str(&group("crate", &self.root));
         lines
