@@ -210,6 +210,11 @@ pub(crate) fn is_read(method: &str) -> bool {
         || name.starts_with("slave_local_login")
 }
 
+/// Whether a reply can hold a secret, so that no error may show a piece of it.
+fn is_private(method: &str) -> bool {
+    ["session.", "secret.", "auth."].iter().any(|class| method.contains(class)) || method.contains("password")
+}
+
 /// All messages take the session first but those that make one.
 fn takes_session(method: &str) -> bool {
     let name = method.strip_prefix("session.").unwrap_or_default();
@@ -330,10 +335,10 @@ impl Reply {
             ReplyError::Api { code, params } => {
                 Error::Api(Box::new(ApiError::new(&self.method, &code, params, &self.secrets)))
             }
-            ReplyError::Decode(source) => Error::Decode(Box::new(DecodeError {
-                method: self.method.clone(),
-                source,
-            })),
+            ReplyError::Decode(source) => {
+                let source = if is_private(&self.method) { source.redacted() } else { source };
+                Error::Decode(Box::new(DecodeError { method: self.method.clone(), source }))
+            }
         })
     }
 }
