@@ -1,6 +1,8 @@
 //! The datamodel as static tables: every class, field and message that the simulator knows.
 //!
-//! `tables.rs` is generated from the project's datamodel for exactly these types.
+//! The tables are generated from the project's datamodel for exactly these types.
+
+pub use crate::tables::{CLASSES, ENUMS, ERRORS, HTTP_ACTIONS};
 
 /// A class of the datamodel.
 #[derive(Debug)]

@@ -12,8 +12,12 @@ use crate::schema::{self, CLASS_INFOS, ClassInfo, NULL};
 pub(crate) const DELETED_LIMIT: usize = 512;
 const DELETED_KEPT: usize = 256;
 
-static OUTGOING: LazyLock<HashMap<(&'static str, &'static str), &'static Relation>> =
-    LazyLock::new(|| RELATIONS.iter().map(|relation| ((relation.class, relation.field), relation)).collect());
+static OUTGOING: LazyLock<HashMap<(&'static str, &'static str), &'static Relation>> = LazyLock::new(|| {
+    RELATIONS
+        .iter()
+        .map(|relation| ((relation.class, relation.field), relation))
+        .collect()
+});
 
 /// One object.
 #[derive(Clone, Debug)]
@@ -49,7 +53,10 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn new() -> Self {
-        Self { tables: vec![Table::default(); CLASS_INFOS.len()], generation: 0 }
+        Self {
+            tables: vec![Table::default(); CLASS_INFOS.len()],
+            generation: 0,
+        }
     }
 
     /// The number of the last write.
@@ -78,7 +85,10 @@ impl Database {
 
     /// A text, enum or reference field; empty where the object is gone.
     pub(crate) fn text(&self, class: &str, reference: &str, field: &str) -> String {
-        self.get(class, reference, field).and_then(Value::as_str).unwrap_or_default().to_owned()
+        self.get(class, reference, field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub(crate) fn is(&self, class: &str, reference: &str, field: &str, text: &str) -> bool {
@@ -86,11 +96,15 @@ impl Database {
     }
 
     pub(crate) fn int(&self, class: &str, reference: &str, field: &str) -> i64 {
-        self.get(class, reference, field).and_then(Value::as_int).unwrap_or_default()
+        self.get(class, reference, field)
+            .and_then(Value::as_int)
+            .unwrap_or_default()
     }
 
     pub(crate) fn flag(&self, class: &str, reference: &str, field: &str) -> bool {
-        self.get(class, reference, field).and_then(Value::as_bool).unwrap_or_default()
+        self.get(class, reference, field)
+            .and_then(Value::as_bool)
+            .unwrap_or_default()
     }
 
     pub(crate) fn time(&self, class: &str, reference: &str, field: &str) -> DateTime {
@@ -102,7 +116,10 @@ impl Database {
 
     /// The elements of a set of texts or references.
     pub(crate) fn list(&self, class: &str, reference: &str, field: &str) -> Vec<String> {
-        let items = self.get(class, reference, field).and_then(Value::as_array).unwrap_or_default();
+        let items = self
+            .get(class, reference, field)
+            .and_then(Value::as_array)
+            .unwrap_or_default();
         items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
@@ -121,23 +138,39 @@ impl Database {
     }
 
     pub(crate) fn find(&self, class: &str, field: &str, text: &str) -> Option<String> {
-        self.refs(class).into_iter().find(|reference| self.is(class, reference, field, text))
+        self.refs(class)
+            .into_iter()
+            .find(|reference| self.is(class, reference, field, text))
     }
 
     /// The whole object as it goes over the wire.
     pub(crate) fn record(&self, info: &'static ClassInfo, reference: &str) -> Option<Value> {
         let row = self.table(info).rows.get(reference)?;
-        let members = info.fields().iter().zip(&row.values).filter(|(field, _)| !field.internal);
-        Some(Value::Struct(members.map(|(field, value)| (field.name.to_owned(), value.clone())).collect()))
+        let members = info
+            .fields()
+            .iter()
+            .zip(&row.values)
+            .filter(|(field, _)| !field.internal);
+        Some(Value::Struct(
+            members
+                .map(|(field, value)| (field.name.to_owned(), value.clone()))
+                .collect(),
+        ))
     }
 
     /// Adds an object; fields that are not given have their defaults.
     pub(crate) fn insert(&mut self, class: &str, reference: &str, given: &[(&str, Value)]) {
-        let Some(info) = schema::class(class) else { return debug_assert!(false, "no class {class}") };
+        let Some(info) = schema::class(class) else {
+            return debug_assert!(false, "no class {class}");
+        };
         self.generation += 1;
         let generation = self.generation;
         let values = info.fields().iter().map(schema::initial).collect();
-        let row = Row { created: generation, modified: generation, values };
+        let row = Row {
+            created: generation,
+            modified: generation,
+            values,
+        };
         self.tables[info.index].rows.insert(reference.to_owned(), row);
         for (field, value) in given {
             self.write(info, reference, field, value.clone(), generation);
@@ -146,7 +179,9 @@ impl Database {
 
     /// Writes one field.
     pub(crate) fn set(&mut self, class: &str, reference: &str, field: &str, value: impl ToValue) {
-        let Some(info) = schema::class(class) else { return debug_assert!(false, "no class {class}") };
+        let Some(info) = schema::class(class) else {
+            return debug_assert!(false, "no class {class}");
+        };
         self.generation += 1;
         self.write(info, reference, field, value.to_value(), self.generation);
     }
@@ -168,12 +203,18 @@ impl Database {
     }
 
     fn write(&mut self, info: &'static ClassInfo, reference: &str, field: &str, value: Value, generation: u64) {
-        let Some(at) = info.field(field) else { return debug_assert!(false, "{} has no {field}", info.name()) };
-        let Some(row) = self.tables[info.index].rows.get_mut(reference) else { return };
+        let Some(at) = info.field(field) else {
+            return debug_assert!(false, "{} has no {field}", info.name());
+        };
+        let Some(row) = self.tables[info.index].rows.get_mut(reference) else {
+            return;
+        };
         row.modified = generation;
         let slot = &mut row.values[at];
         let old = std::mem::replace(slot, value);
-        let Some(relation) = OUTGOING.get(&(info.name(), field)) else { return };
+        let Some(relation) = OUTGOING.get(&(info.name(), field)) else {
+            return;
+        };
         let new = row.values[at].as_str().unwrap_or(NULL).to_owned();
         let old = old.as_str().unwrap_or(NULL).to_owned();
         if new != old {
@@ -214,8 +255,14 @@ impl Database {
         self.generation += 1;
         let generation = self.generation;
         let table = &mut self.tables[info.index];
-        let Some(row) = table.rows.remove(reference) else { return false };
-        table.deleted.push_back(Deleted { created: row.created, deleted: generation, reference: reference.to_owned() });
+        let Some(row) = table.rows.remove(reference) else {
+            return false;
+        };
+        table.deleted.push_back(Deleted {
+            created: row.created,
+            deleted: generation,
+            reference: reference.to_owned(),
+        });
         if table.deleted.len() >= DELETED_LIMIT {
             table.deleted.drain(..DELETED_LIMIT - DELETED_KEPT);
         }
@@ -227,9 +274,21 @@ impl Database {
         true
     }
 
+    /// Drops all objects of a class without remembering that they were deleted.
+    pub(crate) fn forget(&mut self, class: &str) {
+        if let Some(info) = schema::class(class) {
+            self.generation += 1;
+            self.tables[info.index] = Table::default();
+        }
+    }
+
     /// Sets an entry of a map.
     pub(crate) fn set_entry(&mut self, class: &str, reference: &str, field: &str, key: &str, value: impl ToValue) {
-        let mut entries = self.get(class, reference, field).and_then(Value::as_struct).unwrap_or_default().to_vec();
+        let mut entries = self
+            .get(class, reference, field)
+            .and_then(Value::as_struct)
+            .unwrap_or_default()
+            .to_vec();
         entries.retain(|(known, _)| known != key);
         entries.push((key.to_owned(), value.to_value()));
         self.set(class, reference, field, Value::Struct(entries));
@@ -237,7 +296,11 @@ impl Database {
 
     /// Takes an entry out of a map; quiet where there is none.
     pub(crate) fn remove_entry(&mut self, class: &str, reference: &str, field: &str, key: &str) {
-        let mut entries = self.get(class, reference, field).and_then(Value::as_struct).unwrap_or_default().to_vec();
+        let mut entries = self
+            .get(class, reference, field)
+            .and_then(Value::as_struct)
+            .unwrap_or_default()
+            .to_vec();
         entries.retain(|(known, _)| known != key);
         self.set(class, reference, field, Value::Struct(entries));
     }

@@ -4,34 +4,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use xenapi::wire::xml::value_text;
 use xenapi::{ToValue, Value};
 
 use crate::behaviour;
 use crate::error::{ApiError, Result};
 use crate::events::{self, Filter, Token};
+use crate::faults::Effect;
 use crate::generic;
 use crate::hidden::HIDDEN;
 use crate::schema::{self, Method};
 use crate::state::{Shared, State};
-use crate::wire::result_text;
 
 /// The listener that a request came in by.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
-    /// The index of the host that was asked; 0 is the coordinator.
+    /// The index of the host that was asked.
     pub(crate) host: usize,
+    /// `http` or `https`.
+    pub(crate) scheme: &'static str,
     /// Under which address each host can be reached the same way.
     pub(crate) addresses: Arc<[String]>,
 }
 
 impl Origin {
-    pub(crate) fn is_coordinator(&self) -> bool {
-        self.host == 0
-    }
-
     /// What a member says to calls that only the coordinator answers.
-    pub(crate) fn host_is_slave(&self) -> ApiError {
-        ApiError::new("HOST_IS_SLAVE", [self.addresses.first().map_or("", String::as_str)])
+    fn only_coordinator(&self, state: &State) -> Result<()> {
+        let address = self.addresses.get(state.coordinator).map_or("", String::as_str);
+        if self.host == state.coordinator {
+            Ok(())
+        } else {
+            Err(ApiError::new("HOST_IS_SLAVE", [address]))
+        }
     }
 }
 
@@ -44,6 +48,8 @@ pub(crate) struct Invocation {
     pub(crate) host: usize,
     /// The task that runs it, or the name that stands for one.
     pub(crate) task: String,
+    /// What goes wrong with it.
+    pub(crate) fault: Option<Effect>,
 }
 
 impl Invocation {
@@ -75,11 +81,20 @@ impl Invocation {
 }
 
 /// Answers a call. Unknown names and wrong arguments are found before the session is looked at.
-pub(crate) async fn call(shared: &Arc<Shared>, origin: &Origin, name: &str, params: Vec<Value>) -> Result<Value> {
+pub(crate) async fn call(
+    shared: &Arc<Shared>,
+    origin: &Origin,
+    name: &str,
+    params: Vec<Value>,
+    fault: Option<Effect>,
+) -> Result<Value> {
     if let Some(answer) = system(name, &params) {
         return answer;
     }
-    let (is_async, plain) = match name.strip_prefix("Async.").or_else(|| name.strip_prefix("InternalAsync.")) {
+    let (is_async, plain) = match name
+        .strip_prefix("Async.")
+        .or_else(|| name.strip_prefix("InternalAsync."))
+    {
         Some(plain) => (true, plain),
         None => (false, name),
     };
@@ -87,7 +102,9 @@ pub(crate) async fn call(shared: &Arc<Shared>, origin: &Origin, name: &str, para
         return Err(ApiError::new("NOT_IMPLEMENTED", [plain]));
     }
     let unknown = || ApiError::new("MESSAGE_METHOD_UNKNOWN", [plain]);
-    let method = schema::method(plain).filter(|_| !is_async || plain.contains('.')).ok_or_else(unknown)?;
+    let method = schema::method(plain)
+        .filter(|_| !is_async || plain.contains('.'))
+        .ok_or_else(unknown)?;
     if method.message.removed {
         return Err(ApiError::new("MESSAGE_REMOVED", []));
     }
@@ -96,12 +113,15 @@ pub(crate) async fn call(shared: &Arc<Shared>, origin: &Origin, name: &str, para
         let text = format!("No async mode for this operation (rpc: {})", method.name());
         return Err(ApiError::new("Fault", [&text]));
     }
-    let mut invocation = Invocation { method, args, session, host: origin.host, task: String::new() };
-    if method.message.session {
-        shared.with(|state| admit(state, origin, &invocation))?;
-    } else if !origin.is_coordinator() && method.message.name == "login_with_password" {
-        return Err(origin.host_is_slave());
-    }
+    let mut invocation = Invocation {
+        method,
+        args,
+        session,
+        host: origin.host,
+        task: String::new(),
+        fault,
+    };
+    shared.with(|state| admit(state, origin, &invocation))?;
     if is_async {
         return Ok(start(shared, invocation));
     }
@@ -136,8 +156,11 @@ fn arguments(method: Method, params: &[Value]) -> Result<(String, Vec<Value>)> {
     let lenient = required < message.params.len();
     if params.len() < required + session || (!lenient && params.len() > required + session) {
         let received = params.len() as i64 - session as i64;
-        let counts = [&method.name(), &required.to_string(), &received.to_string()].map(String::as_str);
-        return Err(ApiError::new("MESSAGE_PARAMETER_COUNT_MISMATCH", counts));
+        let (name, expected, received) = (method.name(), required.to_string(), received.to_string());
+        return Err(ApiError::new(
+            "MESSAGE_PARAMETER_COUNT_MISMATCH",
+            [&name, &expected, &received],
+        ));
     }
     let reference = match params.first() {
         Some(value) if message.session => match schema::convert(crate::datamodel::Type::Ref("session"), value)? {
@@ -156,14 +179,16 @@ fn arguments(method: Method, params: &[Value]) -> Result<(String, Vec<Value>)> {
 
 /// Lets a call in that has a good session and reached the right host.
 fn admit(state: &mut State, origin: &Origin, invocation: &Invocation) -> Result<()> {
-    let local = invocation.method.name() == "session.local_logout";
-    if origin.is_coordinator() || local {
-        state.check_session(&invocation.session)
-    } else if state.db.exists("session", &invocation.session) && !state.is_pool_session(&invocation.session) {
-        state.check_session(&invocation.session)
-    } else {
-        Err(origin.host_is_slave())
+    if !invocation.method.message.session {
+        let local = invocation.method.message.name.starts_with("slave_local");
+        return if local { Ok(()) } else { origin.only_coordinator(state) };
     }
+    let session = &invocation.session;
+    let local = state.db.exists("session", session) && !state.is_pool_session(session);
+    if !local {
+        origin.only_coordinator(state)?;
+    }
+    state.check_session(session)
 }
 
 /// Starts a call as a task and answers with the task.
@@ -173,16 +198,22 @@ fn start(shared: &Arc<Shared>, mut invocation: Invocation) -> Value {
     invocation.task.clone_from(&task);
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
-        let outcome = run(&shared, &invocation).await;
-        let result = invocation.method.message.result;
-        let outcome = outcome.map(|value| result_text(result, &value));
+        let outcome = run(&shared, &invocation).await.map(|value| value_text(&value));
         let task = &invocation.task;
-        if shared.with(|state| state.vanishing.remove(task)) {
+        if invocation.fault == Some(Effect::VanishTask) {
             shared.with(|state| state.db.remove("task", task));
             return;
         }
         // The status is written on its own, after everything else: in between, progress is 1 and the task pending.
-        shared.with(|state| state.prepare_completion(task, &outcome));
+        shared.with(|state| {
+            let Method { class, message } = invocation.method;
+            if outcome.is_ok() && class.name() == "VM" && behaviour::vm::is_xenopsd_operation(message.name) {
+                state
+                    .db
+                    .set_entry("task", task, "other_config", "debug_info:cancel_points_seen", "1");
+            }
+            state.prepare_completion(task, &outcome);
+        });
         tokio::task::yield_now().await;
         shared.with(|state| state.complete(task, &outcome));
     });
@@ -225,6 +256,9 @@ async fn work(shared: &Shared, invocation: &Invocation, steps: u32, delay: Durat
 }
 
 fn execute(state: &mut State, invocation: &Invocation) -> Result<Value> {
+    if let Some(Effect::Error(code, params)) = &invocation.fault {
+        return Err(ApiError::owned(code, params));
+    }
     match behaviour::find(&invocation.method.name()) {
         Some(behaviour) => behaviour(state, invocation),
         None => generic::execute(state, invocation),
@@ -233,7 +267,11 @@ fn execute(state: &mut State, invocation: &Invocation) -> Result<Value> {
 
 /// Waits for something to happen to what the caller asked about.
 async fn event_from(shared: &Shared, invocation: &Invocation) -> Result<Value> {
-    let filters = invocation.list(0).iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
+    let filters = invocation
+        .list(0)
+        .iter()
+        .map(|text| Filter::parse(text))
+        .collect::<Result<Vec<_>>>()?;
     let token = Token::parse(invocation.text(1))?;
     let deadline = Instant::now() + timeout(invocation.float(2));
     let mut changed = shared.watch();
@@ -277,5 +315,9 @@ async fn event_next(shared: &Shared, invocation: &Invocation) -> Result<Value> {
 /// Seconds as a client gives them: negative, huge and no numbers at all are legal.
 fn timeout(seconds: f64) -> Duration {
     const LONGEST: f64 = 24.0 * 3600.0;
-    if seconds.is_nan() { Duration::ZERO } else { Duration::from_secs_f64(seconds.clamp(0.0, LONGEST)) }
+    if seconds.is_nan() {
+        Duration::ZERO
+    } else {
+        Duration::from_secs_f64(seconds.clamp(0.0, LONGEST))
+    }
 }

@@ -14,11 +14,17 @@ pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 
 impl ApiError {
     pub(crate) fn new<const N: usize>(code: &'static str, params: [&str; N]) -> Self {
-        Self { code: Cow::Borrowed(code), params: params.iter().map(|&text| text.to_owned()).collect() }
+        Self {
+            code: Cow::Borrowed(code),
+            params: params.iter().map(|&text| text.to_owned()).collect(),
+        }
     }
 
     pub(crate) fn owned(code: &str, params: &[String]) -> Self {
-        Self { code: Cow::Owned(code.to_owned()), params: params.to_vec() }
+        Self {
+            code: Cow::Owned(code.to_owned()),
+            params: params.to_vec(),
+        }
     }
 
     pub(crate) fn handle_invalid(class: &str, reference: &str) -> Self {
@@ -36,6 +42,8 @@ impl ApiError {
 
     /// The code and the parameters as one list, which is how XML-RPC and `task.error_info` hold them.
     pub(crate) fn description(&self) -> Vec<String> {
-        std::iter::once(self.code.clone().into_owned()).chain(self.params.iter().cloned()).collect()
+        std::iter::once(self.code.clone().into_owned())
+            .chain(self.params.iter().cloned())
+            .collect()
     }
 }

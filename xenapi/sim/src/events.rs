@@ -17,21 +17,34 @@ impl Token {
     /// Reads the token of a client; empty text is the beginning, before everything.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
-            return Ok(Self { database: None, messages: None });
+            return Ok(Self {
+                database: None,
+                messages: None,
+            });
         }
         let failure = || ApiError::new("EVENT_FROM_TOKEN_PARSE_FAILURE", [text]);
         let (database, messages) = text.split_once(',').ok_or_else(failure)?;
         let number = |text: &str| text.parse().ok().map(Some).ok_or_else(failure);
-        Ok(Self { database: number(database)?, messages: number(messages)? })
+        Ok(Self {
+            database: number(database)?,
+            messages: number(messages)?,
+        })
     }
 
     /// Here and now.
     pub(crate) fn now(db: &Database) -> Self {
-        Self { database: Some(db.generation()), messages: Some(db.generation()) }
+        Self {
+            database: Some(db.generation()),
+            messages: Some(db.generation()),
+        }
     }
 
     pub(crate) fn text(self) -> String {
-        format!("{:020},{:020}", self.database.unwrap_or_default(), self.messages.unwrap_or_default())
+        format!(
+            "{:020},{:020}",
+            self.database.unwrap_or_default(),
+            self.messages.unwrap_or_default()
+        )
     }
 }
 
@@ -48,11 +61,13 @@ pub(crate) enum Filter {
 impl Filter {
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let class = |name: &str| schema::class_by_event_name(name);
-        match text.split('/').collect::<Vec<_>>()[..] {
-            ["*"] => Ok(Self::All),
-            [name] => Ok(class(name).map_or(Self::Nothing, Self::Class)),
-            [name, reference] => Ok(class(name).map_or(Self::Nothing, |info| Self::Object(info, reference.to_owned()))),
-            _ => Err(ApiError::new("EVENT_SUBSCRIPTION_PARSE_FAILURE", [text])),
+        match (text, text.split_once('/')) {
+            ("", _) => Err(ApiError::new("EVENT_SUBSCRIPTION_PARSE_FAILURE", [text])),
+            ("*", _) => Ok(Self::All),
+            (name, None) => Ok(class(name).map_or(Self::Nothing, Self::Class)),
+            (_, Some((name, reference))) => {
+                Ok(class(name).map_or(Self::Nothing, |info| Self::Object(info, reference.to_owned())))
+            }
         }
     }
 
@@ -156,12 +171,21 @@ fn valid_ref_counts(db: &Database) -> Value {
     let mut counts: Vec<_> = CLASS_INFOS
         .iter()
         .map(|info| {
-            let count = if info.class.in_database { db.table(info).rows.len() } else { 0 };
+            let count = if info.class.in_database {
+                db.table(info).rows.len()
+            } else {
+                0
+            };
             (info.name(), i64::try_from(count).unwrap_or(i64::MAX))
         })
         .collect();
     counts.sort_by_key(|&(name, _)| std::cmp::Reverse(name));
-    Value::Struct(counts.into_iter().map(|(name, count)| (name.to_ascii_lowercase(), Value::Int(count))).collect())
+    Value::Struct(
+        counts
+            .into_iter()
+            .map(|(name, count)| (name.to_ascii_lowercase(), Value::Int(count)))
+            .collect(),
+    )
 }
 
 /// The answer of `event.from`.

@@ -48,7 +48,14 @@ pub(crate) enum Effect {
 impl Fault {
     /// A rule for a message or an HTTP path that does nothing yet. `*` stands for all messages.
     pub fn on(target: impl Into<String>) -> Self {
-        Self { on: target.into(), object: None, probability: 1.0, skip: 0, times: None, effect: Effect::Nothing }
+        Self {
+            on: target.into(),
+            object: None,
+            probability: 1.0,
+            skip: 0,
+            times: None,
+            effect: Effect::Nothing,
+        }
     }
 
     /// Only where the object has this reference, UUID or name. For a message that is its first argument.
@@ -138,7 +145,8 @@ impl Fault {
     /// Whether the rule is about this message or path, and about one of these names of the object.
     fn matches(&self, target: &str, object: &[&str]) -> bool {
         let plain = target.strip_prefix("Async.");
-        let about = self.on == target || plain == Some(self.on.as_str()) || (self.on == "*" && !target.starts_with('/'));
+        let about =
+            self.on == target || plain == Some(self.on.as_str()) || (self.on == "*" && !target.starts_with('/'));
         about && self.object.as_deref().is_none_or(|wanted| object.contains(&wanted))
     }
 
@@ -188,7 +196,10 @@ impl FromStr for Fault {
                 "times" => fault.times(number()?),
                 "error" => {
                     let mut words = value.split(',').map(str::to_owned);
-                    let code = words.next().filter(|code| !code.is_empty()).ok_or_else(|| wrong(part))?;
+                    let code = words
+                        .next()
+                        .filter(|code| !code.is_empty())
+                        .ok_or_else(|| wrong(part))?;
                     fault.effect = Effect::Error(code, words.collect());
                     fault
                 }
@@ -204,21 +215,28 @@ impl FromStr for Fault {
                 _ => return Err(wrong(part)),
             };
         }
-        if fault.effect == Effect::Nothing { Err(wrong(rest)) } else { Ok(fault) }
+        if fault.effect == Effect::Nothing {
+            Err(wrong(rest))
+        } else {
+            Ok(fault)
+        }
     }
 }
 
 impl crate::state::State {
-    /// What goes wrong now with a request for a message or a path, if anything. `object` is the reference, UUID or
-    /// name by which the request names its object.
-    pub(crate) fn strike(&mut self, target: &str, object: Option<&str>) -> Option<Effect> {
+    /// What goes wrong now with a request for a message or a path, if anything, and whether the rule names exactly
+    /// that (and not the message behind `Async.`). `object` is the reference, UUID or name by which the request names
+    /// its object.
+    pub(crate) fn strike(&mut self, target: &str, object: Option<&str>) -> Option<(Effect, bool)> {
         if self.faults.is_empty() {
             return None;
         }
         let names = object.map(|object| self.names(target, object)).unwrap_or_default();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let ids = &mut self.ids;
-        self.faults.iter_mut().find(|fault| fault.strikes(target, &names, ids)).map(|fault| fault.effect.clone())
+        let mut faults = self.faults.iter_mut();
+        let fault = faults.find_map(|fault| fault.strikes(target, &names, ids).then_some(fault))?;
+        Some((fault.effect.clone(), fault.on == target))
     }
 
     /// All that an object is called by, of a class that the target of a request implies.
@@ -231,7 +249,9 @@ impl crate::state::State {
         let reference = self.db.find(class, "uuid", object).unwrap_or_else(|| object.to_owned());
         let mut names = vec![object.to_owned(), reference.clone()];
         if let Some(info) = crate::schema::class(class) {
-            let known = ["uuid", "name_label"].into_iter().filter(|field| info.field(field).is_some());
+            let known = ["uuid", "name_label"]
+                .into_iter()
+                .filter(|field| info.field(field).is_some());
             names.extend(known.map(|field| self.db.text(class, &reference, field)));
         }
         names

@@ -30,15 +30,23 @@ pub(crate) fn execute(state: &mut State, call: &Invocation) -> Result<Value> {
         Operation::GetAllWhere => {
             let expression = Expression::parse(call.text(0))?;
             let found = records(state, info).filter(|(_, record)| expression.holds(record));
-            Ok(Value::Array(found.map(|(reference, _)| Value::String(reference)).collect()))
+            Ok(Value::Array(
+                found.map(|(reference, _)| Value::String(reference)).collect(),
+            ))
         }
         Operation::GetAllRecordsWhere => {
             let expression = Expression::parse(call.text(0))?;
-            Ok(Value::Struct(records(state, info).filter(|(_, record)| expression.holds(record)).collect()))
+            Ok(Value::Struct(
+                records(state, info)
+                    .filter(|(_, record)| expression.holds(record))
+                    .collect(),
+            ))
         }
         Operation::GetByUuid => {
             let found = state.db.find(info.name(), "uuid", call.text(0));
-            found.map(Value::String).ok_or_else(|| ApiError::new("UUID_INVALID", [info.name(), call.text(0)]))
+            found
+                .map(Value::String)
+                .ok_or_else(|| ApiError::new("UUID_INVALID", [info.name(), call.text(0)]))
         }
         Operation::GetByNameLabel => {
             let mut refs = state.db.refs(info.name());
@@ -120,10 +128,16 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
 fn custom(state: &mut State, call: &Invocation) -> Result<Value> {
     let message = call.method.message;
     let info = call.method.class;
-    let about_itself = message.params.first().is_some_and(|param| param.ty == Type::Ref(info.name()));
+    let about_itself = message
+        .params
+        .first()
+        .is_some_and(|param| param.ty == Type::Ref(info.name()));
     if about_itself {
         let field = |prefix: &str, params: usize| {
-            let name = message.name.strip_prefix(prefix).filter(|_| message.params.len() == params)?;
+            let name = message
+                .name
+                .strip_prefix(prefix)
+                .filter(|_| message.params.len() == params)?;
             info.field(name).map(|at| info.fields()[at].name)
         };
         if let Some(name) = field("get_", 1) {

@@ -7,14 +7,23 @@ pub(crate) struct Ids {
 
 impl Ids {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { random: fastrand::Rng::with_seed(seed) }
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+        }
     }
 
     pub(crate) fn uuid(&mut self) -> String {
         // Version 4, variant 1, as a random UUID has them.
         let id = self.random.u128(..) & !(0xf << 76) & !(0x3 << 62) | 0x4 << 76 | 0x2 << 62;
         let part = |low: u32, digits: u32| (id >> low) & ((1u128 << (digits * 4)) - 1);
-        format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12))
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            part(96, 8),
+            part(80, 4),
+            part(64, 4),
+            part(48, 4),
+            part(0, 12)
+        )
     }
 
     pub(crate) fn reference(&mut self) -> String {

@@ -1,3 +1,75 @@
-//! A simulated XenServer pool that answers as xapi does.
+//! A pool of XenServer or XCP-ng hosts in memory that answers as xapi does, errors and quirks included.
+//!
+//! It is for the tests of programs that talk to XenAPI, in whatever language: no hypervisor, no network, a new pool
+//! for every test, and faults on demand. In Rust a test hands [`Simulator::transport`] to its client and everything
+//! stays in the process; other programs connect to a [`Server`] or to the binary `xenapi-sim`, over HTTP or TLS, with
+//! JSON-RPC 1.0 and 2.0 or XML-RPC.
+//!
+//! ```
+//! use xenapi_sim::{Fault, Simulator};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Simulator::builder().hosts(3).vms(40).password("secret").build()?;
+//! pool.fault(Fault::on("VM.start").object("db-01").times(1).error("SR_FULL", ["1024", "512"]));
+//!
+//! let server = pool.listen_tls("127.0.0.1:0").await?;
+//! println!("{} has the certificate {:?}", server.url(), server.fingerprint_sha256());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does
+//! - Every class and message of the datamodel is known. What follows from the fields (getters, setters, records,
+//!   lists, `get_all_records_where`, constructors) works for all classes; sessions, tasks, events, VMs, their disks,
+//!   drives and interfaces, snapshots, SRs, networks, hosts, messages and secrets behave. Other messages answer with
+//!   `NOT_IMPLEMENTED`.
+//! - `GET /export`, `/export_metadata` and `/export_raw_vdi` send real archives and disks, which are made while they
+//!   are sent. Other handlers answer with 501.
+//! - A recording of a real xapi holds both to the same: the crate's tests replay it in both encodings.
+//!
+//! # What it is not
+//! Nothing runs: a VM's power state changes, and that is all. Roles are not checked, whoever logs in is the
+//! superuser. Allowed operations are up to date at once, which xapi does not promise.
 
+mod behaviour;
+mod builder;
+mod certificate;
+mod clock;
+mod config;
+mod counters;
 pub mod datamodel;
+mod db;
+mod disk_image;
+mod dispatch;
+mod error;
+mod events;
+mod faults;
+mod generic;
+mod hidden;
+mod http;
+mod ids;
+mod inventory;
+mod ova;
+mod query;
+mod relations;
+mod sample_disks;
+mod schema;
+mod server;
+mod sessions;
+mod simulator;
+mod spec;
+mod state;
+mod tables;
+mod tasks;
+mod transport;
+mod xva_stream;
+
+pub use self::builder::{BuildError, Builder};
+pub use self::counters::Counters;
+pub use self::disk_image::DiskImage;
+pub use self::faults::{Fault, FaultError};
+pub use self::server::Server;
+pub use self::simulator::{Refused, Simulator};
+pub use self::spec::VmSpec;
+pub use self::transport::SimTransport;

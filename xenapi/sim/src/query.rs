@@ -26,7 +26,10 @@ const DEPTH: usize = 64;
 
 impl Expression {
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let mut parser = Parser { tokens: tokens(text).unwrap_or_default(), at: 0 };
+        let mut parser = Parser {
+            tokens: tokens(text).unwrap_or_default(),
+            at: 0,
+        };
         match parser.either(0) {
             Some(expression) if parser.at == parser.tokens.len() => Ok(expression),
             _ => Err(ApiError::internal("Parsing.Parse_error")),
@@ -193,7 +196,11 @@ mod tests {
             (r#"field "is_a_template" = "true""#, false),
             (r#"not (field "is_a_template"="true") and field "VCPUs__max"="2""#, true),
         ] {
-            assert_eq!(Expression::parse(text).map(|expression| expression.holds(&record)), Ok(expected), "{text}");
+            assert_eq!(
+                Expression::parse(text).map(|expression| expression.holds(&record)),
+                Ok(expected),
+                "{text}"
+            );
         }
     }
 

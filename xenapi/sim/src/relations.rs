@@ -10,7 +10,12 @@ pub(crate) struct Relation {
 }
 
 const fn relation(class: &'static str, field: &'static str, target: &'static str, set: &'static str) -> Relation {
-    Relation { class, field, target, set }
+    Relation {
+        class,
+        field,
+        target,
+        set,
+    }
 }
 
 /// The one-to-many relations that the database keeps up by itself.
@@ -78,8 +83,15 @@ mod tests {
                 let at = info.field(name).unwrap_or_else(|| panic!("{class}.{name}"));
                 info.fields()[at].ty
             };
-            assert_eq!(field(relation.class, relation.field), Type::Ref(relation.target), "{relation:?}");
-            assert!(matches!(field(relation.target, relation.set), Type::Set(Type::Ref(of)) if *of == relation.class), "{relation:?}");
+            assert_eq!(
+                field(relation.class, relation.field),
+                Type::Ref(relation.target),
+                "{relation:?}"
+            );
+            assert!(
+                matches!(field(relation.target, relation.set), Type::Set(Type::Ref(of)) if *of == relation.class),
+                "{relation:?}"
+            );
         }
     }
 }

@@ -37,7 +37,11 @@ impl ClassInfo {
 
     /// The fields that a constructor takes.
     pub(crate) fn constructor_fields(&self) -> impl Iterator<Item = (usize, &'static Field)> {
-        self.class.fields.iter().enumerate().filter(|(_, field)| field.qualifier != Qualifier::DynamicRo)
+        self.class
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| field.qualifier != Qualifier::DynamicRo)
     }
 }
 
@@ -63,7 +67,12 @@ pub(crate) static CLASS_INFOS: LazyLock<Vec<ClassInfo>> = LazyLock::new(|| {
             class,
             index,
             event_name: class.name.to_ascii_lowercase(),
-            fields: class.fields.iter().enumerate().map(|(index, field)| (field.name, index)).collect(),
+            fields: class
+                .fields
+                .iter()
+                .enumerate()
+                .map(|(index, field)| (field.name, index))
+                .collect(),
         })
         .collect()
 });
@@ -78,10 +87,17 @@ pub(crate) fn class(name: &str) -> Option<&'static ClassInfo> {
 
 /// The class that events spell this way, in whatever case.
 pub(crate) fn class_by_event_name(name: &str) -> Option<&'static ClassInfo> {
-    CLASS_INFOS.iter().find(|info| info.event_name.eq_ignore_ascii_case(name))
+    CLASS_INFOS
+        .iter()
+        .find(|info| info.event_name.eq_ignore_ascii_case(name))
 }
 
-const EXPRESSION: &[Param] = &[Param { name: "expr", ty: Type::String, default: None, required: true }];
+const EXPRESSION: &[Param] = &[Param {
+    name: "expr",
+    ty: Type::String,
+    default: None,
+    required: true,
+}];
 
 /// Two messages that the server has for every listed class and that the datamodel leaves out.
 static QUERIES: [Message; 2] = [
@@ -114,7 +130,12 @@ static METHODS: LazyLock<HashMap<String, Method>> = LazyLock::new(|| {
         for message in info.class.messages {
             add(info, message);
         }
-        if info.class.messages.iter().any(|message| message.operation == Operation::GetAll) {
+        if info
+            .class
+            .messages
+            .iter()
+            .any(|message| message.operation == Operation::GetAll)
+        {
             for message in &QUERIES {
                 add(info, message);
             }
@@ -131,15 +152,24 @@ pub(crate) fn method(name: &str) -> Option<Method> {
 /// All names that `system.listMethods` gives.
 pub(crate) fn method_names() -> Vec<String> {
     let listed = CLASS_INFOS.iter().flat_map(|info| {
-        let queries = QUERIES.iter().filter(|_| info.class.messages.iter().any(|m| m.operation == Operation::GetAll));
-        info.class.messages.iter().chain(queries).map(move |message| format!("{}.{}", info.name(), message.name))
+        let queries = QUERIES
+            .iter()
+            .filter(|_| info.class.messages.iter().any(|m| m.operation == Operation::GetAll));
+        info.class
+            .messages
+            .iter()
+            .chain(queries)
+            .map(move |message| format!("{}.{}", info.name(), message.name))
     });
     listed.chain(HIDDEN.iter().map(|&name| name.to_owned())).collect()
 }
 
 /// The values of an enumeration.
 pub(crate) fn enum_values(name: &str) -> &'static [&'static str] {
-    ENUMS.iter().find(|known| known.name == name).map_or(&[], |known| known.values)
+    ENUMS
+        .iter()
+        .find(|known| known.name == name)
+        .map_or(&[], |known| known.values)
 }
 
 /// The value of a type that was given none.
@@ -170,9 +200,12 @@ pub(crate) fn literal(literal: Literal) -> Value {
         Literal::EmptySet => Value::Array(Vec::new()),
         Literal::EmptyMap => Value::Struct(Vec::new()),
         Literal::Set(items) => Value::Array(items.iter().copied().map(self::literal).collect()),
-        Literal::Map(entries) => {
-            Value::Struct(entries.iter().map(|&(key, value)| (key.to_owned(), self::literal(value))).collect())
-        }
+        Literal::Map(entries) => Value::Struct(
+            entries
+                .iter()
+                .map(|&(key, value)| (key.to_owned(), self::literal(value)))
+                .collect(),
+        ),
     }
 }
 
@@ -210,16 +243,22 @@ pub(crate) fn convert(ty: Type, value: &Value) -> Result<Value> {
         (Type::DateTime, _) => wrong("dateTime"),
         (Type::Enum(name), Value::String(text)) if enum_values(name).contains(&text.as_str()) => Ok(text.to_value()),
         (Type::Enum(_), _) => Err(ApiError::failure("Unknown tag/contents")),
-        (Type::Set(item), Value::Array(items)) => {
-            items.iter().map(|value| convert(*item, value)).collect::<Result<_>>().map(Value::Array)
-        }
+        (Type::Set(item), Value::Array(items)) => items
+            .iter()
+            .map(|value| convert(*item, value))
+            .collect::<Result<_>>()
+            .map(Value::Array),
         (Type::Set(_), _) => wrong("array"),
         (Type::Map(key, item), Value::Struct(entries)) => {
             let convert_entry = |(name, value): &(String, Value)| {
                 convert(*key, &name.to_value())?;
                 Ok((name.clone(), convert(*item, value)?))
             };
-            entries.iter().map(convert_entry).collect::<Result<_>>().map(Value::Struct)
+            entries
+                .iter()
+                .map(convert_entry)
+                .collect::<Result<_>>()
+                .map(Value::Struct)
         }
         (Type::Record(_), Value::Struct(_)) => Ok(value.clone()),
         (Type::Map(..) | Type::Record(_), _) => wrong("struct"),
@@ -256,7 +295,10 @@ fn show(value: &Value) -> String {
         Value::DateTime(time) => format!("D({time})"),
         Value::Array(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(";")),
         Value::Struct(members) => {
-            let members: Vec<_> = members.iter().map(|(name, value)| format!("{name}:{}", show(value))).collect();
+            let members: Vec<_> = members
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", show(value)))
+                .collect();
             format!("{{{}}}", members.join(";"))
         }
         _ => "N".to_owned(),

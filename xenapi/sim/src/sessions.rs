@@ -12,7 +12,10 @@ impl State {
     /// Checks a name and a password and makes a session.
     pub(crate) fn login(&mut self, user: &str, password: &str, originator: &str, host: usize) -> Result<String> {
         if user != self.config.user || password != self.config.password {
-            return Err(ApiError::new("SESSION_AUTHENTICATION_FAILED", [user, "Authentication failure"]));
+            return Err(ApiError::new(
+                "SESSION_AUTHENTICATION_FAILED",
+                [user, "Authentication failure"],
+            ));
         }
         Ok(self.open_session(originator, host, true))
     }
@@ -22,7 +25,10 @@ impl State {
         self.make_room(originator);
         let now = Value::DateTime(self.clock.now());
         let fields = [
-            ("this_host", self.hosts.get(host).map_or(NULL, String::as_str).to_value()),
+            (
+                "this_host",
+                self.hosts.get(host).map_or(NULL, String::as_str).to_value(),
+            ),
             ("this_user", NULL.to_value()),
             ("last_active", now.clone()),
             ("validation_time", now),
@@ -71,7 +77,7 @@ impl State {
         self.db.remove("session", session)
     }
 
-    fn drop_expired_sessions(&mut self) {
+    pub(crate) fn drop_expired_sessions(&mut self) {
         let timeout = i64::try_from(self.config.session_timeout.as_secs()).unwrap_or(i64::MAX);
         let oldest = self.clock.now().unix_seconds().saturating_sub(timeout);
         for session in self.db.refs("session") {

@@ -29,7 +29,11 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(state: State, certificates: Vec<Certificate>) -> Self {
-        Self { state: Mutex::new(state), changed: watch::Sender::new(0), certificates }
+        Self {
+            state: Mutex::new(state),
+            changed: watch::Sender::new(0),
+            certificates,
+        }
     }
 
     /// Looks at the pool or changes it, and tells those who wait.
@@ -38,7 +42,8 @@ impl Shared {
         let result = act(&mut state);
         let generation = state.db.generation();
         drop(state);
-        self.changed.send_if_modified(|known| std::mem::replace(known, generation) != generation);
+        self.changed
+            .send_if_modified(|known| std::mem::replace(known, generation) != generation);
         result
     }
 
@@ -59,8 +64,12 @@ pub(crate) struct State {
     pub(crate) db: Database,
     pub(crate) clock: Clock,
     pub(crate) ids: Ids,
-    /// References of the hosts; the first is the coordinator.
+    /// References of the hosts.
     pub(crate) hosts: Vec<String>,
+    /// Which of them is the coordinator.
+    pub(crate) coordinator: usize,
+    /// Which of them nobody can reach.
+    pub(crate) unreachable: HashSet<usize>,
     /// What is on the disks, by the VDI's reference; a VDI that is not here is all zeros.
     pub(crate) images: HashMap<String, Arc<DiskImage>>,
     pub(crate) subscriptions: HashMap<String, Subscription>,
@@ -80,6 +89,8 @@ impl State {
             clock: Clock::default(),
             ids: Ids::new(config.seed),
             hosts: Vec::new(),
+            coordinator: 0,
+            unreachable: HashSet::new(),
             images: HashMap::new(),
             subscriptions: HashMap::new(),
             cancelled: HashSet::new(),
@@ -107,7 +118,11 @@ impl State {
 
     /// Complains unless the object exists.
     pub(crate) fn require(&self, class: &str, reference: &str) -> Result<()> {
-        if self.db.exists(class, reference) { Ok(()) } else { Err(ApiError::handle_invalid(class, reference)) }
+        if self.db.exists(class, reference) {
+            Ok(())
+        } else {
+            Err(ApiError::handle_invalid(class, reference))
+        }
     }
 
     pub(crate) fn uuid(&self, class: &str, reference: &str) -> String {
@@ -116,11 +131,27 @@ impl State {
 
     /// The only pool.
     pub(crate) fn pool(&self) -> String {
-        self.db.refs("pool").into_iter().next().unwrap_or_else(|| NULL.to_owned())
+        self.db
+            .refs("pool")
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| NULL.to_owned())
     }
 
     pub(crate) fn coordinator(&self) -> String {
-        self.hosts.first().cloned().unwrap_or_else(|| NULL.to_owned())
+        self.hosts
+            .get(self.coordinator)
+            .cloned()
+            .unwrap_or_else(|| NULL.to_owned())
+    }
+
+    /// Makes a host the coordinator.
+    pub(crate) fn promote(&mut self, host: &str) -> Result<()> {
+        let at = self.hosts.iter().position(|known| known == host);
+        self.coordinator = at.ok_or_else(|| ApiError::handle_invalid("host", host))?;
+        let pool = self.pool();
+        self.db.set("pool", &pool, "master", host);
+        Ok(())
     }
 
     /// Leaves a message about an object.

@@ -24,7 +24,10 @@ impl State {
             ("name_description", description.to_value()),
             ("created", Value::DateTime(self.clock.now())),
             ("status", "pending".to_value()),
-            ("resident_on", self.hosts.get(host).cloned().unwrap_or_default().to_value()),
+            (
+                "resident_on",
+                self.hosts.get(host).cloned().unwrap_or_default().to_value(),
+            ),
             ("type", "<none/>".to_value()),
             ("allowed_operations", Value::Array(vec!["cancel".to_value()])),
             ("backtrace", "()".to_value()),
@@ -51,7 +54,8 @@ impl State {
         let now = self.clock.now();
         match outcome {
             Ok(result) => {
-                self.db.set("task", task, "allowed_operations", Value::Array(Vec::new()));
+                self.db
+                    .set("task", task, "allowed_operations", Value::Array(Vec::new()));
                 self.db.set("task", task, "finished", now);
                 self.db.set("task", task, "progress", 1.0);
                 self.db.set("task", task, "result", result.as_str());
@@ -60,10 +64,12 @@ impl State {
                 self.db.set("task", task, "progress", 1.0);
                 self.db.set("task", task, "error_info", error.description());
                 self.db.set("task", task, "finished", now);
-                self.db.set("task", task, "allowed_operations", Value::Array(Vec::new()));
+                self.db
+                    .set("task", task, "allowed_operations", Value::Array(Vec::new()));
             }
         }
-        self.db.set("task", task, "current_operations", Value::Struct(Vec::new()));
+        self.db
+            .set("task", task, "current_operations", Value::Struct(Vec::new()));
     }
 
     /// The last write: from here on the task has ended.
@@ -100,7 +106,11 @@ impl State {
 
     /// The error of an operation whose task was asked to stop.
     pub(crate) fn check_cancelled(&self, task: &str) -> Result<()> {
-        if self.cancelled.contains(task) { Err(ApiError::new("TASK_CANCELLED", [task])) } else { Ok(()) }
+        if self.cancelled.contains(task) {
+            Err(ApiError::new("TASK_CANCELLED", [task]))
+        } else {
+            Ok(())
+        }
     }
 
     /// Removes an ended task; a running one is only marked, and goes when it ends.

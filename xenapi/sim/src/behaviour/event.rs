@@ -21,17 +21,33 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
 }
 
 fn register(state: &mut State, call: &Invocation) -> Result<Value> {
-    let filters = call.list(0).iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
+    let filters = call
+        .list(0)
+        .iter()
+        .map(|text| Filter::parse(text))
+        .collect::<Result<Vec<_>>>()?;
     let token = Token::now(&state.db);
     let subscription = state.subscriptions.entry(call.session.clone());
-    subscription.or_insert_with(|| Subscription { filters: Vec::new(), token }).filters.extend(filters);
+    subscription
+        .or_insert_with(|| Subscription {
+            filters: Vec::new(),
+            token,
+        })
+        .filters
+        .extend(filters);
     Ok(void())
 }
 
 fn unregister(state: &mut State, call: &Invocation) -> Result<Value> {
-    let gone = call.list(0).iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>>>()?;
+    let gone = call
+        .list(0)
+        .iter()
+        .map(|text| Filter::parse(text))
+        .collect::<Result<Vec<_>>>()?;
     if let Some(subscription) = state.subscriptions.get_mut(&call.session) {
-        subscription.filters.retain(|filter| !gone.iter().any(|other| other.is(filter)));
+        subscription
+            .filters
+            .retain(|filter| !gone.iter().any(|other| other.is(filter)));
         if subscription.filters.is_empty() {
             state.subscriptions.remove(&call.session);
         }

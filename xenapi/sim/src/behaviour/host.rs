@@ -70,7 +70,9 @@ fn assert_can_evacuate(state: &mut State, call: &Invocation) -> Result<Value> {
 fn get_vms_which_prevent_evacuation(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("host", call.text(0))?;
     let stuck = vm::prevents_evacuation(state, call.text(0)).into_iter();
-    Ok(Value::Struct(stuck.map(|(vm, error)| (vm, error.description().to_value())).collect()))
+    Ok(Value::Struct(
+        stuck.map(|(vm, error)| (vm, error.description().to_value())).collect(),
+    ))
 }
 
 fn get_servertime(state: &mut State, call: &Invocation) -> Result<Value> {
@@ -82,7 +84,10 @@ fn get_servertime(state: &mut State, call: &Invocation) -> Result<Value> {
 fn get_server_localtime(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("host", call.text(0))?;
     let text = state.clock.now().to_string();
-    let local = text.trim_end_matches('Z').parse().map_err(|_| ApiError::internal("Not_found"))?;
+    let local = text
+        .trim_end_matches('Z')
+        .parse()
+        .map_err(|_| ApiError::internal("Not_found"))?;
     Ok(Value::DateTime(local))
 }
 
@@ -100,7 +105,9 @@ fn compute_memory_overhead(state: &mut State, call: &Invocation) -> Result<Value
 fn get_management_interface(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("host", call.text(0))?;
     let interfaces = state.db.list("host", call.text(0), "PIFs");
-    let management = interfaces.into_iter().find(|pif| state.db.flag("PIF", pif, "management"));
+    let management = interfaces
+        .into_iter()
+        .find(|pif| state.db.flag("PIF", pif, "management"));
     Ok(management.unwrap_or_else(|| schema::NULL.to_owned()).to_value())
 }
 

@@ -55,7 +55,8 @@ fn destroy_many(state: &mut State, call: &Invocation) -> Result<Value> {
 fn destroy_all(state: &mut State, call: &Invocation) -> Result<Value> {
     let time = |name: &str| -> Result<Option<DateTime>> {
         let text = call.value(0).get(name).and_then(Value::as_str).map(str::to_owned);
-        text.map(|text| text.parse().map_err(|_| ApiError::new("INVALID_VALUE", [name, &text]))).transpose()
+        text.map(|text| text.parse().map_err(|_| ApiError::new("INVALID_VALUE", [name, &text])))
+            .transpose()
     };
     let (after, before) = (time("after")?, time("before")?);
     for message in state.db.refs("message") {
@@ -116,5 +117,7 @@ fn get_record(state: &mut State, call: &Invocation) -> Result<Value> {
 
 fn get_by_uuid(state: &mut State, call: &Invocation) -> Result<Value> {
     let found = state.db.find("message", "uuid", call.text(0));
-    found.map(Value::String).ok_or_else(|| ApiError::new("UUID_INVALID", ["message", call.text(0)]))
+    found
+        .map(Value::String)
+        .ok_or_else(|| ApiError::new("UUID_INVALID", ["message", call.text(0)]))
 }

@@ -46,7 +46,9 @@ pub(crate) fn find(name: &str) -> Option<Behaviour> {
 
 /// Complains where the object is gone or in no state for the operation.
 pub(crate) fn admit(state: &State, call: &Invocation) -> Result<()> {
-    let Some((class, reference)) = object(call) else { return Ok(()) };
+    let Some((class, reference)) = object(call) else {
+        return Ok(());
+    };
     state.require(class, reference)?;
     match (class, vm::operation(call.method.message.name)) {
         ("VM", Some(operation)) => vm::assert_operation(state, reference, operation),
@@ -65,7 +67,9 @@ fn object(call: &Invocation) -> Option<(&'static str, &str)> {
 pub(crate) fn begin(state: &mut State, call: &Invocation) {
     let Some((class, reference)) = object(call) else { return };
     if let Some(operation) = operation(call) {
-        state.db.set_entry(class, reference, "current_operations", &call.task, operation);
+        state
+            .db
+            .set_entry(class, reference, "current_operations", &call.task, operation);
         refresh(state, class, reference);
     }
 }
@@ -74,7 +78,9 @@ pub(crate) fn begin(state: &mut State, call: &Invocation) {
 pub(crate) fn end(state: &mut State, call: &Invocation) {
     let Some((class, reference)) = object(call) else { return };
     if operation(call).is_some() {
-        state.db.remove_entry(class, reference, "current_operations", &call.task);
+        state
+            .db
+            .remove_entry(class, reference, "current_operations", &call.task);
         refresh(state, class, reference);
     }
 }
@@ -85,9 +91,10 @@ fn operation(call: &Invocation) -> Option<&'static str> {
     let name = call.method.message.name;
     match info.fields()[info.field("current_operations")?].ty {
         _ if info.name() == "VM" => vm::operation(name),
-        Type::Map(_, Type::Enum(operations)) => {
-            schema::enum_values(operations).iter().copied().find(|&operation| operation == name)
-        }
+        Type::Map(_, Type::Enum(operations)) => schema::enum_values(operations)
+            .iter()
+            .copied()
+            .find(|&operation| operation == name),
         _ => None,
     }
 }

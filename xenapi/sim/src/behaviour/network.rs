@@ -33,7 +33,13 @@ fn free_bridge(state: &State) -> String {
 
 fn create(state: &mut State, call: &Invocation) -> Result<Value> {
     let mut fields = schema::constructor_argument(call.method.class, &call.value(0))?;
-    if call.value(0).get("bridge").and_then(Value::as_str).unwrap_or_default().is_empty() {
+    if call
+        .value(0)
+        .get("bridge")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+    {
         fields.push(("bridge", free_bridge(state).to_value()));
     }
     Ok(state.create("network", &fields).to_value())
@@ -43,7 +49,10 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
     let network = call.text(0);
     state.require("network", network)?;
     let attached: Vec<_> = state.db.list("network", network, "VIFs");
-    let attached: Vec<_> = attached.iter().filter(|vif| state.db.flag("VIF", vif, "currently_attached")).collect();
+    let attached: Vec<_> = attached
+        .iter()
+        .filter(|vif| state.db.flag("VIF", vif, "currently_attached"))
+        .collect();
     if let Some(vif) = attached.first() {
         return Err(ApiError::new("NETWORK_CONTAINS_VIF", [vif]));
     }
@@ -59,6 +68,8 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
 
 fn set_default_locking_mode(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("network", call.text(0))?;
-    state.db.set("network", call.text(0), "default_locking_mode", call.text(1));
+    state
+        .db
+        .set("network", call.text(0), "default_locking_mode", call.text(1));
     Ok(void())
 }

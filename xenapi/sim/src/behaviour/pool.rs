@@ -24,12 +24,9 @@ fn sync_database(_: &mut State, _: &Invocation) -> Result<Value> {
     Ok(void())
 }
 
-/// The coordinator changes place in the pool's list, so calls to the old one fail with `HOST_IS_SLAVE`.
+/// From here on the other hosts, the old coordinator among them, answer with `HOST_IS_SLAVE`.
 fn designate_new_master(state: &mut State, call: &Invocation) -> Result<Value> {
-    let host = call.text(0);
-    state.require("host", host)?;
-    let pool = state.pool();
-    state.db.set("pool", &pool, "master", host);
+    state.promote(call.text(0))?;
     Ok(void())
 }
 
@@ -46,7 +43,12 @@ fn eject(state: &mut State, call: &Invocation) -> Result<Value> {
     for vm in residents {
         state.db.remove("VM", &vm);
     }
-    for (class, set) in [("PBD", "PBDs"), ("PIF", "PIFs"), ("host_cpu", "host_CPUs"), ("PCI", "PCIs")] {
+    for (class, set) in [
+        ("PBD", "PBDs"),
+        ("PIF", "PIFs"),
+        ("host_cpu", "host_CPUs"),
+        ("PCI", "PCIs"),
+    ] {
         for object in state.db.list("host", host, set) {
             state.db.remove(class, &object);
         }

@@ -21,7 +21,9 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
 }
 
 fn login_with_password(state: &mut State, call: &Invocation) -> Result<Value> {
-    Ok(state.login(call.text(0), call.text(1), call.text(3), call.host)?.to_value())
+    Ok(state
+        .login(call.text(0), call.text(1), call.text(3), call.host)?
+        .to_value())
 }
 
 fn slave_local_login_with_password(state: &mut State, call: &Invocation) -> Result<Value> {
@@ -38,7 +40,10 @@ fn logout(state: &mut State, call: &Invocation) -> Result<Value> {
 fn change_password(state: &mut State, call: &Invocation) -> Result<Value> {
     if call.text(0) != state.config.password {
         let user = state.config.user.clone();
-        return Err(ApiError::new("SESSION_AUTHENTICATION_FAILED", [&user, "Authentication failure"]));
+        return Err(ApiError::new(
+            "SESSION_AUTHENTICATION_FAILED",
+            [&user, "Authentication failure"],
+        ));
     }
     state.config.password = call.text(1).to_owned();
     Ok(void())

@@ -44,10 +44,17 @@ const OPERATIONS: &[&str] = &[
 /// Adds an SR that these hosts see.
 pub(crate) fn add(state: &mut State, fields: &[(&str, Value)], hosts: &[String]) -> String {
     let mut fields = fields.to_vec();
-    fields.push(("allowed_operations", Value::Array(OPERATIONS.iter().map(|name| name.to_value()).collect())));
+    fields.push((
+        "allowed_operations",
+        Value::Array(OPERATIONS.iter().map(|name| name.to_value()).collect()),
+    ));
     let sr = state.create("SR", &fields);
     for host in hosts {
-        let fields = [("SR", sr.to_value()), ("host", host.to_value()), ("currently_attached", Value::Bool(true))];
+        let fields = [
+            ("SR", sr.to_value()),
+            ("host", host.to_value()),
+            ("currently_attached", Value::Bool(true)),
+        ];
         state.create("PBD", &fields);
     }
     sr
@@ -55,9 +62,11 @@ pub(crate) fn add(state: &mut State, fields: &[(&str, Value)], hosts: &[String])
 
 /// Whether a host is connected to the SR.
 pub(crate) fn is_seen_by(state: &State, sr: &str, host: &str) -> bool {
-    state.db.list("SR", sr, "PBDs").iter().any(|pbd| {
-        state.db.is("PBD", pbd, "host", host) && state.db.flag("PBD", pbd, "currently_attached")
-    })
+    state
+        .db
+        .list("SR", sr, "PBDs")
+        .iter()
+        .any(|pbd| state.db.is("PBD", pbd, "host", host) && state.db.flag("PBD", pbd, "currently_attached"))
 }
 
 /// Complains where the SR has no room for so many bytes more.
@@ -72,7 +81,12 @@ pub(crate) fn check_room(state: &State, sr: &str, bytes: i64) -> Result<()> {
 /// Brings the sums over the disks of an SR up to date.
 pub(crate) fn count(state: &mut State, sr: &str) {
     let disks = state.db.list("SR", sr, "VDIs");
-    let sum = |field: &str| disks.iter().map(|vdi| state.db.int("VDI", vdi, field)).fold(0, i64::saturating_add);
+    let sum = |field: &str| {
+        disks
+            .iter()
+            .map(|vdi| state.db.int("VDI", vdi, field))
+            .fold(0, i64::saturating_add)
+    };
     let (allocated, used) = (sum("virtual_size"), sum("physical_utilisation"));
     state.db.refresh("SR", sr, "virtual_allocation", allocated);
     state.db.refresh("SR", sr, "physical_utilisation", used);
@@ -83,15 +97,29 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("host", host)?;
     let shared = call.flag(7);
     let fields = [
-        ("physical_size", Value::Int(if call.int(2) > 0 { call.int(2) } else { 1 << 40 })),
+        (
+            "physical_size",
+            Value::Int(if call.int(2) > 0 { call.int(2) } else { 1 << 40 }),
+        ),
         ("name_label", call.value(3)),
         ("name_description", call.value(4)),
         ("type", call.value(5)),
-        ("content_type", if call.text(6).is_empty() { "user".to_value() } else { call.value(6) }),
+        (
+            "content_type",
+            if call.text(6).is_empty() {
+                "user".to_value()
+            } else {
+                call.value(6)
+            },
+        ),
         ("shared", Value::Bool(shared)),
         ("sm_config", call.value(8)),
     ];
-    let hosts = if shared { state.hosts.clone() } else { vec![host.to_owned()] };
+    let hosts = if shared {
+        state.hosts.clone()
+    } else {
+        vec![host.to_owned()]
+    };
     let sr = add(state, &fields, &hosts);
     for pbd in state.db.list("SR", &sr, "PBDs") {
         state.db.set("PBD", &pbd, "device_config", call.value(1));
@@ -137,13 +165,24 @@ fn scan(state: &mut State, call: &Invocation) -> Result<Value> {
 }
 
 fn get_supported_types(state: &mut State, _: &Invocation) -> Result<Value> {
-    let types = state.db.refs("SM").iter().map(|sm| state.db.text("SM", sm, "type")).collect::<Vec<_>>();
+    let types = state
+        .db
+        .refs("SM")
+        .iter()
+        .map(|sm| state.db.text("SM", sm, "type"))
+        .collect::<Vec<_>>();
     Ok(types.to_value())
 }
 
 fn create_pbd(state: &mut State, call: &Invocation) -> Result<Value> {
     let fields = schema::constructor_argument(call.method.class, &call.value(0))?;
-    let text = |name: &str| call.value(0).get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |name: &str| {
+        call.value(0)
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (sr, host) = (text("SR"), text("host"));
     state.require("SR", &sr)?;
     state.require("host", &host)?;

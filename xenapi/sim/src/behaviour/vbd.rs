@@ -35,9 +35,17 @@ pub(crate) fn refresh(state: &mut State, vbd: &str) {
         allowed.push("unpause");
     }
     if is_cd {
-        allowed.push(if db.flag("VBD", vbd, "empty") { "insert" } else { "eject" });
+        allowed.push(if db.flag("VBD", vbd, "empty") {
+            "insert"
+        } else {
+            "eject"
+        });
     } else if running {
-        allowed.extend_from_slice(if attached { &["unplug", "unplug_force"] } else { &["plug"] });
+        allowed.extend_from_slice(if attached {
+            &["unplug", "unplug_force"]
+        } else {
+            &["plug"]
+        });
     }
     if running && attached {
         allowed.push("pause");
@@ -48,8 +56,15 @@ pub(crate) fn refresh(state: &mut State, vbd: &str) {
 
 /// Connects the device to a VM that runs.
 pub(crate) fn attach(state: &mut State, vbd: &str) {
-    let number = state.db.text("VBD", vbd, "userdevice").parse::<u8>().unwrap_or(0).min(25);
-    state.db.set("VBD", vbd, "device", format!("xvd{}", char::from(b'a' + number)));
+    let number = state
+        .db
+        .text("VBD", vbd, "userdevice")
+        .parse::<u8>()
+        .unwrap_or(0)
+        .min(25);
+    state
+        .db
+        .set("VBD", vbd, "device", format!("xvd{}", char::from(b'a' + number)));
     state.db.set("VBD", vbd, "currently_attached", true);
     refresh_with_disk(state, vbd);
 }
@@ -69,7 +84,11 @@ fn refresh_with_disk(state: &mut State, vbd: &str) {
 
 /// Complains where another VM writes to a disk of this one.
 pub(crate) fn check_disks_are_free(state: &State, vm: &str) -> Result<()> {
-    state.db.list("VM", vm, "VBDs").iter().try_for_each(|vbd| check_disk_is_free(state, vbd))
+    state
+        .db
+        .list("VM", vm, "VBDs")
+        .iter()
+        .try_for_each(|vbd| check_disk_is_free(state, vbd))
 }
 
 fn check_disk_is_free(state: &State, vbd: &str) -> Result<()> {
@@ -80,7 +99,11 @@ fn check_disk_is_free(state: &State, vbd: &str) -> Result<()> {
             && (state.db.is("VBD", other, "mode", "RW") || state.db.is("VBD", vbd, "mode", "RW"))
     });
     let sharable = state.db.flag("VDI", &disk, "sharable");
-    if in_use && !sharable { Err(ApiError::new("VDI_IN_USE", [&disk, "attach"])) } else { Ok(()) }
+    if in_use && !sharable {
+        Err(ApiError::new("VDI_IN_USE", [&disk, "attach"]))
+    } else {
+        Ok(())
+    }
 }
 
 /// Adds a disk to a VM.
@@ -121,8 +144,9 @@ fn add(state: &mut State, fields: &[(&str, Value)]) -> String {
 pub(crate) fn duplicate(state: &mut State, vbd: &str, vm: &str, disk: &str) {
     let Some(info) = schema::class("VBD") else { return };
     let fields = info.constructor_fields();
-    let mut fields: Vec<_> =
-        fields.filter_map(|(_, field)| Some((field.name, state.db.get("VBD", vbd, field.name)?.clone()))).collect();
+    let mut fields: Vec<_> = fields
+        .filter_map(|(_, field)| Some((field.name, state.db.get("VBD", vbd, field.name)?.clone())))
+        .collect();
     fields.extend([
         ("VM", vm.to_value()),
         ("VDI", disk.to_value()),
@@ -145,10 +169,15 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
     let mut fields = schema::constructor_argument(call.method.class, &call.value(0))?;
     let text = |name: &str| {
         let found = fields.iter().find(|(field, _)| *field == name);
-        found.and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned()
+        found
+            .and_then(|(_, value)| value.as_str())
+            .unwrap_or_default()
+            .to_owned()
     };
     let (owner, disk, device) = (text("VM"), text("VDI"), text("userdevice"));
-    let empty = fields.iter().any(|(field, value)| *field == "empty" && *value == Value::Bool(true));
+    let empty = fields
+        .iter()
+        .any(|(field, value)| *field == "empty" && *value == Value::Bool(true));
     state.require("VM", &owner)?;
     if text("type") == "CD" && text("mode") == "RW" {
         return Err(ApiError::new("VBD_CDS_MUST_BE_READONLY", []));
@@ -160,9 +189,14 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
         }
     }
     let siblings = state.db.list("VM", &owner, "VBDs");
-    let taken: Vec<_> = siblings.iter().map(|vbd| state.db.text("VBD", vbd, "userdevice")).collect();
+    let taken: Vec<_> = siblings
+        .iter()
+        .map(|vbd| state.db.text("VBD", vbd, "userdevice"))
+        .collect();
     let device = if device == "autodetect" {
-        let free = (0..=255).map(|number| number.to_string()).find(|number| !taken.contains(number));
+        let free = (0..=255)
+            .map(|number| number.to_string())
+            .find(|number| !taken.contains(number));
         free.ok_or_else(|| ApiError::new("INVALID_DEVICE", [&device]))?
     } else {
         device
@@ -170,7 +204,10 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
     if taken.contains(&device) {
         return Err(ApiError::new("DEVICE_ALREADY_EXISTS", [&device]));
     }
-    if !device.parse::<u16>().is_ok_and(|number| number < 256) && !device.starts_with("xvd") && !device.starts_with("hd") {
+    if !device.parse::<u16>().is_ok_and(|number| number < 256)
+        && !device.starts_with("xvd")
+        && !device.starts_with("hd")
+    {
         return Err(ApiError::new("INVALID_DEVICE", [&device]));
     }
     fields.extend([
@@ -186,7 +223,11 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
     let vbd = call.text(0);
     if state.db.flag("VBD", vbd, "currently_attached") {
         let owner = state.db.text("VBD", vbd, "VM");
-        let text = format!("VBD '{}' still attached to '{}'", state.uuid("VBD", vbd), state.uuid("VM", &owner));
+        let text = format!(
+            "VBD '{}' still attached to '{}'",
+            state.uuid("VBD", vbd),
+            state.uuid("VM", &owner)
+        );
         return Err(ApiError::new("OPERATION_NOT_ALLOWED", [&text]));
     }
     remove(state, vbd);
@@ -195,7 +236,11 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
 
 fn assert_removable(state: &State, vbd: &str) -> Result<()> {
     state.require("VBD", vbd)?;
-    if state.db.is("VBD", vbd, "type", "CD") { Ok(()) } else { Err(ApiError::new("VBD_NOT_REMOVABLE_MEDIA", [vbd])) }
+    if state.db.is("VBD", vbd, "type", "CD") {
+        Ok(())
+    } else {
+        Err(ApiError::new("VBD_NOT_REMOVABLE_MEDIA", [vbd]))
+    }
 }
 
 fn insert(state: &mut State, call: &Invocation) -> Result<Value> {

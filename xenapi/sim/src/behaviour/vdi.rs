@@ -14,6 +14,11 @@ const GRANULE: i64 = 2 << 20;
 /// What an empty disk takes in its SR, in bytes.
 const EMPTY: i64 = 4096;
 
+fn rounded(size: i64) -> i64 {
+    size.checked_add(GRANULE - 1)
+        .map_or(i64::MAX, |size| size / GRANULE * GRANULE)
+}
+
 pub(super) fn find(message: &str) -> Option<Behaviour> {
     Some(match message {
         "create" => create,
@@ -33,15 +38,31 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
 
 /// Brings `allowed_operations` up to date.
 pub(crate) fn refresh(state: &mut State, vdi: &str) {
-    const FREE: &[&str] =
-        &["copy", "generate_config", "clone", "forget", "update", "resize", "snapshot", "destroy"];
-    let allowed: &[&str] = if is_attached(state, vdi) { &["clone", "snapshot"] } else { FREE };
+    const FREE: &[&str] = &[
+        "copy",
+        "generate_config",
+        "clone",
+        "forget",
+        "update",
+        "resize",
+        "snapshot",
+        "destroy",
+    ];
+    let allowed: &[&str] = if is_attached(state, vdi) {
+        &["clone", "snapshot"]
+    } else {
+        FREE
+    };
     let allowed = Value::Array(allowed.iter().map(|operation| operation.to_value()).collect());
     state.db.refresh("VDI", vdi, "allowed_operations", allowed);
 }
 
 fn is_attached(state: &State, vdi: &str) -> bool {
-    state.db.list("VDI", vdi, "VBDs").iter().any(|vbd| state.db.flag("VBD", vbd, "currently_attached"))
+    state
+        .db
+        .list("VDI", vdi, "VBDs")
+        .iter()
+        .any(|vbd| state.db.flag("VBD", vbd, "currently_attached"))
 }
 
 /// Makes an empty disk.
@@ -57,14 +78,20 @@ pub(crate) fn make(state: &mut State, sr: &str, name: &str, size: i64, kind: &st
 
 /// Adds a disk whose fields are given, and that takes `used` bytes in its SR.
 pub(crate) fn add(state: &mut State, fields: &[(&str, Value)], used: i64) -> Result<String> {
-    let field = |name: &str| fields.iter().rev().find(|(field, _)| *field == name).map(|(_, value)| value);
+    let field = |name: &str| {
+        fields
+            .iter()
+            .rev()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value)
+    };
     let sr = field("SR").and_then(Value::as_str).unwrap_or(NULL).to_owned();
     let size = field("virtual_size").and_then(Value::as_int).unwrap_or_default();
     state.require("SR", &sr)?;
     if size < 0 {
         return Err(ApiError::new("INVALID_VALUE", ["virtual_size", &size.to_string()]));
     }
-    let size = size.checked_next_multiple_of(GRANULE).unwrap_or(i64::MAX);
+    let size = rounded(size);
     sr::check_room(state, &sr, size)?;
     let uuid = state.ids.uuid();
     let reference = state.ids.reference();
@@ -120,10 +147,13 @@ pub(crate) fn make_reverted(state: &mut State, snapshot: &str) -> Result<String>
 
 fn duplicate(state: &mut State, vdi: &str, sr: &str, marks: &[(&'static str, Value)]) -> Result<String> {
     state.require("VDI", vdi)?;
-    let Some(info) = schema::class("VDI") else { return Err(ApiError::handle_invalid("VDI", vdi)) };
+    let Some(info) = schema::class("VDI") else {
+        return Err(ApiError::handle_invalid("VDI", vdi));
+    };
     let fields = info.constructor_fields();
-    let mut fields: Vec<_> =
-        fields.filter_map(|(_, field)| Some((field.name, state.db.get("VDI", vdi, field.name)?.clone()))).collect();
+    let mut fields: Vec<_> = fields
+        .filter_map(|(_, field)| Some((field.name, state.db.get("VDI", vdi, field.name)?.clone())))
+        .collect();
     if sr != NULL {
         fields.push(("SR", sr.to_value()));
     }
@@ -149,7 +179,11 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
 
 fn assert_free(state: &State, vdi: &str, operation: &str) -> Result<()> {
     state.require("VDI", vdi)?;
-    if is_attached(state, vdi) { Err(ApiError::new("VDI_IN_USE", [vdi, operation])) } else { Ok(()) }
+    if is_attached(state, vdi) {
+        Err(ApiError::new("VDI_IN_USE", [vdi, operation]))
+    } else {
+        Ok(())
+    }
 }
 
 fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
@@ -165,9 +199,12 @@ fn resize(state: &mut State, call: &Invocation) -> Result<Value> {
     }
     state.require("VDI", vdi)?;
     let old = state.db.int("VDI", vdi, "virtual_size");
-    let size = size.checked_next_multiple_of(GRANULE).unwrap_or(i64::MAX);
+    let size = rounded(size);
     if size < old {
-        return Err(ApiError::new("SR_BACKEND_FAILURE_79", ["", "VDI Invalid size [opterr=shrinking not allowed]", ""]));
+        return Err(ApiError::new(
+            "SR_BACKEND_FAILURE_79",
+            ["", "VDI Invalid size [opterr=shrinking not allowed]", ""],
+        ));
     }
     let sr = state.db.text("VDI", vdi, "SR");
     sr::check_room(state, &sr, size - old)?;

@@ -28,7 +28,11 @@ pub(crate) fn refresh(state: &mut State, vif: &str) {
     let owner = state.db.text("VIF", vif, "VM");
     let mut allowed = vec!["attach"];
     if state.db.is("VM", &owner, "power_state", "Running") {
-        allowed.push(if state.db.flag("VIF", vif, "currently_attached") { "unplug" } else { "plug" });
+        allowed.push(if state.db.flag("VIF", vif, "currently_attached") {
+            "unplug"
+        } else {
+            "plug"
+        });
     }
     let allowed = Value::Array(allowed.iter().map(|operation| operation.to_value()).collect());
     state.db.refresh("VIF", vif, "allowed_operations", allowed);
@@ -64,8 +68,9 @@ pub(crate) fn add(state: &mut State, fields: &[(&str, Value)]) -> String {
 pub(crate) fn duplicate(state: &mut State, vif: &str, vm: &str, keep_mac: bool) {
     let Some(info) = schema::class("VIF") else { return };
     let fields = info.constructor_fields();
-    let mut fields: Vec<_> =
-        fields.filter_map(|(_, field)| Some((field.name, state.db.get("VIF", vif, field.name)?.clone()))).collect();
+    let mut fields: Vec<_> = fields
+        .filter_map(|(_, field)| Some((field.name, state.db.get("VIF", vif, field.name)?.clone())))
+        .collect();
     fields.extend([("VM", vm.to_value()), ("currently_attached", Value::Bool(false))]);
     if !keep_mac {
         fields.push(("MAC", "".to_value()));
@@ -77,7 +82,10 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
     let mut fields = schema::constructor_argument(call.method.class, &call.value(0))?;
     let text = |name: &str| {
         let found = fields.iter().find(|(field, _)| *field == name);
-        found.and_then(|(_, value)| value.as_str()).unwrap_or_default().to_owned()
+        found
+            .and_then(|(_, value)| value.as_str())
+            .unwrap_or_default()
+            .to_owned()
     };
     let (owner, network, device, mac) = (text("VM"), text("network"), text("device"), text("MAC"));
     state.require("VM", &owner)?;
@@ -107,7 +115,11 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("VIF", vif)?;
     if state.db.flag("VIF", vif, "currently_attached") {
         let owner = state.db.text("VIF", vif, "VM");
-        let text = format!("VIF '{}' still attached to '{}'", state.uuid("VIF", vif), state.uuid("VM", &owner));
+        let text = format!(
+            "VIF '{}' still attached to '{}'",
+            state.uuid("VIF", vif),
+            state.uuid("VM", &owner)
+        );
         return Err(ApiError::new("OPERATION_NOT_ALLOWED", [&text]));
     }
     let metrics = state.db.text("VIF", vif, "metrics");
@@ -154,9 +166,17 @@ fn configure_ipv6(state: &mut State, call: &Invocation) -> Result<Value> {
 fn configure(state: &mut State, call: &Invocation, family: &str) -> Result<Value> {
     let vif = call.text(0);
     state.require("VIF", vif)?;
-    let addresses = if call.text(2).is_empty() { Vec::new() } else { vec![call.value(2)] };
-    state.db.set("VIF", vif, &format!("{family}_configuration_mode"), call.text(1));
-    state.db.set("VIF", vif, &format!("{family}_addresses"), Value::Array(addresses));
+    let addresses = if call.text(2).is_empty() {
+        Vec::new()
+    } else {
+        vec![call.value(2)]
+    };
+    state
+        .db
+        .set("VIF", vif, &format!("{family}_configuration_mode"), call.text(1));
+    state
+        .db
+        .set("VIF", vif, &format!("{family}_addresses"), Value::Array(addresses));
     state.db.set("VIF", vif, &format!("{family}_gateway"), call.text(3));
     let owner = state.db.text("VIF", vif, "VM");
     vm::refresh(state, &owner);

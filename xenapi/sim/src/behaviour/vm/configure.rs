@@ -49,7 +49,10 @@ impl Limits {
 }
 
 fn update_overhead(state: &mut State, vm: &str) {
-    let overhead = memory_overhead(state.db.int("VM", vm, "memory_static_max"), state.db.int("VM", vm, "VCPUs_max"));
+    let overhead = memory_overhead(
+        state.db.int("VM", vm, "memory_static_max"),
+        state.db.int("VM", vm, "VCPUs_max"),
+    );
     state.db.refresh("VM", vm, "memory_overhead", overhead);
 }
 
@@ -64,35 +67,65 @@ pub(super) fn set_memory_limits(state: &mut State, call: &Invocation) -> Result<
 }
 
 pub(super) fn set_memory_static_range(state: &mut State, call: &Invocation) -> Result<Value> {
-    let limits = Limits { static_min: call.int(1), static_max: call.int(2), ..Limits::of(state, call.text(0)) };
+    let limits = Limits {
+        static_min: call.int(1),
+        static_max: call.int(2),
+        ..Limits::of(state, call.text(0))
+    };
     limits.apply(state, call.text(0))
 }
 
 pub(super) fn set_memory_dynamic_range(state: &mut State, call: &Invocation) -> Result<Value> {
-    let limits = Limits { dynamic_min: call.int(1), dynamic_max: call.int(2), ..Limits::of(state, call.text(0)) };
+    let limits = Limits {
+        dynamic_min: call.int(1),
+        dynamic_max: call.int(2),
+        ..Limits::of(state, call.text(0))
+    };
     limits.apply(state, call.text(0))
 }
 
 pub(super) fn set_memory_static_min(state: &mut State, call: &Invocation) -> Result<Value> {
-    Limits { static_min: call.int(1), ..Limits::of(state, call.text(0)) }.apply(state, call.text(0))
+    Limits {
+        static_min: call.int(1),
+        ..Limits::of(state, call.text(0))
+    }
+    .apply(state, call.text(0))
 }
 
 pub(super) fn set_memory_static_max(state: &mut State, call: &Invocation) -> Result<Value> {
-    Limits { static_max: call.int(1), ..Limits::of(state, call.text(0)) }.apply(state, call.text(0))
+    Limits {
+        static_max: call.int(1),
+        ..Limits::of(state, call.text(0))
+    }
+    .apply(state, call.text(0))
 }
 
 pub(super) fn set_memory_dynamic_min(state: &mut State, call: &Invocation) -> Result<Value> {
-    Limits { dynamic_min: call.int(1), ..Limits::of(state, call.text(0)) }.apply(state, call.text(0))
+    Limits {
+        dynamic_min: call.int(1),
+        ..Limits::of(state, call.text(0))
+    }
+    .apply(state, call.text(0))
 }
 
 pub(super) fn set_memory_dynamic_max(state: &mut State, call: &Invocation) -> Result<Value> {
-    Limits { dynamic_max: call.int(1), ..Limits::of(state, call.text(0)) }.apply(state, call.text(0))
+    Limits {
+        dynamic_max: call.int(1),
+        ..Limits::of(state, call.text(0))
+    }
+    .apply(state, call.text(0))
 }
 
 pub(super) fn set_memory(state: &mut State, call: &Invocation) -> Result<Value> {
     let bytes = call.int(1);
     let static_min = Limits::of(state, call.text(0)).static_min.min(bytes);
-    Limits { static_min, dynamic_min: bytes, dynamic_max: bytes, static_max: bytes }.apply(state, call.text(0))
+    Limits {
+        static_min,
+        dynamic_min: bytes,
+        dynamic_max: bytes,
+        static_max: bytes,
+    }
+    .apply(state, call.text(0))
 }
 
 pub(super) fn set_memory_target_live(state: &mut State, call: &Invocation) -> Result<Value> {

@@ -24,20 +24,40 @@ enum Kind<'a> {
 }
 
 pub(super) fn snapshot(state: &mut State, call: &Invocation) -> Result<Value> {
-    let snapshot = duplicate(state, call.text(0), call.text(1), Kind::Snapshot, &call.list(2))?;
-    announce(state, call.text(0), "VM_SNAPSHOTTED", &format!("snapshotted, snapshot name: {}", call.text(1)));
-    Ok(snapshot.to_value())
+    Ok(take_snapshot(state, call.text(0), call.text(1), &call.list(2))?.to_value())
+}
+
+/// Takes a snapshot of all disks but the ignored ones.
+pub(crate) fn take_snapshot(state: &mut State, vm: &str, name: &str, ignored: &[String]) -> Result<String> {
+    let snapshot = duplicate(state, vm, name, Kind::Snapshot, ignored)?;
+    announce(
+        state,
+        vm,
+        "VM_SNAPSHOTTED",
+        &format!("snapshotted, snapshot name: {name}"),
+    );
+    Ok(snapshot)
 }
 
 pub(super) fn checkpoint(state: &mut State, call: &Invocation) -> Result<Value> {
     let snapshot = duplicate(state, call.text(0), call.text(1), Kind::Checkpoint, &[])?;
-    announce(state, call.text(0), "VM_CHECKPOINTED", &format!("checkpointed, checkpoint name: {}", call.text(1)));
+    announce(
+        state,
+        call.text(0),
+        "VM_CHECKPOINTED",
+        &format!("checkpointed, checkpoint name: {}", call.text(1)),
+    );
     Ok(snapshot.to_value())
 }
 
 pub(super) fn clone(state: &mut State, call: &Invocation) -> Result<Value> {
     let clone = duplicate(state, call.text(0), call.text(1), Kind::Clone, &[])?;
-    announce(state, call.text(0), "VM_CLONED", &format!("cloned, clone name: {}", call.text(1)));
+    announce(
+        state,
+        call.text(0),
+        "VM_CLONED",
+        &format!("cloned, clone name: {}", call.text(1)),
+    );
     Ok(clone.to_value())
 }
 
@@ -70,7 +90,10 @@ fn duplicate(state: &mut State, vm: &str, name: &str, kind: Kind<'_>, ignored: &
     fields.extend([
         ("name_label", name.to_value()),
         ("suspend_VDI", NULL.to_value()),
-        ("is_a_template", Value::Bool(is_snapshot || state.db.flag("VM", vm, "is_a_template"))),
+        (
+            "is_a_template",
+            Value::Bool(is_snapshot || state.db.flag("VM", vm, "is_a_template")),
+        ),
         ("is_a_snapshot", Value::Bool(is_snapshot)),
         ("power_state", "Halted".to_value()),
     ]);
@@ -100,9 +123,16 @@ fn duplicate(state: &mut State, vm: &str, name: &str, kind: Kind<'_>, ignored: &
 
 /// The fields that a client may set, as they are now.
 fn writable_fields(state: &State, vm: &str) -> Vec<(&'static str, Value)> {
-    let Some(info) = schema::class("VM") else { return Vec::new() };
-    let fields = info.fields().iter().filter(|field| field.qualifier != Qualifier::DynamicRo);
-    fields.filter_map(|field| Some((field.name, state.db.get("VM", vm, field.name)?.clone()))).collect()
+    let Some(info) = schema::class("VM") else {
+        return Vec::new();
+    };
+    let fields = info
+        .fields()
+        .iter()
+        .filter(|field| field.qualifier != Qualifier::DynamicRo);
+    fields
+        .filter_map(|field| Some((field.name, state.db.get("VM", vm, field.name)?.clone())))
+        .collect()
 }
 
 fn duplicate_disk(state: &mut State, disk: &str, kind: Kind<'_>) -> Result<String> {
@@ -130,7 +160,10 @@ fn mark_snapshot(state: &mut State, vm: &str, snapshot: &str, kind: Kind<'_>) ->
     if kind == Kind::Checkpoint {
         let size = state.db.int("VM", vm, "memory_dynamic_max");
         let pool = state.pool();
-        let places = [state.db.text("VM", vm, "suspend_SR"), state.db.text("pool", &pool, "default_SR")];
+        let places = [
+            state.db.text("VM", vm, "suspend_SR"),
+            state.db.text("pool", &pool, "default_SR"),
+        ];
         if let Some(sr) = places.into_iter().find_map(non_null) {
             let image = vdi::make(state, &sr, "Suspend image", size, "suspend")?;
             state.db.set("VM", snapshot, "suspend_VDI", image);
@@ -172,7 +205,10 @@ pub(super) fn revert(state: &mut State, call: &Invocation) -> Result<Value> {
         disks.push((device, copied));
     }
     if !state.db.is("VM", &vm, "power_state", "Halted") {
-        let stop = Invocation { args: vec![vm.to_value()], ..call.clone() };
+        let stop = Invocation {
+            args: vec![vm.to_value()],
+            ..call.clone()
+        };
         super::power::power_state_reset(state, &stop)?;
     }
     for device in state.db.list("VM", &vm, "VBDs") {
@@ -186,7 +222,10 @@ pub(super) fn revert(state: &mut State, call: &Invocation) -> Result<Value> {
         state.db.remove("VIF", &device);
     }
     for (field, value) in writable_fields(state, snapshot) {
-        if !matches!(field, "name_label" | "is_a_template" | "suspend_VDI" | "power_state" | "blocked_operations") {
+        if !matches!(
+            field,
+            "name_label" | "is_a_template" | "suspend_VDI" | "power_state" | "blocked_operations"
+        ) {
             state.db.refresh("VM", &vm, field, value);
         }
     }
@@ -205,7 +244,12 @@ pub(super) fn revert(state: &mut State, call: &Invocation) -> Result<Value> {
         state.db.set("VM", &vm, "power_state", "Suspended");
     }
     state.db.set("VM", &vm, "parent", snapshot);
-    announce(state, &vm, "VM_REVERTED", &format!("reverted to snapshot {}", state.uuid("VM", snapshot)));
+    announce(
+        state,
+        &vm,
+        "VM_REVERTED",
+        &format!("reverted to snapshot {}", state.uuid("VM", snapshot)),
+    );
     refresh(state, &vm);
     Ok(void())
 }

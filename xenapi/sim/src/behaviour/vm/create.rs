@@ -32,7 +32,12 @@ impl Template<'_> {
     /// The constructor's fields of such a VM.
     pub(crate) fn fields(&self) -> Vec<(&'static str, Value)> {
         let text = |entries: &[(&str, &str)]| {
-            Value::Struct(entries.iter().map(|(name, value)| ((*name).to_owned(), value.to_value())).collect())
+            Value::Struct(
+                entries
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), value.to_value()))
+                    .collect(),
+            )
         };
         vec![
             ("name_label", self.name.to_value()),
@@ -50,7 +55,10 @@ impl Template<'_> {
             ("actions_after_crash", "restart".to_value()),
             ("HVM_boot_policy", "BIOS order".to_value()),
             ("HVM_boot_params", text(&[("order", "cd"), ("firmware", "bios")])),
-            ("platform", text(&[("nx", "true"), ("acpi", "1"), ("apic", "true"), ("pae", "true")])),
+            (
+                "platform",
+                text(&[("nx", "true"), ("acpi", "1"), ("apic", "true"), ("pae", "true")]),
+            ),
             ("domain_type", "hvm".to_value()),
             ("has_vendor_device", Value::Bool(false)),
             ("generation_id", "".to_value()),
@@ -61,9 +69,15 @@ impl Template<'_> {
 /// Gives a new VM what every VM has.
 pub(crate) fn add_metrics(state: &mut State, vm: &str) {
     let utilisation = Value::Struct(vec![("0".to_owned(), Value::Float(0.0))]);
-    let fields = [("VCPUs_utilisation", utilisation), ("current_domain_type", "unspecified".to_value())];
+    let fields = [
+        ("VCPUs_utilisation", utilisation),
+        ("current_domain_type", "unspecified".to_value()),
+    ];
     let metrics = state.create("VM_metrics", &fields);
-    let overhead = memory_overhead(state.db.int("VM", vm, "memory_static_max"), state.db.int("VM", vm, "VCPUs_max"));
+    let overhead = memory_overhead(
+        state.db.int("VM", vm, "memory_static_max"),
+        state.db.int("VM", vm, "VCPUs_max"),
+    );
     state.db.set("VM", vm, "metrics", metrics);
     state.db.set("VM", vm, "memory_overhead", overhead);
     state.db.set("VM", vm, "domid", -1);
@@ -72,7 +86,12 @@ pub(crate) fn add_metrics(state: &mut State, vm: &str) {
 
 pub(super) fn create(state: &mut State, call: &Invocation) -> Result<Value> {
     let mut fields = schema::constructor_argument(call.method.class, &call.value(0))?;
-    let given = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| value.clone());
+    let given = |name: &str| {
+        fields
+            .iter()
+            .find(|(field, _)| *field == name)
+            .map(|(_, value)| value.clone())
+    };
     let hvm = given("HVM_boot_policy").and_then(|policy| policy.as_str().map(|text| !text.is_empty()));
     let suspended = given("power_state").is_some_and(|state| state.as_str() == Some("Suspended"));
     let unspecified = given("domain_type").is_some_and(|kind| kind.as_str() == Some("unspecified"));
@@ -135,9 +154,17 @@ pub(super) fn provision(state: &mut State, call: &Invocation) -> Result<Value> {
         let default = state.db.text("pool", &pool, "default_SR");
         let named = attribute("sr").and_then(|uuid| state.db.find("SR", "uuid", &uuid));
         let sr = named.unwrap_or(default);
-        state.require("SR", &sr).map_err(|_| ApiError::new("DEFAULT_SR_NOT_FOUND", [&sr]))?;
+        state
+            .require("SR", &sr)
+            .map_err(|_| ApiError::new("DEFAULT_SR_NOT_FOUND", [&sr]))?;
         let bootable = attribute("bootable").as_deref() == Some("true");
-        let image = vdi::make(state, &sr, &format!("{device} of {}", state.db.text("VM", vm, "name_label")), size, "user")?;
+        let image = vdi::make(
+            state,
+            &sr,
+            &format!("{device} of {}", state.db.text("VM", vm, "name_label")),
+            size,
+            "user",
+        )?;
         vbd::add_disk(state, vm, &image, &device, bootable);
     }
     state.db.remove_entry("VM", vm, "other_config", "disks");

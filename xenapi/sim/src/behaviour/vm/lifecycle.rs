@@ -28,7 +28,10 @@ pub(crate) fn operation(message: &str) -> Option<&'static str> {
         "assert_operation_valid" | "update_allowed_operations" => return None,
         other => other,
     };
-    schema::enum_values("vm_operations").iter().copied().find(|&operation| operation == named)
+    schema::enum_values("vm_operations")
+        .iter()
+        .copied()
+        .find(|&operation| operation == named)
 }
 
 /// In which power states an operation makes sense.
@@ -37,13 +40,33 @@ fn power_states(operation: &str, is_control_domain: bool) -> &'static [&'static 
         "changing_VCPUs" | "changing_static_range" | "changing_memory_limits" if is_control_domain => {
             &["Halted", "Running"]
         }
-        "changing_VCPUs" | "changing_static_range" | "changing_memory_limits" | "changing_NVRAM" | "create_vtpm"
-        | "changing_shadow_memory" | "make_into_template" | "provision" | "start" | "start_on" => &["Halted"],
+        "changing_VCPUs"
+        | "changing_static_range"
+        | "changing_memory_limits"
+        | "changing_NVRAM"
+        | "create_vtpm"
+        | "changing_shadow_memory"
+        | "make_into_template"
+        | "provision"
+        | "start"
+        | "start_on" => &["Halted"],
         "unpause" => &["Paused"],
         "resume" | "resume_on" => &["Suspended"],
-        "changing_VCPUs_live" | "changing_memory_live" | "changing_shadow_memory_live" | "awaiting_memory_live"
-        | "call_plugin" | "clean_reboot" | "clean_shutdown" | "data_source_op" | "pause" | "pool_migrate"
-        | "send_sysrq" | "send_trigger" | "snapshot_with_quiesce" | "suspend" | "sysprep" => &["Running"],
+        "changing_VCPUs_live"
+        | "changing_memory_live"
+        | "changing_shadow_memory_live"
+        | "awaiting_memory_live"
+        | "call_plugin"
+        | "clean_reboot"
+        | "clean_shutdown"
+        | "data_source_op"
+        | "pause"
+        | "pool_migrate"
+        | "send_sysrq"
+        | "send_trigger"
+        | "snapshot_with_quiesce"
+        | "suspend"
+        | "sysprep" => &["Running"],
         "changing_dynamic_range" => &["Halted", "Running"],
         "clone" | "copy" | "destroy" | "export" => &["Halted", "Suspended"],
         "hard_reboot" => &["Paused", "Running"],
@@ -72,8 +95,16 @@ const FOR_TEMPLATES: &[&str] = &[
 ];
 
 /// What may be done with a snapshot.
-const FOR_SNAPSHOTS: &[&str] =
-    &["clone", "copy", "create_template", "destroy", "export", "metadata_export", "power_state_reset", "revert"];
+const FOR_SNAPSHOTS: &[&str] = &[
+    "clone",
+    "copy",
+    "create_template",
+    "destroy",
+    "export",
+    "metadata_export",
+    "power_state_reset",
+    "revert",
+];
 
 /// What may be done with a control domain.
 const FOR_CONTROL_DOMAINS: &[&str] = &[
@@ -97,10 +128,15 @@ pub(crate) fn assert_operation(state: &State, vm: &str, operation: &str) -> Resu
     let expected = power_states(operation, is_control_domain);
     if !expected.contains(&power_state.as_str()) {
         let expected = expected.join(", ").to_lowercase();
-        return Err(ApiError::new("VM_BAD_POWER_STATE", [vm, &expected, &power_state.to_lowercase()]));
+        return Err(ApiError::new(
+            "VM_BAD_POWER_STATE",
+            [vm, &expected, &power_state.to_lowercase()],
+        ));
     }
-    if let Some((task, Value::String(other))) =
-        db.get("VM", vm, "current_operations").and_then(Value::as_struct).and_then(<[_]>::first)
+    if let Some((task, Value::String(other))) = db
+        .get("VM", vm, "current_operations")
+        .and_then(Value::as_struct)
+        .and_then(<[_]>::first)
     {
         return Err(ApiError::new("OTHER_OPERATION_IN_PROGRESS", ["VM", vm, other, task]));
     }
@@ -112,7 +148,10 @@ pub(crate) fn assert_operation(state: &State, vm: &str, operation: &str) -> Resu
         return Err(ApiError::new("VM_IS_TEMPLATE", [vm, operation]));
     }
     if !is_snapshot && operation == "revert" {
-        return Err(ApiError::new("OPERATION_NOT_ALLOWED", ["Only snapshots can be reverted"]));
+        return Err(ApiError::new(
+            "OPERATION_NOT_ALLOWED",
+            ["Only snapshots can be reverted"],
+        ));
     }
     if operation == "provision" && !db.flag("VM", vm, "is_a_template") {
         return Err(ApiError::new("PROVISION_ONLY_ALLOWED_ON_TEMPLATE", []));
@@ -160,7 +199,9 @@ const LISTED: &[&str] = &[
 
 /// Brings `allowed_operations` up to date.
 pub(crate) fn refresh(state: &mut State, vm: &str) {
-    let allowed = LISTED.iter().filter(|operation| assert_operation(state, vm, operation).is_ok());
+    let allowed = LISTED
+        .iter()
+        .filter(|operation| assert_operation(state, vm, operation).is_ok());
     let allowed = Value::Array(allowed.map(|operation| operation.to_value()).collect());
     state.db.refresh("VM", vm, "allowed_operations", allowed);
 }

@@ -35,7 +35,11 @@ pub(super) fn check_host(state: &State, vm: &str, host: &str) -> Result<()> {
 /// The host that a VM prefers where that is possible, else the one with most free memory.
 pub(super) fn choose_host(state: &State, vm: &str) -> Result<String> {
     let affinity = state.db.text("VM", vm, "affinity");
-    let free = |host: &str| state.db.int("host_metrics", &state.db.text("host", host, "metrics"), "memory_free");
+    let free = |host: &str| {
+        state
+            .db
+            .int("host_metrics", &state.db.text("host", host, "metrics"), "memory_free")
+    };
     let possible = state.hosts.iter().filter(|host| check_host(state, vm, host).is_ok());
     let chosen = possible.max_by_key(|host| (**host == affinity, free(host)));
     chosen.cloned().ok_or_else(|| ApiError::new("NO_HOSTS_AVAILABLE", []))
@@ -43,7 +47,11 @@ pub(super) fn choose_host(state: &State, vm: &str) -> Result<String> {
 
 /// The SRs with the disks of a VM.
 fn storage(state: &State, vm: &str) -> Vec<String> {
-    let disks = state.db.list("VM", vm, "VBDs").into_iter().filter_map(|vbd| non_null(state.db.text("VBD", &vbd, "VDI")));
+    let disks = state
+        .db
+        .list("VM", vm, "VBDs")
+        .into_iter()
+        .filter_map(|vbd| non_null(state.db.text("VBD", &vbd, "VDI")));
     disks.map(|vdi| state.db.text("VDI", &vdi, "SR")).collect()
 }
 
@@ -58,7 +66,9 @@ pub(crate) fn count_free_memory(state: &mut State) {
             .iter()
             .map(|vm| state.db.int("VM", vm, "memory_dynamic_max") + state.db.int("VM", vm, "memory_overhead"))
             .sum();
-        state.db.refresh("host_metrics", &metrics, "memory_free", (total - used).max(0));
+        state
+            .db
+            .refresh("host_metrics", &metrics, "memory_free", (total - used).max(0));
     }
 }
 
@@ -73,14 +83,22 @@ pub(super) fn get_allowed_vif_devices(state: &mut State, call: &Invocation) -> R
 fn free_devices(state: &State, call: &Invocation, set: &str, class: &str, field: &str) -> Result<Value> {
     state.require("VM", call.text(0))?;
     let devices = state.db.list("VM", call.text(0), set);
-    let taken: Vec<_> = devices.iter().map(|device| state.db.text(class, device, field)).collect();
-    let free = (0..DEVICES).map(|number| number.to_string()).filter(|number| !taken.contains(number));
+    let taken: Vec<_> = devices
+        .iter()
+        .map(|device| state.db.text(class, device, field))
+        .collect();
+    let free = (0..DEVICES)
+        .map(|number| number.to_string())
+        .filter(|number| !taken.contains(number));
     Ok(free.collect::<Vec<_>>().to_value())
 }
 
 pub(super) fn get_possible_hosts(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("VM", call.text(0))?;
-    let possible = state.hosts.iter().filter(|host| check_host(state, call.text(0), host).is_ok());
+    let possible = state
+        .hosts
+        .iter()
+        .filter(|host| check_host(state, call.text(0), host).is_ok());
     Ok(possible.cloned().collect::<Vec<_>>().to_value())
 }
 

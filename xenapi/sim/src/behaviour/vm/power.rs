@@ -51,6 +51,23 @@ pub(crate) fn start_on_host(state: &mut State, vm: &str, host: &str, paused: boo
     refresh(state, vm);
 }
 
+/// Whether a message goes through xenopsd, which leaves a trace of itself in the task.
+pub(crate) fn is_xenopsd_operation(message: &str) -> bool {
+    [
+        "start",
+        "resume",
+        "pause",
+        "unpause",
+        "suspend",
+        "shutdown",
+        "reboot",
+        "migrate",
+        "checkpoint",
+    ]
+    .iter()
+    .any(|operation| message.contains(operation))
+}
+
 /// Gives a VM a domain on a host.
 fn enter(state: &mut State, vm: &str, host: &str, paused: bool) {
     state.last_domid += 1;
@@ -64,21 +81,40 @@ fn enter(state: &mut State, vm: &str, host: &str, paused: bool) {
         ("features".to_owned(), "".to_value()),
     ]);
     db.set("VM", vm, "last_boot_CPU_flags", cpu);
-    if db.get("VM", vm, "platform").is_some_and(|platform| platform.get("device-model").is_none()) {
+    if db
+        .get("VM", vm, "platform")
+        .is_some_and(|platform| platform.get("device-model").is_none())
+    {
         db.set_entry("VM", vm, "platform", "device-model", "qemu-upstream-compat");
     }
-    if db.get("VM", vm, "bios_strings").and_then(Value::as_struct).is_none_or(<[_]>::is_empty) {
+    if db
+        .get("VM", vm, "bios_strings")
+        .and_then(Value::as_struct)
+        .is_none_or(<[_]>::is_empty)
+    {
         db.set("VM", vm, "bios_strings", bios_strings());
     }
     let metrics = db.text("VM", vm, "metrics");
     let domain_type = db.text("VM", vm, "domain_type");
-    db.set("VM_metrics", &metrics, "VCPUs_number", db.int("VM", vm, "VCPUs_at_startup"));
-    db.set("VM_metrics", &metrics, "memory_actual", db.int("VM", vm, "memory_dynamic_max"));
+    db.set(
+        "VM_metrics",
+        &metrics,
+        "VCPUs_number",
+        db.int("VM", vm, "VCPUs_at_startup"),
+    );
+    db.set(
+        "VM_metrics",
+        &metrics,
+        "memory_actual",
+        db.int("VM", vm, "memory_dynamic_max"),
+    );
     db.set("VM_metrics", &metrics, "hvm", domain_type == "hvm");
     db.set("VM_metrics", &metrics, "current_domain_type", domain_type);
     add_guest_metrics(state, vm, domid);
     // The state that all clients watch is written last.
-    state.db.set("VM", vm, "power_state", if paused { "Paused" } else { "Running" });
+    state
+        .db
+        .set("VM", vm, "power_state", if paused { "Paused" } else { "Running" });
     place::count_free_memory(state);
 }
 
@@ -102,22 +138,49 @@ fn bios_strings() -> Value {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_value()))
     .into();
-    strings.push(("oem-2".to_owned(), "MS_VM_CERT/SHA1/bdbeb6e0a816d43fa6d3fe8aaef04c2bad9d3e3d".to_value()));
+    strings.push((
+        "oem-2".to_owned(),
+        "MS_VM_CERT/SHA1/bdbeb6e0a816d43fa6d3fe8aaef04c2bad9d3e3d".to_value(),
+    ));
     Value::Struct(strings)
 }
 
 /// What the agent in the guest tells.
 fn add_guest_metrics(state: &mut State, vm: &str, domid: i64) {
     let text = |entries: &[(&str, &str)]| {
-        Value::Struct(entries.iter().map(|(name, value)| ((*name).to_owned(), value.to_value())).collect())
+        Value::Struct(
+            entries
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.to_value()))
+                .collect(),
+        )
     };
     let address = format!("192.0.2.{}", domid.rem_euclid(254) + 1);
     let has_network = !state.db.list("VM", vm, "VIFs").is_empty();
-    let networks = if has_network { text(&[("0/ip", &address), ("0/ipv4/0", &address)]) } else { text(&[]) };
-    let features = ["feature-shutdown", "feature-reboot", "feature-suspend", "feature-vcpu-hotplug"];
+    let networks = if has_network {
+        text(&[("0/ip", &address), ("0/ipv4/0", &address)])
+    } else {
+        text(&[])
+    };
+    let features = [
+        "feature-shutdown",
+        "feature-reboot",
+        "feature-suspend",
+        "feature-vcpu-hotplug",
+    ];
     let fields = [
-        ("os_version", text(&[("name", "Debian GNU/Linux 12"), ("uname", "6.1.0-21-amd64"), ("distro", "debian")])),
-        ("PV_drivers_version", text(&[("major", "8"), ("minor", "4"), ("micro", "0"), ("build", "1")])),
+        (
+            "os_version",
+            text(&[
+                ("name", "Debian GNU/Linux 12"),
+                ("uname", "6.1.0-21-amd64"),
+                ("distro", "debian"),
+            ]),
+        ),
+        (
+            "PV_drivers_version",
+            text(&[("major", "8"), ("minor", "4"), ("micro", "0"), ("build", "1")]),
+        ),
         ("PV_drivers_up_to_date", Value::Bool(true)),
         ("networks", networks),
         ("other", text(&features.map(|feature| (feature, "1")))),
@@ -198,7 +261,10 @@ pub(super) fn suspend(state: &mut State, call: &Invocation) -> Result<Value> {
         state.db.text("pool", &pool, "suspend_image_SR"),
         state.db.text("pool", &pool, "default_SR"),
     ];
-    let sr = candidates.into_iter().find_map(non_null).ok_or_else(|| ApiError::new("VM_NO_SUSPEND_SR", [vm]))?;
+    let sr = candidates
+        .into_iter()
+        .find_map(non_null)
+        .ok_or_else(|| ApiError::new("VM_NO_SUSPEND_SR", [vm]))?;
     let size = state.db.int("VM", vm, "memory_dynamic_max");
     let image = vdi::make(state, &sr, "Suspend image", size, "suspend")?;
     state.db.set("VM", vm, "suspend_VDI", image);
@@ -230,7 +296,11 @@ fn resume_somewhere(state: &mut State, vm: &str, host: &str, paused: bool) -> Re
 pub(super) fn shutdown(state: &mut State, call: &Invocation) -> Result<Value> {
     let vm = call.text(0);
     halt(state, vm);
-    let how = if call.method.message.name == "hard_shutdown" { "shutdown forcibly" } else { "shutdown" };
+    let how = if call.method.message.name == "hard_shutdown" {
+        "shutdown forcibly"
+    } else {
+        "shutdown"
+    };
     announce(state, vm, "VM_SHUTDOWN", how);
     Ok(void())
 }
@@ -241,7 +311,11 @@ pub(super) fn reboot(state: &mut State, call: &Invocation) -> Result<Value> {
     enter(state, vm, &host, false);
     let metrics = state.db.text("VM", vm, "metrics");
     state.db.set("VM_metrics", &metrics, "start_time", state.clock.now());
-    let how = if call.method.message.name == "hard_reboot" { "rebooted forcibly" } else { "rebooted cleanly" };
+    let how = if call.method.message.name == "hard_reboot" {
+        "rebooted forcibly"
+    } else {
+        "rebooted cleanly"
+    };
     announce(state, vm, "VM_REBOOTED", how);
     refresh(state, vm);
     Ok(void())
@@ -300,12 +374,18 @@ fn destinations(state: &State, host: &str) -> Vec<(String, Result<String>)> {
 
 /// The VMs that cannot leave a host, and why.
 pub(crate) fn prevents_evacuation(state: &State, host: &str) -> Vec<(String, ApiError)> {
-    destinations(state, host).into_iter().filter_map(|(vm, place)| Some((vm, place.err()?))).collect()
+    destinations(state, host)
+        .into_iter()
+        .filter_map(|(vm, place)| Some((vm, place.err()?)))
+        .collect()
 }
 
 /// Complains where a VM has no place to go.
 pub(crate) fn can_evacuate(state: &State, host: &str) -> Result<()> {
-    prevents_evacuation(state, host).into_iter().next().map_or(Ok(()), |(_, error)| Err(error))
+    prevents_evacuation(state, host)
+        .into_iter()
+        .next()
+        .map_or(Ok(()), |(_, error)| Err(error))
 }
 
 /// Moves all VMs of a host elsewhere, or none where one has no place to go.

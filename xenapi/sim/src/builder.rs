@@ -1,0 +1,144 @@
+//! Building a pool.
+
+use std::time::Duration;
+
+use crate::certificate::Certificate;
+use crate::config::Config;
+use crate::faults::Fault;
+use crate::inventory;
+use crate::server::Server;
+use crate::simulator::Simulator;
+use crate::state::{Shared, State};
+
+/// Chooses what a pool is like; [`Simulator::builder`] starts it.
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    config: Config,
+    faults: Vec<Fault>,
+}
+
+/// Why a pool could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A host's self-signed certificate could not be made.
+    #[error("cannot make a self-signed certificate for a host: {0}")]
+    Certificate(String),
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl BuildError {
+    pub(crate) fn certificate(error: impl ToString) -> Self {
+        Self::Certificate(error.to_string())
+    }
+}
+
+impl Builder {
+    /// How many hosts there are: at least one, which is the coordinator. One by default.
+    pub fn hosts(mut self, count: usize) -> Self {
+        self.config.hosts = count.max(1);
+        self
+    }
+
+    /// How many VMs there are, beside templates, control domains and one snapshot. Four by default.
+    ///
+    /// They are called `web-01`, `db-01`, `app-01`, `win-01`, `web-02` and so on; every third is halted. Each has a
+    /// disk with a partition table, an empty CD drive and a network interface. Every fifth has its disk where only
+    /// one host sees it.
+    pub fn vms(mut self, count: usize) -> Self {
+        self.config.vms = count;
+        self
+    }
+
+    /// How many images the ISO library has. Four by default.
+    pub fn isos(mut self, count: usize) -> Self {
+        self.config.isos = count;
+        self
+    }
+
+    /// The user that can log in; `root` by default.
+    pub fn user(mut self, name: impl Into<String>) -> Self {
+        self.config.user = name.into();
+        self
+    }
+
+    /// The password of that user; `xensource` by default.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.config.password = password.into();
+        self
+    }
+
+    /// Where references, UUIDs and the chances of faults come from: equal seeds give equal pools.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// How long every answer waits.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.config.delay = delay;
+        self
+    }
+
+    /// How often an operation reports progress before it is done. By default operations take no time and report none.
+    pub fn task_steps(mut self, count: u32) -> Self {
+        self.config.task_steps = count;
+        self
+    }
+
+    /// How long each of these steps takes.
+    pub fn task_delay(mut self, delay: Duration) -> Self {
+        self.config.task_delay = delay;
+        self
+    }
+
+    /// How many sessions one originator may have before its oldest are ended. 500 by default, as in xapi.
+    pub fn session_limit(mut self, count: usize) -> Self {
+        self.config.session_limit = count;
+        self
+    }
+
+    /// After how long without calls a session ends. A day by default, as in xapi.
+    pub fn session_timeout(mut self, limit: Duration) -> Self {
+        self.config.session_timeout = limit;
+        self
+    }
+
+    /// A fault to commit from the start.
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    /// Builds the pool.
+    ///
+    /// # Errors
+    /// Where no certificate could be made.
+    pub fn build(self) -> Result<Simulator, BuildError> {
+        let hosts = self.config.hosts;
+        let mut state = State::new(self.config);
+        inventory::build(&mut state);
+        state.faults = self.faults;
+        let addresses: Vec<_> = (0..hosts).map(inventory::address).collect();
+        let certificate = |address: &String| {
+            Certificate::generate(&[address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
+        };
+        let certificates = addresses.iter().map(certificate).collect::<Result<_, _>>()?;
+        Ok(Simulator::new(Shared::new(state, certificates), addresses))
+    }
+
+    /// Builds the pool and answers over TLS on free ports of 127.0.0.1.
+    ///
+    /// # Errors
+    /// Where no certificate could be made, or no port could be opened.
+    pub async fn start(self) -> Result<Server, BuildError> {
+        self.build()?.listen_tls("127.0.0.1:0").await
+    }
+}
