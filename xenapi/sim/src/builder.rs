@@ -93,7 +93,7 @@ impl Builder {
         self
     }
 
-    /// How long each of these steps takes.
+    /// How long an operation takes before each of these steps, and before its end.
     pub fn task_delay(mut self, delay: Duration) -> Self {
         self.config.task_delay = delay;
         self

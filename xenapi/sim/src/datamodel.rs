@@ -67,11 +67,11 @@ pub enum Type {
     /// A reference to an object of the named class.
     Ref(&'static str),
     /// A set of values of one type.
-    Set(&'static Type),
+    Set(&'static Self),
     /// A map; its keys travel as text.
-    Map(&'static Type, &'static Type),
+    Map(&'static Self, &'static Self),
     /// A member that may be absent.
-    Option(&'static Type),
+    Option(&'static Self),
     /// The record of the named class.
     Record(&'static str),
 }

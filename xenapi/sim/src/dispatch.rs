@@ -224,31 +224,30 @@ fn start(shared: &Arc<Shared>, mut invocation: Invocation) -> Value {
 async fn run(shared: &Shared, invocation: &Invocation) -> Result<Value> {
     let (steps, delay) = shared.with(|state| (state.config.task_steps, state.config.task_delay));
     if steps == 0 && delay.is_zero() {
-        return shared.with(|state| {
-            behaviour::admit(state, invocation)?;
-            execute(state, invocation)
-        });
+        return shared.with(|state| execute(state, invocation));
     }
     shared.with(|state| {
         behaviour::admit(state, invocation)?;
         behaviour::begin(state, invocation);
         Ok(())
     })?;
-    let worked = work(shared, invocation, steps.max(1), delay).await;
+    let worked = work(shared, invocation, steps, delay).await;
     shared.with(|state| {
         behaviour::end(state, invocation);
         worked?;
-        behaviour::admit(state, invocation)?;
         execute(state, invocation)
     })
 }
 
+/// Lets the time pass that an operation takes: a delay before each step, and one before the end.
 async fn work(shared: &Shared, invocation: &Invocation, steps: u32, delay: Duration) -> Result<()> {
-    for step in 1..=steps {
+    for step in 1..=steps.saturating_add(1) {
         tokio::time::sleep(delay).await;
         shared.with(|state| {
             state.check_cancelled(&invocation.task)?;
-            state.set_progress(&invocation.task, f64::from(step) / f64::from(steps + 1));
+            if step <= steps {
+                state.set_progress(&invocation.task, f64::from(step) / (f64::from(steps) + 1.0));
+            }
             Ok(())
         })?;
     }
@@ -259,6 +258,7 @@ fn execute(state: &mut State, invocation: &Invocation) -> Result<Value> {
     if let Some(Effect::Error(code, params)) = &invocation.fault {
         return Err(ApiError::owned(code, params));
     }
+    behaviour::admit(state, invocation)?;
     match behaviour::find(&invocation.method.name()) {
         Some(behaviour) => behaviour(state, invocation),
         None => generic::execute(state, invocation),

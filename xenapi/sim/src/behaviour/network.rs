@@ -1,5 +1,7 @@
 //! Messages of the class `network`.
 
+use std::collections::HashSet;
+
 use xenapi::{ToValue, Value};
 
 use super::Behaviour;
@@ -20,15 +22,16 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
 
 /// A bridge that nobody has yet.
 fn free_bridge(state: &State) -> String {
-    let taken = |bridge: &str| state.db.find("network", "bridge", bridge).is_some();
-    let mut number = 0_u32;
-    loop {
-        let bridge = format!("xapi{number}");
-        if !taken(&bridge) {
-            return bridge;
-        }
-        number += 1;
-    }
+    let taken: HashSet<_> = state
+        .db
+        .refs("network")
+        .iter()
+        .map(|network| state.db.text("network", network, "bridge"))
+        .collect();
+    (0_u32..)
+        .map(|number| format!("xapi{number}"))
+        .find(|bridge| !taken.contains(bridge))
+        .unwrap_or_default()
 }
 
 fn create(state: &mut State, call: &Invocation) -> Result<Value> {

@@ -1,5 +1,5 @@
 //! A client just good enough to test the server.
-#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
