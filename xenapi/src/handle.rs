@@ -3,9 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Visitor};
 
-use crate::{Map, Record, Value};
+use crate::{Call, Client, Map, Object, Record, Ref, TaskCall, Value};
 
 /// Makes the handle of a class and the method of [`Client`](crate::Client) that returns it.
 macro_rules! handle {
@@ -76,6 +76,26 @@ macro_rules! collection {
 
 pub(crate) use {collection, handle};
 
+/// A call whose first argument is an object.
+pub(crate) fn begin<T, O: Object>(client: &Client, object: Ref<O>, method: &'static str) -> Call<T> {
+    let call = Call::new(client, method);
+    if O::SECRET_REF {
+        call.secret_arg(object)
+    } else {
+        call.arg(object)
+    }
+}
+
+/// A call whose first argument is an object, and which can run as a task.
+pub(crate) fn begin_task<T, O: Object>(client: &Client, object: Ref<O>, method: &'static str) -> TaskCall<T> {
+    let call = TaskCall::new(client, method);
+    if O::SECRET_REF {
+        call.secret_arg(object)
+    } else {
+        call.arg(object)
+    }
+}
+
 /// The optional arguments to send: all up to the last that differs from what the server would take anyway.
 pub(crate) fn up_to_last_changed(mut values: Vec<Value>, defaults: &[Value]) -> Vec<Value> {
     let changed = values
@@ -94,6 +114,15 @@ pub(crate) fn members(members: Vec<(&str, Value)>) -> Value {
             .map(|(name, value)| (name.to_owned(), value))
             .collect(),
     )
+}
+
+/// Reads the value that comes next into a field.
+pub(crate) fn next_into<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    field: &mut T,
+    members: &mut A,
+) -> Result<(), A::Error> {
+    *field = members.next_value()?;
+    Ok(())
 }
 
 /// How a generated record takes the members of a reply.

@@ -4,7 +4,9 @@ use super::{
     Blob, Certificate, DataSourceRecord, Feature, HostCpu, HostCrashdump, HostMetrics, HostPatch, Network, Pbd, Pci,
     Pgpu, Pif, PoolUpdate, Pusb, Sr, Vm,
 };
-use crate::handle::{ReadFields, collection, deserialize_record, handle, up_to_last_changed};
+use crate::handle::{
+    ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into, up_to_last_changed,
+};
 use crate::open_enum::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -23,7 +25,7 @@ impl Host {
     /// `host.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_record")]
     pub fn record(&self) -> Call<HostRecord> {
-        Call::new(&self.client, "host.get_record").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_record")
     }
 
     /// Reads the field [`uuid`](crate::HostRecord::uuid).
@@ -31,7 +33,7 @@ impl Host {
     /// `host.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_uuid").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_uuid")
     }
 
     /// Reads the field [`name_label`](crate::HostRecord::name_label).
@@ -39,7 +41,7 @@ impl Host {
     /// `host.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_name_label").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::HostRecord::name_label).
@@ -47,9 +49,7 @@ impl Host {
     /// `host.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.set_name_label")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::HostRecord::name_description).
@@ -57,7 +57,7 @@ impl Host {
     /// `host.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_name_description").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::HostRecord::name_description).
@@ -65,9 +65,7 @@ impl Host {
     /// `host.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.set_name_description")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_name_description").arg(value)
     }
 
     /// Reads the field [`memory_overhead`](crate::HostRecord::memory_overhead).
@@ -75,7 +73,7 @@ impl Host {
     /// `host.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_memory_overhead")]
     pub fn memory_overhead(&self) -> Call<i64> {
-        Call::new(&self.client, "host.get_memory_overhead").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_memory_overhead")
     }
 
     /// Reads the field [`allowed_operations`](crate::HostRecord::allowed_operations).
@@ -83,7 +81,7 @@ impl Host {
     /// `host.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<AllowedOperation>> {
-        Call::new(&self.client, "host.get_allowed_operations").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::HostRecord::current_operations).
@@ -91,7 +89,7 @@ impl Host {
     /// `host.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, AllowedOperation>> {
-        Call::new(&self.client, "host.get_current_operations").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_current_operations")
     }
 
     /// Reads the field [`api_version_major`](crate::HostRecord::api_version_major).
@@ -99,7 +97,7 @@ impl Host {
     /// `host.get_API_version_major`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_major")]
     pub fn api_version_major(&self) -> Call<i64> {
-        Call::new(&self.client, "host.get_API_version_major").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_API_version_major")
     }
 
     /// Reads the field [`api_version_minor`](crate::HostRecord::api_version_minor).
@@ -107,7 +105,7 @@ impl Host {
     /// `host.get_API_version_minor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_minor")]
     pub fn api_version_minor(&self) -> Call<i64> {
-        Call::new(&self.client, "host.get_API_version_minor").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_API_version_minor")
     }
 
     /// Reads the field [`api_version_vendor`](crate::HostRecord::api_version_vendor).
@@ -115,7 +113,7 @@ impl Host {
     /// `host.get_API_version_vendor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor")]
     pub fn api_version_vendor(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_API_version_vendor").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_API_version_vendor")
     }
 
     /// Reads the field [`api_version_vendor_implementation`](crate::HostRecord::api_version_vendor_implementation).
@@ -123,7 +121,11 @@ impl Host {
     /// `host.get_API_version_vendor_implementation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor_implementation")]
     pub fn api_version_vendor_implementation(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_API_version_vendor_implementation").arg(self.reference)
+        begin(
+            &self.client,
+            self.reference,
+            "host.get_API_version_vendor_implementation",
+        )
     }
 
     /// Reads the field [`enabled`](crate::HostRecord::enabled).
@@ -131,7 +133,7 @@ impl Host {
     /// `host.get_enabled`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_enabled")]
     pub fn enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_enabled")
     }
 
     /// Reads the field [`software_version`](crate::HostRecord::software_version).
@@ -139,7 +141,7 @@ impl Host {
     /// `host.get_software_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_software_version")]
     pub fn software_version(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_software_version").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_software_version")
     }
 
     /// Reads the field [`other_config`](crate::HostRecord::other_config).
@@ -147,7 +149,7 @@ impl Host {
     /// `host.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_other_config").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_other_config")
     }
 
     /// Sets the field [`other_config`](crate::HostRecord::other_config).
@@ -155,9 +157,7 @@ impl Host {
     /// `host.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "host.set_other_config")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`other_config`](crate::HostRecord::other_config). A key that is there already is
@@ -166,8 +166,7 @@ impl Host {
     /// `host.add_to_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.add_to_other_config")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "host.add_to_other_config")
             .arg(key)
             .arg(value)
     }
@@ -178,9 +177,7 @@ impl Host {
     /// `host.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "host.remove_from_other_config")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "host.remove_from_other_config").arg(key)
     }
 
     /// Reads the field [`capabilities`](crate::HostRecord::capabilities).
@@ -188,7 +185,7 @@ impl Host {
     /// `host.get_capabilities`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_capabilities")]
     pub fn capabilities(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.get_capabilities").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_capabilities")
     }
 
     /// Reads the field [`cpu_configuration`](crate::HostRecord::cpu_configuration).
@@ -196,7 +193,7 @@ impl Host {
     /// `host.get_cpu_configuration`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_configuration")]
     pub fn cpu_configuration(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_cpu_configuration").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_cpu_configuration")
     }
 
     /// Reads the field [`sched_policy`](crate::HostRecord::sched_policy).
@@ -204,7 +201,7 @@ impl Host {
     /// `host.get_sched_policy`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_sched_policy")]
     pub fn sched_policy(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_sched_policy").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_sched_policy")
     }
 
     /// Reads the field [`supported_bootloaders`](crate::HostRecord::supported_bootloaders).
@@ -212,7 +209,7 @@ impl Host {
     /// `host.get_supported_bootloaders`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_supported_bootloaders")]
     pub fn supported_bootloaders(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.get_supported_bootloaders").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_supported_bootloaders")
     }
 
     /// Reads the field [`resident_vms`](crate::HostRecord::resident_vms).
@@ -220,7 +217,7 @@ impl Host {
     /// `host.get_resident_VMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_resident_VMs")]
     pub fn resident_vms(&self) -> Call<Vec<Ref<Vm>>> {
-        Call::new(&self.client, "host.get_resident_VMs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_resident_VMs")
     }
 
     /// Reads the field [`logging`](crate::HostRecord::logging).
@@ -228,7 +225,7 @@ impl Host {
     /// `host.get_logging`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_logging")]
     pub fn logging(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_logging").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_logging")
     }
 
     /// Sets the field [`logging`](crate::HostRecord::logging).
@@ -236,9 +233,7 @@ impl Host {
     /// `host.set_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_logging")]
     pub fn set_logging(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "host.set_logging")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_logging").arg(value)
     }
 
     /// Adds an entry to the map [`logging`](crate::HostRecord::logging). A key that is there already is refused
@@ -247,8 +242,7 @@ impl Host {
     /// `host.add_to_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_logging")]
     pub fn add_to_logging(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.add_to_logging")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "host.add_to_logging")
             .arg(key)
             .arg(value)
     }
@@ -259,9 +253,7 @@ impl Host {
     /// `host.remove_from_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_logging")]
     pub fn remove_from_logging(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "host.remove_from_logging")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "host.remove_from_logging").arg(key)
     }
 
     /// Reads the field [`pifs`](crate::HostRecord::pifs).
@@ -269,7 +261,7 @@ impl Host {
     /// `host.get_PIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PIFs")]
     pub fn pifs(&self) -> Call<Vec<Ref<Pif>>> {
-        Call::new(&self.client, "host.get_PIFs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_PIFs")
     }
 
     /// Reads the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr).
@@ -277,7 +269,7 @@ impl Host {
     /// `host.get_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_suspend_image_sr")]
     pub fn suspend_image_sr(&self) -> Call<Ref<Sr>> {
-        Call::new(&self.client, "host.get_suspend_image_sr").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_suspend_image_sr")
     }
 
     /// Sets the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr).
@@ -285,9 +277,7 @@ impl Host {
     /// `host.set_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_suspend_image_sr")]
     pub fn set_suspend_image_sr(&self, value: Ref<Sr>) -> Call<()> {
-        Call::new(&self.client, "host.set_suspend_image_sr")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_suspend_image_sr").arg(value)
     }
 
     /// Reads the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr).
@@ -295,7 +285,7 @@ impl Host {
     /// `host.get_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crash_dump_sr")]
     pub fn crash_dump_sr(&self) -> Call<Ref<Sr>> {
-        Call::new(&self.client, "host.get_crash_dump_sr").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_crash_dump_sr")
     }
 
     /// Sets the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr).
@@ -303,9 +293,7 @@ impl Host {
     /// `host.set_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_crash_dump_sr")]
     pub fn set_crash_dump_sr(&self, value: Ref<Sr>) -> Call<()> {
-        Call::new(&self.client, "host.set_crash_dump_sr")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_crash_dump_sr").arg(value)
     }
 
     /// Reads the field [`crashdumps`](crate::HostRecord::crashdumps).
@@ -313,7 +301,7 @@ impl Host {
     /// `host.get_crashdumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crashdumps")]
     pub fn crashdumps(&self) -> Call<Vec<Ref<HostCrashdump>>> {
-        Call::new(&self.client, "host.get_crashdumps").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_crashdumps")
     }
 
     /// Reads the field [`patches`](crate::HostRecord::patches).
@@ -323,7 +311,7 @@ impl Host {
     #[doc(alias = "host.get_patches")]
     #[deprecated(note = "since XenServer 7.1 (ely)")]
     pub fn patches(&self) -> Call<Vec<Ref<HostPatch>>> {
-        Call::new(&self.client, "host.get_patches").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_patches")
     }
 
     /// Reads the field [`updates`](crate::HostRecord::updates).
@@ -331,7 +319,7 @@ impl Host {
     /// `host.get_updates`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates")]
     pub fn updates(&self) -> Call<Vec<Ref<PoolUpdate>>> {
-        Call::new(&self.client, "host.get_updates").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_updates")
     }
 
     /// Reads the field [`pbds`](crate::HostRecord::pbds).
@@ -339,7 +327,7 @@ impl Host {
     /// `host.get_PBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PBDs")]
     pub fn pbds(&self) -> Call<Vec<Ref<Pbd>>> {
-        Call::new(&self.client, "host.get_PBDs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_PBDs")
     }
 
     /// Reads the field [`host_cpus`](crate::HostRecord::host_cpus).
@@ -347,7 +335,7 @@ impl Host {
     /// `host.get_host_CPUs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_host_CPUs")]
     pub fn host_cpus(&self) -> Call<Vec<Ref<HostCpu>>> {
-        Call::new(&self.client, "host.get_host_CPUs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_host_CPUs")
     }
 
     /// Reads the field [`cpu_info`](crate::HostRecord::cpu_info).
@@ -355,7 +343,7 @@ impl Host {
     /// `host.get_cpu_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_info")]
     pub fn cpu_info(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_cpu_info").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_cpu_info")
     }
 
     /// Reads the field [`hostname`](crate::HostRecord::hostname).
@@ -363,7 +351,7 @@ impl Host {
     /// `host.get_hostname`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_hostname")]
     pub fn hostname(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_hostname").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_hostname")
     }
 
     /// Sets the field [`hostname`](crate::HostRecord::hostname).
@@ -371,9 +359,7 @@ impl Host {
     /// `host.set_hostname`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_hostname")]
     pub fn set_hostname(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.set_hostname")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_hostname").arg(value)
     }
 
     /// Reads the field [`address`](crate::HostRecord::address).
@@ -381,7 +367,7 @@ impl Host {
     /// `host.get_address`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_address")]
     pub fn address(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_address").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_address")
     }
 
     /// Sets the field [`address`](crate::HostRecord::address).
@@ -389,9 +375,7 @@ impl Host {
     /// `host.set_address`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_address")]
     pub fn set_address(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.set_address")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_address").arg(value)
     }
 
     /// Reads the field [`metrics`](crate::HostRecord::metrics).
@@ -399,7 +383,7 @@ impl Host {
     /// `host.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_metrics")]
     pub fn metrics(&self) -> Call<Ref<HostMetrics>> {
-        Call::new(&self.client, "host.get_metrics").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_metrics")
     }
 
     /// Reads the field [`license_params`](crate::HostRecord::license_params).
@@ -407,7 +391,7 @@ impl Host {
     /// `host.get_license_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_license_params")]
     pub fn license_params(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_license_params").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_license_params")
     }
 
     /// Reads the field [`ha_statefiles`](crate::HostRecord::ha_statefiles).
@@ -415,7 +399,7 @@ impl Host {
     /// `host.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_statefiles")]
     pub fn ha_statefiles(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.get_ha_statefiles").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ha_statefiles")
     }
 
     /// Reads the field [`ha_network_peers`](crate::HostRecord::ha_network_peers).
@@ -423,7 +407,7 @@ impl Host {
     /// `host.get_ha_network_peers`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_network_peers")]
     pub fn ha_network_peers(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.get_ha_network_peers").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ha_network_peers")
     }
 
     /// Reads the field [`blobs`](crate::HostRecord::blobs).
@@ -431,7 +415,7 @@ impl Host {
     /// `host.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        Call::new(&self.client, "host.get_blobs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::HostRecord::tags).
@@ -439,7 +423,7 @@ impl Host {
     /// `host.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.get_tags").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_tags")
     }
 
     /// Sets the field [`tags`](crate::HostRecord::tags).
@@ -447,7 +431,7 @@ impl Host {
     /// `host.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        Call::new(&self.client, "host.set_tags").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "host.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::HostRecord::tags), unless it is there already.
@@ -455,7 +439,7 @@ impl Host {
     /// `host.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.add_tags").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "host.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::HostRecord::tags); no failure where it is not there.
@@ -463,9 +447,7 @@ impl Host {
     /// `host.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.remove_tags")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.remove_tags").arg(value)
     }
 
     /// Reads the field [`external_auth_type`](crate::HostRecord::external_auth_type).
@@ -473,7 +455,7 @@ impl Host {
     /// `host.get_external_auth_type`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_type")]
     pub fn external_auth_type(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_external_auth_type").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_external_auth_type")
     }
 
     /// Reads the field [`external_auth_service_name`](crate::HostRecord::external_auth_service_name).
@@ -481,7 +463,7 @@ impl Host {
     /// `host.get_external_auth_service_name`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_service_name")]
     pub fn external_auth_service_name(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_external_auth_service_name").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_external_auth_service_name")
     }
 
     /// Reads the field [`external_auth_configuration`](crate::HostRecord::external_auth_configuration).
@@ -489,7 +471,7 @@ impl Host {
     /// `host.get_external_auth_configuration`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_configuration")]
     pub fn external_auth_configuration(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_external_auth_configuration").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_external_auth_configuration")
     }
 
     /// Reads the field [`edition`](crate::HostRecord::edition).
@@ -497,7 +479,7 @@ impl Host {
     /// `host.get_edition`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_edition")]
     pub fn edition(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_edition").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_edition")
     }
 
     /// Reads the field [`license_server`](crate::HostRecord::license_server).
@@ -505,7 +487,7 @@ impl Host {
     /// `host.get_license_server`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_license_server")]
     pub fn license_server(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_license_server").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_license_server")
     }
 
     /// Sets the field [`license_server`](crate::HostRecord::license_server).
@@ -513,9 +495,7 @@ impl Host {
     /// `host.set_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.set_license_server")]
     pub fn set_license_server(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "host.set_license_server")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_license_server").arg(value)
     }
 
     /// Adds an entry to the map [`license_server`](crate::HostRecord::license_server). A key that is there already
@@ -524,8 +504,7 @@ impl Host {
     /// `host.add_to_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_license_server")]
     pub fn add_to_license_server(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.add_to_license_server")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "host.add_to_license_server")
             .arg(key)
             .arg(value)
     }
@@ -536,9 +515,7 @@ impl Host {
     /// `host.remove_from_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_license_server")]
     pub fn remove_from_license_server(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "host.remove_from_license_server")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "host.remove_from_license_server").arg(key)
     }
 
     /// Reads the field [`bios_strings`](crate::HostRecord::bios_strings).
@@ -546,7 +523,7 @@ impl Host {
     /// `host.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_bios_strings")]
     pub fn bios_strings(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_bios_strings").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_bios_strings")
     }
 
     /// Reads the field [`power_on_mode`](crate::HostRecord::power_on_mode).
@@ -554,7 +531,7 @@ impl Host {
     /// `host.get_power_on_mode`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_mode")]
     pub fn power_on_mode(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_power_on_mode").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_power_on_mode")
     }
 
     /// Reads the field [`power_on_config`](crate::HostRecord::power_on_config).
@@ -562,7 +539,7 @@ impl Host {
     /// `host.get_power_on_config`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_config")]
     pub fn power_on_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_power_on_config").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_power_on_config")
     }
 
     /// Reads the field [`local_cache_sr`](crate::HostRecord::local_cache_sr).
@@ -570,7 +547,7 @@ impl Host {
     /// `host.get_local_cache_sr`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_local_cache_sr")]
     pub fn local_cache_sr(&self) -> Call<Ref<Sr>> {
-        Call::new(&self.client, "host.get_local_cache_sr").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_local_cache_sr")
     }
 
     /// Reads the field [`chipset_info`](crate::HostRecord::chipset_info).
@@ -578,7 +555,7 @@ impl Host {
     /// `host.get_chipset_info`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_chipset_info")]
     pub fn chipset_info(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_chipset_info").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_chipset_info")
     }
 
     /// Reads the field [`pcis`](crate::HostRecord::pcis).
@@ -586,7 +563,7 @@ impl Host {
     /// `host.get_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PCIs")]
     pub fn pcis(&self) -> Call<Vec<Ref<Pci>>> {
-        Call::new(&self.client, "host.get_PCIs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_PCIs")
     }
 
     /// Reads the field [`pgpus`](crate::HostRecord::pgpus).
@@ -594,7 +571,7 @@ impl Host {
     /// `host.get_PGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PGPUs")]
     pub fn pgpus(&self) -> Call<Vec<Ref<Pgpu>>> {
-        Call::new(&self.client, "host.get_PGPUs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_PGPUs")
     }
 
     /// Reads the field [`pusbs`](crate::HostRecord::pusbs).
@@ -602,7 +579,7 @@ impl Host {
     /// `host.get_PUSBs`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "host.get_PUSBs")]
     pub fn pusbs(&self) -> Call<Vec<Ref<Pusb>>> {
-        Call::new(&self.client, "host.get_PUSBs").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_PUSBs")
     }
 
     /// Reads the field [`ssl_legacy`](crate::HostRecord::ssl_legacy).
@@ -612,7 +589,7 @@ impl Host {
     #[doc(alias = "host.get_ssl_legacy")]
     #[deprecated(note = "since Citrix Hypervisor 8.2 (stockholm)")]
     pub fn ssl_legacy(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_ssl_legacy").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ssl_legacy")
     }
 
     /// Reads the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params).
@@ -620,7 +597,7 @@ impl Host {
     /// `host.get_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "host.get_guest_VCPUs_params")]
     pub fn guest_vcpus_params(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "host.get_guest_VCPUs_params").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_guest_VCPUs_params")
     }
 
     /// Sets the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params).
@@ -628,9 +605,7 @@ impl Host {
     /// `host.set_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.set_guest_VCPUs_params")]
     pub fn set_guest_vcpus_params(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "host.set_guest_VCPUs_params")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_guest_VCPUs_params").arg(value)
     }
 
     /// Adds an entry to the map [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params). A key that is there
@@ -639,8 +614,7 @@ impl Host {
     /// `host.add_to_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_guest_VCPUs_params")]
     pub fn add_to_guest_vcpus_params(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "host.add_to_guest_VCPUs_params")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "host.add_to_guest_VCPUs_params")
             .arg(key)
             .arg(value)
     }
@@ -651,9 +625,7 @@ impl Host {
     /// `host.remove_from_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_guest_VCPUs_params")]
     pub fn remove_from_guest_vcpus_params(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "host.remove_from_guest_VCPUs_params")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "host.remove_from_guest_VCPUs_params").arg(key)
     }
 
     /// Reads the field [`display`](crate::HostRecord::display).
@@ -661,7 +633,7 @@ impl Host {
     /// `host.get_display`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_display")]
     pub fn display(&self) -> Call<HostDisplay> {
-        Call::new(&self.client, "host.get_display").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_display")
     }
 
     /// Sets the field [`display`](crate::HostRecord::display).
@@ -669,9 +641,7 @@ impl Host {
     /// `host.set_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`.
     #[doc(alias = "host.set_display")]
     pub fn set_display(&self, value: HostDisplay) -> Call<()> {
-        Call::new(&self.client, "host.set_display")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "host.set_display").arg(value)
     }
 
     /// Reads the field
@@ -680,7 +650,11 @@ impl Host {
     /// `host.get_virtual_hardware_platform_versions`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_virtual_hardware_platform_versions")]
     pub fn virtual_hardware_platform_versions(&self) -> Call<Vec<i64>> {
-        Call::new(&self.client, "host.get_virtual_hardware_platform_versions").arg(self.reference)
+        begin(
+            &self.client,
+            self.reference,
+            "host.get_virtual_hardware_platform_versions",
+        )
     }
 
     /// Reads the field [`control_domain`](crate::HostRecord::control_domain).
@@ -688,7 +662,7 @@ impl Host {
     /// `host.get_control_domain`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_control_domain")]
     pub fn control_domain(&self) -> Call<Ref<Vm>> {
-        Call::new(&self.client, "host.get_control_domain").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_control_domain")
     }
 
     /// Reads the field [`updates_requiring_reboot`](crate::HostRecord::updates_requiring_reboot).
@@ -696,7 +670,7 @@ impl Host {
     /// `host.get_updates_requiring_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates_requiring_reboot")]
     pub fn updates_requiring_reboot(&self) -> Call<Vec<Ref<PoolUpdate>>> {
-        Call::new(&self.client, "host.get_updates_requiring_reboot").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_updates_requiring_reboot")
     }
 
     /// Reads the field [`features`](crate::HostRecord::features).
@@ -704,7 +678,7 @@ impl Host {
     /// `host.get_features`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "host.get_features")]
     pub fn features(&self) -> Call<Vec<Ref<Feature>>> {
-        Call::new(&self.client, "host.get_features").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_features")
     }
 
     /// Reads the field [`iscsi_iqn`](crate::HostRecord::iscsi_iqn).
@@ -712,7 +686,7 @@ impl Host {
     /// `host.get_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_iscsi_iqn")]
     pub fn iscsi_iqn(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_iscsi_iqn").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_iscsi_iqn")
     }
 
     /// Reads the field [`multipathing`](crate::HostRecord::multipathing).
@@ -720,7 +694,7 @@ impl Host {
     /// `host.get_multipathing`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_multipathing")]
     pub fn multipathing(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_multipathing").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_multipathing")
     }
 
     /// Reads the field [`uefi_certificates`](crate::HostRecord::uefi_certificates).
@@ -730,7 +704,7 @@ impl Host {
     #[doc(alias = "host.get_uefi_certificates")]
     #[deprecated(note = "since xapi 22.16.0")]
     pub fn uefi_certificates(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_uefi_certificates").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_uefi_certificates")
     }
 
     /// Reads the field [`certificates`](crate::HostRecord::certificates).
@@ -738,7 +712,7 @@ impl Host {
     /// `host.get_certificates`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_certificates")]
     pub fn certificates(&self) -> Call<Vec<Ref<Certificate>>> {
-        Call::new(&self.client, "host.get_certificates").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_certificates")
     }
 
     /// Reads the field [`editions`](crate::HostRecord::editions).
@@ -746,7 +720,7 @@ impl Host {
     /// `host.get_editions`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_editions")]
     pub fn editions(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.get_editions").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_editions")
     }
 
     /// Reads the field [`pending_guidances`](crate::HostRecord::pending_guidances).
@@ -754,7 +728,7 @@ impl Host {
     /// `host.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "host.get_pending_guidances")]
     pub fn pending_guidances(&self) -> Call<Vec<UpdateGuidance>> {
-        Call::new(&self.client, "host.get_pending_guidances").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_pending_guidances")
     }
 
     /// Reads the field [`tls_verification_enabled`](crate::HostRecord::tls_verification_enabled).
@@ -762,7 +736,7 @@ impl Host {
     /// `host.get_tls_verification_enabled`, since xapi 1.313.0. Least role: `read-only`.
     #[doc(alias = "host.get_tls_verification_enabled")]
     pub fn tls_verification_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_tls_verification_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_tls_verification_enabled")
     }
 
     /// Reads the field [`last_software_update`](crate::HostRecord::last_software_update).
@@ -771,7 +745,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_last_software_update")]
     pub fn last_software_update(&self) -> Call<DateTime> {
-        Call::new(&self.client, "host.get_last_software_update").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_last_software_update")
     }
 
     /// Reads the field [`https_only`](crate::HostRecord::https_only).
@@ -779,7 +753,7 @@ impl Host {
     /// `host.get_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_https_only")]
     pub fn https_only(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_https_only").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_https_only")
     }
 
     /// Reads the field [`latest_synced_updates_applied`](crate::HostRecord::latest_synced_updates_applied).
@@ -788,7 +762,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_latest_synced_updates_applied")]
     pub fn latest_synced_updates_applied(&self) -> Call<LatestSyncedUpdatesAppliedState> {
-        Call::new(&self.client, "host.get_latest_synced_updates_applied").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_latest_synced_updates_applied")
     }
 
     /// Reads the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy).
@@ -797,7 +771,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_numa_affinity_policy")]
     pub fn numa_affinity_policy(&self) -> Call<NumaAffinityPolicy> {
-        Call::new(&self.client, "host.get_numa_affinity_policy").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_numa_affinity_policy")
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::HostRecord::pending_guidances_recommended).
@@ -806,7 +780,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_pending_guidances_recommended")]
     pub fn pending_guidances_recommended(&self) -> Call<Vec<UpdateGuidance>> {
-        Call::new(&self.client, "host.get_pending_guidances_recommended").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_pending_guidances_recommended")
     }
 
     /// Reads the field [`pending_guidances_full`](crate::HostRecord::pending_guidances_full).
@@ -815,7 +789,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_pending_guidances_full")]
     pub fn pending_guidances_full(&self) -> Call<Vec<UpdateGuidance>> {
-        Call::new(&self.client, "host.get_pending_guidances_full").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_pending_guidances_full")
     }
 
     /// Reads the field [`last_update_hash`](crate::HostRecord::last_update_hash).
@@ -823,7 +797,7 @@ impl Host {
     /// `host.get_last_update_hash`, since xapi 24.10.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_last_update_hash")]
     pub fn last_update_hash(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_last_update_hash").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_last_update_hash")
     }
 
     /// Reads the field [`ssh_enabled`](crate::HostRecord::ssh_enabled).
@@ -831,7 +805,7 @@ impl Host {
     /// `host.get_ssh_enabled`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_enabled")]
     pub fn ssh_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_ssh_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ssh_enabled")
     }
 
     /// Reads the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout).
@@ -840,7 +814,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_ssh_enabled_timeout")]
     pub fn ssh_enabled_timeout(&self) -> Call<i64> {
-        Call::new(&self.client, "host.get_ssh_enabled_timeout").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ssh_enabled_timeout")
     }
 
     /// Reads the field [`ssh_expiry`](crate::HostRecord::ssh_expiry).
@@ -848,7 +822,7 @@ impl Host {
     /// `host.get_ssh_expiry`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_expiry")]
     pub fn ssh_expiry(&self) -> Call<DateTime> {
-        Call::new(&self.client, "host.get_ssh_expiry").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ssh_expiry")
     }
 
     /// Reads the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout).
@@ -857,7 +831,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_console_idle_timeout")]
     pub fn console_idle_timeout(&self) -> Call<i64> {
-        Call::new(&self.client, "host.get_console_idle_timeout").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_console_idle_timeout")
     }
 
     /// Reads the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode).
@@ -865,7 +839,7 @@ impl Host {
     /// `host.get_ssh_auto_mode`, since xapi 25.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_auto_mode")]
     pub fn ssh_auto_mode(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_ssh_auto_mode").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ssh_auto_mode")
     }
 
     /// Reads the field [`max_cstate`](crate::HostRecord::max_cstate).
@@ -873,7 +847,7 @@ impl Host {
     /// `host.get_max_cstate`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_max_cstate")]
     pub fn max_cstate(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_max_cstate").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_max_cstate")
     }
 
     /// Reads the field [`secure_boot`](crate::HostRecord::secure_boot).
@@ -881,7 +855,7 @@ impl Host {
     /// `host.get_secure_boot`, since xapi 25.31.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_secure_boot")]
     pub fn secure_boot(&self) -> Call<bool> {
-        Call::new(&self.client, "host.get_secure_boot").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_secure_boot")
     }
 
     /// Reads the field [`ntp_mode`](crate::HostRecord::ntp_mode).
@@ -889,7 +863,7 @@ impl Host {
     /// `host.get_ntp_mode`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_mode")]
     pub fn ntp_mode(&self) -> Call<NtpMode> {
-        Call::new(&self.client, "host.get_ntp_mode").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ntp_mode")
     }
 
     /// Reads the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers).
@@ -897,7 +871,7 @@ impl Host {
     /// `host.get_ntp_custom_servers`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_custom_servers")]
     pub fn ntp_custom_servers(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.get_ntp_custom_servers").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_ntp_custom_servers")
     }
 
     /// Reads the field [`timezone`](crate::HostRecord::timezone).
@@ -905,7 +879,7 @@ impl Host {
     /// `host.get_timezone`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_timezone")]
     pub fn timezone(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_timezone").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_timezone")
     }
 
     /// Sends the message `disable` of class `host`, given `host` and `auto_enable`.
@@ -914,14 +888,14 @@ impl Host {
     /// task.
     #[doc(alias = "host.disable")]
     pub fn disable(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.disable").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.disable")
     }
 
     /// [`disable`](Self::disable) with its optional arguments; those at the end that have their default are not
     /// sent.
     pub fn disable_with(&self, optional: &DisableOptions) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "host.disable").arg(self.reference),
+            begin_task(&self.client, self.reference, "host.disable"),
             |call, value| call.arg(value),
         )
     }
@@ -932,7 +906,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.enable")]
     pub fn enable(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.enable").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.enable")
     }
 
     /// Sends the message `shutdown` of class `host`, given `host`.
@@ -940,7 +914,7 @@ impl Host {
     /// `host.shutdown`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.shutdown").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.shutdown")
     }
 
     /// Sends the message `reboot` of class `host`, given `host`.
@@ -948,7 +922,7 @@ impl Host {
     /// `host.reboot`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.reboot")]
     pub fn reboot(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.reboot").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.reboot")
     }
 
     /// Sends the message `dmesg` of class `host`, given `host`; answers with text.
@@ -956,7 +930,7 @@ impl Host {
     /// `host.dmesg`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg")]
     pub fn dmesg(&self) -> TaskCall<String> {
-        TaskCall::new(&self.client, "host.dmesg").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.dmesg")
     }
 
     /// Sends the message `dmesg_clear` of class `host`, given `host`; answers with text.
@@ -964,7 +938,7 @@ impl Host {
     /// `host.dmesg_clear`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg_clear")]
     pub fn dmesg_clear(&self) -> TaskCall<String> {
-        TaskCall::new(&self.client, "host.dmesg_clear").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.dmesg_clear")
     }
 
     /// Asks for `log`, given `host`; answers with text.
@@ -972,7 +946,7 @@ impl Host {
     /// `host.get_log`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_log")]
     pub fn log(&self) -> TaskCall<String> {
-        TaskCall::new(&self.client, "host.get_log").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_log")
     }
 
     /// Sends the message `send_debug_keys` of class `host`, given `host` and `keys`.
@@ -980,9 +954,7 @@ impl Host {
     /// `host.send_debug_keys`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.send_debug_keys")]
     pub fn send_debug_keys(&self, keys: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.send_debug_keys")
-            .arg(self.reference)
-            .arg(keys)
+        begin_task(&self.client, self.reference, "host.send_debug_keys").arg(keys)
     }
 
     /// Sends the message `bugreport_upload` of class `host`, given `host`, `url` and `options`.
@@ -990,8 +962,7 @@ impl Host {
     /// `host.bugreport_upload`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.bugreport_upload")]
     pub fn bugreport_upload(&self, url: &str, options: &Map<String, String>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.bugreport_upload")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "host.bugreport_upload")
             .arg(url)
             .arg(options)
     }
@@ -1003,9 +974,7 @@ impl Host {
     /// Errors: [`LICENSE_PROCESSING_ERROR`](crate::ErrorCode::LicenseProcessingError).
     #[doc(alias = "host.license_add")]
     pub fn license_add(&self, contents: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.license_add")
-            .arg(self.reference)
-            .arg(contents)
+        begin_task(&self.client, self.reference, "host.license_add").arg(contents)
     }
 
     /// Sends the message `license_remove` of class `host`, given `host`.
@@ -1014,7 +983,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.license_remove")]
     pub fn license_remove(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.license_remove").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.license_remove")
     }
 
     /// Sends the message `destroy` of class `host`.
@@ -1022,7 +991,7 @@ impl Host {
     /// `host.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.destroy").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.destroy")
     }
 
     /// Sends the message `power_on` of class `host`, given `host`.
@@ -1030,7 +999,7 @@ impl Host {
     /// `host.power_on`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.power_on")]
     pub fn power_on(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.power_on").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.power_on")
     }
 
     /// Asks for `data_sources`, given `host`; answers with a set, each item the record of a `data_source`.
@@ -1038,7 +1007,7 @@ impl Host {
     /// `host.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_data_sources")]
     pub fn data_sources(&self) -> Call<Vec<DataSourceRecord>> {
-        Call::new(&self.client, "host.get_data_sources").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_data_sources")
     }
 
     /// Sends the message `record_data_source` of class `host`, given `host` and `data_source`.
@@ -1046,9 +1015,7 @@ impl Host {
     /// `host.record_data_source`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.record_data_source")]
     pub fn record_data_source(&self, data_source: &str) -> Call<()> {
-        Call::new(&self.client, "host.record_data_source")
-            .arg(self.reference)
-            .arg(data_source)
+        begin(&self.client, self.reference, "host.record_data_source").arg(data_source)
     }
 
     /// Sends the message `query_data_source` of class `host`, given `host` and `data_source`; answers with a
@@ -1057,9 +1024,7 @@ impl Host {
     /// `host.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.query_data_source")]
     pub fn query_data_source(&self, data_source: &str) -> Call<f64> {
-        Call::new(&self.client, "host.query_data_source")
-            .arg(self.reference)
-            .arg(data_source)
+        begin(&self.client, self.reference, "host.query_data_source").arg(data_source)
     }
 
     /// Sends the message `forget_data_source_archives` of class `host`, given `host` and `data_source`.
@@ -1067,9 +1032,7 @@ impl Host {
     /// `host.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.forget_data_source_archives")]
     pub fn forget_data_source_archives(&self, data_source: &str) -> Call<()> {
-        Call::new(&self.client, "host.forget_data_source_archives")
-            .arg(self.reference)
-            .arg(data_source)
+        begin(&self.client, self.reference, "host.forget_data_source_archives").arg(data_source)
     }
 
     /// Fails unless this holds: `can_evacuate`, given `host`.
@@ -1077,7 +1040,7 @@ impl Host {
     /// `host.assert_can_evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.assert_can_evacuate")]
     pub fn assert_can_evacuate(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.assert_can_evacuate").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.assert_can_evacuate")
     }
 
     /// Asks for `vms_which_prevent_evacuation`; answers with a map.
@@ -1086,7 +1049,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.get_vms_which_prevent_evacuation")]
     pub fn vms_which_prevent_evacuation(&self) -> TaskCall<Map<Ref<Vm>, Vec<String>>> {
-        TaskCall::new(&self.client, "host.get_vms_which_prevent_evacuation").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_vms_which_prevent_evacuation")
     }
 
     /// Asks for `uncooperative_resident_VMs`; answers with a set, each item a `VM`.
@@ -1096,7 +1059,7 @@ impl Host {
     #[doc(alias = "host.get_uncooperative_resident_VMs")]
     #[deprecated(note = "since XenServer 6.1 (tampa)")]
     pub fn uncooperative_resident_vms(&self) -> TaskCall<Vec<Ref<Vm>>> {
-        TaskCall::new(&self.client, "host.get_uncooperative_resident_VMs").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_uncooperative_resident_VMs")
     }
 
     /// Sends the message `evacuate` of class `host`, given `host`, `network` and `evacuate_batch_size`.
@@ -1105,14 +1068,14 @@ impl Host {
     /// a task.
     #[doc(alias = "host.evacuate")]
     pub fn evacuate(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.evacuate").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.evacuate")
     }
 
     /// [`evacuate`](Self::evacuate) with its optional arguments; those at the end that have their default are not
     /// sent.
     pub fn evacuate_with(&self, optional: &EvacuateOptions) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "host.evacuate").arg(self.reference),
+            begin_task(&self.client, self.reference, "host.evacuate"),
             |call, value| call.arg(value),
         )
     }
@@ -1122,7 +1085,7 @@ impl Host {
     /// `host.syslog_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.syslog_reconfigure")]
     pub fn syslog_reconfigure(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.syslog_reconfigure").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.syslog_reconfigure")
     }
 
     /// Asks for `management_interface`, given `host`; answers with a `PIF`.
@@ -1130,7 +1093,7 @@ impl Host {
     /// `host.get_management_interface`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.get_management_interface")]
     pub fn management_interface(&self) -> TaskCall<Ref<Pif>> {
-        TaskCall::new(&self.client, "host.get_management_interface").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_management_interface")
     }
 
     /// Asks for `system_status_capabilities`, given `host`; answers with text.
@@ -1138,7 +1101,7 @@ impl Host {
     /// `host.get_system_status_capabilities`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host.get_system_status_capabilities")]
     pub fn system_status_capabilities(&self) -> Call<String> {
-        Call::new(&self.client, "host.get_system_status_capabilities").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_system_status_capabilities")
     }
 
     /// Sends the message `restart_agent` of class `host`, given `host`.
@@ -1146,7 +1109,7 @@ impl Host {
     /// `host.restart_agent`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.restart_agent")]
     pub fn restart_agent(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.restart_agent").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.restart_agent")
     }
 
     /// Sets `hostname_live`, given `host` and `hostname`.
@@ -1156,9 +1119,7 @@ impl Host {
     /// Errors: [`HOST_NAME_INVALID`](crate::ErrorCode::HostNameInvalid).
     #[doc(alias = "host.set_hostname_live")]
     pub fn set_hostname_live(&self, hostname: &str) -> Call<()> {
-        Call::new(&self.client, "host.set_hostname_live")
-            .arg(self.reference)
-            .arg(hostname)
+        begin(&self.client, self.reference, "host.set_hostname_live").arg(hostname)
     }
 
     /// Sends the message `compute_free_memory` of class `host`, given `host`; answers with a whole number.
@@ -1166,7 +1127,7 @@ impl Host {
     /// `host.compute_free_memory`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.compute_free_memory")]
     pub fn compute_free_memory(&self) -> TaskCall<i64> {
-        TaskCall::new(&self.client, "host.compute_free_memory").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.compute_free_memory")
     }
 
     /// Sends the message `compute_memory_overhead` of class `host`, given `host`; answers with a whole number.
@@ -1175,7 +1136,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.compute_memory_overhead")]
     pub fn compute_memory_overhead(&self) -> TaskCall<i64> {
-        TaskCall::new(&self.client, "host.compute_memory_overhead").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.compute_memory_overhead")
     }
 
     /// Sends the message `sync_data` of class `host`, given `host`.
@@ -1183,7 +1144,7 @@ impl Host {
     /// `host.sync_data`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.sync_data")]
     pub fn sync_data(&self) -> Call<()> {
-        Call::new(&self.client, "host.sync_data").arg(self.reference)
+        begin(&self.client, self.reference, "host.sync_data")
     }
 
     /// Sends the message `backup_rrds` of class `host`, given `host` and `delay`.
@@ -1191,9 +1152,7 @@ impl Host {
     /// `host.backup_rrds`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.backup_rrds")]
     pub fn backup_rrds(&self, delay: f64) -> Call<()> {
-        Call::new(&self.client, "host.backup_rrds")
-            .arg(self.reference)
-            .arg(delay)
+        begin(&self.client, self.reference, "host.backup_rrds").arg(delay)
     }
 
     /// Sends the message `create_new_blob` of class `host`, given `host`, `name`, `mime_type` and `public`; answers
@@ -1202,8 +1161,7 @@ impl Host {
     /// `host.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        TaskCall::new(&self.client, "host.create_new_blob")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "host.create_new_blob")
             .arg(name)
             .arg(mime_type)
     }
@@ -1217,8 +1175,7 @@ impl Host {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "host.create_new_blob")
-                .arg(self.reference)
+            begin_task(&self.client, self.reference, "host.create_new_blob")
                 .arg(name)
                 .arg(mime_type),
             |call, value| call.arg(value),
@@ -1230,8 +1187,7 @@ impl Host {
     /// `host.call_plugin`, since XenServer 5.0 (orlando). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.call_plugin")]
     pub fn call_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        TaskCall::new(&self.client, "host.call_plugin")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "host.call_plugin")
             .arg(plugin)
             .arg(function)
             .arg(args)
@@ -1242,9 +1198,7 @@ impl Host {
     /// `host.has_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.has_extension")]
     pub fn has_extension(&self, name: &str) -> TaskCall<bool> {
-        TaskCall::new(&self.client, "host.has_extension")
-            .arg(self.reference)
-            .arg(name)
+        begin_task(&self.client, self.reference, "host.has_extension").arg(name)
     }
 
     /// Sends the message `call_extension` of class `host`, given `host` and `call`; answers with text.
@@ -1252,9 +1206,7 @@ impl Host {
     /// `host.call_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`.
     #[doc(alias = "host.call_extension")]
     pub fn call_extension(&self, call: &str) -> Call<String> {
-        Call::new(&self.client, "host.call_extension")
-            .arg(self.reference)
-            .arg(call)
+        begin(&self.client, self.reference, "host.call_extension").arg(call)
     }
 
     /// Asks for `servertime`, given `host`; answers with a time.
@@ -1262,7 +1214,7 @@ impl Host {
     /// `host.get_servertime`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_servertime")]
     pub fn servertime(&self) -> Call<DateTime> {
-        Call::new(&self.client, "host.get_servertime").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_servertime")
     }
 
     /// Asks for `server_localtime`, given `host`; answers with a time.
@@ -1270,7 +1222,7 @@ impl Host {
     /// `host.get_server_localtime`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_server_localtime")]
     pub fn server_localtime(&self) -> Call<DateTime> {
-        Call::new(&self.client, "host.get_server_localtime").arg(self.reference)
+        begin(&self.client, self.reference, "host.get_server_localtime")
     }
 
     /// Sends the message `enable_external_auth` of class `host`, given `host`, `config`, `service_name` and
@@ -1279,8 +1231,7 @@ impl Host {
     /// `host.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
-        Call::new(&self.client, "host.enable_external_auth")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "host.enable_external_auth")
             .arg(config)
             .arg(service_name)
             .arg(auth_type)
@@ -1291,14 +1242,14 @@ impl Host {
     /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.disable_external_auth")]
     pub fn disable_external_auth(&self) -> Call<()> {
-        Call::new(&self.client, "host.disable_external_auth").arg(self.reference)
+        begin(&self.client, self.reference, "host.disable_external_auth")
     }
 
     /// [`disable_external_auth`](Self::disable_external_auth) with its optional arguments; those at the end that
     /// have their default are not sent.
     pub fn disable_external_auth_with(&self, optional: &DisableExternalAuthOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
-            Call::new(&self.client, "host.disable_external_auth").arg(self.reference),
+            begin(&self.client, self.reference, "host.disable_external_auth"),
             |call, value| call.arg(value),
         )
     }
@@ -1308,18 +1259,14 @@ impl Host {
     /// `host.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "host.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps(&self, ldaps: bool) -> Call<()> {
-        Call::new(&self.client, "host.external_auth_set_ldaps")
-            .arg(self.reference)
-            .arg(ldaps)
+        begin(&self.client, self.reference, "host.external_auth_set_ldaps").arg(ldaps)
     }
 
     /// [`external_auth_set_ldaps`](Self::external_auth_set_ldaps) with its optional arguments; those at the end
     /// that have their default are not sent.
     pub fn external_auth_set_ldaps_with(&self, ldaps: bool, optional: &ExternalAuthSetLdapsOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
-            Call::new(&self.client, "host.external_auth_set_ldaps")
-                .arg(self.reference)
-                .arg(ldaps),
+            begin(&self.client, self.reference, "host.external_auth_set_ldaps").arg(ldaps),
             |call, value| call.arg(value),
         )
     }
@@ -1330,7 +1277,11 @@ impl Host {
     /// a task.
     #[doc(alias = "host.retrieve_wlb_evacuate_recommendations")]
     pub fn retrieve_wlb_evacuate_recommendations(&self) -> TaskCall<Map<Ref<Vm>, Vec<String>>> {
-        TaskCall::new(&self.client, "host.retrieve_wlb_evacuate_recommendations").arg(self.reference)
+        begin_task(
+            &self.client,
+            self.reference,
+            "host.retrieve_wlb_evacuate_recommendations",
+        )
     }
 
     /// Asks for `server_certificate`, given `host`; answers with text.
@@ -1338,7 +1289,7 @@ impl Host {
     /// `host.get_server_certificate`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_server_certificate")]
     pub fn server_certificate(&self) -> TaskCall<String> {
-        TaskCall::new(&self.client, "host.get_server_certificate").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_server_certificate")
     }
 
     /// Sends the message `refresh_server_certificate` of class `host`, given `host`.
@@ -1346,7 +1297,7 @@ impl Host {
     /// `host.refresh_server_certificate`, since xapi 1.307.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.refresh_server_certificate")]
     pub fn refresh_server_certificate(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.refresh_server_certificate").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.refresh_server_certificate")
     }
 
     /// Sends the message `install_server_certificate` of class `host`, given `host`, `certificate`, `private_key`
@@ -1356,8 +1307,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.install_server_certificate")]
     pub fn install_server_certificate(&self, certificate: &str, private_key: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.install_server_certificate")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "host.install_server_certificate")
             .arg(certificate)
             .secret_arg(private_key)
     }
@@ -1371,8 +1321,7 @@ impl Host {
         optional: &InstallServerCertificateOptions,
     ) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "host.install_server_certificate")
-                .arg(self.reference)
+            begin_task(&self.client, self.reference, "host.install_server_certificate")
                 .arg(certificate)
                 .secret_arg(private_key),
             |call, value| call.arg(value),
@@ -1384,7 +1333,7 @@ impl Host {
     /// `host.reset_server_certificate`, since xapi 1.290.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.reset_server_certificate")]
     pub fn reset_server_certificate(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.reset_server_certificate").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.reset_server_certificate")
     }
 
     /// Sends the message `apply_edition` of class `host`, given `host`, `edition` and `force`.
@@ -1392,18 +1341,14 @@ impl Host {
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.apply_edition")]
     pub fn apply_edition(&self, edition: &str) -> Call<()> {
-        Call::new(&self.client, "host.apply_edition")
-            .arg(self.reference)
-            .arg(edition)
+        begin(&self.client, self.reference, "host.apply_edition").arg(edition)
     }
 
     /// [`apply_edition`](Self::apply_edition) with its optional arguments; those at the end that have their default
     /// are not sent.
     pub fn apply_edition_with(&self, edition: &str, optional: &ApplyEditionOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
-            Call::new(&self.client, "host.apply_edition")
-                .arg(self.reference)
-                .arg(edition),
+            begin(&self.client, self.reference, "host.apply_edition").arg(edition),
             |call, value| call.arg(value),
         )
     }
@@ -1415,7 +1360,7 @@ impl Host {
     #[doc(alias = "host.refresh_pack_info")]
     #[deprecated(note = "since XenServer 7.1 (ely)")]
     pub fn refresh_pack_info(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.refresh_pack_info").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.refresh_pack_info")
     }
 
     /// Sets `power_on_mode`, given `power_on_mode` and `power_on_config`.
@@ -1423,8 +1368,7 @@ impl Host {
     /// `host.set_power_on_mode`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_power_on_mode")]
     pub fn set_power_on_mode(&self, power_on_mode: &str, power_on_config: &Map<String, String>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_power_on_mode")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "host.set_power_on_mode")
             .arg(power_on_mode)
             .arg(power_on_config)
     }
@@ -1434,9 +1378,7 @@ impl Host {
     /// `host.enable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.enable_local_storage_caching")]
     pub fn enable_local_storage_caching(&self, sr: Ref<Sr>) -> Call<()> {
-        Call::new(&self.client, "host.enable_local_storage_caching")
-            .arg(self.reference)
-            .arg(sr)
+        begin(&self.client, self.reference, "host.enable_local_storage_caching").arg(sr)
     }
 
     /// Sends the message `disable_local_storage_caching` of class `host`, given `host`.
@@ -1444,7 +1386,7 @@ impl Host {
     /// `host.disable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.disable_local_storage_caching")]
     pub fn disable_local_storage_caching(&self) -> Call<()> {
-        Call::new(&self.client, "host.disable_local_storage_caching").arg(self.reference)
+        begin(&self.client, self.reference, "host.disable_local_storage_caching")
     }
 
     /// Sends the message `migrate_receive` of class `host`, given `host`, `network` and `options`; answers with a
@@ -1457,8 +1399,7 @@ impl Host {
         network: Ref<Network>,
         options: &Map<String, String>,
     ) -> TaskCall<Map<String, String>> {
-        TaskCall::new(&self.client, "host.migrate_receive")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "host.migrate_receive")
             .arg(network)
             .arg(options)
     }
@@ -1468,7 +1409,7 @@ impl Host {
     /// `host.declare_dead`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.declare_dead")]
     pub fn declare_dead(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.declare_dead").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.declare_dead")
     }
 
     /// Sends the message `enable_display` of class `host`, given `host`; answers with one of a few values.
@@ -1476,7 +1417,7 @@ impl Host {
     /// `host.enable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.enable_display")]
     pub fn enable_display(&self) -> TaskCall<HostDisplay> {
-        TaskCall::new(&self.client, "host.enable_display").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.enable_display")
     }
 
     /// Sends the message `disable_display` of class `host`, given `host`; answers with one of a few values.
@@ -1484,7 +1425,7 @@ impl Host {
     /// `host.disable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.disable_display")]
     pub fn disable_display(&self) -> TaskCall<HostDisplay> {
-        TaskCall::new(&self.client, "host.disable_display").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.disable_display")
     }
 
     /// Sets `ssl_legacy`, given `value`.
@@ -1492,9 +1433,7 @@ impl Host {
     /// `host.set_ssl_legacy`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ssl_legacy")]
     pub fn set_ssl_legacy(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_ssl_legacy")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_ssl_legacy").arg(value)
     }
 
     /// Sets `iscsi_iqn`, given `host` and `value`.
@@ -1502,9 +1441,7 @@ impl Host {
     /// `host.set_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_iscsi_iqn")]
     pub fn set_iscsi_iqn(&self, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_iscsi_iqn")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_iscsi_iqn").arg(value)
     }
 
     /// Sets `multipathing`, given `host` and `value`.
@@ -1512,9 +1449,7 @@ impl Host {
     /// `host.set_multipathing`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_multipathing")]
     pub fn set_multipathing(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_multipathing")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_multipathing").arg(value)
     }
 
     /// Sets `uefi_certificates`, given `host` and `value`.
@@ -1524,9 +1459,7 @@ impl Host {
     #[doc(alias = "host.set_uefi_certificates")]
     #[deprecated(note = "since xapi 22.16.0")]
     pub fn set_uefi_certificates(&self, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_uefi_certificates")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_uefi_certificates").arg(value)
     }
 
     /// Sets `sched_gran`, given `value`.
@@ -1534,9 +1467,7 @@ impl Host {
     /// `host.set_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.set_sched_gran")]
     pub fn set_sched_gran(&self, value: SchedGran) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_sched_gran")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_sched_gran").arg(value)
     }
 
     /// Asks for `sched_gran`; answers with one of a few values.
@@ -1544,7 +1475,7 @@ impl Host {
     /// `host.get_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.get_sched_gran")]
     pub fn sched_gran(&self) -> TaskCall<SchedGran> {
-        TaskCall::new(&self.client, "host.get_sched_gran").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_sched_gran")
     }
 
     /// Sets `numa_affinity_policy`, given `value`.
@@ -1553,9 +1484,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_numa_affinity_policy")]
     pub fn set_numa_affinity_policy(&self, value: NumaAffinityPolicy) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_numa_affinity_policy")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_numa_affinity_policy").arg(value)
     }
 
     /// Sends the message `apply_updates` of class `host`, given `hash`; answers with a set, each item a set, each
@@ -1565,9 +1494,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.apply_updates")]
     pub fn apply_updates(&self, hash: &str) -> TaskCall<Vec<Vec<String>>> {
-        TaskCall::new(&self.client, "host.apply_updates")
-            .arg(self.reference)
-            .arg(hash)
+        begin_task(&self.client, self.reference, "host.apply_updates").arg(hash)
     }
 
     /// Sends the message `rescan_drivers` of class `host`.
@@ -1576,7 +1503,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.rescan_drivers")]
     pub fn rescan_drivers(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.rescan_drivers").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.rescan_drivers")
     }
 
     /// Sets `https_only`, given `value`.
@@ -1585,9 +1512,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_https_only")]
     pub fn set_https_only(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_https_only")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_https_only").arg(value)
     }
 
     /// Sends the message `enable_ssh` of class `host`.
@@ -1596,7 +1521,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.enable_ssh")]
     pub fn enable_ssh(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.enable_ssh").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.enable_ssh")
     }
 
     /// Sends the message `disable_ssh` of class `host`.
@@ -1605,7 +1530,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.disable_ssh")]
     pub fn disable_ssh(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.disable_ssh").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.disable_ssh")
     }
 
     /// Sets `ssh_enabled_timeout`, given `value`.
@@ -1614,9 +1539,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_ssh_enabled_timeout")]
     pub fn set_ssh_enabled_timeout(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_ssh_enabled_timeout")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_ssh_enabled_timeout").arg(value)
     }
 
     /// Sets `console_idle_timeout`, given `value`.
@@ -1625,9 +1548,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_console_idle_timeout")]
     pub fn set_console_idle_timeout(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_console_idle_timeout")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_console_idle_timeout").arg(value)
     }
 
     /// Sets `ssh_auto_mode`, given `value`.
@@ -1636,9 +1557,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_ssh_auto_mode")]
     pub fn set_ssh_auto_mode(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_ssh_auto_mode")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_ssh_auto_mode").arg(value)
     }
 
     /// Asks for `tracked_user_agents`; answers with a map.
@@ -1647,7 +1566,7 @@ impl Host {
     /// `read-only`. Runs as a task.
     #[doc(alias = "host.get_tracked_user_agents")]
     pub fn tracked_user_agents(&self) -> TaskCall<Map<String, String>> {
-        TaskCall::new(&self.client, "host.get_tracked_user_agents").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_tracked_user_agents")
     }
 
     /// Sets `max_cstate`, given `value`.
@@ -1656,9 +1575,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_max_cstate")]
     pub fn set_max_cstate(&self, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_max_cstate")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_max_cstate").arg(value)
     }
 
     /// Sets `ntp_mode`, given `value`.
@@ -1667,9 +1584,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.set_ntp_mode")]
     pub fn set_ntp_mode(&self, value: NtpMode) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_ntp_mode")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_ntp_mode").arg(value)
     }
 
     /// Sets `ntp_custom_servers`, given `value`.
@@ -1678,9 +1593,7 @@ impl Host {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ntp_custom_servers")]
     pub fn set_ntp_custom_servers(&self, value: &[&str]) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_ntp_custom_servers")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_ntp_custom_servers").arg(value)
     }
 
     /// Asks for `ntp_servers_status`; answers with a map.
@@ -1689,7 +1602,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.get_ntp_servers_status")]
     pub fn ntp_servers_status(&self) -> TaskCall<Map<String, String>> {
-        TaskCall::new(&self.client, "host.get_ntp_servers_status").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_ntp_servers_status")
     }
 
     /// Sets `timezone`, given `value`.
@@ -1698,9 +1611,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.set_timezone")]
     pub fn set_timezone(&self, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_timezone")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_timezone").arg(value)
     }
 
     /// Sends the message `list_timezones` of class `host`; answers with a set, each item text.
@@ -1709,7 +1620,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.list_timezones")]
     pub fn list_timezones(&self) -> TaskCall<Vec<String>> {
-        TaskCall::new(&self.client, "host.list_timezones").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.list_timezones")
     }
 
     /// Asks for `ntp_synchronized`; answers with yes or no.
@@ -1718,7 +1629,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.get_ntp_synchronized")]
     pub fn ntp_synchronized(&self) -> TaskCall<bool> {
-        TaskCall::new(&self.client, "host.get_ntp_synchronized").arg(self.reference)
+        begin_task(&self.client, self.reference, "host.get_ntp_synchronized")
     }
 
     /// Sets `servertime`, given `value`.
@@ -1727,9 +1638,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_servertime")]
     pub fn set_servertime(&self, value: DateTime) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.set_servertime")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "host.set_servertime").arg(value)
     }
 }
 
@@ -2543,89 +2452,88 @@ impl Record for HostRecord {
 impl ReadFields for HostRecord {
     fn read<'de, A: MapAccess<'de>>(&mut self, place: usize, members: &mut A) -> Result<(), A::Error> {
         match place {
-            0 => self.uuid = members.next_value()?,
-            1 => self.name_label = members.next_value()?,
-            2 => self.name_description = members.next_value()?,
-            3 => self.memory_overhead = members.next_value()?,
-            4 => self.allowed_operations = members.next_value()?,
-            5 => self.current_operations = members.next_value()?,
-            6 => self.api_version_major = members.next_value()?,
-            7 => self.api_version_minor = members.next_value()?,
-            8 => self.api_version_vendor = members.next_value()?,
-            9 => self.api_version_vendor_implementation = members.next_value()?,
-            10 => self.enabled = members.next_value()?,
-            11 => self.software_version = members.next_value()?,
-            12 => self.other_config = members.next_value()?,
-            13 => self.capabilities = members.next_value()?,
-            14 => self.cpu_configuration = members.next_value()?,
-            15 => self.sched_policy = members.next_value()?,
-            16 => self.supported_bootloaders = members.next_value()?,
-            17 => self.resident_vms = members.next_value()?,
-            18 => self.logging = members.next_value()?,
-            19 => self.pifs = members.next_value()?,
-            20 => self.suspend_image_sr = members.next_value()?,
-            21 => self.crash_dump_sr = members.next_value()?,
-            22 => self.crashdumps = members.next_value()?,
-            23 => self.patches = members.next_value()?,
-            24 => self.updates = members.next_value()?,
-            25 => self.pbds = members.next_value()?,
-            26 => self.host_cpus = members.next_value()?,
-            27 => self.cpu_info = members.next_value()?,
-            28 => self.hostname = members.next_value()?,
-            29 => self.address = members.next_value()?,
-            30 => self.metrics = members.next_value()?,
-            31 => self.license_params = members.next_value()?,
-            32 => self.ha_statefiles = members.next_value()?,
-            33 => self.ha_network_peers = members.next_value()?,
-            34 => self.blobs = members.next_value()?,
-            35 => self.tags = members.next_value()?,
-            36 => self.external_auth_type = members.next_value()?,
-            37 => self.external_auth_service_name = members.next_value()?,
-            38 => self.external_auth_configuration = members.next_value()?,
-            39 => self.edition = members.next_value()?,
-            40 => self.license_server = members.next_value()?,
-            41 => self.bios_strings = members.next_value()?,
-            42 => self.power_on_mode = members.next_value()?,
-            43 => self.power_on_config = members.next_value()?,
-            44 => self.local_cache_sr = members.next_value()?,
-            45 => self.chipset_info = members.next_value()?,
-            46 => self.pcis = members.next_value()?,
-            47 => self.pgpus = members.next_value()?,
-            48 => self.pusbs = members.next_value()?,
-            49 => self.ssl_legacy = members.next_value()?,
-            50 => self.guest_vcpus_params = members.next_value()?,
-            51 => self.display = members.next_value()?,
-            52 => self.virtual_hardware_platform_versions = members.next_value()?,
-            53 => self.control_domain = members.next_value()?,
-            54 => self.updates_requiring_reboot = members.next_value()?,
-            55 => self.features = members.next_value()?,
-            56 => self.iscsi_iqn = members.next_value()?,
-            57 => self.multipathing = members.next_value()?,
-            58 => self.uefi_certificates = members.next_value()?,
-            59 => self.certificates = members.next_value()?,
-            60 => self.editions = members.next_value()?,
-            61 => self.pending_guidances = members.next_value()?,
-            62 => self.tls_verification_enabled = members.next_value()?,
-            63 => self.last_software_update = members.next_value()?,
-            64 => self.https_only = members.next_value()?,
-            65 => self.latest_synced_updates_applied = members.next_value()?,
-            66 => self.numa_affinity_policy = members.next_value()?,
-            67 => self.pending_guidances_recommended = members.next_value()?,
-            68 => self.pending_guidances_full = members.next_value()?,
-            69 => self.last_update_hash = members.next_value()?,
-            70 => self.ssh_enabled = members.next_value()?,
-            71 => self.ssh_enabled_timeout = members.next_value()?,
-            72 => self.ssh_expiry = members.next_value()?,
-            73 => self.console_idle_timeout = members.next_value()?,
-            74 => self.ssh_auto_mode = members.next_value()?,
-            75 => self.max_cstate = members.next_value()?,
-            76 => self.secure_boot = members.next_value()?,
-            77 => self.ntp_mode = members.next_value()?,
-            78 => self.ntp_custom_servers = members.next_value()?,
-            79 => self.timezone = members.next_value()?,
-            _ => {}
+            0 => next_into(&mut self.uuid, members),
+            1 => next_into(&mut self.name_label, members),
+            2 => next_into(&mut self.name_description, members),
+            3 => next_into(&mut self.memory_overhead, members),
+            4 => next_into(&mut self.allowed_operations, members),
+            5 => next_into(&mut self.current_operations, members),
+            6 => next_into(&mut self.api_version_major, members),
+            7 => next_into(&mut self.api_version_minor, members),
+            8 => next_into(&mut self.api_version_vendor, members),
+            9 => next_into(&mut self.api_version_vendor_implementation, members),
+            10 => next_into(&mut self.enabled, members),
+            11 => next_into(&mut self.software_version, members),
+            12 => next_into(&mut self.other_config, members),
+            13 => next_into(&mut self.capabilities, members),
+            14 => next_into(&mut self.cpu_configuration, members),
+            15 => next_into(&mut self.sched_policy, members),
+            16 => next_into(&mut self.supported_bootloaders, members),
+            17 => next_into(&mut self.resident_vms, members),
+            18 => next_into(&mut self.logging, members),
+            19 => next_into(&mut self.pifs, members),
+            20 => next_into(&mut self.suspend_image_sr, members),
+            21 => next_into(&mut self.crash_dump_sr, members),
+            22 => next_into(&mut self.crashdumps, members),
+            23 => next_into(&mut self.patches, members),
+            24 => next_into(&mut self.updates, members),
+            25 => next_into(&mut self.pbds, members),
+            26 => next_into(&mut self.host_cpus, members),
+            27 => next_into(&mut self.cpu_info, members),
+            28 => next_into(&mut self.hostname, members),
+            29 => next_into(&mut self.address, members),
+            30 => next_into(&mut self.metrics, members),
+            31 => next_into(&mut self.license_params, members),
+            32 => next_into(&mut self.ha_statefiles, members),
+            33 => next_into(&mut self.ha_network_peers, members),
+            34 => next_into(&mut self.blobs, members),
+            35 => next_into(&mut self.tags, members),
+            36 => next_into(&mut self.external_auth_type, members),
+            37 => next_into(&mut self.external_auth_service_name, members),
+            38 => next_into(&mut self.external_auth_configuration, members),
+            39 => next_into(&mut self.edition, members),
+            40 => next_into(&mut self.license_server, members),
+            41 => next_into(&mut self.bios_strings, members),
+            42 => next_into(&mut self.power_on_mode, members),
+            43 => next_into(&mut self.power_on_config, members),
+            44 => next_into(&mut self.local_cache_sr, members),
+            45 => next_into(&mut self.chipset_info, members),
+            46 => next_into(&mut self.pcis, members),
+            47 => next_into(&mut self.pgpus, members),
+            48 => next_into(&mut self.pusbs, members),
+            49 => next_into(&mut self.ssl_legacy, members),
+            50 => next_into(&mut self.guest_vcpus_params, members),
+            51 => next_into(&mut self.display, members),
+            52 => next_into(&mut self.virtual_hardware_platform_versions, members),
+            53 => next_into(&mut self.control_domain, members),
+            54 => next_into(&mut self.updates_requiring_reboot, members),
+            55 => next_into(&mut self.features, members),
+            56 => next_into(&mut self.iscsi_iqn, members),
+            57 => next_into(&mut self.multipathing, members),
+            58 => next_into(&mut self.uefi_certificates, members),
+            59 => next_into(&mut self.certificates, members),
+            60 => next_into(&mut self.editions, members),
+            61 => next_into(&mut self.pending_guidances, members),
+            62 => next_into(&mut self.tls_verification_enabled, members),
+            63 => next_into(&mut self.last_software_update, members),
+            64 => next_into(&mut self.https_only, members),
+            65 => next_into(&mut self.latest_synced_updates_applied, members),
+            66 => next_into(&mut self.numa_affinity_policy, members),
+            67 => next_into(&mut self.pending_guidances_recommended, members),
+            68 => next_into(&mut self.pending_guidances_full, members),
+            69 => next_into(&mut self.last_update_hash, members),
+            70 => next_into(&mut self.ssh_enabled, members),
+            71 => next_into(&mut self.ssh_enabled_timeout, members),
+            72 => next_into(&mut self.ssh_expiry, members),
+            73 => next_into(&mut self.console_idle_timeout, members),
+            74 => next_into(&mut self.ssh_auto_mode, members),
+            75 => next_into(&mut self.max_cstate, members),
+            76 => next_into(&mut self.secure_boot, members),
+            77 => next_into(&mut self.ntp_mode, members),
+            78 => next_into(&mut self.ntp_custom_servers, members),
+            79 => next_into(&mut self.timezone, members),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn unknown(&mut self) -> &mut Map<String, Value> {

@@ -2,7 +2,7 @@
 
 pub use super::pci::Dom0Access;
 use super::{GpuGroup, Host, Pci, Vgpu, VgpuType};
-use crate::handle::{ReadFields, collection, deserialize_record, handle};
+use crate::handle::{ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into};
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -20,7 +20,7 @@ impl Pgpu {
     /// `PGPU.get_record`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_record")]
     pub fn record(&self) -> Call<PgpuRecord> {
-        Call::new(&self.client, "PGPU.get_record").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_record")
     }
 
     /// Reads the field [`uuid`](crate::PgpuRecord::uuid).
@@ -28,7 +28,7 @@ impl Pgpu {
     /// `PGPU.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        Call::new(&self.client, "PGPU.get_uuid").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_uuid")
     }
 
     /// Reads the field [`pci`](crate::PgpuRecord::pci).
@@ -36,7 +36,7 @@ impl Pgpu {
     /// `PGPU.get_PCI`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_PCI")]
     pub fn pci(&self) -> Call<Ref<Pci>> {
-        Call::new(&self.client, "PGPU.get_PCI").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_PCI")
     }
 
     /// Reads the field [`gpu_group`](crate::PgpuRecord::gpu_group).
@@ -44,7 +44,7 @@ impl Pgpu {
     /// `PGPU.get_GPU_group`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_GPU_group")]
     pub fn gpu_group(&self) -> Call<Ref<GpuGroup>> {
-        Call::new(&self.client, "PGPU.get_GPU_group").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_GPU_group")
     }
 
     /// Reads the field [`host`](crate::PgpuRecord::host).
@@ -52,7 +52,7 @@ impl Pgpu {
     /// `PGPU.get_host`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_host")]
     pub fn host(&self) -> Call<Ref<Host>> {
-        Call::new(&self.client, "PGPU.get_host").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_host")
     }
 
     /// Reads the field [`other_config`](crate::PgpuRecord::other_config).
@@ -60,7 +60,7 @@ impl Pgpu {
     /// `PGPU.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "PGPU.get_other_config").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_other_config")
     }
 
     /// Sets the field [`other_config`](crate::PgpuRecord::other_config).
@@ -68,9 +68,7 @@ impl Pgpu {
     /// `PGPU.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "PGPU.set_other_config")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "PGPU.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`other_config`](crate::PgpuRecord::other_config). A key that is there already is
@@ -79,8 +77,7 @@ impl Pgpu {
     /// `PGPU.add_to_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "PGPU.add_to_other_config")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.add_to_other_config")
             .arg(key)
             .arg(value)
     }
@@ -91,9 +88,7 @@ impl Pgpu {
     /// `PGPU.remove_from_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "PGPU.remove_from_other_config")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "PGPU.remove_from_other_config").arg(key)
     }
 
     /// Reads the field [`supported_vgpu_types`](crate::PgpuRecord::supported_vgpu_types).
@@ -102,7 +97,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_supported_VGPU_types")]
     pub fn supported_vgpu_types(&self) -> Call<Vec<Ref<VgpuType>>> {
-        Call::new(&self.client, "PGPU.get_supported_VGPU_types").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_supported_VGPU_types")
     }
 
     /// Reads the field [`enabled_vgpu_types`](crate::PgpuRecord::enabled_vgpu_types).
@@ -111,7 +106,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_enabled_VGPU_types")]
     pub fn enabled_vgpu_types(&self) -> Call<Vec<Ref<VgpuType>>> {
-        Call::new(&self.client, "PGPU.get_enabled_VGPU_types").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_enabled_VGPU_types")
     }
 
     /// Reads the field [`resident_vgpus`](crate::PgpuRecord::resident_vgpus).
@@ -120,7 +115,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_resident_VGPUs")]
     pub fn resident_vgpus(&self) -> Call<Vec<Ref<Vgpu>>> {
-        Call::new(&self.client, "PGPU.get_resident_VGPUs").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_resident_VGPUs")
     }
 
     /// Reads the field [`supported_vgpu_max_capacities`](crate::PgpuRecord::supported_vgpu_max_capacities).
@@ -129,7 +124,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_supported_VGPU_max_capacities")]
     pub fn supported_vgpu_max_capacities(&self) -> Call<Map<Ref<VgpuType>, i64>> {
-        Call::new(&self.client, "PGPU.get_supported_VGPU_max_capacities").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_supported_VGPU_max_capacities")
     }
 
     /// Reads the field [`dom0_access`](crate::PgpuRecord::dom0_access).
@@ -139,7 +134,7 @@ impl Pgpu {
     #[doc(alias = "PGPU.get_dom0_access")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn dom0_access(&self) -> Call<Dom0Access> {
-        Call::new(&self.client, "PGPU.get_dom0_access").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_dom0_access")
     }
 
     /// Reads the field [`is_system_display_device`](crate::PgpuRecord::is_system_display_device).
@@ -147,7 +142,7 @@ impl Pgpu {
     /// `PGPU.get_is_system_display_device`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "PGPU.get_is_system_display_device")]
     pub fn is_system_display_device(&self) -> Call<bool> {
-        Call::new(&self.client, "PGPU.get_is_system_display_device").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_is_system_display_device")
     }
 
     /// Reads the field [`compatibility_metadata`](crate::PgpuRecord::compatibility_metadata).
@@ -155,7 +150,7 @@ impl Pgpu {
     /// `PGPU.get_compatibility_metadata`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PGPU.get_compatibility_metadata")]
     pub fn compatibility_metadata(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "PGPU.get_compatibility_metadata").arg(self.reference)
+        begin(&self.client, self.reference, "PGPU.get_compatibility_metadata")
     }
 
     /// Sends the message `add_enabled_VGPU_types` of class `PGPU`, given `value`.
@@ -164,9 +159,7 @@ impl Pgpu {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "PGPU.add_enabled_VGPU_types")]
     pub fn add_enabled_vgpu_types(&self, value: Ref<VgpuType>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "PGPU.add_enabled_VGPU_types")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "PGPU.add_enabled_VGPU_types").arg(value)
     }
 
     /// Sends the message `remove_enabled_VGPU_types` of class `PGPU`, given `value`.
@@ -175,9 +168,7 @@ impl Pgpu {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "PGPU.remove_enabled_VGPU_types")]
     pub fn remove_enabled_vgpu_types(&self, value: Ref<VgpuType>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "PGPU.remove_enabled_VGPU_types")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "PGPU.remove_enabled_VGPU_types").arg(value)
     }
 
     /// Sets `enabled_VGPU_types`, given `value`.
@@ -186,9 +177,7 @@ impl Pgpu {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "PGPU.set_enabled_VGPU_types")]
     pub fn set_enabled_vgpu_types(&self, value: &[Ref<VgpuType>]) -> TaskCall<()> {
-        TaskCall::new(&self.client, "PGPU.set_enabled_VGPU_types")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "PGPU.set_enabled_VGPU_types").arg(value)
     }
 
     /// Sets `GPU_group`, given `value`.
@@ -197,9 +186,7 @@ impl Pgpu {
     /// Runs as a task.
     #[doc(alias = "PGPU.set_GPU_group")]
     pub fn set_gpu_group(&self, value: Ref<GpuGroup>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "PGPU.set_GPU_group")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "PGPU.set_GPU_group").arg(value)
     }
 
     /// Asks for `remaining_capacity`, given `vgpu_type`; answers with a whole number.
@@ -208,9 +195,7 @@ impl Pgpu {
     /// `read-only`. Runs as a task.
     #[doc(alias = "PGPU.get_remaining_capacity")]
     pub fn remaining_capacity(&self, vgpu_type: Ref<VgpuType>) -> TaskCall<i64> {
-        TaskCall::new(&self.client, "PGPU.get_remaining_capacity")
-            .arg(self.reference)
-            .arg(vgpu_type)
+        begin_task(&self.client, self.reference, "PGPU.get_remaining_capacity").arg(vgpu_type)
     }
 
     /// Sends the message `enable_dom0_access` of class `PGPU`; answers with one of a few values.
@@ -220,7 +205,7 @@ impl Pgpu {
     #[doc(alias = "PGPU.enable_dom0_access")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn enable_dom0_access(&self) -> TaskCall<Dom0Access> {
-        TaskCall::new(&self.client, "PGPU.enable_dom0_access").arg(self.reference)
+        begin_task(&self.client, self.reference, "PGPU.enable_dom0_access")
     }
 
     /// Sends the message `disable_dom0_access` of class `PGPU`; answers with one of a few values.
@@ -230,7 +215,7 @@ impl Pgpu {
     #[doc(alias = "PGPU.disable_dom0_access")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn disable_dom0_access(&self) -> TaskCall<Dom0Access> {
-        TaskCall::new(&self.client, "PGPU.disable_dom0_access").arg(self.reference)
+        begin_task(&self.client, self.reference, "PGPU.disable_dom0_access")
     }
 }
 
@@ -375,21 +360,20 @@ impl Record for PgpuRecord {
 impl ReadFields for PgpuRecord {
     fn read<'de, A: MapAccess<'de>>(&mut self, place: usize, members: &mut A) -> Result<(), A::Error> {
         match place {
-            0 => self.uuid = members.next_value()?,
-            1 => self.pci = members.next_value()?,
-            2 => self.gpu_group = members.next_value()?,
-            3 => self.host = members.next_value()?,
-            4 => self.other_config = members.next_value()?,
-            5 => self.supported_vgpu_types = members.next_value()?,
-            6 => self.enabled_vgpu_types = members.next_value()?,
-            7 => self.resident_vgpus = members.next_value()?,
-            8 => self.supported_vgpu_max_capacities = members.next_value()?,
-            9 => self.dom0_access = members.next_value()?,
-            10 => self.is_system_display_device = members.next_value()?,
-            11 => self.compatibility_metadata = members.next_value()?,
-            _ => {}
+            0 => next_into(&mut self.uuid, members),
+            1 => next_into(&mut self.pci, members),
+            2 => next_into(&mut self.gpu_group, members),
+            3 => next_into(&mut self.host, members),
+            4 => next_into(&mut self.other_config, members),
+            5 => next_into(&mut self.supported_vgpu_types, members),
+            6 => next_into(&mut self.enabled_vgpu_types, members),
+            7 => next_into(&mut self.resident_vgpus, members),
+            8 => next_into(&mut self.supported_vgpu_max_capacities, members),
+            9 => next_into(&mut self.dom0_access, members),
+            10 => next_into(&mut self.is_system_display_device, members),
+            11 => next_into(&mut self.compatibility_metadata, members),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn unknown(&mut self) -> &mut Map<String, Value> {

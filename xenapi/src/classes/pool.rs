@@ -2,7 +2,9 @@
 
 pub use super::certificate::CertificatePurpose;
 use super::{Blob, Certificate, Host, Network, Pif, PoolSecret, Repository, Session, Sr, Vdi, Vm};
-use crate::handle::{ReadFields, collection, deserialize_record, handle, up_to_last_changed};
+use crate::handle::{
+    ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into, up_to_last_changed,
+};
 use crate::open_enum::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -21,7 +23,7 @@ impl Pool {
     /// `pool.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_record")]
     pub fn record(&self) -> Call<PoolRecord> {
-        Call::new(&self.client, "pool.get_record").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_record")
     }
 
     /// Reads the field [`uuid`](crate::PoolRecord::uuid).
@@ -29,7 +31,7 @@ impl Pool {
     /// `pool.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_uuid").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_uuid")
     }
 
     /// Reads the field [`name_label`](crate::PoolRecord::name_label).
@@ -37,7 +39,7 @@ impl Pool {
     /// `pool.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_name_label").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::PoolRecord::name_label).
@@ -45,9 +47,7 @@ impl Pool {
     /// `pool.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.set_name_label")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::PoolRecord::name_description).
@@ -55,7 +55,7 @@ impl Pool {
     /// `pool.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_name_description").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::PoolRecord::name_description).
@@ -63,9 +63,7 @@ impl Pool {
     /// `pool.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.set_name_description")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_name_description").arg(value)
     }
 
     /// Reads the field [`master`](crate::PoolRecord::master).
@@ -73,7 +71,7 @@ impl Pool {
     /// `pool.get_master`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_master")]
     pub fn master(&self) -> Call<Ref<Host>> {
-        Call::new(&self.client, "pool.get_master").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_master")
     }
 
     /// Reads the field [`default_sr`](crate::PoolRecord::default_sr).
@@ -81,7 +79,7 @@ impl Pool {
     /// `pool.get_default_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_default_SR")]
     pub fn default_sr(&self) -> Call<Ref<Sr>> {
-        Call::new(&self.client, "pool.get_default_SR").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_default_SR")
     }
 
     /// Sets the field [`default_sr`](crate::PoolRecord::default_sr).
@@ -89,9 +87,7 @@ impl Pool {
     /// `pool.set_default_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_default_SR")]
     pub fn set_default_sr(&self, value: Ref<Sr>) -> Call<()> {
-        Call::new(&self.client, "pool.set_default_SR")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_default_SR").arg(value)
     }
 
     /// Reads the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr).
@@ -99,7 +95,7 @@ impl Pool {
     /// `pool.get_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_suspend_image_SR")]
     pub fn suspend_image_sr(&self) -> Call<Ref<Sr>> {
-        Call::new(&self.client, "pool.get_suspend_image_SR").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_suspend_image_SR")
     }
 
     /// Sets the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr).
@@ -107,9 +103,7 @@ impl Pool {
     /// `pool.set_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_suspend_image_SR")]
     pub fn set_suspend_image_sr(&self, value: Ref<Sr>) -> Call<()> {
-        Call::new(&self.client, "pool.set_suspend_image_SR")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_suspend_image_SR").arg(value)
     }
 
     /// Reads the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr).
@@ -117,7 +111,7 @@ impl Pool {
     /// `pool.get_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_crash_dump_SR")]
     pub fn crash_dump_sr(&self) -> Call<Ref<Sr>> {
-        Call::new(&self.client, "pool.get_crash_dump_SR").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_crash_dump_SR")
     }
 
     /// Sets the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr).
@@ -125,9 +119,7 @@ impl Pool {
     /// `pool.set_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_crash_dump_SR")]
     pub fn set_crash_dump_sr(&self, value: Ref<Sr>) -> Call<()> {
-        Call::new(&self.client, "pool.set_crash_dump_SR")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_crash_dump_SR").arg(value)
     }
 
     /// Reads the field [`other_config`](crate::PoolRecord::other_config).
@@ -135,7 +127,7 @@ impl Pool {
     /// `pool.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_other_config").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_other_config")
     }
 
     /// Sets the field [`other_config`](crate::PoolRecord::other_config).
@@ -143,9 +135,7 @@ impl Pool {
     /// `pool.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "pool.set_other_config")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`other_config`](crate::PoolRecord::other_config). A key that is there already is
@@ -154,8 +144,7 @@ impl Pool {
     /// `pool.add_to_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.add_to_other_config")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "pool.add_to_other_config")
             .arg(key)
             .arg(value)
     }
@@ -166,9 +155,7 @@ impl Pool {
     /// `pool.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "pool.remove_from_other_config")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "pool.remove_from_other_config").arg(key)
     }
 
     /// Reads the field [`ha_enabled`](crate::PoolRecord::ha_enabled).
@@ -176,7 +163,7 @@ impl Pool {
     /// `pool.get_ha_enabled`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_enabled")]
     pub fn ha_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_ha_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_enabled")
     }
 
     /// Reads the field [`ha_configuration`](crate::PoolRecord::ha_configuration).
@@ -184,7 +171,7 @@ impl Pool {
     /// `pool.get_ha_configuration`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_configuration")]
     pub fn ha_configuration(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_ha_configuration").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_configuration")
     }
 
     /// Reads the field [`ha_statefiles`](crate::PoolRecord::ha_statefiles).
@@ -192,7 +179,7 @@ impl Pool {
     /// `pool.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_statefiles")]
     pub fn ha_statefiles(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "pool.get_ha_statefiles").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_statefiles")
     }
 
     /// Reads the field [`ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate).
@@ -200,7 +187,7 @@ impl Pool {
     /// `pool.get_ha_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_host_failures_to_tolerate")]
     pub fn ha_host_failures_to_tolerate(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_ha_host_failures_to_tolerate").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_host_failures_to_tolerate")
     }
 
     /// Reads the field [`ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for).
@@ -208,7 +195,7 @@ impl Pool {
     /// `pool.get_ha_plan_exists_for`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_plan_exists_for")]
     pub fn ha_plan_exists_for(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_ha_plan_exists_for").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_plan_exists_for")
     }
 
     /// Reads the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit).
@@ -216,7 +203,7 @@ impl Pool {
     /// `pool.get_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_allow_overcommit")]
     pub fn ha_allow_overcommit(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_ha_allow_overcommit").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_allow_overcommit")
     }
 
     /// Sets the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit).
@@ -224,9 +211,7 @@ impl Pool {
     /// `pool.set_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.set_ha_allow_overcommit")]
     pub fn set_ha_allow_overcommit(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_ha_allow_overcommit")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_ha_allow_overcommit").arg(value)
     }
 
     /// Reads the field [`ha_overcommitted`](crate::PoolRecord::ha_overcommitted).
@@ -234,7 +219,7 @@ impl Pool {
     /// `pool.get_ha_overcommitted`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_overcommitted")]
     pub fn ha_overcommitted(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_ha_overcommitted").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_overcommitted")
     }
 
     /// Reads the field [`blobs`](crate::PoolRecord::blobs).
@@ -242,7 +227,7 @@ impl Pool {
     /// `pool.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        Call::new(&self.client, "pool.get_blobs").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::PoolRecord::tags).
@@ -250,7 +235,7 @@ impl Pool {
     /// `pool.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "pool.get_tags").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_tags")
     }
 
     /// Sets the field [`tags`](crate::PoolRecord::tags).
@@ -258,7 +243,7 @@ impl Pool {
     /// `pool.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        Call::new(&self.client, "pool.set_tags").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "pool.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::PoolRecord::tags), unless it is there already.
@@ -266,7 +251,7 @@ impl Pool {
     /// `pool.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.add_tags").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "pool.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::PoolRecord::tags); no failure where it is not there.
@@ -274,9 +259,7 @@ impl Pool {
     /// `pool.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.remove_tags")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.remove_tags").arg(value)
     }
 
     /// Reads the field [`gui_config`](crate::PoolRecord::gui_config).
@@ -284,7 +267,7 @@ impl Pool {
     /// `pool.get_gui_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_gui_config")]
     pub fn gui_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_gui_config").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_gui_config")
     }
 
     /// Sets the field [`gui_config`](crate::PoolRecord::gui_config).
@@ -292,9 +275,7 @@ impl Pool {
     /// `pool.set_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_gui_config")]
     pub fn set_gui_config(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "pool.set_gui_config")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_gui_config").arg(value)
     }
 
     /// Adds an entry to the map [`gui_config`](crate::PoolRecord::gui_config). A key that is there already is
@@ -303,8 +284,7 @@ impl Pool {
     /// `pool.add_to_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.add_to_gui_config")]
     pub fn add_to_gui_config(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.add_to_gui_config")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "pool.add_to_gui_config")
             .arg(key)
             .arg(value)
     }
@@ -315,9 +295,7 @@ impl Pool {
     /// `pool.remove_from_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.remove_from_gui_config")]
     pub fn remove_from_gui_config(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "pool.remove_from_gui_config")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "pool.remove_from_gui_config").arg(key)
     }
 
     /// Reads the field [`health_check_config`](crate::PoolRecord::health_check_config).
@@ -325,7 +303,7 @@ impl Pool {
     /// `pool.get_health_check_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_health_check_config")]
     pub fn health_check_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_health_check_config").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_health_check_config")
     }
 
     /// Sets the field [`health_check_config`](crate::PoolRecord::health_check_config).
@@ -333,9 +311,7 @@ impl Pool {
     /// `pool.set_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.set_health_check_config")]
     pub fn set_health_check_config(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "pool.set_health_check_config")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_health_check_config").arg(value)
     }
 
     /// Adds an entry to the map [`health_check_config`](crate::PoolRecord::health_check_config). A key that is
@@ -344,8 +320,7 @@ impl Pool {
     /// `pool.add_to_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.add_to_health_check_config")]
     pub fn add_to_health_check_config(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.add_to_health_check_config")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "pool.add_to_health_check_config")
             .arg(key)
             .arg(value)
     }
@@ -356,9 +331,7 @@ impl Pool {
     /// `pool.remove_from_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.remove_from_health_check_config")]
     pub fn remove_from_health_check_config(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "pool.remove_from_health_check_config")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "pool.remove_from_health_check_config").arg(key)
     }
 
     /// Reads the field [`wlb_url`](crate::PoolRecord::wlb_url).
@@ -366,7 +339,7 @@ impl Pool {
     /// `pool.get_wlb_url`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_url")]
     pub fn wlb_url(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_wlb_url").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_wlb_url")
     }
 
     /// Reads the field [`wlb_username`](crate::PoolRecord::wlb_username).
@@ -374,7 +347,7 @@ impl Pool {
     /// `pool.get_wlb_username`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_username")]
     pub fn wlb_username(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_wlb_username").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_wlb_username")
     }
 
     /// Reads the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled).
@@ -382,7 +355,7 @@ impl Pool {
     /// `pool.get_wlb_enabled`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_enabled")]
     pub fn wlb_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_wlb_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_wlb_enabled")
     }
 
     /// Sets the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled).
@@ -390,9 +363,7 @@ impl Pool {
     /// `pool.set_wlb_enabled`, since XenServer 5.5 (george). Least role: `pool-operator`, and client certificates.
     #[doc(alias = "pool.set_wlb_enabled")]
     pub fn set_wlb_enabled(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_wlb_enabled")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_wlb_enabled").arg(value)
     }
 
     /// Reads the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert).
@@ -402,7 +373,7 @@ impl Pool {
     #[doc(alias = "pool.get_wlb_verify_cert")]
     #[deprecated(note = "since xapi 1.290.0")]
     pub fn wlb_verify_cert(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_wlb_verify_cert").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_wlb_verify_cert")
     }
 
     /// Sets the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert).
@@ -412,9 +383,7 @@ impl Pool {
     #[doc(alias = "pool.set_wlb_verify_cert")]
     #[deprecated(note = "since xapi 1.290.0")]
     pub fn set_wlb_verify_cert(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_wlb_verify_cert")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_wlb_verify_cert").arg(value)
     }
 
     /// Reads the field [`redo_log_enabled`](crate::PoolRecord::redo_log_enabled).
@@ -422,7 +391,7 @@ impl Pool {
     /// `pool.get_redo_log_enabled`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_enabled")]
     pub fn redo_log_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_redo_log_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_redo_log_enabled")
     }
 
     /// Reads the field [`redo_log_vdi`](crate::PoolRecord::redo_log_vdi).
@@ -430,7 +399,7 @@ impl Pool {
     /// `pool.get_redo_log_vdi`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_vdi")]
     pub fn redo_log_vdi(&self) -> Call<Ref<Vdi>> {
-        Call::new(&self.client, "pool.get_redo_log_vdi").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_redo_log_vdi")
     }
 
     /// Reads the field [`vswitch_controller`](crate::PoolRecord::vswitch_controller).
@@ -440,7 +409,7 @@ impl Pool {
     #[doc(alias = "pool.get_vswitch_controller")]
     #[deprecated(note = "since XenServer 7.2 (falcon)")]
     pub fn vswitch_controller(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_vswitch_controller").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_vswitch_controller")
     }
 
     /// Reads the field [`restrictions`](crate::PoolRecord::restrictions).
@@ -448,7 +417,7 @@ impl Pool {
     /// `pool.get_restrictions`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_restrictions")]
     pub fn restrictions(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_restrictions").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_restrictions")
     }
 
     /// Reads the field [`metadata_vdis`](crate::PoolRecord::metadata_vdis).
@@ -456,7 +425,7 @@ impl Pool {
     /// `pool.get_metadata_VDIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "pool.get_metadata_VDIs")]
     pub fn metadata_vdis(&self) -> Call<Vec<Ref<Vdi>>> {
-        Call::new(&self.client, "pool.get_metadata_VDIs").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_metadata_VDIs")
     }
 
     /// Reads the field [`ha_cluster_stack`](crate::PoolRecord::ha_cluster_stack).
@@ -464,7 +433,7 @@ impl Pool {
     /// `pool.get_ha_cluster_stack`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_cluster_stack")]
     pub fn ha_cluster_stack(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_ha_cluster_stack").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ha_cluster_stack")
     }
 
     /// Reads the field [`allowed_operations`](crate::PoolRecord::allowed_operations).
@@ -472,7 +441,7 @@ impl Pool {
     /// `pool.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<AllowedOperation>> {
-        Call::new(&self.client, "pool.get_allowed_operations").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::PoolRecord::current_operations).
@@ -480,7 +449,7 @@ impl Pool {
     /// `pool.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, AllowedOperation>> {
-        Call::new(&self.client, "pool.get_current_operations").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_current_operations")
     }
 
     /// Reads the field [`guest_agent_config`](crate::PoolRecord::guest_agent_config).
@@ -488,7 +457,7 @@ impl Pool {
     /// `pool.get_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_guest_agent_config")]
     pub fn guest_agent_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_guest_agent_config").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_guest_agent_config")
     }
 
     /// Reads the field [`cpu_info`](crate::PoolRecord::cpu_info).
@@ -496,7 +465,7 @@ impl Pool {
     /// `pool.get_cpu_info`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_cpu_info")]
     pub fn cpu_info(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_cpu_info").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_cpu_info")
     }
 
     /// Reads the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device).
@@ -506,7 +475,7 @@ impl Pool {
     #[doc(alias = "pool.get_policy_no_vendor_device")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn policy_no_vendor_device(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_policy_no_vendor_device").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_policy_no_vendor_device")
     }
 
     /// Sets the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device).
@@ -516,9 +485,7 @@ impl Pool {
     #[doc(alias = "pool.set_policy_no_vendor_device")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn set_policy_no_vendor_device(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_policy_no_vendor_device")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_policy_no_vendor_device").arg(value)
     }
 
     /// Reads the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled).
@@ -526,7 +493,7 @@ impl Pool {
     /// `pool.get_live_patching_disabled`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool.get_live_patching_disabled")]
     pub fn live_patching_disabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_live_patching_disabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_live_patching_disabled")
     }
 
     /// Sets the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled).
@@ -534,9 +501,7 @@ impl Pool {
     /// `pool.set_live_patching_disabled`, since XenServer 7.1 (ely). Least role: `pool-operator`.
     #[doc(alias = "pool.set_live_patching_disabled")]
     pub fn set_live_patching_disabled(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_live_patching_disabled")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_live_patching_disabled").arg(value)
     }
 
     /// Reads the field [`igmp_snooping_enabled`](crate::PoolRecord::igmp_snooping_enabled).
@@ -544,7 +509,7 @@ impl Pool {
     /// `pool.get_igmp_snooping_enabled`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "pool.get_igmp_snooping_enabled")]
     pub fn igmp_snooping_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_igmp_snooping_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_igmp_snooping_enabled")
     }
 
     /// Reads the field [`uefi_certificates`](crate::PoolRecord::uefi_certificates).
@@ -552,7 +517,7 @@ impl Pool {
     /// `pool.get_uefi_certificates`, since Citrix Hypervisor 8.1 (quebec). Least role: `read-only`.
     #[doc(alias = "pool.get_uefi_certificates")]
     pub fn uefi_certificates(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_uefi_certificates").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_uefi_certificates")
     }
 
     /// Reads the field [`custom_uefi_certificates`](crate::PoolRecord::custom_uefi_certificates).
@@ -561,7 +526,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_custom_uefi_certificates")]
     pub fn custom_uefi_certificates(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_custom_uefi_certificates").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_custom_uefi_certificates")
     }
 
     /// Reads the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending).
@@ -569,7 +534,7 @@ impl Pool {
     /// `pool.get_is_psr_pending`, since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr). Least role: `read-only`.
     #[doc(alias = "pool.get_is_psr_pending")]
     pub fn is_psr_pending(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_is_psr_pending").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_is_psr_pending")
     }
 
     /// Sets the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending).
@@ -578,9 +543,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_is_psr_pending")]
     pub fn set_is_psr_pending(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_is_psr_pending")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_is_psr_pending").arg(value)
     }
 
     /// Reads the field [`tls_verification_enabled`](crate::PoolRecord::tls_verification_enabled).
@@ -588,7 +551,7 @@ impl Pool {
     /// `pool.get_tls_verification_enabled`, since xapi 1.290.0. Least role: `read-only`.
     #[doc(alias = "pool.get_tls_verification_enabled")]
     pub fn tls_verification_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_tls_verification_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_tls_verification_enabled")
     }
 
     /// Reads the field [`repositories`](crate::PoolRecord::repositories).
@@ -596,7 +559,7 @@ impl Pool {
     /// `pool.get_repositories`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repositories")]
     pub fn repositories(&self) -> Call<Vec<Ref<Repository>>> {
-        Call::new(&self.client, "pool.get_repositories").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_repositories")
     }
 
     /// Reads the field [`client_certificate_auth_enabled`](crate::PoolRecord::client_certificate_auth_enabled).
@@ -604,7 +567,7 @@ impl Pool {
     /// `pool.get_client_certificate_auth_enabled`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_enabled")]
     pub fn client_certificate_auth_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_client_certificate_auth_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_client_certificate_auth_enabled")
     }
 
     /// Reads the field [`client_certificate_auth_name`](crate::PoolRecord::client_certificate_auth_name).
@@ -612,7 +575,7 @@ impl Pool {
     /// `pool.get_client_certificate_auth_name`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_name")]
     pub fn client_certificate_auth_name(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_client_certificate_auth_name").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_client_certificate_auth_name")
     }
 
     /// Reads the field [`repository_proxy_url`](crate::PoolRecord::repository_proxy_url).
@@ -620,7 +583,7 @@ impl Pool {
     /// `pool.get_repository_proxy_url`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_url")]
     pub fn repository_proxy_url(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_repository_proxy_url").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_repository_proxy_url")
     }
 
     /// Reads the field [`repository_proxy_username`](crate::PoolRecord::repository_proxy_username).
@@ -628,7 +591,7 @@ impl Pool {
     /// `pool.get_repository_proxy_username`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_username")]
     pub fn repository_proxy_username(&self) -> Call<String> {
-        Call::new(&self.client, "pool.get_repository_proxy_username").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_repository_proxy_username")
     }
 
     /// Reads the field [`repository_proxy_password`](crate::PoolRecord::repository_proxy_password).
@@ -636,7 +599,7 @@ impl Pool {
     /// `pool.get_repository_proxy_password`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_password")]
     pub fn repository_proxy_password(&self) -> Call<Ref<PoolSecret>> {
-        Call::new(&self.client, "pool.get_repository_proxy_password").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_repository_proxy_password")
     }
 
     /// Reads the field [`migration_compression`](crate::PoolRecord::migration_compression).
@@ -645,7 +608,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_migration_compression")]
     pub fn migration_compression(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_migration_compression").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_migration_compression")
     }
 
     /// Sets the field [`migration_compression`](crate::PoolRecord::migration_compression).
@@ -654,9 +617,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_migration_compression")]
     pub fn set_migration_compression(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_migration_compression")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_migration_compression").arg(value)
     }
 
     /// Reads the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias).
@@ -664,7 +625,7 @@ impl Pool {
     /// `pool.get_coordinator_bias`, since xapi 22.37.0. Least role: `read-only`.
     #[doc(alias = "pool.get_coordinator_bias")]
     pub fn coordinator_bias(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_coordinator_bias").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_coordinator_bias")
     }
 
     /// Sets the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias).
@@ -672,9 +633,7 @@ impl Pool {
     /// `pool.set_coordinator_bias`, since xapi 22.37.0. Least role: `pool-operator`.
     #[doc(alias = "pool.set_coordinator_bias")]
     pub fn set_coordinator_bias(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_coordinator_bias")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_coordinator_bias").arg(value)
     }
 
     /// Reads the field [`local_auth_max_threads`](crate::PoolRecord::local_auth_max_threads).
@@ -683,7 +642,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_local_auth_max_threads")]
     pub fn local_auth_max_threads(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_local_auth_max_threads").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_local_auth_max_threads")
     }
 
     /// Reads the field [`ext_auth_max_threads`](crate::PoolRecord::ext_auth_max_threads).
@@ -692,7 +651,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_max_threads")]
     pub fn ext_auth_max_threads(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_ext_auth_max_threads").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ext_auth_max_threads")
     }
 
     /// Reads the field [`ext_auth_cache_enabled`](crate::PoolRecord::ext_auth_cache_enabled).
@@ -701,7 +660,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_cache_enabled")]
     pub fn ext_auth_cache_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_ext_auth_cache_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ext_auth_cache_enabled")
     }
 
     /// Reads the field [`ext_auth_cache_size`](crate::PoolRecord::ext_auth_cache_size).
@@ -710,7 +669,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_cache_size")]
     pub fn ext_auth_cache_size(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_ext_auth_cache_size").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ext_auth_cache_size")
     }
 
     /// Reads the field [`ext_auth_cache_expiry`](crate::PoolRecord::ext_auth_cache_expiry).
@@ -719,7 +678,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_cache_expiry")]
     pub fn ext_auth_cache_expiry(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_ext_auth_cache_expiry").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_ext_auth_cache_expiry")
     }
 
     /// Reads the field [`telemetry_uuid`](crate::PoolRecord::telemetry_uuid).
@@ -727,7 +686,7 @@ impl Pool {
     /// `pool.get_telemetry_uuid`, since xapi 23.9.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_telemetry_uuid")]
     pub fn telemetry_uuid(&self) -> Call<Ref<PoolSecret>> {
-        Call::new(&self.client, "pool.get_telemetry_uuid").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_telemetry_uuid")
     }
 
     /// Reads the field [`telemetry_frequency`](crate::PoolRecord::telemetry_frequency).
@@ -736,7 +695,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_telemetry_frequency")]
     pub fn telemetry_frequency(&self) -> Call<TelemetryFrequency> {
-        Call::new(&self.client, "pool.get_telemetry_frequency").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_telemetry_frequency")
     }
 
     /// Reads the field [`telemetry_next_collection`](crate::PoolRecord::telemetry_next_collection).
@@ -745,7 +704,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_telemetry_next_collection")]
     pub fn telemetry_next_collection(&self) -> Call<DateTime> {
-        Call::new(&self.client, "pool.get_telemetry_next_collection").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_telemetry_next_collection")
     }
 
     /// Reads the field [`last_update_sync`](crate::PoolRecord::last_update_sync).
@@ -753,7 +712,7 @@ impl Pool {
     /// `pool.get_last_update_sync`, since xapi 23.18.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_last_update_sync")]
     pub fn last_update_sync(&self) -> Call<DateTime> {
-        Call::new(&self.client, "pool.get_last_update_sync").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_last_update_sync")
     }
 
     /// Reads the field [`update_sync_frequency`](crate::PoolRecord::update_sync_frequency).
@@ -762,7 +721,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_update_sync_frequency")]
     pub fn update_sync_frequency(&self) -> Call<UpdateSyncFrequency> {
-        Call::new(&self.client, "pool.get_update_sync_frequency").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_update_sync_frequency")
     }
 
     /// Reads the field [`update_sync_day`](crate::PoolRecord::update_sync_day).
@@ -770,7 +729,7 @@ impl Pool {
     /// `pool.get_update_sync_day`, since xapi 23.18.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_update_sync_day")]
     pub fn update_sync_day(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_update_sync_day").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_update_sync_day")
     }
 
     /// Reads the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled).
@@ -779,7 +738,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_update_sync_enabled")]
     pub fn update_sync_enabled(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_update_sync_enabled").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_update_sync_enabled")
     }
 
     /// Reads the field [`recommendations`](crate::PoolRecord::recommendations).
@@ -787,7 +746,7 @@ impl Pool {
     /// `pool.get_recommendations`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_recommendations")]
     pub fn recommendations(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_recommendations").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_recommendations")
     }
 
     /// Reads the field [`license_server`](crate::PoolRecord::license_server).
@@ -795,7 +754,7 @@ impl Pool {
     /// `pool.get_license_server`, since xapi 25.6.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_license_server")]
     pub fn license_server(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "pool.get_license_server").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_license_server")
     }
 
     /// Sets the field [`license_server`](crate::PoolRecord::license_server).
@@ -803,9 +762,7 @@ impl Pool {
     /// `pool.set_license_server`, since xapi 25.6.0. A prototype: it may still change. Least role: `pool-operator`.
     #[doc(alias = "pool.set_license_server")]
     pub fn set_license_server(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "pool.set_license_server")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_license_server").arg(value)
     }
 
     /// Adds an entry to the map [`license_server`](crate::PoolRecord::license_server). A key that is there already
@@ -815,8 +772,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.add_to_license_server")]
     pub fn add_to_license_server(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "pool.add_to_license_server")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "pool.add_to_license_server")
             .arg(key)
             .arg(value)
     }
@@ -828,9 +784,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.remove_from_license_server")]
     pub fn remove_from_license_server(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "pool.remove_from_license_server")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "pool.remove_from_license_server").arg(key)
     }
 
     /// Reads the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown).
@@ -839,7 +793,11 @@ impl Pool {
     /// role: `read-only`.
     #[doc(alias = "pool.get_ha_reboot_vm_on_internal_shutdown")]
     pub fn ha_reboot_vm_on_internal_shutdown(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_ha_reboot_vm_on_internal_shutdown").arg(self.reference)
+        begin(
+            &self.client,
+            self.reference,
+            "pool.get_ha_reboot_vm_on_internal_shutdown",
+        )
     }
 
     /// Sets the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown).
@@ -848,9 +806,12 @@ impl Pool {
     /// role: `pool-operator`.
     #[doc(alias = "pool.set_ha_reboot_vm_on_internal_shutdown")]
     pub fn set_ha_reboot_vm_on_internal_shutdown(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_ha_reboot_vm_on_internal_shutdown")
-            .arg(self.reference)
-            .arg(value)
+        begin(
+            &self.client,
+            self.reference,
+            "pool.set_ha_reboot_vm_on_internal_shutdown",
+        )
+        .arg(value)
     }
 
     /// Reads the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions).
@@ -859,7 +820,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_limit_console_sessions")]
     pub fn limit_console_sessions(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_limit_console_sessions").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_limit_console_sessions")
     }
 
     /// Sets the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions).
@@ -868,9 +829,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_limit_console_sessions")]
     pub fn set_limit_console_sessions(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_limit_console_sessions")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_limit_console_sessions").arg(value)
     }
 
     /// Reads the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout).
@@ -879,7 +838,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_vm_console_idle_timeout")]
     pub fn vm_console_idle_timeout(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.get_vm_console_idle_timeout").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_vm_console_idle_timeout")
     }
 
     /// Sets the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout).
@@ -888,9 +847,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_vm_console_idle_timeout")]
     pub fn set_vm_console_idle_timeout(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "pool.set_vm_console_idle_timeout")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_vm_console_idle_timeout").arg(value)
     }
 
     /// Reads the field
@@ -900,7 +857,11 @@ impl Pool {
     /// Least role: `read-only`.
     #[doc(alias = "pool.get_auto_update_vm_secureboot_certificates")]
     pub fn auto_update_vm_secureboot_certificates(&self) -> Call<bool> {
-        Call::new(&self.client, "pool.get_auto_update_vm_secureboot_certificates").arg(self.reference)
+        begin(
+            &self.client,
+            self.reference,
+            "pool.get_auto_update_vm_secureboot_certificates",
+        )
     }
 
     /// Sets the field
@@ -910,9 +871,12 @@ impl Pool {
     /// Least role: `pool-operator`.
     #[doc(alias = "pool.set_auto_update_vm_secureboot_certificates")]
     pub fn set_auto_update_vm_secureboot_certificates(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "pool.set_auto_update_vm_secureboot_certificates")
-            .arg(self.reference)
-            .arg(value)
+        begin(
+            &self.client,
+            self.reference,
+            "pool.set_auto_update_vm_secureboot_certificates",
+        )
+        .arg(value)
     }
 
     /// Sets `ha_host_failures_to_tolerate`, given `value`.
@@ -921,9 +885,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.set_ha_host_failures_to_tolerate")]
     pub fn set_ha_host_failures_to_tolerate(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_ha_host_failures_to_tolerate")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_ha_host_failures_to_tolerate").arg(value)
     }
 
     /// Sends the message `create_new_blob` of class `pool`, given `pool`, `name`, `mime_type` and `public`; answers
@@ -932,8 +894,7 @@ impl Pool {
     /// `pool.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        TaskCall::new(&self.client, "pool.create_new_blob")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.create_new_blob")
             .arg(name)
             .arg(mime_type)
     }
@@ -947,8 +908,7 @@ impl Pool {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "pool.create_new_blob")
-                .arg(self.reference)
+            begin_task(&self.client, self.reference, "pool.create_new_blob")
                 .arg(name)
                 .arg(mime_type),
             |call, value| call.arg(value),
@@ -961,8 +921,7 @@ impl Pool {
     /// `pool.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "pool.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
-        Call::new(&self.client, "pool.enable_external_auth")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "pool.enable_external_auth")
             .arg(config)
             .arg(service_name)
             .arg(auth_type)
@@ -973,14 +932,14 @@ impl Pool {
     /// `pool.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "pool.disable_external_auth")]
     pub fn disable_external_auth(&self) -> Call<()> {
-        Call::new(&self.client, "pool.disable_external_auth").arg(self.reference)
+        begin(&self.client, self.reference, "pool.disable_external_auth")
     }
 
     /// [`disable_external_auth`](Self::disable_external_auth) with its optional arguments; those at the end that
     /// have their default are not sent.
     pub fn disable_external_auth_with(&self, optional: &DisableExternalAuthOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
-            Call::new(&self.client, "pool.disable_external_auth").arg(self.reference),
+            begin(&self.client, self.reference, "pool.disable_external_auth"),
             |call, value| call.arg(value),
         )
     }
@@ -990,18 +949,14 @@ impl Pool {
     /// `pool.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "pool.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps(&self, ldaps: bool) -> Call<()> {
-        Call::new(&self.client, "pool.external_auth_set_ldaps")
-            .arg(self.reference)
-            .arg(ldaps)
+        begin(&self.client, self.reference, "pool.external_auth_set_ldaps").arg(ldaps)
     }
 
     /// [`external_auth_set_ldaps`](Self::external_auth_set_ldaps) with its optional arguments; those at the end
     /// that have their default are not sent.
     pub fn external_auth_set_ldaps_with(&self, ldaps: bool, optional: &ExternalAuthSetLdapsOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
-            Call::new(&self.client, "pool.external_auth_set_ldaps")
-                .arg(self.reference)
-                .arg(ldaps),
+            begin(&self.client, self.reference, "pool.external_auth_set_ldaps").arg(ldaps),
             |call, value| call.arg(value),
         )
     }
@@ -1011,7 +966,7 @@ impl Pool {
     /// `pool.detect_nonhomogeneous_external_auth`, since XenServer 5.5 (george). Least role: `pool-operator`.
     #[doc(alias = "pool.detect_nonhomogeneous_external_auth")]
     pub fn detect_nonhomogeneous_external_auth(&self) -> Call<()> {
-        Call::new(&self.client, "pool.detect_nonhomogeneous_external_auth").arg(self.reference)
+        begin(&self.client, self.reference, "pool.detect_nonhomogeneous_external_auth")
     }
 
     /// Sends the message `test_archive_target` of class `pool`, given `config`; answers with text.
@@ -1019,9 +974,7 @@ impl Pool {
     /// `pool.test_archive_target`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "pool.test_archive_target")]
     pub fn test_archive_target(&self, config: &Map<String, String>) -> Call<String> {
-        Call::new(&self.client, "pool.test_archive_target")
-            .arg(self.reference)
-            .arg(config)
+        begin(&self.client, self.reference, "pool.test_archive_target").arg(config)
     }
 
     /// Sends the message `enable_local_storage_caching` of class `pool`.
@@ -1030,7 +983,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.enable_local_storage_caching")]
     pub fn enable_local_storage_caching(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.enable_local_storage_caching").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.enable_local_storage_caching")
     }
 
     /// Sends the message `disable_local_storage_caching` of class `pool`.
@@ -1039,7 +992,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.disable_local_storage_caching")]
     pub fn disable_local_storage_caching(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.disable_local_storage_caching").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.disable_local_storage_caching")
     }
 
     /// Asks for `license_state`; answers with a map.
@@ -1047,7 +1000,7 @@ impl Pool {
     /// `pool.get_license_state`, since XenServer 6.2 (clearwater). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.get_license_state")]
     pub fn license_state(&self) -> TaskCall<Map<String, String>> {
-        TaskCall::new(&self.client, "pool.get_license_state").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.get_license_state")
     }
 
     /// Sends the message `apply_edition` of class `pool`, given `edition`.
@@ -1055,9 +1008,7 @@ impl Pool {
     /// `pool.apply_edition`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.apply_edition")]
     pub fn apply_edition(&self, edition: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.apply_edition")
-            .arg(self.reference)
-            .arg(edition)
+        begin_task(&self.client, self.reference, "pool.apply_edition").arg(edition)
     }
 
     /// Sends the message `disable_ssl_legacy` of class `pool`.
@@ -1067,7 +1018,7 @@ impl Pool {
     #[doc(alias = "pool.disable_ssl_legacy")]
     #[deprecated(note = "since Citrix Hypervisor 8.2 (stockholm)")]
     pub fn disable_ssl_legacy(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.disable_ssl_legacy").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.disable_ssl_legacy")
     }
 
     /// Sets `igmp_snooping_enabled`, given `value`.
@@ -1076,9 +1027,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.set_igmp_snooping_enabled")]
     pub fn set_igmp_snooping_enabled(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_igmp_snooping_enabled")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_igmp_snooping_enabled").arg(value)
     }
 
     /// Sends the message `has_extension` of class `pool`, given `name`; answers with yes or no.
@@ -1086,9 +1035,7 @@ impl Pool {
     /// `pool.has_extension`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.has_extension")]
     pub fn has_extension(&self, name: &str) -> TaskCall<bool> {
-        TaskCall::new(&self.client, "pool.has_extension")
-            .arg(self.reference)
-            .arg(name)
+        begin_task(&self.client, self.reference, "pool.has_extension").arg(name)
     }
 
     /// Adds to `guest_agent_config`, given `key` and `value`.
@@ -1096,8 +1043,7 @@ impl Pool {
     /// `pool.add_to_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.add_to_guest_agent_config")]
     pub fn add_to_guest_agent_config(&self, key: &str, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.add_to_guest_agent_config")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.add_to_guest_agent_config")
             .arg(key)
             .arg(value)
     }
@@ -1108,9 +1054,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.remove_from_guest_agent_config")]
     pub fn remove_from_guest_agent_config(&self, key: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.remove_from_guest_agent_config")
-            .arg(self.reference)
-            .arg(key)
+        begin_task(&self.client, self.reference, "pool.remove_from_guest_agent_config").arg(key)
     }
 
     /// Sets `repositories`, given `value`.
@@ -1119,9 +1063,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.set_repositories")]
     pub fn set_repositories(&self, value: &[Ref<Repository>]) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_repositories")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_repositories").arg(value)
     }
 
     /// Sends the message `add_repository` of class `pool`, given `value`.
@@ -1130,9 +1072,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.add_repository")]
     pub fn add_repository(&self, value: Ref<Repository>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.add_repository")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.add_repository").arg(value)
     }
 
     /// Sends the message `remove_repository` of class `pool`, given `value`.
@@ -1141,9 +1081,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.remove_repository")]
     pub fn remove_repository(&self, value: Ref<Repository>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.remove_repository")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.remove_repository").arg(value)
     }
 
     /// Sends the message `sync_updates` of class `pool`, given `force`, `token`, `token_id`, `username` and
@@ -1153,18 +1091,14 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.sync_updates")]
     pub fn sync_updates(&self, force: bool) -> TaskCall<String> {
-        TaskCall::new(&self.client, "pool.sync_updates")
-            .arg(self.reference)
-            .arg(force)
+        begin_task(&self.client, self.reference, "pool.sync_updates").arg(force)
     }
 
     /// [`sync_updates`](Self::sync_updates) with its optional arguments; those at the end that have their default
     /// are not sent.
     pub fn sync_updates_with(&self, force: bool, optional: &SyncUpdatesOptions) -> TaskCall<String> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "pool.sync_updates")
-                .arg(self.reference)
-                .arg(force),
+            begin_task(&self.client, self.reference, "pool.sync_updates").arg(force),
             |call, value| call.secret_arg(value),
         )
     }
@@ -1176,9 +1110,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.check_update_readiness")]
     pub fn check_update_readiness(&self, requires_reboot: bool) -> TaskCall<Vec<Vec<String>>> {
-        TaskCall::new(&self.client, "pool.check_update_readiness")
-            .arg(self.reference)
-            .arg(requires_reboot)
+        begin_task(&self.client, self.reference, "pool.check_update_readiness").arg(requires_reboot)
     }
 
     /// Sends the message `enable_client_certificate_auth` of class `pool`, given `name`.
@@ -1187,9 +1119,7 @@ impl Pool {
     /// certificates. Runs as a task.
     #[doc(alias = "pool.enable_client_certificate_auth")]
     pub fn enable_client_certificate_auth(&self, name: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.enable_client_certificate_auth")
-            .arg(self.reference)
-            .arg(name)
+        begin_task(&self.client, self.reference, "pool.enable_client_certificate_auth").arg(name)
     }
 
     /// Sends the message `disable_client_certificate_auth` of class `pool`.
@@ -1198,7 +1128,7 @@ impl Pool {
     /// certificates. Runs as a task.
     #[doc(alias = "pool.disable_client_certificate_auth")]
     pub fn disable_client_certificate_auth(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.disable_client_certificate_auth").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.disable_client_certificate_auth")
     }
 
     /// Sends the message `configure_repository_proxy` of class `pool`, given `url`, `username` and `password`.
@@ -1207,8 +1137,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.configure_repository_proxy")]
     pub fn configure_repository_proxy(&self, url: &str, username: &str, password: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.configure_repository_proxy")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.configure_repository_proxy")
             .arg(url)
             .arg(username)
             .secret_arg(password)
@@ -1220,7 +1149,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.disable_repository_proxy")]
     pub fn disable_repository_proxy(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.disable_repository_proxy").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.disable_repository_proxy")
     }
 
     /// Sets `uefi_certificates`, given `value`.
@@ -1230,9 +1159,7 @@ impl Pool {
     #[doc(alias = "pool.set_uefi_certificates")]
     #[deprecated(note = "since xapi 24.0.0")]
     pub fn set_uefi_certificates(&self, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_uefi_certificates")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_uefi_certificates").arg(value)
     }
 
     /// Sets `custom_uefi_certificates`, given `value`.
@@ -1241,9 +1168,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_custom_uefi_certificates")]
     pub fn set_custom_uefi_certificates(&self, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_custom_uefi_certificates")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_custom_uefi_certificates").arg(value)
     }
 
     /// Sets `https_only`, given `value`.
@@ -1252,9 +1177,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.set_https_only")]
     pub fn set_https_only(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_https_only")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_https_only").arg(value)
     }
 
     /// Sets `telemetry_next_collection`, given `value`.
@@ -1263,9 +1186,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_telemetry_next_collection")]
     pub fn set_telemetry_next_collection(&self, value: DateTime) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_telemetry_next_collection")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_telemetry_next_collection").arg(value)
     }
 
     /// Sends the message `reset_telemetry_uuid` of class `pool`.
@@ -1274,7 +1195,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.reset_telemetry_uuid")]
     pub fn reset_telemetry_uuid(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.reset_telemetry_uuid").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.reset_telemetry_uuid")
     }
 
     /// Sends the message `configure_update_sync` of class `pool`, given `update_sync_frequency` and
@@ -1288,8 +1209,7 @@ impl Pool {
         update_sync_frequency: UpdateSyncFrequency,
         update_sync_day: i64,
     ) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.configure_update_sync")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.configure_update_sync")
             .arg(update_sync_frequency)
             .arg(update_sync_day)
     }
@@ -1300,9 +1220,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_update_sync_enabled")]
     pub fn set_update_sync_enabled(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_update_sync_enabled")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_update_sync_enabled").arg(value)
     }
 
     /// Sets `local_auth_max_threads`, given `value`.
@@ -1311,9 +1229,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_local_auth_max_threads")]
     pub fn set_local_auth_max_threads(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "pool.set_local_auth_max_threads")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_local_auth_max_threads").arg(value)
     }
 
     /// Sets `ext_auth_max_threads`, given `value`.
@@ -1322,9 +1238,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_ext_auth_max_threads")]
     pub fn set_ext_auth_max_threads(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "pool.set_ext_auth_max_threads")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "pool.set_ext_auth_max_threads").arg(value)
     }
 
     /// Sets `ext_auth_cache_enabled`, given `value`.
@@ -1333,9 +1247,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_ext_auth_cache_enabled")]
     pub fn set_ext_auth_cache_enabled(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_ext_auth_cache_enabled")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_enabled").arg(value)
     }
 
     /// Sets `ext_auth_cache_size`, given `value`.
@@ -1344,9 +1256,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_ext_auth_cache_size")]
     pub fn set_ext_auth_cache_size(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_ext_auth_cache_size")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_size").arg(value)
     }
 
     /// Sets `ext_auth_cache_expiry`, given `value`.
@@ -1355,9 +1265,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_ext_auth_cache_expiry")]
     pub fn set_ext_auth_cache_expiry(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_ext_auth_cache_expiry")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_expiry").arg(value)
     }
 
     /// Asks for `guest_secureboot_readiness`; answers with one of a few values.
@@ -1366,7 +1274,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.get_guest_secureboot_readiness")]
     pub fn guest_secureboot_readiness(&self) -> Call<GuestSecurebootReadiness> {
-        Call::new(&self.client, "pool.get_guest_secureboot_readiness").arg(self.reference)
+        begin(&self.client, self.reference, "pool.get_guest_secureboot_readiness")
     }
 
     /// Sends the message `enable_ssh` of class `pool`.
@@ -1375,7 +1283,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.enable_ssh")]
     pub fn enable_ssh(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.enable_ssh").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.enable_ssh")
     }
 
     /// Sends the message `disable_ssh` of class `pool`.
@@ -1384,7 +1292,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.disable_ssh")]
     pub fn disable_ssh(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.disable_ssh").arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.disable_ssh")
     }
 
     /// Sets `ssh_enabled_timeout`, given `value`.
@@ -1393,9 +1301,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_ssh_enabled_timeout")]
     pub fn set_ssh_enabled_timeout(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_ssh_enabled_timeout")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_ssh_enabled_timeout").arg(value)
     }
 
     /// Sets `console_idle_timeout`, given `value`.
@@ -1404,9 +1310,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_console_idle_timeout")]
     pub fn set_console_idle_timeout(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_console_idle_timeout")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_console_idle_timeout").arg(value)
     }
 
     /// Sets `ssh_auto_mode`, given `value`.
@@ -1415,9 +1319,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.set_ssh_auto_mode")]
     pub fn set_ssh_auto_mode(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_ssh_auto_mode")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "pool.set_ssh_auto_mode").arg(value)
     }
 
     /// Sends the message `install_trusted_certificate` of class `pool`, given `ca`, `cert` and `purpose`.
@@ -1426,8 +1328,7 @@ impl Pool {
     /// `pool-operator`, and client certificates. Runs as a task.
     #[doc(alias = "pool.install_trusted_certificate")]
     pub fn install_trusted_certificate(&self, ca: bool, cert: &str, purpose: &[CertificatePurpose]) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.install_trusted_certificate")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.install_trusted_certificate")
             .arg(ca)
             .arg(cert)
             .arg(purpose)
@@ -1439,9 +1340,7 @@ impl Pool {
     /// `pool-operator`, and client certificates. Runs as a task.
     #[doc(alias = "pool.uninstall_trusted_certificate")]
     pub fn uninstall_trusted_certificate(&self, certificate: Ref<Certificate>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.uninstall_trusted_certificate")
-            .arg(self.reference)
-            .arg(certificate)
+        begin_task(&self.client, self.reference, "pool.uninstall_trusted_certificate").arg(certificate)
     }
 
     /// Sends the message `sync_trusted_certificates_from` of class `pool`, given `remote_pool`, `remote_session`,
@@ -1457,8 +1356,7 @@ impl Pool {
         remote_certificate: &str,
         ca: bool,
     ) -> TaskCall<Vec<Ref<Certificate>>> {
-        TaskCall::new(&self.client, "pool.sync_trusted_certificates_from")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "pool.sync_trusted_certificates_from")
             .arg(remote_pool)
             .secret_arg(remote_session)
             .arg(remote_certificate)
@@ -2432,75 +2330,74 @@ impl Record for PoolRecord {
 impl ReadFields for PoolRecord {
     fn read<'de, A: MapAccess<'de>>(&mut self, place: usize, members: &mut A) -> Result<(), A::Error> {
         match place {
-            0 => self.uuid = members.next_value()?,
-            1 => self.name_label = members.next_value()?,
-            2 => self.name_description = members.next_value()?,
-            3 => self.master = members.next_value()?,
-            4 => self.default_sr = members.next_value()?,
-            5 => self.suspend_image_sr = members.next_value()?,
-            6 => self.crash_dump_sr = members.next_value()?,
-            7 => self.other_config = members.next_value()?,
-            8 => self.ha_enabled = members.next_value()?,
-            9 => self.ha_configuration = members.next_value()?,
-            10 => self.ha_statefiles = members.next_value()?,
-            11 => self.ha_host_failures_to_tolerate = members.next_value()?,
-            12 => self.ha_plan_exists_for = members.next_value()?,
-            13 => self.ha_allow_overcommit = members.next_value()?,
-            14 => self.ha_overcommitted = members.next_value()?,
-            15 => self.blobs = members.next_value()?,
-            16 => self.tags = members.next_value()?,
-            17 => self.gui_config = members.next_value()?,
-            18 => self.health_check_config = members.next_value()?,
-            19 => self.wlb_url = members.next_value()?,
-            20 => self.wlb_username = members.next_value()?,
-            21 => self.wlb_enabled = members.next_value()?,
-            22 => self.wlb_verify_cert = members.next_value()?,
-            23 => self.redo_log_enabled = members.next_value()?,
-            24 => self.redo_log_vdi = members.next_value()?,
-            25 => self.vswitch_controller = members.next_value()?,
-            26 => self.restrictions = members.next_value()?,
-            27 => self.metadata_vdis = members.next_value()?,
-            28 => self.ha_cluster_stack = members.next_value()?,
-            29 => self.allowed_operations = members.next_value()?,
-            30 => self.current_operations = members.next_value()?,
-            31 => self.guest_agent_config = members.next_value()?,
-            32 => self.cpu_info = members.next_value()?,
-            33 => self.policy_no_vendor_device = members.next_value()?,
-            34 => self.live_patching_disabled = members.next_value()?,
-            35 => self.igmp_snooping_enabled = members.next_value()?,
-            36 => self.uefi_certificates = members.next_value()?,
-            37 => self.custom_uefi_certificates = members.next_value()?,
-            38 => self.is_psr_pending = members.next_value()?,
-            39 => self.tls_verification_enabled = members.next_value()?,
-            40 => self.repositories = members.next_value()?,
-            41 => self.client_certificate_auth_enabled = members.next_value()?,
-            42 => self.client_certificate_auth_name = members.next_value()?,
-            43 => self.repository_proxy_url = members.next_value()?,
-            44 => self.repository_proxy_username = members.next_value()?,
-            45 => self.repository_proxy_password = members.next_value()?,
-            46 => self.migration_compression = members.next_value()?,
-            47 => self.coordinator_bias = members.next_value()?,
-            48 => self.local_auth_max_threads = members.next_value()?,
-            49 => self.ext_auth_max_threads = members.next_value()?,
-            50 => self.ext_auth_cache_enabled = members.next_value()?,
-            51 => self.ext_auth_cache_size = members.next_value()?,
-            52 => self.ext_auth_cache_expiry = members.next_value()?,
-            53 => self.telemetry_uuid = members.next_value()?,
-            54 => self.telemetry_frequency = members.next_value()?,
-            55 => self.telemetry_next_collection = members.next_value()?,
-            56 => self.last_update_sync = members.next_value()?,
-            57 => self.update_sync_frequency = members.next_value()?,
-            58 => self.update_sync_day = members.next_value()?,
-            59 => self.update_sync_enabled = members.next_value()?,
-            60 => self.recommendations = members.next_value()?,
-            61 => self.license_server = members.next_value()?,
-            62 => self.ha_reboot_vm_on_internal_shutdown = members.next_value()?,
-            63 => self.limit_console_sessions = members.next_value()?,
-            64 => self.vm_console_idle_timeout = members.next_value()?,
-            65 => self.auto_update_vm_secureboot_certificates = members.next_value()?,
-            _ => {}
+            0 => next_into(&mut self.uuid, members),
+            1 => next_into(&mut self.name_label, members),
+            2 => next_into(&mut self.name_description, members),
+            3 => next_into(&mut self.master, members),
+            4 => next_into(&mut self.default_sr, members),
+            5 => next_into(&mut self.suspend_image_sr, members),
+            6 => next_into(&mut self.crash_dump_sr, members),
+            7 => next_into(&mut self.other_config, members),
+            8 => next_into(&mut self.ha_enabled, members),
+            9 => next_into(&mut self.ha_configuration, members),
+            10 => next_into(&mut self.ha_statefiles, members),
+            11 => next_into(&mut self.ha_host_failures_to_tolerate, members),
+            12 => next_into(&mut self.ha_plan_exists_for, members),
+            13 => next_into(&mut self.ha_allow_overcommit, members),
+            14 => next_into(&mut self.ha_overcommitted, members),
+            15 => next_into(&mut self.blobs, members),
+            16 => next_into(&mut self.tags, members),
+            17 => next_into(&mut self.gui_config, members),
+            18 => next_into(&mut self.health_check_config, members),
+            19 => next_into(&mut self.wlb_url, members),
+            20 => next_into(&mut self.wlb_username, members),
+            21 => next_into(&mut self.wlb_enabled, members),
+            22 => next_into(&mut self.wlb_verify_cert, members),
+            23 => next_into(&mut self.redo_log_enabled, members),
+            24 => next_into(&mut self.redo_log_vdi, members),
+            25 => next_into(&mut self.vswitch_controller, members),
+            26 => next_into(&mut self.restrictions, members),
+            27 => next_into(&mut self.metadata_vdis, members),
+            28 => next_into(&mut self.ha_cluster_stack, members),
+            29 => next_into(&mut self.allowed_operations, members),
+            30 => next_into(&mut self.current_operations, members),
+            31 => next_into(&mut self.guest_agent_config, members),
+            32 => next_into(&mut self.cpu_info, members),
+            33 => next_into(&mut self.policy_no_vendor_device, members),
+            34 => next_into(&mut self.live_patching_disabled, members),
+            35 => next_into(&mut self.igmp_snooping_enabled, members),
+            36 => next_into(&mut self.uefi_certificates, members),
+            37 => next_into(&mut self.custom_uefi_certificates, members),
+            38 => next_into(&mut self.is_psr_pending, members),
+            39 => next_into(&mut self.tls_verification_enabled, members),
+            40 => next_into(&mut self.repositories, members),
+            41 => next_into(&mut self.client_certificate_auth_enabled, members),
+            42 => next_into(&mut self.client_certificate_auth_name, members),
+            43 => next_into(&mut self.repository_proxy_url, members),
+            44 => next_into(&mut self.repository_proxy_username, members),
+            45 => next_into(&mut self.repository_proxy_password, members),
+            46 => next_into(&mut self.migration_compression, members),
+            47 => next_into(&mut self.coordinator_bias, members),
+            48 => next_into(&mut self.local_auth_max_threads, members),
+            49 => next_into(&mut self.ext_auth_max_threads, members),
+            50 => next_into(&mut self.ext_auth_cache_enabled, members),
+            51 => next_into(&mut self.ext_auth_cache_size, members),
+            52 => next_into(&mut self.ext_auth_cache_expiry, members),
+            53 => next_into(&mut self.telemetry_uuid, members),
+            54 => next_into(&mut self.telemetry_frequency, members),
+            55 => next_into(&mut self.telemetry_next_collection, members),
+            56 => next_into(&mut self.last_update_sync, members),
+            57 => next_into(&mut self.update_sync_frequency, members),
+            58 => next_into(&mut self.update_sync_day, members),
+            59 => next_into(&mut self.update_sync_enabled, members),
+            60 => next_into(&mut self.recommendations, members),
+            61 => next_into(&mut self.license_server, members),
+            62 => next_into(&mut self.ha_reboot_vm_on_internal_shutdown, members),
+            63 => next_into(&mut self.limit_console_sessions, members),
+            64 => next_into(&mut self.vm_console_idle_timeout, members),
+            65 => next_into(&mut self.auto_update_vm_secureboot_certificates, members),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn unknown(&mut self) -> &mut Map<String, Value> {

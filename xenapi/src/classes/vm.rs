@@ -5,7 +5,9 @@ use super::{
     Blob, Console, Crashdump, DataSourceRecord, GpuGroup, Host, Network, Pci, Session, Sr, Vbd, Vdi, Vgpu, Vif,
     VmAppliance, VmGroup, VmGuestMetrics, VmMetrics, Vmpp, Vmss, Vtpm, Vusb,
 };
-use crate::handle::{ReadFields, collection, deserialize_record, handle, members, up_to_last_changed};
+use crate::handle::{
+    ReadFields, begin, begin_task, collection, deserialize_record, handle, members, next_into, up_to_last_changed,
+};
 use crate::open_enum::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -29,7 +31,7 @@ impl Vm {
     /// `VM.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_record")]
     pub fn record(&self) -> Call<VmRecord> {
-        Call::new(&self.client, "VM.get_record").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_record")
     }
 
     /// Removes this `VM`.
@@ -37,7 +39,7 @@ impl Vm {
     /// `VM.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.destroy").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.destroy")
     }
 
     /// Reads the field [`uuid`](crate::VmRecord::uuid).
@@ -45,7 +47,7 @@ impl Vm {
     /// `VM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_uuid").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_uuid")
     }
 
     /// Reads the field [`allowed_operations`](crate::VmRecord::allowed_operations).
@@ -53,7 +55,7 @@ impl Vm {
     /// `VM.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<VmOperation>> {
-        Call::new(&self.client, "VM.get_allowed_operations").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::VmRecord::current_operations).
@@ -61,7 +63,7 @@ impl Vm {
     /// `VM.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, VmOperation>> {
-        Call::new(&self.client, "VM.get_current_operations").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_current_operations")
     }
 
     /// Reads the field [`name_label`](crate::VmRecord::name_label).
@@ -69,7 +71,7 @@ impl Vm {
     /// `VM.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_name_label").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::VmRecord::name_label).
@@ -77,9 +79,7 @@ impl Vm {
     /// `VM.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_name_label")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::VmRecord::name_description).
@@ -87,7 +87,7 @@ impl Vm {
     /// `VM.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_name_description").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::VmRecord::name_description).
@@ -95,9 +95,7 @@ impl Vm {
     /// `VM.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_name_description")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_name_description").arg(value)
     }
 
     /// Reads the field [`power_state`](crate::VmRecord::power_state).
@@ -105,7 +103,7 @@ impl Vm {
     /// `VM.get_power_state`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_power_state")]
     pub fn power_state(&self) -> Call<PowerState> {
-        Call::new(&self.client, "VM.get_power_state").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_power_state")
     }
 
     /// Reads the field [`user_version`](crate::VmRecord::user_version).
@@ -113,7 +111,7 @@ impl Vm {
     /// `VM.get_user_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_user_version")]
     pub fn user_version(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_user_version").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_user_version")
     }
 
     /// Sets the field [`user_version`](crate::VmRecord::user_version).
@@ -121,9 +119,7 @@ impl Vm {
     /// `VM.set_user_version`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_user_version")]
     pub fn set_user_version(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_user_version")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_user_version").arg(value)
     }
 
     /// Reads the field [`is_a_template`](crate::VmRecord::is_a_template).
@@ -131,7 +127,7 @@ impl Vm {
     /// `VM.get_is_a_template`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_template")]
     pub fn is_a_template(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_is_a_template").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_is_a_template")
     }
 
     /// Sets the field [`is_a_template`](crate::VmRecord::is_a_template).
@@ -139,9 +135,7 @@ impl Vm {
     /// `VM.set_is_a_template`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_is_a_template")]
     pub fn set_is_a_template(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "VM.set_is_a_template")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_is_a_template").arg(value)
     }
 
     /// Reads the field [`is_default_template`](crate::VmRecord::is_default_template).
@@ -149,7 +143,7 @@ impl Vm {
     /// `VM.get_is_default_template`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_default_template")]
     pub fn is_default_template(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_is_default_template").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_is_default_template")
     }
 
     /// Reads the field [`suspend_vdi`](crate::VmRecord::suspend_vdi).
@@ -157,7 +151,7 @@ impl Vm {
     /// `VM.get_suspend_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_VDI")]
     pub fn suspend_vdi(&self) -> Call<Ref<Vdi>> {
-        Call::new(&self.client, "VM.get_suspend_VDI").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_suspend_VDI")
     }
 
     /// Reads the field [`resident_on`](crate::VmRecord::resident_on).
@@ -165,7 +159,7 @@ impl Vm {
     /// `VM.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_resident_on")]
     pub fn resident_on(&self) -> Call<Ref<Host>> {
-        Call::new(&self.client, "VM.get_resident_on").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_resident_on")
     }
 
     /// Reads the field [`scheduled_to_be_resident_on`](crate::VmRecord::scheduled_to_be_resident_on).
@@ -173,7 +167,7 @@ impl Vm {
     /// `VM.get_scheduled_to_be_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_scheduled_to_be_resident_on")]
     pub fn scheduled_to_be_resident_on(&self) -> Call<Ref<Host>> {
-        Call::new(&self.client, "VM.get_scheduled_to_be_resident_on").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_scheduled_to_be_resident_on")
     }
 
     /// Reads the field [`affinity`](crate::VmRecord::affinity).
@@ -181,7 +175,7 @@ impl Vm {
     /// `VM.get_affinity`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_affinity")]
     pub fn affinity(&self) -> Call<Ref<Host>> {
-        Call::new(&self.client, "VM.get_affinity").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_affinity")
     }
 
     /// Sets the field [`affinity`](crate::VmRecord::affinity).
@@ -189,9 +183,7 @@ impl Vm {
     /// `VM.set_affinity`, since XenServer 4.0 (rio). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_affinity")]
     pub fn set_affinity(&self, value: Ref<Host>) -> Call<()> {
-        Call::new(&self.client, "VM.set_affinity")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_affinity").arg(value)
     }
 
     /// Reads the field [`memory_overhead`](crate::VmRecord::memory_overhead).
@@ -199,7 +191,7 @@ impl Vm {
     /// `VM.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_overhead")]
     pub fn memory_overhead(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_memory_overhead").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_memory_overhead")
     }
 
     /// Reads the field [`memory_target`](crate::VmRecord::memory_target).
@@ -209,7 +201,7 @@ impl Vm {
     #[doc(alias = "VM.get_memory_target")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn memory_target(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_memory_target").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_memory_target")
     }
 
     /// Reads the field [`memory_static_max`](crate::VmRecord::memory_static_max).
@@ -217,7 +209,7 @@ impl Vm {
     /// `VM.get_memory_static_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_max")]
     pub fn memory_static_max(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_memory_static_max").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_memory_static_max")
     }
 
     /// Reads the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max).
@@ -225,7 +217,7 @@ impl Vm {
     /// `VM.get_memory_dynamic_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_max")]
     pub fn memory_dynamic_max(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_memory_dynamic_max").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_memory_dynamic_max")
     }
 
     /// Reads the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min).
@@ -233,7 +225,7 @@ impl Vm {
     /// `VM.get_memory_dynamic_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_min")]
     pub fn memory_dynamic_min(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_memory_dynamic_min").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_memory_dynamic_min")
     }
 
     /// Reads the field [`memory_static_min`](crate::VmRecord::memory_static_min).
@@ -241,7 +233,7 @@ impl Vm {
     /// `VM.get_memory_static_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_min")]
     pub fn memory_static_min(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_memory_static_min").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_memory_static_min")
     }
 
     /// Reads the field [`vcpus_params`](crate::VmRecord::vcpus_params).
@@ -249,7 +241,7 @@ impl Vm {
     /// `VM.get_VCPUs_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_params")]
     pub fn vcpus_params(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_VCPUs_params").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VCPUs_params")
     }
 
     /// Sets the field [`vcpus_params`](crate::VmRecord::vcpus_params).
@@ -257,9 +249,7 @@ impl Vm {
     /// `VM.set_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_params")]
     pub fn set_vcpus_params(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "VM.set_VCPUs_params")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_VCPUs_params").arg(value)
     }
 
     /// Adds an entry to the map [`vcpus_params`](crate::VmRecord::vcpus_params). A key that is there already is
@@ -268,8 +258,7 @@ impl Vm {
     /// `VM.add_to_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_VCPUs_params")]
     pub fn add_to_vcpus_params(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.add_to_VCPUs_params")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "VM.add_to_VCPUs_params")
             .arg(key)
             .arg(value)
     }
@@ -280,9 +269,7 @@ impl Vm {
     /// `VM.remove_from_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_VCPUs_params")]
     pub fn remove_from_vcpus_params(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "VM.remove_from_VCPUs_params")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "VM.remove_from_VCPUs_params").arg(key)
     }
 
     /// Reads the field [`vcpus_max`](crate::VmRecord::vcpus_max).
@@ -290,7 +277,7 @@ impl Vm {
     /// `VM.get_VCPUs_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_max")]
     pub fn vcpus_max(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_VCPUs_max").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VCPUs_max")
     }
 
     /// Reads the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup).
@@ -298,7 +285,7 @@ impl Vm {
     /// `VM.get_VCPUs_at_startup`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_at_startup")]
     pub fn vcpus_at_startup(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_VCPUs_at_startup").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VCPUs_at_startup")
     }
 
     /// Reads the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot).
@@ -307,7 +294,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_actions_after_softreboot")]
     pub fn actions_after_softreboot(&self) -> Call<OnSoftrebootBehavior> {
-        Call::new(&self.client, "VM.get_actions_after_softreboot").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_actions_after_softreboot")
     }
 
     /// Sets the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot).
@@ -316,9 +303,7 @@ impl Vm {
     /// `vm-admin`.
     #[doc(alias = "VM.set_actions_after_softreboot")]
     pub fn set_actions_after_softreboot(&self, value: OnSoftrebootBehavior) -> Call<()> {
-        Call::new(&self.client, "VM.set_actions_after_softreboot")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_actions_after_softreboot").arg(value)
     }
 
     /// Reads the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown).
@@ -326,7 +311,7 @@ impl Vm {
     /// `VM.get_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_shutdown")]
     pub fn actions_after_shutdown(&self) -> Call<OnNormalExit> {
-        Call::new(&self.client, "VM.get_actions_after_shutdown").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_actions_after_shutdown")
     }
 
     /// Sets the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown).
@@ -334,9 +319,7 @@ impl Vm {
     /// `VM.set_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_shutdown")]
     pub fn set_actions_after_shutdown(&self, value: OnNormalExit) -> Call<()> {
-        Call::new(&self.client, "VM.set_actions_after_shutdown")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_actions_after_shutdown").arg(value)
     }
 
     /// Reads the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot).
@@ -344,7 +327,7 @@ impl Vm {
     /// `VM.get_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_reboot")]
     pub fn actions_after_reboot(&self) -> Call<OnNormalExit> {
-        Call::new(&self.client, "VM.get_actions_after_reboot").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_actions_after_reboot")
     }
 
     /// Sets the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot).
@@ -352,9 +335,7 @@ impl Vm {
     /// `VM.set_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_reboot")]
     pub fn set_actions_after_reboot(&self, value: OnNormalExit) -> Call<()> {
-        Call::new(&self.client, "VM.set_actions_after_reboot")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_actions_after_reboot").arg(value)
     }
 
     /// Reads the field [`actions_after_crash`](crate::VmRecord::actions_after_crash).
@@ -362,7 +343,7 @@ impl Vm {
     /// `VM.get_actions_after_crash`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_crash")]
     pub fn actions_after_crash(&self) -> Call<OnCrashBehaviour> {
-        Call::new(&self.client, "VM.get_actions_after_crash").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_actions_after_crash")
     }
 
     /// Reads the field [`consoles`](crate::VmRecord::consoles).
@@ -370,7 +351,7 @@ impl Vm {
     /// `VM.get_consoles`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_consoles")]
     pub fn consoles(&self) -> Call<Vec<Ref<Console>>> {
-        Call::new(&self.client, "VM.get_consoles").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_consoles")
     }
 
     /// Reads the field [`vifs`](crate::VmRecord::vifs).
@@ -378,7 +359,7 @@ impl Vm {
     /// `VM.get_VIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VIFs")]
     pub fn vifs(&self) -> Call<Vec<Ref<Vif>>> {
-        Call::new(&self.client, "VM.get_VIFs").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VIFs")
     }
 
     /// Reads the field [`vbds`](crate::VmRecord::vbds).
@@ -386,7 +367,7 @@ impl Vm {
     /// `VM.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VBDs")]
     pub fn vbds(&self) -> Call<Vec<Ref<Vbd>>> {
-        Call::new(&self.client, "VM.get_VBDs").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VBDs")
     }
 
     /// Reads the field [`vusbs`](crate::VmRecord::vusbs).
@@ -394,7 +375,7 @@ impl Vm {
     /// `VM.get_VUSBs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VUSBs")]
     pub fn vusbs(&self) -> Call<Vec<Ref<Vusb>>> {
-        Call::new(&self.client, "VM.get_VUSBs").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VUSBs")
     }
 
     /// Reads the field [`crash_dumps`](crate::VmRecord::crash_dumps).
@@ -402,7 +383,7 @@ impl Vm {
     /// `VM.get_crash_dumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_crash_dumps")]
     pub fn crash_dumps(&self) -> Call<Vec<Ref<Crashdump>>> {
-        Call::new(&self.client, "VM.get_crash_dumps").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_crash_dumps")
     }
 
     /// Reads the field [`vtpms`](crate::VmRecord::vtpms).
@@ -410,7 +391,7 @@ impl Vm {
     /// `VM.get_VTPMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VTPMs")]
     pub fn vtpms(&self) -> Call<Vec<Ref<Vtpm>>> {
-        Call::new(&self.client, "VM.get_VTPMs").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VTPMs")
     }
 
     /// Reads the field [`pv_bootloader`](crate::VmRecord::pv_bootloader).
@@ -418,7 +399,7 @@ impl Vm {
     /// `VM.get_PV_bootloader`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader")]
     pub fn pv_bootloader(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_PV_bootloader").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_PV_bootloader")
     }
 
     /// Sets the field [`pv_bootloader`](crate::VmRecord::pv_bootloader).
@@ -426,9 +407,7 @@ impl Vm {
     /// `VM.set_PV_bootloader`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader")]
     pub fn set_pv_bootloader(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_PV_bootloader")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_PV_bootloader").arg(value)
     }
 
     /// Reads the field [`pv_kernel`](crate::VmRecord::pv_kernel).
@@ -436,7 +415,7 @@ impl Vm {
     /// `VM.get_PV_kernel`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_kernel")]
     pub fn pv_kernel(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_PV_kernel").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_PV_kernel")
     }
 
     /// Sets the field [`pv_kernel`](crate::VmRecord::pv_kernel).
@@ -444,9 +423,7 @@ impl Vm {
     /// `VM.set_PV_kernel`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_kernel")]
     pub fn set_pv_kernel(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_PV_kernel")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_PV_kernel").arg(value)
     }
 
     /// Reads the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk).
@@ -454,7 +431,7 @@ impl Vm {
     /// `VM.get_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_ramdisk")]
     pub fn pv_ramdisk(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_PV_ramdisk").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_PV_ramdisk")
     }
 
     /// Sets the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk).
@@ -462,9 +439,7 @@ impl Vm {
     /// `VM.set_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_ramdisk")]
     pub fn set_pv_ramdisk(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_PV_ramdisk")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_PV_ramdisk").arg(value)
     }
 
     /// Reads the field [`pv_args`](crate::VmRecord::pv_args).
@@ -472,7 +447,7 @@ impl Vm {
     /// `VM.get_PV_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_args")]
     pub fn pv_args(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_PV_args").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_PV_args")
     }
 
     /// Sets the field [`pv_args`](crate::VmRecord::pv_args).
@@ -480,7 +455,7 @@ impl Vm {
     /// `VM.set_PV_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_args")]
     pub fn set_pv_args(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_PV_args").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "VM.set_PV_args").arg(value)
     }
 
     /// Reads the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args).
@@ -488,7 +463,7 @@ impl Vm {
     /// `VM.get_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader_args")]
     pub fn pv_bootloader_args(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_PV_bootloader_args").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_PV_bootloader_args")
     }
 
     /// Sets the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args).
@@ -496,9 +471,7 @@ impl Vm {
     /// `VM.set_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader_args")]
     pub fn set_pv_bootloader_args(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_PV_bootloader_args")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_PV_bootloader_args").arg(value)
     }
 
     /// Reads the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args).
@@ -506,7 +479,7 @@ impl Vm {
     /// `VM.get_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_legacy_args")]
     pub fn pv_legacy_args(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_PV_legacy_args").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_PV_legacy_args")
     }
 
     /// Sets the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args).
@@ -514,9 +487,7 @@ impl Vm {
     /// `VM.set_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_legacy_args")]
     pub fn set_pv_legacy_args(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_PV_legacy_args")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_PV_legacy_args").arg(value)
     }
 
     /// Reads the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy).
@@ -526,7 +497,7 @@ impl Vm {
     #[doc(alias = "VM.get_HVM_boot_policy")]
     #[deprecated(note = "since XenServer 7.5 (kolkata)")]
     pub fn hvm_boot_policy(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_HVM_boot_policy").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_HVM_boot_policy")
     }
 
     /// Reads the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params).
@@ -534,7 +505,7 @@ impl Vm {
     /// `VM.get_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_boot_params")]
     pub fn hvm_boot_params(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_HVM_boot_params").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_HVM_boot_params")
     }
 
     /// Sets the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params).
@@ -542,9 +513,7 @@ impl Vm {
     /// `VM.set_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_HVM_boot_params")]
     pub fn set_hvm_boot_params(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "VM.set_HVM_boot_params")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_HVM_boot_params").arg(value)
     }
 
     /// Adds an entry to the map [`hvm_boot_params`](crate::VmRecord::hvm_boot_params). A key that is there already
@@ -553,8 +522,7 @@ impl Vm {
     /// `VM.add_to_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_HVM_boot_params")]
     pub fn add_to_hvm_boot_params(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.add_to_HVM_boot_params")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "VM.add_to_HVM_boot_params")
             .arg(key)
             .arg(value)
     }
@@ -565,9 +533,7 @@ impl Vm {
     /// `VM.remove_from_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_HVM_boot_params")]
     pub fn remove_from_hvm_boot_params(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "VM.remove_from_HVM_boot_params")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "VM.remove_from_HVM_boot_params").arg(key)
     }
 
     /// Reads the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier).
@@ -575,7 +541,7 @@ impl Vm {
     /// `VM.get_HVM_shadow_multiplier`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_shadow_multiplier")]
     pub fn hvm_shadow_multiplier(&self) -> Call<f64> {
-        Call::new(&self.client, "VM.get_HVM_shadow_multiplier").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_HVM_shadow_multiplier")
     }
 
     /// Reads the field [`platform`](crate::VmRecord::platform).
@@ -583,7 +549,7 @@ impl Vm {
     /// `VM.get_platform`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_platform")]
     pub fn platform(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_platform").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_platform")
     }
 
     /// Reads the field [`pci_bus`](crate::VmRecord::pci_bus).
@@ -593,7 +559,7 @@ impl Vm {
     #[doc(alias = "VM.get_PCI_bus")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn pci_bus(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_PCI_bus").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_PCI_bus")
     }
 
     /// Sets the field [`pci_bus`](crate::VmRecord::pci_bus).
@@ -603,7 +569,7 @@ impl Vm {
     #[doc(alias = "VM.set_PCI_bus")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn set_pci_bus(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_PCI_bus").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "VM.set_PCI_bus").arg(value)
     }
 
     /// Reads the field [`other_config`](crate::VmRecord::other_config).
@@ -611,7 +577,7 @@ impl Vm {
     /// `VM.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_other_config").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_other_config")
     }
 
     /// Reads the field [`domid`](crate::VmRecord::domid).
@@ -619,7 +585,7 @@ impl Vm {
     /// `VM.get_domid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domid")]
     pub fn domid(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_domid").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_domid")
     }
 
     /// Reads the field [`domarch`](crate::VmRecord::domarch).
@@ -627,7 +593,7 @@ impl Vm {
     /// `VM.get_domarch`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domarch")]
     pub fn domarch(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_domarch").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_domarch")
     }
 
     /// Reads the field [`last_boot_cpu_flags`](crate::VmRecord::last_boot_cpu_flags).
@@ -635,7 +601,7 @@ impl Vm {
     /// `VM.get_last_boot_CPU_flags`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_last_boot_CPU_flags")]
     pub fn last_boot_cpu_flags(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_last_boot_CPU_flags").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_last_boot_CPU_flags")
     }
 
     /// Reads the field [`is_control_domain`](crate::VmRecord::is_control_domain).
@@ -643,7 +609,7 @@ impl Vm {
     /// `VM.get_is_control_domain`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_control_domain")]
     pub fn is_control_domain(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_is_control_domain").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_is_control_domain")
     }
 
     /// Reads the field [`metrics`](crate::VmRecord::metrics).
@@ -651,7 +617,7 @@ impl Vm {
     /// `VM.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_metrics")]
     pub fn metrics(&self) -> Call<Ref<VmMetrics>> {
-        Call::new(&self.client, "VM.get_metrics").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_metrics")
     }
 
     /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics).
@@ -659,7 +625,7 @@ impl Vm {
     /// `VM.get_guest_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_guest_metrics")]
     pub fn guest_metrics(&self) -> Call<Ref<VmGuestMetrics>> {
-        Call::new(&self.client, "VM.get_guest_metrics").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_guest_metrics")
     }
 
     /// Reads the field [`last_booted_record`](crate::VmRecord::last_booted_record).
@@ -667,7 +633,7 @@ impl Vm {
     /// `VM.get_last_booted_record`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_last_booted_record")]
     pub fn last_booted_record(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_last_booted_record").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_last_booted_record")
     }
 
     /// Reads the field [`recommendations`](crate::VmRecord::recommendations).
@@ -675,7 +641,7 @@ impl Vm {
     /// `VM.get_recommendations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_recommendations")]
     pub fn recommendations(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_recommendations").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_recommendations")
     }
 
     /// Sets the field [`recommendations`](crate::VmRecord::recommendations).
@@ -683,9 +649,7 @@ impl Vm {
     /// `VM.set_recommendations`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_recommendations")]
     pub fn set_recommendations(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_recommendations")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_recommendations").arg(value)
     }
 
     /// Reads the field [`xenstore_data`](crate::VmRecord::xenstore_data).
@@ -693,7 +657,7 @@ impl Vm {
     /// `VM.get_xenstore_data`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_xenstore_data")]
     pub fn xenstore_data(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_xenstore_data").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_xenstore_data")
     }
 
     /// Sets the field [`xenstore_data`](crate::VmRecord::xenstore_data).
@@ -701,9 +665,7 @@ impl Vm {
     /// `VM.set_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.set_xenstore_data")]
     pub fn set_xenstore_data(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "VM.set_xenstore_data")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_xenstore_data").arg(value)
     }
 
     /// Adds an entry to the map [`xenstore_data`](crate::VmRecord::xenstore_data). A key that is there already is
@@ -712,8 +674,7 @@ impl Vm {
     /// `VM.add_to_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_xenstore_data")]
     pub fn add_to_xenstore_data(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.add_to_xenstore_data")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "VM.add_to_xenstore_data")
             .arg(key)
             .arg(value)
     }
@@ -724,9 +685,7 @@ impl Vm {
     /// `VM.remove_from_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_xenstore_data")]
     pub fn remove_from_xenstore_data(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "VM.remove_from_xenstore_data")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "VM.remove_from_xenstore_data").arg(key)
     }
 
     /// Reads the field [`ha_always_run`](crate::VmRecord::ha_always_run).
@@ -736,7 +695,7 @@ impl Vm {
     #[doc(alias = "VM.get_ha_always_run")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn ha_always_run(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_ha_always_run").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_ha_always_run")
     }
 
     /// Reads the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority).
@@ -744,7 +703,7 @@ impl Vm {
     /// `VM.get_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_ha_restart_priority")]
     pub fn ha_restart_priority(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_ha_restart_priority").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_ha_restart_priority")
     }
 
     /// Reads the field [`is_a_snapshot`](crate::VmRecord::is_a_snapshot).
@@ -752,7 +711,7 @@ impl Vm {
     /// `VM.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_snapshot")]
     pub fn is_a_snapshot(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_is_a_snapshot").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_is_a_snapshot")
     }
 
     /// Reads the field [`snapshot_of`](crate::VmRecord::snapshot_of).
@@ -760,7 +719,7 @@ impl Vm {
     /// `VM.get_snapshot_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_of")]
     pub fn snapshot_of(&self) -> Call<Ref<Self>> {
-        Call::new(&self.client, "VM.get_snapshot_of").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_snapshot_of")
     }
 
     /// Reads the field [`snapshots`](crate::VmRecord::snapshots).
@@ -768,7 +727,7 @@ impl Vm {
     /// `VM.get_snapshots`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshots")]
     pub fn snapshots(&self) -> Call<Vec<Ref<Self>>> {
-        Call::new(&self.client, "VM.get_snapshots").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_snapshots")
     }
 
     /// Reads the field [`snapshot_time`](crate::VmRecord::snapshot_time).
@@ -776,7 +735,7 @@ impl Vm {
     /// `VM.get_snapshot_time`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_time")]
     pub fn snapshot_time(&self) -> Call<DateTime> {
-        Call::new(&self.client, "VM.get_snapshot_time").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_snapshot_time")
     }
 
     /// Reads the field [`transportable_snapshot_id`](crate::VmRecord::transportable_snapshot_id).
@@ -784,7 +743,7 @@ impl Vm {
     /// `VM.get_transportable_snapshot_id`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_transportable_snapshot_id")]
     pub fn transportable_snapshot_id(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_transportable_snapshot_id").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_transportable_snapshot_id")
     }
 
     /// Reads the field [`blobs`](crate::VmRecord::blobs).
@@ -792,7 +751,7 @@ impl Vm {
     /// `VM.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        Call::new(&self.client, "VM.get_blobs").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::VmRecord::tags).
@@ -800,7 +759,7 @@ impl Vm {
     /// `VM.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "VM.get_tags").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_tags")
     }
 
     /// Sets the field [`tags`](crate::VmRecord::tags).
@@ -808,7 +767,7 @@ impl Vm {
     /// `VM.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        Call::new(&self.client, "VM.set_tags").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "VM.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::VmRecord::tags), unless it is there already.
@@ -816,7 +775,7 @@ impl Vm {
     /// `VM.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.add_tags").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "VM.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::VmRecord::tags); no failure where it is not there.
@@ -824,7 +783,7 @@ impl Vm {
     /// `VM.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.remove_tags").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "VM.remove_tags").arg(value)
     }
 
     /// Reads the field [`blocked_operations`](crate::VmRecord::blocked_operations).
@@ -832,7 +791,7 @@ impl Vm {
     /// `VM.get_blocked_operations`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blocked_operations")]
     pub fn blocked_operations(&self) -> Call<Map<VmOperation, String>> {
-        Call::new(&self.client, "VM.get_blocked_operations").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_blocked_operations")
     }
 
     /// Reads the field [`snapshot_info`](crate::VmRecord::snapshot_info).
@@ -840,7 +799,7 @@ impl Vm {
     /// `VM.get_snapshot_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_info")]
     pub fn snapshot_info(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_snapshot_info").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_snapshot_info")
     }
 
     /// Reads the field [`snapshot_metadata`](crate::VmRecord::snapshot_metadata).
@@ -848,7 +807,7 @@ impl Vm {
     /// `VM.get_snapshot_metadata`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_metadata")]
     pub fn snapshot_metadata(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_snapshot_metadata").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_snapshot_metadata")
     }
 
     /// Reads the field [`parent`](crate::VmRecord::parent).
@@ -856,7 +815,7 @@ impl Vm {
     /// `VM.get_parent`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_parent")]
     pub fn parent(&self) -> Call<Ref<Self>> {
-        Call::new(&self.client, "VM.get_parent").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_parent")
     }
 
     /// Reads the field [`children`](crate::VmRecord::children).
@@ -864,7 +823,7 @@ impl Vm {
     /// `VM.get_children`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_children")]
     pub fn children(&self) -> Call<Vec<Ref<Self>>> {
-        Call::new(&self.client, "VM.get_children").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_children")
     }
 
     /// Reads the field [`bios_strings`](crate::VmRecord::bios_strings).
@@ -872,7 +831,7 @@ impl Vm {
     /// `VM.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_bios_strings")]
     pub fn bios_strings(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_bios_strings").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_bios_strings")
     }
 
     /// Reads the field [`protection_policy`](crate::VmRecord::protection_policy).
@@ -882,7 +841,7 @@ impl Vm {
     #[doc(alias = "VM.get_protection_policy")]
     #[deprecated(note = "since XenServer 6.2 (clearwater)")]
     pub fn protection_policy(&self) -> Call<Ref<Vmpp>> {
-        Call::new(&self.client, "VM.get_protection_policy").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_protection_policy")
     }
 
     /// Reads the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule).
@@ -890,7 +849,7 @@ impl Vm {
     /// `VM.get_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_schedule")]
     pub fn snapshot_schedule(&self) -> Call<Ref<Vmss>> {
-        Call::new(&self.client, "VM.get_snapshot_schedule").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_snapshot_schedule")
     }
 
     /// Reads the field [`is_vmss_snapshot`](crate::VmRecord::is_vmss_snapshot).
@@ -898,7 +857,7 @@ impl Vm {
     /// `VM.get_is_vmss_snapshot`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_vmss_snapshot")]
     pub fn is_vmss_snapshot(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_is_vmss_snapshot").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_is_vmss_snapshot")
     }
 
     /// Reads the field [`appliance`](crate::VmRecord::appliance).
@@ -906,7 +865,7 @@ impl Vm {
     /// `VM.get_appliance`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_appliance")]
     pub fn appliance(&self) -> Call<Ref<VmAppliance>> {
-        Call::new(&self.client, "VM.get_appliance").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_appliance")
     }
 
     /// Reads the field [`start_delay`](crate::VmRecord::start_delay).
@@ -914,7 +873,7 @@ impl Vm {
     /// `VM.get_start_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_start_delay")]
     pub fn start_delay(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_start_delay").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_start_delay")
     }
 
     /// Reads the field [`shutdown_delay`](crate::VmRecord::shutdown_delay).
@@ -922,7 +881,7 @@ impl Vm {
     /// `VM.get_shutdown_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_shutdown_delay")]
     pub fn shutdown_delay(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_shutdown_delay").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_shutdown_delay")
     }
 
     /// Reads the field [`order`](crate::VmRecord::order).
@@ -930,7 +889,7 @@ impl Vm {
     /// `VM.get_order`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_order")]
     pub fn order(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_order").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_order")
     }
 
     /// Reads the field [`vgpus`](crate::VmRecord::vgpus).
@@ -938,7 +897,7 @@ impl Vm {
     /// `VM.get_VGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_VGPUs")]
     pub fn vgpus(&self) -> Call<Vec<Ref<Vgpu>>> {
-        Call::new(&self.client, "VM.get_VGPUs").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_VGPUs")
     }
 
     /// Reads the field [`attached_pcis`](crate::VmRecord::attached_pcis).
@@ -946,7 +905,7 @@ impl Vm {
     /// `VM.get_attached_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_attached_PCIs")]
     pub fn attached_pcis(&self) -> Call<Vec<Ref<Pci>>> {
-        Call::new(&self.client, "VM.get_attached_PCIs").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_attached_PCIs")
     }
 
     /// Reads the field [`suspend_sr`](crate::VmRecord::suspend_sr).
@@ -954,7 +913,7 @@ impl Vm {
     /// `VM.get_suspend_SR`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_SR")]
     pub fn suspend_sr(&self) -> Call<Ref<Sr>> {
-        Call::new(&self.client, "VM.get_suspend_SR").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_suspend_SR")
     }
 
     /// Sets the field [`suspend_sr`](crate::VmRecord::suspend_sr).
@@ -962,9 +921,7 @@ impl Vm {
     /// `VM.set_suspend_SR`, since XenServer 6.0 (boston). Least role: `vm-admin`.
     #[doc(alias = "VM.set_suspend_SR")]
     pub fn set_suspend_sr(&self, value: Ref<Sr>) -> Call<()> {
-        Call::new(&self.client, "VM.set_suspend_SR")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_suspend_SR").arg(value)
     }
 
     /// Reads the field [`version`](crate::VmRecord::version).
@@ -972,7 +929,7 @@ impl Vm {
     /// `VM.get_version`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_version")]
     pub fn version(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_version").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_version")
     }
 
     /// Reads the field [`generation_id`](crate::VmRecord::generation_id).
@@ -980,7 +937,7 @@ impl Vm {
     /// `VM.get_generation_id`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "VM.get_generation_id")]
     pub fn generation_id(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_generation_id").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_generation_id")
     }
 
     /// Reads the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version).
@@ -988,7 +945,7 @@ impl Vm {
     /// `VM.get_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "VM.get_hardware_platform_version")]
     pub fn hardware_platform_version(&self) -> Call<i64> {
-        Call::new(&self.client, "VM.get_hardware_platform_version").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_hardware_platform_version")
     }
 
     /// Sets the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version).
@@ -996,9 +953,7 @@ impl Vm {
     /// `VM.set_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `vm-admin`.
     #[doc(alias = "VM.set_hardware_platform_version")]
     pub fn set_hardware_platform_version(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_hardware_platform_version")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_hardware_platform_version").arg(value)
     }
 
     /// Reads the field [`has_vendor_device`](crate::VmRecord::has_vendor_device).
@@ -1006,7 +961,7 @@ impl Vm {
     /// `VM.get_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM.get_has_vendor_device")]
     pub fn has_vendor_device(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_has_vendor_device").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_has_vendor_device")
     }
 
     /// Reads the field [`requires_reboot`](crate::VmRecord::requires_reboot).
@@ -1014,7 +969,7 @@ impl Vm {
     /// `VM.get_requires_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_requires_reboot")]
     pub fn requires_reboot(&self) -> Call<bool> {
-        Call::new(&self.client, "VM.get_requires_reboot").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_requires_reboot")
     }
 
     /// Reads the field [`reference_label`](crate::VmRecord::reference_label).
@@ -1022,7 +977,7 @@ impl Vm {
     /// `VM.get_reference_label`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_reference_label")]
     pub fn reference_label(&self) -> Call<String> {
-        Call::new(&self.client, "VM.get_reference_label").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_reference_label")
     }
 
     /// Reads the field [`domain_type`](crate::VmRecord::domain_type).
@@ -1030,7 +985,7 @@ impl Vm {
     /// `VM.get_domain_type`, since XenServer 7.4 (jura). Least role: `read-only`.
     #[doc(alias = "VM.get_domain_type")]
     pub fn domain_type(&self) -> Call<DomainType> {
-        Call::new(&self.client, "VM.get_domain_type").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_domain_type")
     }
 
     /// Reads the field [`nvram`](crate::VmRecord::nvram).
@@ -1038,7 +993,7 @@ impl Vm {
     /// `VM.get_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `read-only`.
     #[doc(alias = "VM.get_NVRAM")]
     pub fn nvram(&self) -> Call<Map<String, String>> {
-        Call::new(&self.client, "VM.get_NVRAM").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_NVRAM")
     }
 
     /// Reads the field [`pending_guidances`](crate::VmRecord::pending_guidances).
@@ -1046,7 +1001,7 @@ impl Vm {
     /// `VM.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "VM.get_pending_guidances")]
     pub fn pending_guidances(&self) -> Call<Vec<UpdateGuidance>> {
-        Call::new(&self.client, "VM.get_pending_guidances").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_pending_guidances")
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::VmRecord::pending_guidances_recommended).
@@ -1055,7 +1010,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_pending_guidances_recommended")]
     pub fn pending_guidances_recommended(&self) -> Call<Vec<UpdateGuidance>> {
-        Call::new(&self.client, "VM.get_pending_guidances_recommended").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_pending_guidances_recommended")
     }
 
     /// Reads the field [`pending_guidances_full`](crate::VmRecord::pending_guidances_full).
@@ -1064,7 +1019,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_pending_guidances_full")]
     pub fn pending_guidances_full(&self) -> Call<Vec<UpdateGuidance>> {
-        Call::new(&self.client, "VM.get_pending_guidances_full").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_pending_guidances_full")
     }
 
     /// Reads the field [`groups`](crate::VmRecord::groups).
@@ -1072,7 +1027,7 @@ impl Vm {
     /// `VM.get_groups`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM.get_groups")]
     pub fn groups(&self) -> Call<Vec<Ref<VmGroup>>> {
-        Call::new(&self.client, "VM.get_groups").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_groups")
     }
 
     /// Reads the field [`secureboot_certificates_state`](crate::VmRecord::secureboot_certificates_state).
@@ -1081,7 +1036,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_secureboot_certificates_state")]
     pub fn secureboot_certificates_state(&self) -> Call<SecurebootCertificatesState> {
-        Call::new(&self.client, "VM.get_secureboot_certificates_state").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_secureboot_certificates_state")
     }
 
     /// Sends the message `snapshot` of class `VM`, given `vm`, `new_name` and `ignore_vdis`; answers with a `VM`.
@@ -1092,18 +1047,14 @@ impl Vm {
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     #[doc(alias = "VM.snapshot")]
     pub fn snapshot(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        TaskCall::new(&self.client, "VM.snapshot")
-            .arg(self.reference)
-            .arg(new_name)
+        begin_task(&self.client, self.reference, "VM.snapshot").arg(new_name)
     }
 
     /// [`snapshot`](Self::snapshot) with its optional arguments; those at the end that have their default are not
     /// sent.
     pub fn snapshot_with(&self, new_name: &str, optional: &SnapshotOptions) -> TaskCall<Ref<Self>> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "VM.snapshot")
-                .arg(self.reference)
-                .arg(new_name),
+            begin_task(&self.client, self.reference, "VM.snapshot").arg(new_name),
             |call, value| call.arg(value),
         )
     }
@@ -1117,9 +1068,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.clone")]
     pub fn clone_as(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        TaskCall::new(&self.client, "VM.clone")
-            .arg(self.reference)
-            .arg(new_name)
+        begin_task(&self.client, self.reference, "VM.clone").arg(new_name)
     }
 
     /// Sends the message `copy` of class `VM`, given `vm`, `new_name` and `sr`; answers with a `VM`.
@@ -1131,8 +1080,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.copy")]
     pub fn copy(&self, new_name: &str, sr: Ref<Sr>) -> TaskCall<Ref<Self>> {
-        TaskCall::new(&self.client, "VM.copy")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.copy")
             .arg(new_name)
             .arg(sr)
     }
@@ -1146,7 +1094,7 @@ impl Vm {
     /// [`VM_REVERT_FAILED`](crate::ErrorCode::VmRevertFailed).
     #[doc(alias = "VM.revert")]
     pub fn revert(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.revert").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.revert")
     }
 
     /// Sends the message `checkpoint` of class `VM`, given `vm` and `new_name`; answers with a `VM`.
@@ -1159,9 +1107,7 @@ impl Vm {
     /// [`VM_CHECKPOINT_RESUME_FAILED`](crate::ErrorCode::VmCheckpointResumeFailed).
     #[doc(alias = "VM.checkpoint")]
     pub fn checkpoint(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        TaskCall::new(&self.client, "VM.checkpoint")
-            .arg(self.reference)
-            .arg(new_name)
+        begin_task(&self.client, self.reference, "VM.checkpoint").arg(new_name)
     }
 
     /// Sends the message `provision` of class `VM`, given `vm`.
@@ -1173,7 +1119,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.provision")]
     pub fn provision(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.provision").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.provision")
     }
 
     /// Sends the message `start` of class `VM`, given `vm`, `start_paused` and `force`.
@@ -1190,8 +1136,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.start")]
     pub fn start(&self, start_paused: bool, force: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.start")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.start")
             .arg(start_paused)
             .arg(force)
     }
@@ -1209,8 +1154,7 @@ impl Vm {
     /// [`UNKNOWN_BOOTLOADER`](crate::ErrorCode::UnknownBootloader).
     #[doc(alias = "VM.start_on")]
     pub fn start_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.start_on")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.start_on")
             .arg(host)
             .arg(start_paused)
             .arg(force)
@@ -1226,7 +1170,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.pause")]
     pub fn pause(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.pause").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.pause")
     }
 
     /// Sends the message `unpause` of class `VM`, given `vm`.
@@ -1238,7 +1182,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.unpause")]
     pub fn unpause(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.unpause").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.unpause")
     }
 
     /// Sends the message `clean_shutdown` of class `VM`, given `vm`.
@@ -1251,7 +1195,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.clean_shutdown")]
     pub fn clean_shutdown(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.clean_shutdown").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.clean_shutdown")
     }
 
     /// Sends the message `shutdown` of class `VM`, given `vm`.
@@ -1265,7 +1209,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.shutdown").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.shutdown")
     }
 
     /// Sends the message `clean_reboot` of class `VM`, given `vm`.
@@ -1278,7 +1222,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.clean_reboot")]
     pub fn clean_reboot(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.clean_reboot").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.clean_reboot")
     }
 
     /// Sends the message `hard_shutdown` of class `VM`, given `vm`.
@@ -1291,7 +1235,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.hard_shutdown")]
     pub fn hard_shutdown(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.hard_shutdown").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.hard_shutdown")
     }
 
     /// Sends the message `power_state_reset` of class `VM`, given `vm`.
@@ -1299,7 +1243,7 @@ impl Vm {
     /// `VM.power_state_reset`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.power_state_reset")]
     pub fn power_state_reset(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.power_state_reset").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.power_state_reset")
     }
 
     /// Sends the message `hard_reboot` of class `VM`, given `vm`.
@@ -1312,7 +1256,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.hard_reboot")]
     pub fn hard_reboot(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.hard_reboot").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.hard_reboot")
     }
 
     /// Sends the message `suspend` of class `VM`, given `vm`.
@@ -1325,7 +1269,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.suspend")]
     pub fn suspend(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.suspend").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.suspend")
     }
 
     /// Sends the message `resume` of class `VM`, given `vm`, `start_paused` and `force`.
@@ -1337,8 +1281,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.resume")]
     pub fn resume(&self, start_paused: bool, force: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.resume")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.resume")
             .arg(start_paused)
             .arg(force)
     }
@@ -1353,8 +1296,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.resume_on")]
     pub fn resume_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.resume_on")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.resume_on")
             .arg(host)
             .arg(start_paused)
             .arg(force)
@@ -1372,8 +1314,7 @@ impl Vm {
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.pool_migrate")]
     pub fn pool_migrate(&self, host: Ref<Host>, options: &Map<String, String>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.pool_migrate")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.pool_migrate")
             .arg(host)
             .arg(options)
     }
@@ -1386,9 +1327,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.set_VCPUs_number_live")]
     pub fn set_vcpus_number_live(&self, nvcpu: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_VCPUs_number_live")
-            .arg(self.reference)
-            .arg(nvcpu)
+        begin_task(&self.client, self.reference, "VM.set_VCPUs_number_live").arg(nvcpu)
     }
 
     /// Adds to `VCPUs_params_live`, given `key` and `value`.
@@ -1396,8 +1335,7 @@ impl Vm {
     /// `VM.add_to_VCPUs_params_live`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_VCPUs_params_live")]
     pub fn add_to_vcpus_params_live(&self, key: &str, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.add_to_VCPUs_params_live")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.add_to_VCPUs_params_live")
             .arg(key)
             .arg(value)
     }
@@ -1407,7 +1345,7 @@ impl Vm {
     /// `VM.set_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.set_NVRAM")]
     pub fn set_nvram(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "VM.set_NVRAM").arg(self.reference).arg(value)
+        begin(&self.client, self.reference, "VM.set_NVRAM").arg(value)
     }
 
     /// Adds to `NVRAM`, given `key` and `value`.
@@ -1415,8 +1353,7 @@ impl Vm {
     /// `VM.add_to_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_NVRAM")]
     pub fn add_to_nvram(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.add_to_NVRAM")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "VM.add_to_NVRAM")
             .arg(key)
             .arg(value)
     }
@@ -1426,9 +1363,7 @@ impl Vm {
     /// `VM.remove_from_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_NVRAM")]
     pub fn remove_from_nvram(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "VM.remove_from_NVRAM")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "VM.remove_from_NVRAM").arg(key)
     }
 
     /// Sets `ha_restart_priority`, given `value`.
@@ -1436,9 +1371,7 @@ impl Vm {
     /// `VM.set_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "VM.set_ha_restart_priority")]
     pub fn set_ha_restart_priority(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_ha_restart_priority")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_ha_restart_priority").arg(value)
     }
 
     /// Sets `ha_always_run`, given `value`.
@@ -1448,9 +1381,7 @@ impl Vm {
     #[doc(alias = "VM.set_ha_always_run")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn set_ha_always_run(&self, value: bool) -> Call<()> {
-        Call::new(&self.client, "VM.set_ha_always_run")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_ha_always_run").arg(value)
     }
 
     /// Sends the message `compute_memory_overhead` of class `VM`, given `vm`; answers with a whole number.
@@ -1458,7 +1389,7 @@ impl Vm {
     /// `VM.compute_memory_overhead`, since XenServer 5.6 (midnight-ride). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.compute_memory_overhead")]
     pub fn compute_memory_overhead(&self) -> TaskCall<i64> {
-        TaskCall::new(&self.client, "VM.compute_memory_overhead").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.compute_memory_overhead")
     }
 
     /// Sets `memory_dynamic_max`, given `value`.
@@ -1466,9 +1397,7 @@ impl Vm {
     /// `VM.set_memory_dynamic_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_max")]
     pub fn set_memory_dynamic_max(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_memory_dynamic_max")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_memory_dynamic_max").arg(value)
     }
 
     /// Sets `memory_dynamic_min`, given `value`.
@@ -1476,9 +1405,7 @@ impl Vm {
     /// `VM.set_memory_dynamic_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_min")]
     pub fn set_memory_dynamic_min(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_memory_dynamic_min")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_memory_dynamic_min").arg(value)
     }
 
     /// Sets `memory_dynamic_range`, given `min` and `max`.
@@ -1487,8 +1414,7 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.set_memory_dynamic_range")]
     pub fn set_memory_dynamic_range(&self, min: i64, max: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_memory_dynamic_range")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.set_memory_dynamic_range")
             .arg(min)
             .arg(max)
     }
@@ -1500,9 +1426,7 @@ impl Vm {
     /// Errors: [`HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`](crate::ErrorCode::HaOperationWouldBreakFailoverPlan).
     #[doc(alias = "VM.set_memory_static_max")]
     pub fn set_memory_static_max(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_memory_static_max")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_memory_static_max").arg(value)
     }
 
     /// Sets `memory_static_min`, given `value`.
@@ -1510,9 +1434,7 @@ impl Vm {
     /// `VM.set_memory_static_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_static_min")]
     pub fn set_memory_static_min(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_memory_static_min")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_memory_static_min").arg(value)
     }
 
     /// Sets `memory_static_range`, given `min` and `max`.
@@ -1521,8 +1443,7 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.set_memory_static_range")]
     pub fn set_memory_static_range(&self, min: i64, max: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_memory_static_range")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.set_memory_static_range")
             .arg(min)
             .arg(max)
     }
@@ -1538,8 +1459,7 @@ impl Vm {
         dynamic_min: i64,
         dynamic_max: i64,
     ) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_memory_limits")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.set_memory_limits")
             .arg(static_min)
             .arg(static_max)
             .arg(dynamic_min)
@@ -1551,9 +1471,7 @@ impl Vm {
     /// `VM.set_memory`, since XenServer 7.1 (ely). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_memory")]
     pub fn set_memory(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_memory")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_memory").arg(value)
     }
 
     /// Sets `memory_target_live`, given `target`.
@@ -1563,9 +1481,7 @@ impl Vm {
     #[doc(alias = "VM.set_memory_target_live")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn set_memory_target_live(&self, target: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_memory_target_live")
-            .arg(self.reference)
-            .arg(target)
+        begin_task(&self.client, self.reference, "VM.set_memory_target_live").arg(target)
     }
 
     /// Sends the message `wait_memory_target_live` of class `VM`.
@@ -1575,7 +1491,7 @@ impl Vm {
     #[doc(alias = "VM.wait_memory_target_live")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn wait_memory_target_live(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.wait_memory_target_live").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.wait_memory_target_live")
     }
 
     /// Asks for `cooperative`; answers with yes or no.
@@ -1585,7 +1501,7 @@ impl Vm {
     #[doc(alias = "VM.get_cooperative")]
     #[deprecated(note = "since XenServer 6.1 (tampa)")]
     pub fn cooperative(&self) -> TaskCall<bool> {
-        TaskCall::new(&self.client, "VM.get_cooperative").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.get_cooperative")
     }
 
     /// Sets `HVM_shadow_multiplier`, given `value`.
@@ -1593,9 +1509,7 @@ impl Vm {
     /// `VM.set_HVM_shadow_multiplier`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_HVM_shadow_multiplier")]
     pub fn set_hvm_shadow_multiplier(&self, value: f64) -> Call<()> {
-        Call::new(&self.client, "VM.set_HVM_shadow_multiplier")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_HVM_shadow_multiplier").arg(value)
     }
 
     /// Sets `shadow_multiplier_live`, given `multiplier`.
@@ -1603,9 +1517,7 @@ impl Vm {
     /// `VM.set_shadow_multiplier_live`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_shadow_multiplier_live")]
     pub fn set_shadow_multiplier_live(&self, multiplier: f64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_shadow_multiplier_live")
-            .arg(self.reference)
-            .arg(multiplier)
+        begin_task(&self.client, self.reference, "VM.set_shadow_multiplier_live").arg(multiplier)
     }
 
     /// Sets `VCPUs_max`, given `value`.
@@ -1613,9 +1525,7 @@ impl Vm {
     /// `VM.set_VCPUs_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_max")]
     pub fn set_vcpus_max(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_VCPUs_max")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_VCPUs_max").arg(value)
     }
 
     /// Sets `VCPUs_at_startup`, given `value`.
@@ -1623,9 +1533,7 @@ impl Vm {
     /// `VM.set_VCPUs_at_startup`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_at_startup")]
     pub fn set_vcpus_at_startup(&self, value: i64) -> Call<()> {
-        Call::new(&self.client, "VM.set_VCPUs_at_startup")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_VCPUs_at_startup").arg(value)
     }
 
     /// Sends the message `send_sysrq` of class `VM`, given `vm` and `key`.
@@ -1635,9 +1543,7 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.send_sysrq")]
     pub fn send_sysrq(&self, key: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.send_sysrq")
-            .arg(self.reference)
-            .arg(key)
+        begin_task(&self.client, self.reference, "VM.send_sysrq").arg(key)
     }
 
     /// Sends the message `send_trigger` of class `VM`, given `vm` and `trigger`.
@@ -1647,9 +1553,7 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.send_trigger")]
     pub fn send_trigger(&self, trigger: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.send_trigger")
-            .arg(self.reference)
-            .arg(trigger)
+        begin_task(&self.client, self.reference, "VM.send_trigger").arg(trigger)
     }
 
     /// Sends the message `maximise_memory` of class `VM`, given `total` and `approximate`; answers with a whole
@@ -1658,8 +1562,7 @@ impl Vm {
     /// `VM.maximise_memory`, since XenServer 4.1 (miami). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.maximise_memory")]
     pub fn maximise_memory(&self, total: i64, approximate: bool) -> TaskCall<i64> {
-        TaskCall::new(&self.client, "VM.maximise_memory")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.maximise_memory")
             .arg(total)
             .arg(approximate)
     }
@@ -1680,8 +1583,7 @@ impl Vm {
         vif_map: &Map<Ref<Vif>, Ref<Network>>,
         options: &Map<String, String>,
     ) -> TaskCall<Ref<Self>> {
-        TaskCall::new(&self.client, "VM.migrate_send")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.migrate_send")
             .secret_arg(dest)
             .arg(live)
             .arg(vdi_map)
@@ -1701,8 +1603,7 @@ impl Vm {
         optional: &MigrateSendOptions,
     ) -> TaskCall<Ref<Self>> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "VM.migrate_send")
-                .arg(self.reference)
+            begin_task(&self.client, self.reference, "VM.migrate_send")
                 .secret_arg(dest)
                 .arg(live)
                 .arg(vdi_map)
@@ -1727,8 +1628,7 @@ impl Vm {
         vif_map: &Map<Ref<Vif>, Ref<Network>>,
         options: &Map<String, String>,
     ) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.assert_can_migrate")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.assert_can_migrate")
             .secret_arg(dest)
             .arg(live)
             .arg(vdi_map)
@@ -1748,8 +1648,7 @@ impl Vm {
         optional: &AssertCanMigrateOptions,
     ) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "VM.assert_can_migrate")
-                .arg(self.reference)
+            begin_task(&self.client, self.reference, "VM.assert_can_migrate")
                 .secret_arg(dest)
                 .arg(live)
                 .arg(vdi_map)
@@ -1766,7 +1665,7 @@ impl Vm {
     #[doc(alias = "VM.get_boot_record")]
     #[deprecated(note = "since XenServer 7.3 (inverness)")]
     pub fn boot_record(&self) -> Call<VmRecord> {
-        Call::new(&self.client, "VM.get_boot_record").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_boot_record")
     }
 
     /// Asks for `data_sources`; answers with a set, each item the record of a `data_source`.
@@ -1774,7 +1673,7 @@ impl Vm {
     /// `VM.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_data_sources")]
     pub fn data_sources(&self) -> Call<Vec<DataSourceRecord>> {
-        Call::new(&self.client, "VM.get_data_sources").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_data_sources")
     }
 
     /// Sends the message `record_data_source` of class `VM`, given `data_source`.
@@ -1782,9 +1681,7 @@ impl Vm {
     /// `VM.record_data_source`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.record_data_source")]
     pub fn record_data_source(&self, data_source: &str) -> Call<()> {
-        Call::new(&self.client, "VM.record_data_source")
-            .arg(self.reference)
-            .arg(data_source)
+        begin(&self.client, self.reference, "VM.record_data_source").arg(data_source)
     }
 
     /// Sends the message `query_data_source` of class `VM`, given `data_source`; answers with a number.
@@ -1792,9 +1689,7 @@ impl Vm {
     /// `VM.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.query_data_source")]
     pub fn query_data_source(&self, data_source: &str) -> Call<f64> {
-        Call::new(&self.client, "VM.query_data_source")
-            .arg(self.reference)
-            .arg(data_source)
+        begin(&self.client, self.reference, "VM.query_data_source").arg(data_source)
     }
 
     /// Sends the message `forget_data_source_archives` of class `VM`, given `data_source`.
@@ -1802,9 +1697,7 @@ impl Vm {
     /// `VM.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.forget_data_source_archives")]
     pub fn forget_data_source_archives(&self, data_source: &str) -> Call<()> {
-        Call::new(&self.client, "VM.forget_data_source_archives")
-            .arg(self.reference)
-            .arg(data_source)
+        begin(&self.client, self.reference, "VM.forget_data_source_archives").arg(data_source)
     }
 
     /// Fails unless this holds: `operation_valid`, given `op`.
@@ -1812,9 +1705,7 @@ impl Vm {
     /// `VM.assert_operation_valid`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_operation_valid")]
     pub fn assert_operation_valid(&self, op: VmOperation) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.assert_operation_valid")
-            .arg(self.reference)
-            .arg(op)
+        begin_task(&self.client, self.reference, "VM.assert_operation_valid").arg(op)
     }
 
     /// Sends the message `update_allowed_operations` of class `VM`.
@@ -1822,7 +1713,7 @@ impl Vm {
     /// `VM.update_allowed_operations`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.update_allowed_operations")]
     pub fn update_allowed_operations(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.update_allowed_operations").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.update_allowed_operations")
     }
 
     /// Asks for `allowed_VBD_devices`, given `vm`; answers with a set, each item text.
@@ -1830,7 +1721,7 @@ impl Vm {
     /// `VM.get_allowed_VBD_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VBD_devices")]
     pub fn allowed_vbd_devices(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "VM.get_allowed_VBD_devices").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_allowed_VBD_devices")
     }
 
     /// Asks for `allowed_VIF_devices`, given `vm`; answers with a set, each item text.
@@ -1838,7 +1729,7 @@ impl Vm {
     /// `VM.get_allowed_VIF_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VIF_devices")]
     pub fn allowed_vif_devices(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "VM.get_allowed_VIF_devices").arg(self.reference)
+        begin(&self.client, self.reference, "VM.get_allowed_VIF_devices")
     }
 
     /// Asks for `possible_hosts`, given `vm`; answers with a set, each item a `host`.
@@ -1846,7 +1737,7 @@ impl Vm {
     /// `VM.get_possible_hosts`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.get_possible_hosts")]
     pub fn possible_hosts(&self) -> TaskCall<Vec<Ref<Host>>> {
-        TaskCall::new(&self.client, "VM.get_possible_hosts").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.get_possible_hosts")
     }
 
     /// Fails unless this holds: `can_boot_here`, given `host`.
@@ -1871,9 +1762,7 @@ impl Vm {
     /// [`VM_INCOMPATIBLE_WITH_THIS_HOST`](crate::ErrorCode::VmIncompatibleWithThisHost).
     #[doc(alias = "VM.assert_can_boot_here")]
     pub fn assert_can_boot_here(&self, host: Ref<Host>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.assert_can_boot_here")
-            .arg(self.reference)
-            .arg(host)
+        begin_task(&self.client, self.reference, "VM.assert_can_boot_here").arg(host)
     }
 
     /// Sends the message `create_new_blob` of class `VM`, given `vm`, `name`, `mime_type` and `public`; answers
@@ -1882,8 +1771,7 @@ impl Vm {
     /// `VM.create_new_blob`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        TaskCall::new(&self.client, "VM.create_new_blob")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.create_new_blob")
             .arg(name)
             .arg(mime_type)
     }
@@ -1897,8 +1785,7 @@ impl Vm {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "VM.create_new_blob")
-                .arg(self.reference)
+            begin_task(&self.client, self.reference, "VM.create_new_blob")
                 .arg(name)
                 .arg(mime_type),
             |call, value| call.arg(value),
@@ -1910,7 +1797,7 @@ impl Vm {
     /// `VM.assert_agile`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_agile")]
     pub fn assert_agile(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.assert_agile").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.assert_agile")
     }
 
     /// Sends the message `retrieve_wlb_recommendations` of class `VM`, given `vm`; answers with a map.
@@ -1918,7 +1805,7 @@ impl Vm {
     /// `VM.retrieve_wlb_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.retrieve_wlb_recommendations")]
     pub fn retrieve_wlb_recommendations(&self) -> TaskCall<Map<Ref<Host>, Vec<String>>> {
-        TaskCall::new(&self.client, "VM.retrieve_wlb_recommendations").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.retrieve_wlb_recommendations")
     }
 
     /// Sets `bios_strings`, given `value`.
@@ -1929,9 +1816,7 @@ impl Vm {
     /// [`INVALID_VALUE`](crate::ErrorCode::InvalidValue).
     #[doc(alias = "VM.set_bios_strings")]
     pub fn set_bios_strings(&self, value: &Map<String, String>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_bios_strings")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_bios_strings").arg(value)
     }
 
     /// Sends the message `copy_bios_strings` of class `VM`, given `vm` and `host`.
@@ -1939,9 +1824,7 @@ impl Vm {
     /// `VM.copy_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.copy_bios_strings")]
     pub fn copy_bios_strings(&self, host: Ref<Host>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.copy_bios_strings")
-            .arg(self.reference)
-            .arg(host)
+        begin_task(&self.client, self.reference, "VM.copy_bios_strings").arg(host)
     }
 
     /// Sets `snapshot_schedule`, given `value`.
@@ -1949,9 +1832,7 @@ impl Vm {
     /// `VM.set_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VM.set_snapshot_schedule")]
     pub fn set_snapshot_schedule(&self, value: Ref<Vmss>) -> Call<()> {
-        Call::new(&self.client, "VM.set_snapshot_schedule")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_snapshot_schedule").arg(value)
     }
 
     /// Sets `start_delay`, given `value`.
@@ -1959,9 +1840,7 @@ impl Vm {
     /// `VM.set_start_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_start_delay")]
     pub fn set_start_delay(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_start_delay")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_start_delay").arg(value)
     }
 
     /// Sets `shutdown_delay`, given `value`.
@@ -1969,9 +1848,7 @@ impl Vm {
     /// `VM.set_shutdown_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_shutdown_delay")]
     pub fn set_shutdown_delay(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_shutdown_delay")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_shutdown_delay").arg(value)
     }
 
     /// Sets `order`, given `value`.
@@ -1979,9 +1856,7 @@ impl Vm {
     /// `VM.set_order`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_order")]
     pub fn set_order(&self, value: i64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_order")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_order").arg(value)
     }
 
     /// Sets `suspend_VDI`, given `value`.
@@ -1989,9 +1864,7 @@ impl Vm {
     /// `VM.set_suspend_VDI`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_suspend_VDI")]
     pub fn set_suspend_vdi(&self, value: Ref<Vdi>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_suspend_VDI")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_suspend_VDI").arg(value)
     }
 
     /// Fails unless this holds: `can_be_recovered`, given `session_to`.
@@ -2002,9 +1875,7 @@ impl Vm {
     /// [`VM_REQUIRES_SR`](crate::ErrorCode::VmRequiresSr).
     #[doc(alias = "VM.assert_can_be_recovered")]
     pub fn assert_can_be_recovered(&self, session_to: Ref<Session>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.assert_can_be_recovered")
-            .arg(self.reference)
-            .secret_arg(session_to)
+        begin_task(&self.client, self.reference, "VM.assert_can_be_recovered").secret_arg(session_to)
     }
 
     /// Asks for `SRs_required_for_recovery`, given `session_to`; answers with a set, each item a `SR`.
@@ -2013,9 +1884,7 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.get_SRs_required_for_recovery")]
     pub fn srs_required_for_recovery(&self, session_to: Ref<Session>) -> TaskCall<Vec<Ref<Sr>>> {
-        TaskCall::new(&self.client, "VM.get_SRs_required_for_recovery")
-            .arg(self.reference)
-            .secret_arg(session_to)
+        begin_task(&self.client, self.reference, "VM.get_SRs_required_for_recovery").secret_arg(session_to)
     }
 
     /// Sends the message `recover` of class `VM`, given `session_to` and `force`.
@@ -2023,8 +1892,7 @@ impl Vm {
     /// `VM.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.recover")]
     pub fn recover(&self, session_to: Ref<Session>, force: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.recover")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.recover")
             .secret_arg(session_to)
             .arg(force)
     }
@@ -2034,9 +1902,7 @@ impl Vm {
     /// `VM.set_appliance`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_appliance")]
     pub fn set_appliance(&self, value: Ref<VmAppliance>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_appliance")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_appliance").arg(value)
     }
 
     /// Sets `groups`, given `value`.
@@ -2047,9 +1913,7 @@ impl Vm {
     /// Errors: [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     #[doc(alias = "VM.set_groups")]
     pub fn set_groups(&self, value: &[Ref<VmGroup>]) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_groups")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_groups").arg(value)
     }
 
     /// Sends the message `query_services` of class `VM`; answers with a map.
@@ -2057,7 +1921,7 @@ impl Vm {
     /// `VM.query_services`, since XenServer 6.1 (tampa). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.query_services")]
     pub fn query_services(&self) -> TaskCall<Map<String, String>> {
-        TaskCall::new(&self.client, "VM.query_services").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.query_services")
     }
 
     /// Sends the message `call_plugin` of class `VM`, given `vm`, `plugin`, `fn` and `args`; answers with text.
@@ -2065,8 +1929,7 @@ impl Vm {
     /// `VM.call_plugin`, since XenServer 6.5 SP1 (cream). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VM.call_plugin")]
     pub fn call_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        TaskCall::new(&self.client, "VM.call_plugin")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.call_plugin")
             .arg(plugin)
             .arg(function)
             .arg(args)
@@ -2079,8 +1942,7 @@ impl Vm {
     /// as a task.
     #[doc(alias = "VM.call_host_plugin")]
     pub fn call_host_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        TaskCall::new(&self.client, "VM.call_host_plugin")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.call_host_plugin")
             .arg(plugin)
             .arg(function)
             .arg(args)
@@ -2091,9 +1953,7 @@ impl Vm {
     /// `VM.set_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_has_vendor_device")]
     pub fn set_has_vendor_device(&self, value: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_has_vendor_device")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_has_vendor_device").arg(value)
     }
 
     /// Sets `actions_after_crash`, given `value`.
@@ -2101,9 +1961,7 @@ impl Vm {
     /// `VM.set_actions_after_crash`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_actions_after_crash")]
     pub fn set_actions_after_crash(&self, value: OnCrashBehaviour) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_actions_after_crash")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_actions_after_crash").arg(value)
     }
 
     /// Sets `domain_type`, given `value`.
@@ -2111,9 +1969,7 @@ impl Vm {
     /// `VM.set_domain_type`, since XenServer 7.5 (kolkata). Least role: `vm-admin`.
     #[doc(alias = "VM.set_domain_type")]
     pub fn set_domain_type(&self, value: DomainType) -> Call<()> {
-        Call::new(&self.client, "VM.set_domain_type")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_domain_type").arg(value)
     }
 
     /// Sets `HVM_boot_policy`, given `value`.
@@ -2123,9 +1979,7 @@ impl Vm {
     #[doc(alias = "VM.set_HVM_boot_policy")]
     #[deprecated(note = "since XenServer 7.5 (kolkata)")]
     pub fn set_hvm_boot_policy(&self, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.set_HVM_boot_policy")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_HVM_boot_policy").arg(value)
     }
 
     /// Sends the message `restart_device_models` of class `VM`.
@@ -2140,7 +1994,7 @@ impl Vm {
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.restart_device_models")]
     pub fn restart_device_models(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.restart_device_models").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.restart_device_models")
     }
 
     /// Sets `uefi_mode`, given `mode`; answers with text.
@@ -2149,9 +2003,7 @@ impl Vm {
     /// a task.
     #[doc(alias = "VM.set_uefi_mode")]
     pub fn set_uefi_mode(&self, mode: UefiMode) -> TaskCall<String> {
-        TaskCall::new(&self.client, "VM.set_uefi_mode")
-            .arg(self.reference)
-            .arg(mode)
+        begin_task(&self.client, self.reference, "VM.set_uefi_mode").arg(mode)
     }
 
     /// Asks for `secureboot_readiness`; answers with one of a few values.
@@ -2160,7 +2012,7 @@ impl Vm {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "VM.get_secureboot_readiness")]
     pub fn secureboot_readiness(&self) -> TaskCall<SecurebootReadiness> {
-        TaskCall::new(&self.client, "VM.get_secureboot_readiness").arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.get_secureboot_readiness")
     }
 
     /// Sends the message `update_secureboot_certificates_on_boot` of class `VM`, given `mark`.
@@ -2169,9 +2021,12 @@ impl Vm {
     /// role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.update_secureboot_certificates_on_boot")]
     pub fn update_secureboot_certificates_on_boot(&self, mark: bool) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.update_secureboot_certificates_on_boot")
-            .arg(self.reference)
-            .arg(mark)
+        begin_task(
+            &self.client,
+            self.reference,
+            "VM.update_secureboot_certificates_on_boot",
+        )
+        .arg(mark)
     }
 
     /// Sets `blocked_operations`, given `value`.
@@ -2179,9 +2034,7 @@ impl Vm {
     /// `VM.set_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_blocked_operations")]
     pub fn set_blocked_operations(&self, value: &Map<VmOperation, String>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.set_blocked_operations")
-            .arg(self.reference)
-            .arg(value)
+        begin_task(&self.client, self.reference, "VM.set_blocked_operations").arg(value)
     }
 
     /// Adds to `blocked_operations`, given `key` and `value`.
@@ -2189,8 +2042,7 @@ impl Vm {
     /// `VM.add_to_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_blocked_operations")]
     pub fn add_to_blocked_operations(&self, key: VmOperation, value: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.add_to_blocked_operations")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.add_to_blocked_operations")
             .arg(key)
             .arg(value)
     }
@@ -2200,9 +2052,7 @@ impl Vm {
     /// `VM.remove_from_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.remove_from_blocked_operations")]
     pub fn remove_from_blocked_operations(&self, key: VmOperation) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.remove_from_blocked_operations")
-            .arg(self.reference)
-            .arg(key)
+        begin_task(&self.client, self.reference, "VM.remove_from_blocked_operations").arg(key)
     }
 
     /// Sends the message `sysprep` of class `VM`, given `unattend` and `timeout`.
@@ -2210,8 +2060,7 @@ impl Vm {
     /// `VM.sysprep`, since xapi 25.24.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.sysprep")]
     pub fn sysprep(&self, unattend: &str, timeout: f64) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.sysprep")
-            .arg(self.reference)
+        begin_task(&self.client, self.reference, "VM.sysprep")
             .secret_arg(unattend)
             .arg(timeout)
     }
@@ -2221,8 +2070,7 @@ impl Vm {
     /// `VM.add_to_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.add_to_other_config")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "VM.add_to_other_config")
             .arg(key)
             .arg(value)
     }
@@ -2232,9 +2080,7 @@ impl Vm {
     /// `VM.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "VM.remove_from_other_config")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "VM.remove_from_other_config").arg(key)
     }
 
     /// Sets `other_config`, given `value`.
@@ -2242,9 +2088,7 @@ impl Vm {
     /// `VM.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "VM.set_other_config")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_other_config").arg(value)
     }
 
     /// Adds to `platform`, given `key` and `value`.
@@ -2252,8 +2096,7 @@ impl Vm {
     /// `VM.add_to_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_platform")]
     pub fn add_to_platform(&self, key: &str, value: &str) -> Call<()> {
-        Call::new(&self.client, "VM.add_to_platform")
-            .arg(self.reference)
+        begin(&self.client, self.reference, "VM.add_to_platform")
             .arg(key)
             .arg(value)
     }
@@ -2263,9 +2106,7 @@ impl Vm {
     /// `VM.remove_from_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_platform")]
     pub fn remove_from_platform(&self, key: &str) -> Call<()> {
-        Call::new(&self.client, "VM.remove_from_platform")
-            .arg(self.reference)
-            .arg(key)
+        begin(&self.client, self.reference, "VM.remove_from_platform").arg(key)
     }
 
     /// Sets `platform`, given `value`.
@@ -2273,9 +2114,7 @@ impl Vm {
     /// `VM.set_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_platform")]
     pub fn set_platform(&self, value: &Map<String, String>) -> Call<()> {
-        Call::new(&self.client, "VM.set_platform")
-            .arg(self.reference)
-            .arg(value)
+        begin(&self.client, self.reference, "VM.set_platform").arg(value)
     }
 }
 
@@ -3040,101 +2879,100 @@ impl Record for VmRecord {
 impl ReadFields for VmRecord {
     fn read<'de, A: MapAccess<'de>>(&mut self, place: usize, members: &mut A) -> Result<(), A::Error> {
         match place {
-            0 => self.uuid = members.next_value()?,
-            1 => self.allowed_operations = members.next_value()?,
-            2 => self.current_operations = members.next_value()?,
-            3 => self.name_label = members.next_value()?,
-            4 => self.name_description = members.next_value()?,
-            5 => self.power_state = members.next_value()?,
-            6 => self.user_version = members.next_value()?,
-            7 => self.is_a_template = members.next_value()?,
-            8 => self.is_default_template = members.next_value()?,
-            9 => self.suspend_vdi = members.next_value()?,
-            10 => self.resident_on = members.next_value()?,
-            11 => self.scheduled_to_be_resident_on = members.next_value()?,
-            12 => self.affinity = members.next_value()?,
-            13 => self.memory_overhead = members.next_value()?,
-            14 => self.memory_target = members.next_value()?,
-            15 => self.memory_static_max = members.next_value()?,
-            16 => self.memory_dynamic_max = members.next_value()?,
-            17 => self.memory_dynamic_min = members.next_value()?,
-            18 => self.memory_static_min = members.next_value()?,
-            19 => self.vcpus_params = members.next_value()?,
-            20 => self.vcpus_max = members.next_value()?,
-            21 => self.vcpus_at_startup = members.next_value()?,
-            22 => self.actions_after_softreboot = members.next_value()?,
-            23 => self.actions_after_shutdown = members.next_value()?,
-            24 => self.actions_after_reboot = members.next_value()?,
-            25 => self.actions_after_crash = members.next_value()?,
-            26 => self.consoles = members.next_value()?,
-            27 => self.vifs = members.next_value()?,
-            28 => self.vbds = members.next_value()?,
-            29 => self.vusbs = members.next_value()?,
-            30 => self.crash_dumps = members.next_value()?,
-            31 => self.vtpms = members.next_value()?,
-            32 => self.pv_bootloader = members.next_value()?,
-            33 => self.pv_kernel = members.next_value()?,
-            34 => self.pv_ramdisk = members.next_value()?,
-            35 => self.pv_args = members.next_value()?,
-            36 => self.pv_bootloader_args = members.next_value()?,
-            37 => self.pv_legacy_args = members.next_value()?,
-            38 => self.hvm_boot_policy = members.next_value()?,
-            39 => self.hvm_boot_params = members.next_value()?,
-            40 => self.hvm_shadow_multiplier = members.next_value()?,
-            41 => self.platform = members.next_value()?,
-            42 => self.pci_bus = members.next_value()?,
-            43 => self.other_config = members.next_value()?,
-            44 => self.domid = members.next_value()?,
-            45 => self.domarch = members.next_value()?,
-            46 => self.last_boot_cpu_flags = members.next_value()?,
-            47 => self.is_control_domain = members.next_value()?,
-            48 => self.metrics = members.next_value()?,
-            49 => self.guest_metrics = members.next_value()?,
-            50 => self.last_booted_record = members.next_value()?,
-            51 => self.recommendations = members.next_value()?,
-            52 => self.xenstore_data = members.next_value()?,
-            53 => self.ha_always_run = members.next_value()?,
-            54 => self.ha_restart_priority = members.next_value()?,
-            55 => self.is_a_snapshot = members.next_value()?,
-            56 => self.snapshot_of = members.next_value()?,
-            57 => self.snapshots = members.next_value()?,
-            58 => self.snapshot_time = members.next_value()?,
-            59 => self.transportable_snapshot_id = members.next_value()?,
-            60 => self.blobs = members.next_value()?,
-            61 => self.tags = members.next_value()?,
-            62 => self.blocked_operations = members.next_value()?,
-            63 => self.snapshot_info = members.next_value()?,
-            64 => self.snapshot_metadata = members.next_value()?,
-            65 => self.parent = members.next_value()?,
-            66 => self.children = members.next_value()?,
-            67 => self.bios_strings = members.next_value()?,
-            68 => self.protection_policy = members.next_value()?,
-            69 => self.is_snapshot_from_vmpp = members.next_value()?,
-            70 => self.snapshot_schedule = members.next_value()?,
-            71 => self.is_vmss_snapshot = members.next_value()?,
-            72 => self.appliance = members.next_value()?,
-            73 => self.start_delay = members.next_value()?,
-            74 => self.shutdown_delay = members.next_value()?,
-            75 => self.order = members.next_value()?,
-            76 => self.vgpus = members.next_value()?,
-            77 => self.attached_pcis = members.next_value()?,
-            78 => self.suspend_sr = members.next_value()?,
-            79 => self.version = members.next_value()?,
-            80 => self.generation_id = members.next_value()?,
-            81 => self.hardware_platform_version = members.next_value()?,
-            82 => self.has_vendor_device = members.next_value()?,
-            83 => self.requires_reboot = members.next_value()?,
-            84 => self.reference_label = members.next_value()?,
-            85 => self.domain_type = members.next_value()?,
-            86 => self.nvram = members.next_value()?,
-            87 => self.pending_guidances = members.next_value()?,
-            88 => self.pending_guidances_recommended = members.next_value()?,
-            89 => self.pending_guidances_full = members.next_value()?,
-            90 => self.groups = members.next_value()?,
-            91 => self.secureboot_certificates_state = members.next_value()?,
-            _ => {}
+            0 => next_into(&mut self.uuid, members),
+            1 => next_into(&mut self.allowed_operations, members),
+            2 => next_into(&mut self.current_operations, members),
+            3 => next_into(&mut self.name_label, members),
+            4 => next_into(&mut self.name_description, members),
+            5 => next_into(&mut self.power_state, members),
+            6 => next_into(&mut self.user_version, members),
+            7 => next_into(&mut self.is_a_template, members),
+            8 => next_into(&mut self.is_default_template, members),
+            9 => next_into(&mut self.suspend_vdi, members),
+            10 => next_into(&mut self.resident_on, members),
+            11 => next_into(&mut self.scheduled_to_be_resident_on, members),
+            12 => next_into(&mut self.affinity, members),
+            13 => next_into(&mut self.memory_overhead, members),
+            14 => next_into(&mut self.memory_target, members),
+            15 => next_into(&mut self.memory_static_max, members),
+            16 => next_into(&mut self.memory_dynamic_max, members),
+            17 => next_into(&mut self.memory_dynamic_min, members),
+            18 => next_into(&mut self.memory_static_min, members),
+            19 => next_into(&mut self.vcpus_params, members),
+            20 => next_into(&mut self.vcpus_max, members),
+            21 => next_into(&mut self.vcpus_at_startup, members),
+            22 => next_into(&mut self.actions_after_softreboot, members),
+            23 => next_into(&mut self.actions_after_shutdown, members),
+            24 => next_into(&mut self.actions_after_reboot, members),
+            25 => next_into(&mut self.actions_after_crash, members),
+            26 => next_into(&mut self.consoles, members),
+            27 => next_into(&mut self.vifs, members),
+            28 => next_into(&mut self.vbds, members),
+            29 => next_into(&mut self.vusbs, members),
+            30 => next_into(&mut self.crash_dumps, members),
+            31 => next_into(&mut self.vtpms, members),
+            32 => next_into(&mut self.pv_bootloader, members),
+            33 => next_into(&mut self.pv_kernel, members),
+            34 => next_into(&mut self.pv_ramdisk, members),
+            35 => next_into(&mut self.pv_args, members),
+            36 => next_into(&mut self.pv_bootloader_args, members),
+            37 => next_into(&mut self.pv_legacy_args, members),
+            38 => next_into(&mut self.hvm_boot_policy, members),
+            39 => next_into(&mut self.hvm_boot_params, members),
+            40 => next_into(&mut self.hvm_shadow_multiplier, members),
+            41 => next_into(&mut self.platform, members),
+            42 => next_into(&mut self.pci_bus, members),
+            43 => next_into(&mut self.other_config, members),
+            44 => next_into(&mut self.domid, members),
+            45 => next_into(&mut self.domarch, members),
+            46 => next_into(&mut self.last_boot_cpu_flags, members),
+            47 => next_into(&mut self.is_control_domain, members),
+            48 => next_into(&mut self.metrics, members),
+            49 => next_into(&mut self.guest_metrics, members),
+            50 => next_into(&mut self.last_booted_record, members),
+            51 => next_into(&mut self.recommendations, members),
+            52 => next_into(&mut self.xenstore_data, members),
+            53 => next_into(&mut self.ha_always_run, members),
+            54 => next_into(&mut self.ha_restart_priority, members),
+            55 => next_into(&mut self.is_a_snapshot, members),
+            56 => next_into(&mut self.snapshot_of, members),
+            57 => next_into(&mut self.snapshots, members),
+            58 => next_into(&mut self.snapshot_time, members),
+            59 => next_into(&mut self.transportable_snapshot_id, members),
+            60 => next_into(&mut self.blobs, members),
+            61 => next_into(&mut self.tags, members),
+            62 => next_into(&mut self.blocked_operations, members),
+            63 => next_into(&mut self.snapshot_info, members),
+            64 => next_into(&mut self.snapshot_metadata, members),
+            65 => next_into(&mut self.parent, members),
+            66 => next_into(&mut self.children, members),
+            67 => next_into(&mut self.bios_strings, members),
+            68 => next_into(&mut self.protection_policy, members),
+            69 => next_into(&mut self.is_snapshot_from_vmpp, members),
+            70 => next_into(&mut self.snapshot_schedule, members),
+            71 => next_into(&mut self.is_vmss_snapshot, members),
+            72 => next_into(&mut self.appliance, members),
+            73 => next_into(&mut self.start_delay, members),
+            74 => next_into(&mut self.shutdown_delay, members),
+            75 => next_into(&mut self.order, members),
+            76 => next_into(&mut self.vgpus, members),
+            77 => next_into(&mut self.attached_pcis, members),
+            78 => next_into(&mut self.suspend_sr, members),
+            79 => next_into(&mut self.version, members),
+            80 => next_into(&mut self.generation_id, members),
+            81 => next_into(&mut self.hardware_platform_version, members),
+            82 => next_into(&mut self.has_vendor_device, members),
+            83 => next_into(&mut self.requires_reboot, members),
+            84 => next_into(&mut self.reference_label, members),
+            85 => next_into(&mut self.domain_type, members),
+            86 => next_into(&mut self.nvram, members),
+            87 => next_into(&mut self.pending_guidances, members),
+            88 => next_into(&mut self.pending_guidances_recommended, members),
+            89 => next_into(&mut self.pending_guidances_full, members),
+            90 => next_into(&mut self.groups, members),
+            91 => next_into(&mut self.secureboot_certificates_state, members),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn unknown(&mut self) -> &mut Map<String, Value> {

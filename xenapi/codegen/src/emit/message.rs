@@ -45,17 +45,19 @@ fn one(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: &mu
     let secret = |param: &Param| names::is_secret(&class.name, &message.name, &param.name, &param.ty);
     let arg = |secret: bool| if secret { "secret_arg" } else { "arg" };
     let call = imports.root(if message.has_async { "TaskCall" } else { "Call" });
-    let mut body = format!("{call}::new(&self.client, {wire:?})");
-    for (index, param) in message
+    let mut body = if own {
+        let function = if message.has_async { "begin_task" } else { "begin" };
+        imports.handle.insert(function);
+        format!("{function}(&self.client, self.reference, {wire:?})")
+    } else {
+        format!("{call}::new(&self.client, {wire:?})")
+    };
+    for param in message
         .params
         .iter()
-        .enumerate()
-        .filter(|(_, param)| param.default.is_none())
+        .skip(usize::from(own))
+        .filter(|param| param.default.is_none())
     {
-        if own && index == 0 {
-            let _ = write!(body, ".{}(self.reference)", arg(secret(param)));
-            continue;
-        }
         let (name, ty) = (names::member(&param.name), imports.argument(context, &param.ty));
         let _ = write!(params, ", {name}: {ty}");
         let _ = write!(body, ".{}({name})", arg(secret(param)));

@@ -15,7 +15,7 @@ fn sent(class: &Class) -> impl Iterator<Item = &Field> {
 /// The text of the record.
 pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -> String {
     let name = names::record(&class.name);
-    imports.handle.extend(["ReadFields", "deserialize_record"]);
+    imports.handle.extend(["ReadFields", "deserialize_record", "next_into"]);
     imports
         .paths
         .insert("serde::de::{Deserialize, Deserializer, MapAccess}");
@@ -40,15 +40,8 @@ pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -
             let _ = writeln!(defaults, "{member}: {default},");
         }
         let _ = write!(wire, "{:?}, ", field.name);
-        let _ = writeln!(arms, "{place} => self.{member} = members.next_value()?,");
+        let _ = writeln!(arms, "{place} => next_into(&mut self.{member}, members),");
     }
-    let arms = match sent(class).count() {
-        1 => format!(
-            "if place == 0 {{ {} }}",
-            arms.trim_start_matches("0 =>").trim_end().trim_end_matches(',')
-        ),
-        _ => format!("match place {{ {arms} _ => {{}} }}"),
-    };
     let mut text = doc(&context.describe.record(class, class::has_handle(class)));
     text.push_str(&alias(&class.name, &name));
     let derives = if usual {
@@ -77,8 +70,7 @@ pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -
 
         impl ReadFields for {name} {{
             fn read<'de, A: MapAccess<'de>>(&mut self, place: usize, members: &mut A) -> Result<(), A::Error> {{
-                {arms}
-                Ok(())
+                match place {{ {arms} _ => Ok(()) }}
             }}
 
             fn unknown(&mut self) -> &mut {map}<String, {value}> {{ &mut self.unknown }}
