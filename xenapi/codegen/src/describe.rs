@@ -149,7 +149,7 @@ impl<'a> Describe<'a> {
                 .and_then(|text| text.split("\n\n").next().map(|first| format!(": {}", uncapital(first))))
                 .unwrap_or_else(|| ".".to_owned())
         };
-        match message.operation {
+        match touched(class, message) {
             Operation::Get(of) => format!("Reads the field {}{}", field(of), first(of)),
             Operation::Set(of) => format!("Sets the field {}{}", field(of), first(of)),
             Operation::Add(of) if matches!(of.ty, Type::Map(..)) => format!(
@@ -232,7 +232,7 @@ impl<'a> Describe<'a> {
 
     fn units(&self, class: &Class, message: &Expanded<'_>) -> String {
         let call = format!("{}.{}", class.name, message.name);
-        let mut units: Vec<String> = match message.operation {
+        let mut units: Vec<String> = match touched(class, message) {
             Operation::Get(field) | Operation::Set(field) => {
                 let unit = self.docs.unit(&format!("{}.{}", class.name, field.name));
                 unit.map(|unit| format!("In {unit}.")).into_iter().collect()
@@ -347,6 +347,28 @@ impl<'a> Describe<'a> {
             Some(release) => format!("{} ({name})", release.branding),
             None => format!("xapi {name}"),
         }
+    }
+}
+
+/// Where a message comes from; a written one that is called like those of a field is one of that field.
+fn touched<'a>(class: &'a Class, message: &Expanded<'a>) -> Operation<'a> {
+    let of = |prefix: &str| {
+        let name = message.name.strip_prefix(prefix)?;
+        class.fields.iter().find(|field| field.name == name)
+    };
+    let found = || {
+        of("get_")
+            .map(Operation::Get)
+            .or_else(|| of("set_").map(Operation::Set))
+            .or_else(|| {
+                of("add_to_")
+                    .map(Operation::Add)
+                    .or_else(|| of("remove_from_").map(Operation::Remove))
+            })
+    };
+    match message.operation {
+        Operation::Written(_) => found().unwrap_or(message.operation),
+        derived => derived,
     }
 }
 

@@ -32,6 +32,19 @@ pub enum Topic {
     Error(String),
     /// An HTTP action.
     HttpAction(String),
+    /// A field, or a message with `()`, of whatever class has one of that name and no sentence of its own.
+    Common(String),
+}
+
+impl Topic {
+    /// What says the same of any class.
+    fn common(&self) -> Option<Self> {
+        match self {
+            Self::Field(_, name) => Some(Self::Common(name.clone())),
+            Self::Message(_, name) => Some(Self::Common(format!("{name}()"))),
+            _ => None,
+        }
+    }
 }
 
 /// Why the sentences cannot be used.
@@ -68,7 +81,7 @@ pub enum DocsError {
 }
 
 impl Docs {
-    /// Reads `classes/*.md`, `enums.md`, `errors.md`, `http_actions.md` and `units.md` of a folder.
+    /// Reads `classes/*.md`, `common.md`, `enums.md`, `errors.md`, `http_actions.md` and `units.md` of a folder.
     ///
     /// # Errors
     /// Where a file cannot be read, or a heading names nothing that the datamodel has.
@@ -94,6 +107,7 @@ impl Docs {
                 (Some(class), None) => Topic::Field(class.to_owned(), heading.to_owned()),
             })?;
         }
+        reader.texts(folder.join("common.md"), |_, heading| Topic::Common(heading.to_owned()))?;
         reader.texts(folder.join("enums.md"), |parent, heading| match parent {
             None => Topic::Enum(heading.to_owned()),
             Some(name) => Topic::Value(name.to_owned(), heading.to_owned()),
@@ -108,7 +122,8 @@ impl Docs {
 
     /// The sentences about something, where there are any.
     pub fn text(&self, topic: &Topic) -> Option<&str> {
-        self.texts.get(topic).map(String::as_str)
+        let text = self.texts.get(topic).or_else(|| self.texts.get(&topic.common()?));
+        text.map(String::as_str).filter(|text| !text.is_empty())
     }
 
     /// The unit of `CLASS.field`, or of `CLASS.message(argument)`.
@@ -229,6 +244,7 @@ pub fn topics(model: &Datamodel) -> BTreeSet<Topic> {
                 .map(|value| Topic::Value(item.name.clone(), value.clone())),
         );
     }
+    topics.extend(topics.iter().filter_map(Topic::common).collect::<Vec<_>>());
     topics.extend(model.errors.iter().map(|error| Topic::Error(error.name.clone())));
     topics.extend(
         model

@@ -21,7 +21,8 @@ impl Blob {
         begin(&self.client, self.reference, "blob.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::BlobRecord::uuid).
+    /// Reads the field [`uuid`](crate::BlobRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `blob.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_uuid")]
@@ -29,7 +30,8 @@ impl Blob {
         begin(&self.client, self.reference, "blob.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::BlobRecord::name_label).
+    /// Reads the field [`name_label`](crate::BlobRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `blob.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_name_label")]
@@ -37,7 +39,8 @@ impl Blob {
         begin(&self.client, self.reference, "blob.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::BlobRecord::name_label).
+    /// Sets the field [`name_label`](crate::BlobRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `blob.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "blob.set_name_label")]
@@ -45,7 +48,7 @@ impl Blob {
         begin(&self.client, self.reference, "blob.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::BlobRecord::name_description).
+    /// Reads the field [`name_description`](crate::BlobRecord::name_description): a longer text for people.
     ///
     /// `blob.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_name_description")]
@@ -53,7 +56,7 @@ impl Blob {
         begin(&self.client, self.reference, "blob.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::BlobRecord::name_description).
+    /// Sets the field [`name_description`](crate::BlobRecord::name_description): a longer text for people.
     ///
     /// `blob.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "blob.set_name_description")]
@@ -62,6 +65,8 @@ impl Blob {
     }
 
     /// Reads the field [`size`](crate::BlobRecord::size).
+    ///
+    /// In bytes.
     ///
     /// `blob.get_size`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_size")]
@@ -192,21 +197,21 @@ impl CreateOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct BlobRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
     /// The field `size`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub size: i64,
     /// The field `public`.
     ///

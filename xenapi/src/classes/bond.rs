@@ -24,7 +24,8 @@ impl Bond {
         begin(&self.client, self.reference, "Bond.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::BondRecord::uuid).
+    /// Reads the field [`uuid`](crate::BondRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `Bond.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Bond.get_uuid")]
@@ -48,7 +49,8 @@ impl Bond {
         begin(&self.client, self.reference, "Bond.get_slaves")
     }
 
-    /// Reads the field [`other_config`](crate::BondRecord::other_config).
+    /// Reads the field [`other_config`](crate::BondRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `Bond.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "Bond.get_other_config")]
@@ -56,7 +58,8 @@ impl Bond {
         begin(&self.client, self.reference, "Bond.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::BondRecord::other_config).
+    /// Sets the field [`other_config`](crate::BondRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `Bond.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "Bond.set_other_config")]
@@ -132,7 +135,7 @@ impl Bond {
         begin_task(&self.client, self.reference, "Bond.destroy")
     }
 
-    /// Sets `mode`, given `value`.
+    /// Sets the field [`mode`](crate::BondRecord::mode).
     ///
     /// `Bond.set_mode`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "Bond.set_mode")]
@@ -247,7 +250,7 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BondRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -259,7 +262,8 @@ pub struct BondRecord {
     ///
     /// Since XenServer 4.1 (miami).
     pub slaves: Vec<Ref<Pif>>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
@@ -350,16 +354,16 @@ impl<'de> Deserialize<'de> for BondRecord {
 }
 
 open_enum! {
-    /// A value of the enum `bond_mode`, which `Bond` uses.
+    /// How traffic is spread over the cards of a bond.
     #[doc(alias = "bond_mode")]
     pub enum BondMode {
-        /// `balance-slb`.
+        /// By the source: each VM interface uses one card, moved now and then to even the load out.
         #[doc(alias = "balance-slb")]
         BalanceSlb = "balance-slb",
-        /// `active-backup`.
+        /// One card carries everything, another takes over when it fails.
         #[doc(alias = "active-backup")]
         ActiveBackup = "active-backup",
-        /// `lacp`.
+        /// Negotiated with the switch, spread by connection.
         Lacp = "lacp",
     }
 }

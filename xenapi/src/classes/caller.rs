@@ -30,7 +30,8 @@ impl Caller {
         begin_task(&self.client, self.reference, "Caller.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::CallerRecord::uuid).
+    /// Reads the field [`uuid`](crate::CallerRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `Caller.get_uuid`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_uuid")]
@@ -38,7 +39,8 @@ impl Caller {
         begin(&self.client, self.reference, "Caller.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::CallerRecord::name_label).
+    /// Reads the field [`name_label`](crate::CallerRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Caller.get_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_name_label")]
@@ -46,7 +48,8 @@ impl Caller {
         begin(&self.client, self.reference, "Caller.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::CallerRecord::name_label).
+    /// Sets the field [`name_label`](crate::CallerRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Caller.set_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     #[doc(alias = "Caller.set_name_label")]
@@ -54,7 +57,7 @@ impl Caller {
         begin(&self.client, self.reference, "Caller.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::CallerRecord::name_description).
+    /// Reads the field [`name_description`](crate::CallerRecord::name_description): a longer text for people.
     ///
     /// `Caller.get_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -63,7 +66,7 @@ impl Caller {
         begin(&self.client, self.reference, "Caller.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::CallerRecord::name_description).
+    /// Sets the field [`name_description`](crate::CallerRecord::name_description): a longer text for people.
     ///
     /// `Caller.set_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `pool-admin`.
@@ -240,15 +243,15 @@ impl Callers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallerRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_description: String,

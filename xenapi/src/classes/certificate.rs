@@ -22,7 +22,8 @@ impl Certificate {
         begin(&self.client, self.reference, "Certificate.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::CertificateRecord::uuid).
+    /// Reads the field [`uuid`](crate::CertificateRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Certificate.get_uuid`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "Certificate.get_uuid")]
@@ -148,7 +149,7 @@ impl Certificates {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CertificateRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub uuid: String,

@@ -24,7 +24,8 @@ impl Cluster {
         begin(&self.client, self.reference, "Cluster.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::ClusterRecord::uuid).
+    /// Reads the field [`uuid`](crate::ClusterRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Cluster.get_uuid`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_uuid")]
@@ -105,7 +106,8 @@ impl Cluster {
         begin(&self.client, self.reference, "Cluster.get_expected_hosts")
     }
 
-    /// Reads the field [`allowed_operations`](crate::ClusterRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::ClusterRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `Cluster.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster.get_allowed_operations")]
@@ -113,7 +115,8 @@ impl Cluster {
         begin(&self.client, self.reference, "Cluster.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::ClusterRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::ClusterRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `Cluster.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster.get_current_operations")]
@@ -131,6 +134,8 @@ impl Cluster {
 
     /// Reads the field [`token_timeout`](crate::ClusterRecord::token_timeout).
     ///
+    /// In seconds.
+    ///
     /// `Cluster.get_token_timeout`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_token_timeout")]
     pub fn token_timeout(&self) -> Call<f64> {
@@ -138,6 +143,8 @@ impl Cluster {
     }
 
     /// Reads the field [`token_timeout_coefficient`](crate::ClusterRecord::token_timeout_coefficient).
+    ///
+    /// In seconds.
     ///
     /// `Cluster.get_token_timeout_coefficient`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_token_timeout_coefficient")]
@@ -153,7 +160,8 @@ impl Cluster {
         begin(&self.client, self.reference, "Cluster.get_cluster_config")
     }
 
-    /// Reads the field [`other_config`](crate::ClusterRecord::other_config).
+    /// Reads the field [`other_config`](crate::ClusterRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `Cluster.get_other_config`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_other_config")]
@@ -161,7 +169,8 @@ impl Cluster {
         begin(&self.client, self.reference, "Cluster.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::ClusterRecord::other_config).
+    /// Sets the field [`other_config`](crate::ClusterRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `Cluster.set_other_config`, since XenServer 7.5 (kolkata). Least role: `pool-operator`.
     #[doc(alias = "Cluster.set_other_config")]
@@ -397,7 +406,7 @@ impl PoolCreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClusterRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub uuid: String,
@@ -437,11 +446,12 @@ pub struct ClusterRecord {
     ///
     /// Since xapi 25.17.0. A prototype: it may still change.
     pub expected_hosts: i64,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<ClusterOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, ClusterOperation>,
@@ -451,17 +461,18 @@ pub struct ClusterRecord {
     pub pool_auto_join: bool,
     /// The field `token_timeout`.
     ///
-    /// Since XenServer 7.5 (kolkata).
+    /// In seconds. Since XenServer 7.5 (kolkata).
     pub token_timeout: f64,
     /// The field `token_timeout_coefficient`.
     ///
-    /// Since XenServer 7.5 (kolkata).
+    /// In seconds. Since XenServer 7.5 (kolkata).
     pub token_timeout_coefficient: f64,
     /// The field `cluster_config`.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub cluster_config: Map<String, String>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 7.5 (kolkata).
     pub other_config: Map<String, String>,

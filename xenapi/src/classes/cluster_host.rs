@@ -23,7 +23,8 @@ impl ClusterHost {
         begin(&self.client, self.reference, "Cluster_host.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::ClusterHostRecord::uuid).
+    /// Reads the field [`uuid`](crate::ClusterHostRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Cluster_host.get_uuid`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_uuid")]
@@ -88,7 +89,8 @@ impl ClusterHost {
         begin(&self.client, self.reference, "Cluster_host.get_last_update_live")
     }
 
-    /// Reads the field [`allowed_operations`](crate::ClusterHostRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::ClusterHostRecord::allowed_operations): what may be asked of
+    /// the object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `Cluster_host.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_allowed_operations")]
@@ -96,7 +98,8 @@ impl ClusterHost {
         begin(&self.client, self.reference, "Cluster_host.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::ClusterHostRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::ClusterHostRecord::current_operations): what is being done to
+    /// the object, by the reference of the task that does it.
     ///
     /// `Cluster_host.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_current_operations")]
@@ -104,7 +107,8 @@ impl ClusterHost {
         begin(&self.client, self.reference, "Cluster_host.get_current_operations")
     }
 
-    /// Reads the field [`other_config`](crate::ClusterHostRecord::other_config).
+    /// Reads the field [`other_config`](crate::ClusterHostRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `Cluster_host.get_other_config`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_other_config")]
@@ -212,7 +216,7 @@ impl ClusterHosts {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClusterHostRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub uuid: String,
@@ -245,15 +249,17 @@ pub struct ClusterHostRecord {
     ///
     /// Since xapi 24.3.0. A prototype: it may still change.
     pub last_update_live: DateTime,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<ClusterHostOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, ClusterHostOperation>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub other_config: Map<String, String>,

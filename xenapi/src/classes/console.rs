@@ -31,7 +31,8 @@ impl Console {
         begin_task(&self.client, self.reference, "console.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::ConsoleRecord::uuid).
+    /// Reads the field [`uuid`](crate::ConsoleRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `console.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "console.get_uuid")]
@@ -63,7 +64,8 @@ impl Console {
         begin(&self.client, self.reference, "console.get_VM")
     }
 
-    /// Reads the field [`other_config`](crate::ConsoleRecord::other_config).
+    /// Reads the field [`other_config`](crate::ConsoleRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `console.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "console.get_other_config")]
@@ -71,7 +73,8 @@ impl Console {
         begin(&self.client, self.reference, "console.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::ConsoleRecord::other_config).
+    /// Sets the field [`other_config`](crate::ConsoleRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `console.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "console.set_other_config")]
@@ -149,7 +152,7 @@ impl Consoles {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ConsoleRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -166,7 +169,8 @@ pub struct ConsoleRecord {
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
@@ -213,14 +217,14 @@ impl ToValue for ConsoleRecord {
 }
 
 open_enum! {
-    /// A value of the enum `console_protocol`, which `console` uses.
+    /// How a console is spoken to.
     #[doc(alias = "console_protocol")]
     pub enum ConsoleProtocol {
-        /// `vt100`.
+        /// Text, as on a serial terminal.
         Vt100 = "vt100",
-        /// `rfb`.
+        /// The protocol of VNC.
         Rfb = "rfb",
-        /// `rdp`.
+        /// The remote desktop protocol, by the guest itself.
         Rdp = "rdp",
     }
 }

@@ -24,7 +24,8 @@ impl Crashdump {
         begin(&self.client, self.reference, "crashdump.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::CrashdumpRecord::uuid).
+    /// Reads the field [`uuid`](crate::CrashdumpRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `crashdump.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "crashdump.get_uuid")]
@@ -48,7 +49,8 @@ impl Crashdump {
         begin(&self.client, self.reference, "crashdump.get_VDI")
     }
 
-    /// Reads the field [`other_config`](crate::CrashdumpRecord::other_config).
+    /// Reads the field [`other_config`](crate::CrashdumpRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `crashdump.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "crashdump.get_other_config")]
@@ -56,7 +58,8 @@ impl Crashdump {
         begin(&self.client, self.reference, "crashdump.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::CrashdumpRecord::other_config).
+    /// Sets the field [`other_config`](crate::CrashdumpRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `crashdump.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "crashdump.set_other_config")]
@@ -140,7 +143,7 @@ impl Crashdumps {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CrashdumpRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -154,7 +157,8 @@ pub struct CrashdumpRecord {
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VDI")]
     pub vdi: Ref<Vdi>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

@@ -22,7 +22,8 @@ impl DrTask {
         begin(&self.client, self.reference, "DR_task.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::DrTaskRecord::uuid).
+    /// Reads the field [`uuid`](crate::DrTaskRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `DR_task.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "DR_task.get_uuid")]
@@ -99,7 +100,7 @@ impl DrTasks {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DrTaskRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,

@@ -22,7 +22,8 @@ impl DriverVariant {
         begin(&self.client, self.reference, "Driver_variant.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::DriverVariantRecord::uuid).
+    /// Reads the field [`uuid`](crate::DriverVariantRecord::uuid): the UUID of the object, which unlike its
+    /// reference also survives a restored database.
     ///
     /// `Driver_variant.get_uuid`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Driver_variant.get_uuid")]
@@ -132,7 +133,7 @@ impl DriverVariants {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DriverVariantRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub uuid: String,

@@ -11,7 +11,7 @@ collection! {
 }
 
 impl Events {
-    /// Sends the message `register` of class `event`, given `classes`.
+    /// Begins to keep events of these classes for [`next`](Self::next); `*` stands for all.
     ///
     /// `event.register`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`. Runs as a task.
@@ -21,7 +21,7 @@ impl Events {
         TaskCall::new(&self.client, "event.register").arg(classes)
     }
 
-    /// Sends the message `unregister` of class `event`, given `classes`.
+    /// Stops keeping events of these classes.
     ///
     /// `event.unregister`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`. Runs as a task.
@@ -31,7 +31,8 @@ impl Events {
         TaskCall::new(&self.client, "event.unregister").arg(classes)
     }
 
-    /// Sends the message `next` of class `event`; answers with a set, each item the record of a `event`.
+    /// Waits for the next events since the last call. A client that is too slow gets
+    /// [`EVENTS_LOST`](crate::ErrorCode::EventsLost).
     ///
     /// `event.next`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role: `read-only`.
     ///
@@ -44,8 +45,14 @@ impl Events {
         Call::new(&self.client, "event.next")
     }
 
-    /// Sends the message `from` of class `event`, given `classes`, `token` and `timeout`; answers with a set, each
-    /// item the record of a `event`.
+    /// Waits until something of these classes changes after the token, at most for the timeout, and answers with
+    /// all changes at once.
+    ///
+    /// An empty token asks for everything that is there. A class is given as its name, one object as
+    /// `class/reference`, `*` is all. After many changes deletions can be missing: compare the counts in the
+    /// answer.
+    ///
+    /// `timeout` is in seconds.
     ///
     /// `event.from`, since XenServer 6.0 (boston). Least role: `read-only`.
     ///
@@ -59,7 +66,7 @@ impl Events {
             .arg(timeout)
     }
 
-    /// Asks for `current_id`; answers with a whole number.
+    /// Reads the number of the latest event.
     ///
     /// `event.get_current_id`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "event.get_current_id")]
@@ -67,7 +74,8 @@ impl Events {
         Call::new(&self.client, "event.get_current_id")
     }
 
-    /// Sends the message `inject` of class `event`, given `class` and `ref`; answers with text.
+    /// Makes an event of an object that has not changed, and answers with its token: once it is seen, all that
+    /// happened before is, too.
     ///
     /// `event.inject`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "event.inject")]
@@ -77,14 +85,14 @@ impl Events {
 }
 
 open_enum! {
-    /// A value of the enum `event_operation`, which `event` uses.
+    /// What happened to an object.
     #[doc(alias = "event_operation")]
     pub enum EventOperation {
-        /// `add`.
+        /// It came into being.
         Add = "add",
-        /// `del`.
+        /// It is gone; such an event has no record.
         Del = "del",
-        /// `mod`.
+        /// A field changed.
         Mod = "mod",
     }
 }

@@ -21,7 +21,8 @@ impl Feature {
         begin(&self.client, self.reference, "Feature.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::FeatureRecord::uuid).
+    /// Reads the field [`uuid`](crate::FeatureRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Feature.get_uuid`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "Feature.get_uuid")]
@@ -29,7 +30,8 @@ impl Feature {
         begin(&self.client, self.reference, "Feature.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::FeatureRecord::name_label).
+    /// Reads the field [`name_label`](crate::FeatureRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Feature.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Feature.get_name_label")]
@@ -37,7 +39,7 @@ impl Feature {
         begin(&self.client, self.reference, "Feature.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::FeatureRecord::name_description).
+    /// Reads the field [`name_description`](crate::FeatureRecord::name_description): a longer text for people.
     ///
     /// `Feature.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Feature.get_name_description")]
@@ -127,15 +129,15 @@ impl Features {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FeatureRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.2 (falcon).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,

@@ -25,7 +25,8 @@ impl GpuGroup {
         begin(&self.client, self.reference, "GPU_group.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::GpuGroupRecord::uuid).
+    /// Reads the field [`uuid`](crate::GpuGroupRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `GPU_group.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_uuid")]
@@ -33,7 +34,8 @@ impl GpuGroup {
         begin(&self.client, self.reference, "GPU_group.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::GpuGroupRecord::name_label).
+    /// Reads the field [`name_label`](crate::GpuGroupRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `GPU_group.get_name_label`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_name_label")]
@@ -41,7 +43,8 @@ impl GpuGroup {
         begin(&self.client, self.reference, "GPU_group.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::GpuGroupRecord::name_label).
+    /// Sets the field [`name_label`](crate::GpuGroupRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `GPU_group.set_name_label`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "GPU_group.set_name_label")]
@@ -49,7 +52,7 @@ impl GpuGroup {
         begin(&self.client, self.reference, "GPU_group.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::GpuGroupRecord::name_description).
+    /// Reads the field [`name_description`](crate::GpuGroupRecord::name_description): a longer text for people.
     ///
     /// `GPU_group.get_name_description`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_name_description")]
@@ -57,7 +60,7 @@ impl GpuGroup {
         begin(&self.client, self.reference, "GPU_group.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::GpuGroupRecord::name_description).
+    /// Sets the field [`name_description`](crate::GpuGroupRecord::name_description): a longer text for people.
     ///
     /// `GPU_group.set_name_description`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "GPU_group.set_name_description")]
@@ -89,7 +92,8 @@ impl GpuGroup {
         begin(&self.client, self.reference, "GPU_group.get_GPU_types")
     }
 
-    /// Reads the field [`other_config`](crate::GpuGroupRecord::other_config).
+    /// Reads the field [`other_config`](crate::GpuGroupRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `GPU_group.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_other_config")]
@@ -97,7 +101,8 @@ impl GpuGroup {
         begin(&self.client, self.reference, "GPU_group.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::GpuGroupRecord::other_config).
+    /// Sets the field [`other_config`](crate::GpuGroupRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `GPU_group.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "GPU_group.set_other_config")]
@@ -271,15 +276,15 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GpuGroupRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub name_description: String,
@@ -298,7 +303,8 @@ pub struct GpuGroupRecord {
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "GPU_types")]
     pub gpu_types: Vec<String>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,

@@ -28,7 +28,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::HostRecord::uuid).
+    /// Reads the field [`uuid`](crate::HostRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `host.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_uuid")]
@@ -36,7 +37,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::HostRecord::name_label).
+    /// Reads the field [`name_label`](crate::HostRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `host.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_label")]
@@ -44,7 +46,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::HostRecord::name_label).
+    /// Sets the field [`name_label`](crate::HostRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `host.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_label")]
@@ -52,7 +55,7 @@ impl Host {
         begin(&self.client, self.reference, "host.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::HostRecord::name_description).
+    /// Reads the field [`name_description`](crate::HostRecord::name_description): a longer text for people.
     ///
     /// `host.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_description")]
@@ -60,7 +63,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::HostRecord::name_description).
+    /// Sets the field [`name_description`](crate::HostRecord::name_description): a longer text for people.
     ///
     /// `host.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_description")]
@@ -68,7 +71,10 @@ impl Host {
         begin(&self.client, self.reference, "host.set_name_description").arg(value)
     }
 
-    /// Reads the field [`memory_overhead`](crate::HostRecord::memory_overhead).
+    /// Reads the field [`memory_overhead`](crate::HostRecord::memory_overhead): what the hypervisor and its tables
+    /// take, apart from VMs.
+    ///
+    /// In bytes.
     ///
     /// `host.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_memory_overhead")]
@@ -76,7 +82,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_memory_overhead")
     }
 
-    /// Reads the field [`allowed_operations`](crate::HostRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::HostRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `host.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_allowed_operations")]
@@ -84,7 +91,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::HostRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::HostRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `host.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_current_operations")]
@@ -92,7 +100,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_current_operations")
     }
 
-    /// Reads the field [`api_version_major`](crate::HostRecord::api_version_major).
+    /// Reads the field [`api_version_major`](crate::HostRecord::api_version_major): the major version of the API
+    /// that it speaks.
     ///
     /// `host.get_API_version_major`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_major")]
@@ -100,7 +109,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_API_version_major")
     }
 
-    /// Reads the field [`api_version_minor`](crate::HostRecord::api_version_minor).
+    /// Reads the field [`api_version_minor`](crate::HostRecord::api_version_minor): the minor version of the API
+    /// that it speaks.
     ///
     /// `host.get_API_version_minor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_minor")]
@@ -108,7 +118,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_API_version_minor")
     }
 
-    /// Reads the field [`api_version_vendor`](crate::HostRecord::api_version_vendor).
+    /// Reads the field [`api_version_vendor`](crate::HostRecord::api_version_vendor): who made its implementation
+    /// of the API.
     ///
     /// `host.get_API_version_vendor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor")]
@@ -116,7 +127,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_API_version_vendor")
     }
 
-    /// Reads the field [`api_version_vendor_implementation`](crate::HostRecord::api_version_vendor_implementation).
+    /// Reads the field [`api_version_vendor_implementation`](crate::HostRecord::api_version_vendor_implementation):
+    /// more about its implementation of the API.
     ///
     /// `host.get_API_version_vendor_implementation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor_implementation")]
@@ -128,7 +140,8 @@ impl Host {
         )
     }
 
-    /// Reads the field [`enabled`](crate::HostRecord::enabled).
+    /// Reads the field [`enabled`](crate::HostRecord::enabled): whether VMs may be started on it; off during
+    /// maintenance.
     ///
     /// `host.get_enabled`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_enabled")]
@@ -136,7 +149,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_enabled")
     }
 
-    /// Reads the field [`software_version`](crate::HostRecord::software_version).
+    /// Reads the field [`software_version`](crate::HostRecord::software_version): what is installed:
+    /// `product_brand`, `product_version`, `xapi`, `xen`, `linux` and more.
     ///
     /// `host.get_software_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_software_version")]
@@ -144,7 +158,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_software_version")
     }
 
-    /// Reads the field [`other_config`](crate::HostRecord::other_config).
+    /// Reads the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_other_config")]
@@ -152,7 +167,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::HostRecord::other_config).
+    /// Sets the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_other_config")]
@@ -180,7 +196,8 @@ impl Host {
         begin(&self.client, self.reference, "host.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`capabilities`](crate::HostRecord::capabilities).
+    /// Reads the field [`capabilities`](crate::HostRecord::capabilities): the kinds of guests that its hypervisor
+    /// can run.
     ///
     /// `host.get_capabilities`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_capabilities")]
@@ -188,7 +205,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_capabilities")
     }
 
-    /// Reads the field [`cpu_configuration`](crate::HostRecord::cpu_configuration).
+    /// Reads the field [`cpu_configuration`](crate::HostRecord::cpu_configuration): how its processors are set up.
     ///
     /// `host.get_cpu_configuration`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_configuration")]
@@ -196,7 +213,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_cpu_configuration")
     }
 
-    /// Reads the field [`sched_policy`](crate::HostRecord::sched_policy).
+    /// Reads the field [`sched_policy`](crate::HostRecord::sched_policy): the scheduler of its hypervisor.
     ///
     /// `host.get_sched_policy`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_sched_policy")]
@@ -204,7 +221,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_sched_policy")
     }
 
-    /// Reads the field [`supported_bootloaders`](crate::HostRecord::supported_bootloaders).
+    /// Reads the field [`supported_bootloaders`](crate::HostRecord::supported_bootloaders): the bootloaders for
+    /// paravirtual guests.
     ///
     /// `host.get_supported_bootloaders`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_supported_bootloaders")]
@@ -212,7 +230,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_supported_bootloaders")
     }
 
-    /// Reads the field [`resident_vms`](crate::HostRecord::resident_vms).
+    /// Reads the field [`resident_vms`](crate::HostRecord::resident_vms): the VMs on it, its control domain
+    /// included.
     ///
     /// `host.get_resident_VMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_resident_VMs")]
@@ -220,7 +239,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_resident_VMs")
     }
 
-    /// Reads the field [`logging`](crate::HostRecord::logging).
+    /// Reads the field [`logging`](crate::HostRecord::logging): where its log goes; `syslog_destination` names
+    /// another machine.
     ///
     /// `host.get_logging`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_logging")]
@@ -228,7 +248,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_logging")
     }
 
-    /// Sets the field [`logging`](crate::HostRecord::logging).
+    /// Sets the field [`logging`](crate::HostRecord::logging): where its log goes; `syslog_destination` names
+    /// another machine.
     ///
     /// `host.set_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_logging")]
@@ -256,7 +277,7 @@ impl Host {
         begin(&self.client, self.reference, "host.remove_from_logging").arg(key)
     }
 
-    /// Reads the field [`pifs`](crate::HostRecord::pifs).
+    /// Reads the field [`pifs`](crate::HostRecord::pifs): its network interfaces.
     ///
     /// `host.get_PIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PIFs")]
@@ -264,7 +285,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_PIFs")
     }
 
-    /// Reads the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr).
+    /// Reads the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
+    /// goes.
     ///
     /// `host.get_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_suspend_image_sr")]
@@ -272,7 +294,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_suspend_image_sr")
     }
 
-    /// Sets the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr).
+    /// Sets the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
+    /// goes.
     ///
     /// `host.set_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_suspend_image_sr")]
@@ -280,7 +303,7 @@ impl Host {
         begin(&self.client, self.reference, "host.set_suspend_image_sr").arg(value)
     }
 
-    /// Reads the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr).
+    /// Reads the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs go.
     ///
     /// `host.get_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crash_dump_sr")]
@@ -288,7 +311,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_crash_dump_sr")
     }
 
-    /// Sets the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr).
+    /// Sets the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs go.
     ///
     /// `host.set_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_crash_dump_sr")]
@@ -296,7 +319,7 @@ impl Host {
         begin(&self.client, self.reference, "host.set_crash_dump_sr").arg(value)
     }
 
-    /// Reads the field [`crashdumps`](crate::HostRecord::crashdumps).
+    /// Reads the field [`crashdumps`](crate::HostRecord::crashdumps): the dumps of its own crashes.
     ///
     /// `host.get_crashdumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crashdumps")]
@@ -304,7 +327,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_crashdumps")
     }
 
-    /// Reads the field [`patches`](crate::HostRecord::patches).
+    /// Reads the field [`patches`](crate::HostRecord::patches): the hotfixes in the old format that it has.
     ///
     /// `host.get_patches`, since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely). Least role:
     /// `read-only`.
@@ -314,7 +337,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_patches")
     }
 
-    /// Reads the field [`updates`](crate::HostRecord::updates).
+    /// Reads the field [`updates`](crate::HostRecord::updates): the update packages that it has.
     ///
     /// `host.get_updates`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates")]
@@ -322,7 +345,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_updates")
     }
 
-    /// Reads the field [`pbds`](crate::HostRecord::pbds).
+    /// Reads the field [`pbds`](crate::HostRecord::pbds): its links to storage.
     ///
     /// `host.get_PBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PBDs")]
@@ -330,7 +353,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_PBDs")
     }
 
-    /// Reads the field [`host_cpus`](crate::HostRecord::host_cpus).
+    /// Reads the field [`host_cpus`](crate::HostRecord::host_cpus): its processor cores.
     ///
     /// `host.get_host_CPUs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_host_CPUs")]
@@ -338,7 +361,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_host_CPUs")
     }
 
-    /// Reads the field [`cpu_info`](crate::HostRecord::cpu_info).
+    /// Reads the field [`cpu_info`](crate::HostRecord::cpu_info): its processors: `cpu_count`, `socket_count`,
+    /// `vendor`, `modelname`, `speed`, `features` and more.
     ///
     /// `host.get_cpu_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_info")]
@@ -346,7 +370,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_cpu_info")
     }
 
-    /// Reads the field [`hostname`](crate::HostRecord::hostname).
+    /// Reads the field [`hostname`](crate::HostRecord::hostname): its name in the network.
     ///
     /// `host.get_hostname`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_hostname")]
@@ -354,7 +378,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_hostname")
     }
 
-    /// Sets the field [`hostname`](crate::HostRecord::hostname).
+    /// Sets the field [`hostname`](crate::HostRecord::hostname): its name in the network.
     ///
     /// `host.set_hostname`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_hostname")]
@@ -362,7 +386,7 @@ impl Host {
         begin(&self.client, self.reference, "host.set_hostname").arg(value)
     }
 
-    /// Reads the field [`address`](crate::HostRecord::address).
+    /// Reads the field [`address`](crate::HostRecord::address): the address of its management interface.
     ///
     /// `host.get_address`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_address")]
@@ -370,7 +394,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_address")
     }
 
-    /// Sets the field [`address`](crate::HostRecord::address).
+    /// Sets the field [`address`](crate::HostRecord::address): the address of its management interface.
     ///
     /// `host.set_address`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_address")]
@@ -378,7 +402,7 @@ impl Host {
         begin(&self.client, self.reference, "host.set_address").arg(value)
     }
 
-    /// Reads the field [`metrics`](crate::HostRecord::metrics).
+    /// Reads the field [`metrics`](crate::HostRecord::metrics): its memory figures and whether it is alive.
     ///
     /// `host.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_metrics")]
@@ -386,7 +410,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_metrics")
     }
 
-    /// Reads the field [`license_params`](crate::HostRecord::license_params).
+    /// Reads the field [`license_params`](crate::HostRecord::license_params): what its licence allows, and until
+    /// when.
     ///
     /// `host.get_license_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_license_params")]
@@ -394,7 +419,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_license_params")
     }
 
-    /// Reads the field [`ha_statefiles`](crate::HostRecord::ha_statefiles).
+    /// Reads the field [`ha_statefiles`](crate::HostRecord::ha_statefiles): the disks that high availability keeps
+    /// its state on.
     ///
     /// `host.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_statefiles")]
@@ -402,7 +428,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_ha_statefiles")
     }
 
-    /// Reads the field [`ha_network_peers`](crate::HostRecord::ha_network_peers).
+    /// Reads the field [`ha_network_peers`](crate::HostRecord::ha_network_peers): the hosts that high availability
+    /// hears from here.
     ///
     /// `host.get_ha_network_peers`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_network_peers")]
@@ -410,7 +437,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_ha_network_peers")
     }
 
-    /// Reads the field [`blobs`](crate::HostRecord::blobs).
+    /// Reads the field [`blobs`](crate::HostRecord::blobs): binary data kept for the object, by name.
     ///
     /// `host.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_blobs")]
@@ -418,7 +445,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::HostRecord::tags).
+    /// Reads the field [`tags`](crate::HostRecord::tags): words by which people group objects.
     ///
     /// `host.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_tags")]
@@ -426,7 +453,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::HostRecord::tags).
+    /// Sets the field [`tags`](crate::HostRecord::tags): words by which people group objects.
     ///
     /// `host.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.set_tags")]
@@ -450,7 +477,8 @@ impl Host {
         begin(&self.client, self.reference, "host.remove_tags").arg(value)
     }
 
-    /// Reads the field [`external_auth_type`](crate::HostRecord::external_auth_type).
+    /// Reads the field [`external_auth_type`](crate::HostRecord::external_auth_type): the kind of directory it has
+    /// joined, such as `AD`; empty for none.
     ///
     /// `host.get_external_auth_type`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_type")]
@@ -458,7 +486,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_external_auth_type")
     }
 
-    /// Reads the field [`external_auth_service_name`](crate::HostRecord::external_auth_service_name).
+    /// Reads the field [`external_auth_service_name`](crate::HostRecord::external_auth_service_name): the name of
+    /// the directory.
     ///
     /// `host.get_external_auth_service_name`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_service_name")]
@@ -466,7 +495,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_external_auth_service_name")
     }
 
-    /// Reads the field [`external_auth_configuration`](crate::HostRecord::external_auth_configuration).
+    /// Reads the field [`external_auth_configuration`](crate::HostRecord::external_auth_configuration): settings of
+    /// the directory.
     ///
     /// `host.get_external_auth_configuration`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_configuration")]
@@ -474,7 +504,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_external_auth_configuration")
     }
 
-    /// Reads the field [`edition`](crate::HostRecord::edition).
+    /// Reads the field [`edition`](crate::HostRecord::edition): the edition that it is licensed for.
     ///
     /// `host.get_edition`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_edition")]
@@ -482,7 +512,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_edition")
     }
 
-    /// Reads the field [`license_server`](crate::HostRecord::license_server).
+    /// Reads the field [`license_server`](crate::HostRecord::license_server): address and port of the licence
+    /// server.
     ///
     /// `host.get_license_server`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_license_server")]
@@ -490,7 +521,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_license_server")
     }
 
-    /// Sets the field [`license_server`](crate::HostRecord::license_server).
+    /// Sets the field [`license_server`](crate::HostRecord::license_server): address and port of the licence
+    /// server.
     ///
     /// `host.set_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.set_license_server")]
@@ -518,7 +550,8 @@ impl Host {
         begin(&self.client, self.reference, "host.remove_from_license_server").arg(key)
     }
 
-    /// Reads the field [`bios_strings`](crate::HostRecord::bios_strings).
+    /// Reads the field [`bios_strings`](crate::HostRecord::bios_strings): what its firmware says of vendor and
+    /// product.
     ///
     /// `host.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_bios_strings")]
@@ -526,7 +559,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_bios_strings")
     }
 
-    /// Reads the field [`power_on_mode`](crate::HostRecord::power_on_mode).
+    /// Reads the field [`power_on_mode`](crate::HostRecord::power_on_mode): how it can be switched on from afar:
+    /// `wake-on-lan`, `DRAC`, a script of its own, or empty.
     ///
     /// `host.get_power_on_mode`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_mode")]
@@ -534,7 +568,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_power_on_mode")
     }
 
-    /// Reads the field [`power_on_config`](crate::HostRecord::power_on_config).
+    /// Reads the field [`power_on_config`](crate::HostRecord::power_on_config): what that way of switching on needs
+    /// to know.
     ///
     /// `host.get_power_on_config`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_config")]
@@ -542,7 +577,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_power_on_config")
     }
 
-    /// Reads the field [`local_cache_sr`](crate::HostRecord::local_cache_sr).
+    /// Reads the field [`local_cache_sr`](crate::HostRecord::local_cache_sr): the storage for cached disk blocks.
     ///
     /// `host.get_local_cache_sr`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_local_cache_sr")]
@@ -550,7 +585,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_local_cache_sr")
     }
 
-    /// Reads the field [`chipset_info`](crate::HostRecord::chipset_info).
+    /// Reads the field [`chipset_info`](crate::HostRecord::chipset_info): what its chipset can do, such as `iommu`.
     ///
     /// `host.get_chipset_info`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_chipset_info")]
@@ -558,7 +593,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_chipset_info")
     }
 
-    /// Reads the field [`pcis`](crate::HostRecord::pcis).
+    /// Reads the field [`pcis`](crate::HostRecord::pcis): its PCI devices.
     ///
     /// `host.get_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PCIs")]
@@ -566,7 +601,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_PCIs")
     }
 
-    /// Reads the field [`pgpus`](crate::HostRecord::pgpus).
+    /// Reads the field [`pgpus`](crate::HostRecord::pgpus): its graphics processors.
     ///
     /// `host.get_PGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PGPUs")]
@@ -574,7 +609,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_PGPUs")
     }
 
-    /// Reads the field [`pusbs`](crate::HostRecord::pusbs).
+    /// Reads the field [`pusbs`](crate::HostRecord::pusbs): its USB devices.
     ///
     /// `host.get_PUSBs`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "host.get_PUSBs")]
@@ -582,7 +617,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_PUSBs")
     }
 
-    /// Reads the field [`ssl_legacy`](crate::HostRecord::ssl_legacy).
+    /// Reads the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols.
     ///
     /// `host.get_ssl_legacy`, since XenServer 7.0 (dundee). Deprecated since Citrix Hypervisor 8.2 (stockholm).
     /// Least role: `read-only`.
@@ -592,7 +627,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_ssl_legacy")
     }
 
-    /// Reads the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params).
+    /// Reads the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
+    /// VMs on it; `mask` keeps them to some processors.
     ///
     /// `host.get_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "host.get_guest_VCPUs_params")]
@@ -600,7 +636,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_guest_VCPUs_params")
     }
 
-    /// Sets the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params).
+    /// Sets the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
+    /// VMs on it; `mask` keeps them to some processors.
     ///
     /// `host.set_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.set_guest_VCPUs_params")]
@@ -628,7 +665,8 @@ impl Host {
         begin(&self.client, self.reference, "host.remove_from_guest_VCPUs_params").arg(key)
     }
 
-    /// Reads the field [`display`](crate::HostRecord::display).
+    /// Reads the field [`display`](crate::HostRecord::display): whether the local console shows on its own graphics
+    /// card, or the card is left to a VM.
     ///
     /// `host.get_display`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_display")]
@@ -636,7 +674,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_display")
     }
 
-    /// Sets the field [`display`](crate::HostRecord::display).
+    /// Sets the field [`display`](crate::HostRecord::display): whether the local console shows on its own graphics
+    /// card, or the card is left to a VM.
     ///
     /// `host.set_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`.
     #[doc(alias = "host.set_display")]
@@ -645,7 +684,8 @@ impl Host {
     }
 
     /// Reads the field
-    /// [`virtual_hardware_platform_versions`](crate::HostRecord::virtual_hardware_platform_versions).
+    /// [`virtual_hardware_platform_versions`](crate::HostRecord::virtual_hardware_platform_versions): the versions
+    /// of virtual hardware that it offers.
     ///
     /// `host.get_virtual_hardware_platform_versions`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_virtual_hardware_platform_versions")]
@@ -657,7 +697,7 @@ impl Host {
         )
     }
 
-    /// Reads the field [`control_domain`](crate::HostRecord::control_domain).
+    /// Reads the field [`control_domain`](crate::HostRecord::control_domain): the VM that runs the toolstack on it.
     ///
     /// `host.get_control_domain`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_control_domain")]
@@ -665,7 +705,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_control_domain")
     }
 
-    /// Reads the field [`updates_requiring_reboot`](crate::HostRecord::updates_requiring_reboot).
+    /// Reads the field [`updates_requiring_reboot`](crate::HostRecord::updates_requiring_reboot): the updates that
+    /// need it to restart.
     ///
     /// `host.get_updates_requiring_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates_requiring_reboot")]
@@ -673,7 +714,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_updates_requiring_reboot")
     }
 
-    /// Reads the field [`features`](crate::HostRecord::features).
+    /// Reads the field [`features`](crate::HostRecord::features): capabilities that were delivered with it.
     ///
     /// `host.get_features`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "host.get_features")]
@@ -681,7 +722,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_features")
     }
 
-    /// Reads the field [`iscsi_iqn`](crate::HostRecord::iscsi_iqn).
+    /// Reads the field [`iscsi_iqn`](crate::HostRecord::iscsi_iqn): its name as an iSCSI initiator.
     ///
     /// `host.get_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_iscsi_iqn")]
@@ -689,7 +730,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_iscsi_iqn")
     }
 
-    /// Reads the field [`multipathing`](crate::HostRecord::multipathing).
+    /// Reads the field [`multipathing`](crate::HostRecord::multipathing): whether it uses several paths to its
+    /// storage.
     ///
     /// `host.get_multipathing`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_multipathing")]
@@ -697,7 +739,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_multipathing")
     }
 
-    /// Reads the field [`uefi_certificates`](crate::HostRecord::uefi_certificates).
+    /// Reads the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): the certificates for secure
+    /// boot of VMs.
     ///
     /// `host.get_uefi_certificates`, since Citrix Hypervisor 8.1 (quebec). Deprecated since xapi 22.16.0. Least
     /// role: `read-only`.
@@ -707,7 +750,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_uefi_certificates")
     }
 
-    /// Reads the field [`certificates`](crate::HostRecord::certificates).
+    /// Reads the field [`certificates`](crate::HostRecord::certificates): its TLS certificates.
     ///
     /// `host.get_certificates`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_certificates")]
@@ -715,7 +758,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_certificates")
     }
 
-    /// Reads the field [`editions`](crate::HostRecord::editions).
+    /// Reads the field [`editions`](crate::HostRecord::editions): the editions that it could be licensed for.
     ///
     /// `host.get_editions`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_editions")]
@@ -723,7 +766,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_editions")
     }
 
-    /// Reads the field [`pending_guidances`](crate::HostRecord::pending_guidances).
+    /// Reads the field [`pending_guidances`](crate::HostRecord::pending_guidances): what must still be restarted
+    /// before installed updates are in force.
     ///
     /// `host.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "host.get_pending_guidances")]
@@ -731,7 +775,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_pending_guidances")
     }
 
-    /// Reads the field [`tls_verification_enabled`](crate::HostRecord::tls_verification_enabled).
+    /// Reads the field [`tls_verification_enabled`](crate::HostRecord::tls_verification_enabled): whether it checks
+    /// the certificates of those it connects to.
     ///
     /// `host.get_tls_verification_enabled`, since xapi 1.313.0. Least role: `read-only`.
     #[doc(alias = "host.get_tls_verification_enabled")]
@@ -739,7 +784,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_tls_verification_enabled")
     }
 
-    /// Reads the field [`last_software_update`](crate::HostRecord::last_software_update).
+    /// Reads the field [`last_software_update`](crate::HostRecord::last_software_update): when updates were last
+    /// installed.
     ///
     /// `host.get_last_software_update`, since xapi 22.20.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -748,7 +794,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_last_software_update")
     }
 
-    /// Reads the field [`https_only`](crate::HostRecord::https_only).
+    /// Reads the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port closed.
     ///
     /// `host.get_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_https_only")]
@@ -765,7 +811,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_latest_synced_updates_applied")
     }
 
-    /// Reads the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy).
+    /// Reads the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy): how memory and processors
+    /// of VMs are kept together.
     ///
     /// `host.get_numa_affinity_policy`, since xapi 24.0.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -774,7 +821,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_numa_affinity_policy")
     }
 
-    /// Reads the field [`pending_guidances_recommended`](crate::HostRecord::pending_guidances_recommended).
+    /// Reads the field [`pending_guidances_recommended`](crate::HostRecord::pending_guidances_recommended): what
+    /// had better be restarted before installed updates are relied on.
     ///
     /// `host.get_pending_guidances_recommended`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -783,7 +831,8 @@ impl Host {
         begin(&self.client, self.reference, "host.get_pending_guidances_recommended")
     }
 
-    /// Reads the field [`pending_guidances_full`](crate::HostRecord::pending_guidances_full).
+    /// Reads the field [`pending_guidances_full`](crate::HostRecord::pending_guidances_full): what would have to be
+    /// restarted for every last part of the installed updates to be in force.
     ///
     /// `host.get_pending_guidances_full`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -800,7 +849,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_last_update_hash")
     }
 
-    /// Reads the field [`ssh_enabled`](crate::HostRecord::ssh_enabled).
+    /// Reads the field [`ssh_enabled`](crate::HostRecord::ssh_enabled): whether one can log in by SSH.
     ///
     /// `host.get_ssh_enabled`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_enabled")]
@@ -808,7 +857,10 @@ impl Host {
         begin(&self.client, self.reference, "host.get_ssh_enabled")
     }
 
-    /// Reads the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout).
+    /// Reads the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on; 0
+    /// for ever.
+    ///
+    /// In seconds.
     ///
     /// `host.get_ssh_enabled_timeout`, since xapi 25.21.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -817,7 +869,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_ssh_enabled_timeout")
     }
 
-    /// Reads the field [`ssh_expiry`](crate::HostRecord::ssh_expiry).
+    /// Reads the field [`ssh_expiry`](crate::HostRecord::ssh_expiry): when SSH goes off by itself.
     ///
     /// `host.get_ssh_expiry`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_expiry")]
@@ -825,7 +877,10 @@ impl Host {
         begin(&self.client, self.reference, "host.get_ssh_expiry")
     }
 
-    /// Reads the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout).
+    /// Reads the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness
+    /// the local console locks; 0 for never.
+    ///
+    /// In seconds.
     ///
     /// `host.get_console_idle_timeout`, since xapi 25.21.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -850,7 +905,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_max_cstate")
     }
 
-    /// Reads the field [`secure_boot`](crate::HostRecord::secure_boot).
+    /// Reads the field [`secure_boot`](crate::HostRecord::secure_boot): whether it booted securely itself.
     ///
     /// `host.get_secure_boot`, since xapi 25.31.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_secure_boot")]
@@ -874,7 +929,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_ntp_custom_servers")
     }
 
-    /// Reads the field [`timezone`](crate::HostRecord::timezone).
+    /// Reads the field [`timezone`](crate::HostRecord::timezone): its time zone.
     ///
     /// `host.get_timezone`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_timezone")]
@@ -882,7 +937,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_timezone")
     }
 
-    /// Sends the message `disable` of class `host`, given `host` and `auto_enable`.
+    /// Lets no more VMs start on it, as the first step of maintenance.
     ///
     /// `host.disable`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -900,7 +955,7 @@ impl Host {
         )
     }
 
-    /// Sends the message `enable` of class `host`, given `host`.
+    /// Lets VMs start on it again.
     ///
     /// `host.enable`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -909,7 +964,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.enable")
     }
 
-    /// Sends the message `shutdown` of class `host`, given `host`.
+    /// Switches it off. It must be disabled and empty.
     ///
     /// `host.shutdown`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.shutdown")]
@@ -917,7 +972,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.shutdown")
     }
 
-    /// Sends the message `reboot` of class `host`, given `host`.
+    /// Restarts it. It must be disabled and empty.
     ///
     /// `host.reboot`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.reboot")]
@@ -925,7 +980,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.reboot")
     }
 
-    /// Sends the message `dmesg` of class `host`, given `host`; answers with text.
+    /// Reads the messages of its hypervisor.
     ///
     /// `host.dmesg`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg")]
@@ -941,7 +996,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.dmesg_clear")
     }
 
-    /// Asks for `log`, given `host`; answers with text.
+    /// Reads its log.
     ///
     /// `host.get_log`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_log")]
@@ -986,7 +1041,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.license_remove")
     }
 
-    /// Sends the message `destroy` of class `host`.
+    /// Makes the pool forget a host that will not come back.
     ///
     /// `host.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.destroy")]
@@ -994,7 +1049,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.destroy")
     }
 
-    /// Sends the message `power_on` of class `host`, given `host`.
+    /// Switches it on from afar.
     ///
     /// `host.power_on`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.power_on")]
@@ -1002,7 +1057,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.power_on")
     }
 
-    /// Asks for `data_sources`, given `host`; answers with a set, each item the record of a `data_source`.
+    /// Lists the measurements that exist for it, also those that are not recorded.
     ///
     /// `host.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_data_sources")]
@@ -1010,7 +1065,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_data_sources")
     }
 
-    /// Sends the message `record_data_source` of class `host`, given `host` and `data_source`.
+    /// Starts to record a measurement, so that its history is kept.
     ///
     /// `host.record_data_source`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.record_data_source")]
@@ -1018,8 +1073,7 @@ impl Host {
         begin(&self.client, self.reference, "host.record_data_source").arg(data_source)
     }
 
-    /// Sends the message `query_data_source` of class `host`, given `host` and `data_source`; answers with a
-    /// number.
+    /// Reads the latest value of a measurement.
     ///
     /// `host.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.query_data_source")]
@@ -1027,7 +1081,7 @@ impl Host {
         begin(&self.client, self.reference, "host.query_data_source").arg(data_source)
     }
 
-    /// Sends the message `forget_data_source_archives` of class `host`, given `host` and `data_source`.
+    /// Deletes what was recorded of a measurement, and stops recording it.
     ///
     /// `host.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.forget_data_source_archives")]
@@ -1035,7 +1089,7 @@ impl Host {
         begin(&self.client, self.reference, "host.forget_data_source_archives").arg(data_source)
     }
 
-    /// Fails unless this holds: `can_evacuate`, given `host`.
+    /// Fails with the reason where some VM could not leave it.
     ///
     /// `host.assert_can_evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.assert_can_evacuate")]
@@ -1043,7 +1097,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.assert_can_evacuate")
     }
 
-    /// Asks for `vms_which_prevent_evacuation`; answers with a map.
+    /// Lists the VMs that could not leave it, each with the error code and its parameters.
     ///
     /// `host.get_vms_which_prevent_evacuation`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a
     /// task.
@@ -1052,7 +1106,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.get_vms_which_prevent_evacuation")
     }
 
-    /// Asks for `uncooperative_resident_VMs`; answers with a set, each item a `VM`.
+    /// Lists its VMs whose balloon drivers do not follow.
     ///
     /// `host.get_uncooperative_resident_VMs`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 6.1
     /// (tampa). Least role: `read-only`. Runs as a task.
@@ -1062,7 +1116,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.get_uncooperative_resident_VMs")
     }
 
-    /// Sends the message `evacuate` of class `host`, given `host`, `network` and `evacuate_batch_size`.
+    /// Moves all its VMs to other hosts.
     ///
     /// `host.evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs as
     /// a task.
@@ -1088,7 +1142,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.syslog_reconfigure")
     }
 
-    /// Asks for `management_interface`, given `host`; answers with a `PIF`.
+    /// Reads which interface it is managed through.
     ///
     /// `host.get_management_interface`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.get_management_interface")]
@@ -1104,7 +1158,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_system_status_capabilities")
     }
 
-    /// Sends the message `restart_agent` of class `host`, given `host`.
+    /// Restarts its toolstack; VMs run on.
     ///
     /// `host.restart_agent`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.restart_agent")]
@@ -1112,7 +1166,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.restart_agent")
     }
 
-    /// Sets `hostname_live`, given `host` and `hostname`.
+    /// Changes its name in the network at once.
     ///
     /// `host.set_hostname_live`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     ///
@@ -1122,7 +1176,9 @@ impl Host {
         begin(&self.client, self.reference, "host.set_hostname_live").arg(hostname)
     }
 
-    /// Sends the message `compute_free_memory` of class `host`, given `host`; answers with a whole number.
+    /// Works out the memory left for more VMs.
+    ///
+    /// The answer is in bytes.
     ///
     /// `host.compute_free_memory`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.compute_free_memory")]
@@ -1130,7 +1186,9 @@ impl Host {
         begin_task(&self.client, self.reference, "host.compute_free_memory")
     }
 
-    /// Sends the message `compute_memory_overhead` of class `host`, given `host`; answers with a whole number.
+    /// Works out what the hypervisor takes.
+    ///
+    /// The answer is in bytes.
     ///
     /// `host.compute_memory_overhead`, since XenServer 5.6 (midnight-ride). Least role: `read-only`. Runs as a
     /// task.
@@ -1149,14 +1207,15 @@ impl Host {
 
     /// Sends the message `backup_rrds` of class `host`, given `host` and `delay`.
     ///
+    /// `delay` is in seconds.
+    ///
     /// `host.backup_rrds`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.backup_rrds")]
     pub fn backup_rrds(&self, delay: f64) -> Call<()> {
         begin(&self.client, self.reference, "host.backup_rrds").arg(delay)
     }
 
-    /// Sends the message `create_new_blob` of class `host`, given `host`, `name`, `mime_type` and `public`; answers
-    /// with a `blob`.
+    /// Makes an empty blob for this object; its content is written over HTTP.
     ///
     /// `host.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.create_new_blob")]
@@ -1182,7 +1241,7 @@ impl Host {
         )
     }
 
-    /// Sends the message `call_plugin` of class `host`, given `host`, `plugin`, `fn` and `args`; answers with text.
+    /// Runs a function of a plugin in `/etc/xapi.d/plugins` with these arguments and answers with its text.
     ///
     /// `host.call_plugin`, since XenServer 5.0 (orlando). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.call_plugin")]
@@ -1193,7 +1252,7 @@ impl Host {
             .arg(args)
     }
 
-    /// Sends the message `has_extension` of class `host`, given `host` and `name`; answers with yes or no.
+    /// Whether it has an extension of that name.
     ///
     /// `host.has_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.has_extension")]
@@ -1201,7 +1260,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.has_extension").arg(name)
     }
 
-    /// Sends the message `call_extension` of class `host`, given `host` and `call`; answers with text.
+    /// Calls an extension and answers with its text.
     ///
     /// `host.call_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`.
     #[doc(alias = "host.call_extension")]
@@ -1209,7 +1268,7 @@ impl Host {
         begin(&self.client, self.reference, "host.call_extension").arg(call)
     }
 
-    /// Asks for `servertime`, given `host`; answers with a time.
+    /// Reads its clock.
     ///
     /// `host.get_servertime`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_servertime")]
@@ -1217,7 +1276,7 @@ impl Host {
         begin(&self.client, self.reference, "host.get_servertime")
     }
 
-    /// Asks for `server_localtime`, given `host`; answers with a time.
+    /// Reads its clock in its own time zone, which the answer does not name.
     ///
     /// `host.get_server_localtime`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_server_localtime")]
@@ -1284,7 +1343,7 @@ impl Host {
         )
     }
 
-    /// Asks for `server_certificate`, given `host`; answers with text.
+    /// Reads its TLS certificate, as PEM.
     ///
     /// `host.get_server_certificate`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_server_certificate")]
@@ -1292,7 +1351,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.get_server_certificate")
     }
 
-    /// Sends the message `refresh_server_certificate` of class `host`, given `host`.
+    /// Replaces the certificate that hosts of the pool trust each other by.
     ///
     /// `host.refresh_server_certificate`, since xapi 1.307.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.refresh_server_certificate")]
@@ -1300,8 +1359,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.refresh_server_certificate")
     }
 
-    /// Sends the message `install_server_certificate` of class `host`, given `host`, `certificate`, `private_key`
-    /// and `certificate_chain`.
+    /// Installs a TLS certificate with its key, as PEM.
     ///
     /// `host.install_server_certificate`, since Citrix Hypervisor 8.2 (stockholm). Least role: `pool-admin`. Runs
     /// as a task.
@@ -1328,7 +1386,7 @@ impl Host {
         )
     }
 
-    /// Sends the message `reset_server_certificate` of class `host`, given `host`.
+    /// Replaces its TLS certificate with a fresh self-signed one.
     ///
     /// `host.reset_server_certificate`, since xapi 1.290.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.reset_server_certificate")]
@@ -1336,7 +1394,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.reset_server_certificate")
     }
 
-    /// Sends the message `apply_edition` of class `host`, given `host`, `edition` and `force`.
+    /// Licenses it for another edition.
     ///
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.apply_edition")]
@@ -1363,7 +1421,8 @@ impl Host {
         begin_task(&self.client, self.reference, "host.refresh_pack_info")
     }
 
-    /// Sets `power_on_mode`, given `power_on_mode` and `power_on_config`.
+    /// Sets the field [`power_on_mode`](crate::HostRecord::power_on_mode): how it can be switched on from afar:
+    /// `wake-on-lan`, `DRAC`, a script of its own, or empty.
     ///
     /// `host.set_power_on_mode`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_power_on_mode")]
@@ -1389,8 +1448,8 @@ impl Host {
         begin(&self.client, self.reference, "host.disable_local_storage_caching")
     }
 
-    /// Sends the message `migrate_receive` of class `host`, given `host`, `network` and `options`; answers with a
-    /// map.
+    /// Prepares it for a VM that comes from another pool; the answer is the `dest` of
+    /// [`Vm::migrate_send`](crate::Vm::migrate_send). It holds a session: treat it like a password.
     ///
     /// `host.migrate_receive`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "host.migrate_receive")]
@@ -1404,7 +1463,7 @@ impl Host {
             .arg(options)
     }
 
-    /// Sends the message `declare_dead` of class `host`, given `host`.
+    /// Tells the pool that it is surely off, so that its VMs count as halted.
     ///
     /// `host.declare_dead`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.declare_dead")]
@@ -1428,7 +1487,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.disable_display")
     }
 
-    /// Sets `ssl_legacy`, given `value`.
+    /// Sets the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols.
     ///
     /// `host.set_ssl_legacy`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ssl_legacy")]
@@ -1436,7 +1495,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_ssl_legacy").arg(value)
     }
 
-    /// Sets `iscsi_iqn`, given `host` and `value`.
+    /// Sets its name as an iSCSI initiator.
     ///
     /// `host.set_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_iscsi_iqn")]
@@ -1444,7 +1503,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_iscsi_iqn").arg(value)
     }
 
-    /// Sets `multipathing`, given `host` and `value`.
+    /// Sets whether it uses several paths to its storage.
     ///
     /// `host.set_multipathing`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_multipathing")]
@@ -1452,7 +1511,8 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_multipathing").arg(value)
     }
 
-    /// Sets `uefi_certificates`, given `host` and `value`.
+    /// Sets the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): the certificates for secure boot
+    /// of VMs.
     ///
     /// `host.set_uefi_certificates`, since Citrix Hypervisor 8.1 (quebec). Deprecated since xapi 22.16.0. Least
     /// role: none, only root on the host itself. Runs as a task.
@@ -1478,7 +1538,8 @@ impl Host {
         begin_task(&self.client, self.reference, "host.get_sched_gran")
     }
 
-    /// Sets `numa_affinity_policy`, given `value`.
+    /// Sets the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy): how memory and processors
+    /// of VMs are kept together.
     ///
     /// `host.set_numa_affinity_policy`, since xapi 24.0.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1506,7 +1567,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.rescan_drivers")
     }
 
-    /// Sets `https_only`, given `value`.
+    /// Sets the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port closed.
     ///
     /// `host.set_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -1515,7 +1576,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_https_only").arg(value)
     }
 
-    /// Sends the message `enable_ssh` of class `host`.
+    /// Lets people log in by SSH.
     ///
     /// `host.enable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as a
     /// task.
@@ -1524,7 +1585,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.enable_ssh")
     }
 
-    /// Sends the message `disable_ssh` of class `host`.
+    /// Stops logins by SSH.
     ///
     /// `host.disable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -1533,7 +1594,10 @@ impl Host {
         begin_task(&self.client, self.reference, "host.disable_ssh")
     }
 
-    /// Sets `ssh_enabled_timeout`, given `value`.
+    /// Sets the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on; 0 for
+    /// ever.
+    ///
+    /// In seconds. `value` is in seconds.
     ///
     /// `host.set_ssh_enabled_timeout`, since xapi 25.21.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1542,7 +1606,10 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_ssh_enabled_timeout").arg(value)
     }
 
-    /// Sets `console_idle_timeout`, given `value`.
+    /// Sets the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness
+    /// the local console locks; 0 for never.
+    ///
+    /// In seconds. `value` is in seconds.
     ///
     /// `host.set_console_idle_timeout`, since xapi 25.21.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1551,7 +1618,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_console_idle_timeout").arg(value)
     }
 
-    /// Sets `ssh_auto_mode`, given `value`.
+    /// Sets the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode).
     ///
     /// `host.set_ssh_auto_mode`, since xapi 25.27.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -1569,7 +1636,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.get_tracked_user_agents")
     }
 
-    /// Sets `max_cstate`, given `value`.
+    /// Sets the field [`max_cstate`](crate::HostRecord::max_cstate).
     ///
     /// `host.set_max_cstate`, since xapi 26.0.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -1578,7 +1645,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_max_cstate").arg(value)
     }
 
-    /// Sets `ntp_mode`, given `value`.
+    /// Sets the field [`ntp_mode`](crate::HostRecord::ntp_mode).
     ///
     /// `host.set_ntp_mode`, since xapi 26.0.0. A prototype: it may still change. Least role: `pool-operator`. Runs
     /// as a task.
@@ -1587,7 +1654,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.set_ntp_mode").arg(value)
     }
 
-    /// Sets `ntp_custom_servers`, given `value`.
+    /// Sets the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers).
     ///
     /// `host.set_ntp_custom_servers`, since xapi 26.0.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1605,7 +1672,7 @@ impl Host {
         begin_task(&self.client, self.reference, "host.get_ntp_servers_status")
     }
 
-    /// Sets `timezone`, given `value`.
+    /// Sets the field [`timezone`](crate::HostRecord::timezone): its time zone.
     ///
     /// `host.set_timezone`, since xapi 26.0.0. A prototype: it may still change. Least role: `pool-operator`. Runs
     /// as a task.
@@ -1681,7 +1748,7 @@ impl Hosts {
         Call::new(&self.client, "host.get_all_records")
     }
 
-    /// Sends the message `list_methods` of class `host`; answers with a set, each item text.
+    /// Lists all messages that the server knows.
     ///
     /// `host.list_methods`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.list_methods")]
@@ -1708,7 +1775,7 @@ impl Hosts {
             })
     }
 
-    /// Sends the message `management_reconfigure` of class `host`, given `pif`.
+    /// Makes this interface the one that its host is managed through.
     ///
     /// `host.management_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.management_reconfigure")]
@@ -1936,275 +2003,277 @@ impl ApplyEditionOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HostRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `memory_overhead`.
+    /// What the hypervisor and its tables take, apart from VMs.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub memory_overhead: i64,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<AllowedOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, AllowedOperation>,
-    /// The field `API_version_major`.
+    /// The major version of the API that it speaks.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_major")]
     pub api_version_major: i64,
-    /// The field `API_version_minor`.
+    /// The minor version of the API that it speaks.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_minor")]
     pub api_version_minor: i64,
-    /// The field `API_version_vendor`.
+    /// Who made its implementation of the API.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_vendor")]
     pub api_version_vendor: String,
-    /// The field `API_version_vendor_implementation`.
+    /// More about its implementation of the API.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_vendor_implementation")]
     pub api_version_vendor_implementation: Map<String, String>,
-    /// The field `enabled`.
+    /// Whether VMs may be started on it; off during maintenance.
     ///
     /// Since XenServer 4.0 (rio).
     pub enabled: bool,
-    /// The field `software_version`.
+    /// What is installed: `product_brand`, `product_version`, `xapi`, `xen`, `linux` and more.
     ///
     /// Since XenServer 4.0 (rio).
     pub software_version: Map<String, String>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `capabilities`.
+    /// The kinds of guests that its hypervisor can run.
     ///
     /// Since XenServer 4.0 (rio).
     pub capabilities: Vec<String>,
-    /// The field `cpu_configuration`.
+    /// How its processors are set up.
     ///
     /// Since XenServer 4.0 (rio).
     pub cpu_configuration: Map<String, String>,
-    /// The field `sched_policy`.
+    /// The scheduler of its hypervisor.
     ///
     /// Since XenServer 4.0 (rio).
     pub sched_policy: String,
-    /// The field `supported_bootloaders`.
+    /// The bootloaders for paravirtual guests.
     ///
     /// Since XenServer 4.0 (rio).
     pub supported_bootloaders: Vec<String>,
-    /// The field `resident_VMs`.
+    /// The VMs on it, its control domain included.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "resident_VMs")]
     pub resident_vms: Vec<Ref<Vm>>,
-    /// The field `logging`.
+    /// Where its log goes; `syslog_destination` names another machine.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub logging: Map<String, String>,
-    /// The field `PIFs`.
+    /// Its network interfaces.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PIFs")]
     pub pifs: Vec<Ref<Pif>>,
-    /// The field `suspend_image_sr`; it may refer to nothing.
+    /// Where the memory of suspended VMs goes.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub suspend_image_sr: Ref<Sr>,
-    /// The field `crash_dump_sr`; it may refer to nothing.
+    /// Where crash dumps of VMs go.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub crash_dump_sr: Ref<Sr>,
-    /// The field `crashdumps`.
+    /// The dumps of its own crashes.
     ///
     /// Since XenServer 4.0 (rio).
     pub crashdumps: Vec<Ref<HostCrashdump>>,
-    /// The field `patches`.
+    /// The hotfixes in the old format that it has.
     ///
     /// Since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely).
     pub patches: Vec<Ref<HostPatch>>,
-    /// The field `updates`.
+    /// The update packages that it has.
     ///
     /// Since XenServer 7.1 (ely).
     pub updates: Vec<Ref<PoolUpdate>>,
-    /// The field `PBDs`.
+    /// Its links to storage.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PBDs")]
     pub pbds: Vec<Ref<Pbd>>,
-    /// The field `host_CPUs`.
+    /// Its processor cores.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "host_CPUs")]
     pub host_cpus: Vec<Ref<HostCpu>>,
-    /// The field `cpu_info`.
+    /// Its processors: `cpu_count`, `socket_count`, `vendor`, `modelname`, `speed`, `features` and more.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub cpu_info: Map<String, String>,
-    /// The field `hostname`.
+    /// Its name in the network.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub hostname: String,
-    /// The field `address`.
+    /// The address of its management interface.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub address: String,
-    /// The field `metrics`; it may refer to nothing.
+    /// Its memory figures and whether it is alive.
     ///
     /// Since XenServer 4.0 (rio).
     pub metrics: Ref<HostMetrics>,
-    /// The field `license_params`.
+    /// What its licence allows, and until when.
     ///
     /// Since XenServer 4.0 (rio).
     pub license_params: Map<String, String>,
-    /// The field `ha_statefiles`.
+    /// The disks that high availability keeps its state on.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_statefiles: Vec<String>,
-    /// The field `ha_network_peers`.
+    /// The hosts that high availability hears from here.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_network_peers: Vec<String>,
-    /// The field `blobs`.
+    /// Binary data kept for the object, by name.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// The field `tags`.
+    /// Words by which people group objects.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// The field `external_auth_type`.
+    /// The kind of directory it has joined, such as `AD`; empty for none.
     ///
     /// Since XenServer 5.5 (george).
     pub external_auth_type: String,
-    /// The field `external_auth_service_name`.
+    /// The name of the directory.
     ///
     /// Since XenServer 5.5 (george).
     pub external_auth_service_name: String,
-    /// The field `external_auth_configuration`.
+    /// Settings of the directory.
     ///
     /// Since XenServer 5.5 (george).
     pub external_auth_configuration: Map<String, String>,
-    /// The field `edition`.
+    /// The edition that it is licensed for.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub edition: String,
-    /// The field `license_server`.
+    /// Address and port of the licence server.
     ///
     /// Can be changed at any time. Since XenServer 5.6 (midnight-ride).
     pub license_server: Map<String, String>,
-    /// The field `bios_strings`.
+    /// What its firmware says of vendor and product.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub bios_strings: Map<String, String>,
-    /// The field `power_on_mode`.
+    /// How it can be switched on from afar: `wake-on-lan`, `DRAC`, a script of its own, or empty.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub power_on_mode: String,
-    /// The field `power_on_config`.
+    /// What that way of switching on needs to know.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub power_on_config: Map<String, String>,
-    /// The field `local_cache_sr`; it may refer to nothing.
+    /// The storage for cached disk blocks.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub local_cache_sr: Ref<Sr>,
-    /// The field `chipset_info`.
+    /// What its chipset can do, such as `iommu`.
     ///
     /// Since XenServer 6.0 (boston).
     pub chipset_info: Map<String, String>,
-    /// The field `PCIs`.
+    /// Its PCI devices.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "PCIs")]
     pub pcis: Vec<Ref<Pci>>,
-    /// The field `PGPUs`.
+    /// Its graphics processors.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "PGPUs")]
     pub pgpus: Vec<Ref<Pgpu>>,
-    /// The field `PUSBs`.
+    /// Its USB devices.
     ///
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "PUSBs")]
     pub pusbs: Vec<Ref<Pusb>>,
-    /// The field `ssl_legacy`.
+    /// Whether it takes old TLS protocols.
     ///
     /// Since XenServer 7.0 (dundee). Deprecated since Citrix Hypervisor 8.2 (stockholm).
     pub ssl_legacy: bool,
-    /// The field `guest_VCPUs_params`.
+    /// Scheduling parameters for all VMs on it; `mask` keeps them to some processors.
     ///
     /// Can be changed at any time. Since XenServer 6.1 (tampa).
     #[doc(alias = "guest_VCPUs_params")]
     pub guest_vcpus_params: Map<String, String>,
-    /// The field `display`.
+    /// Whether the local console shows on its own graphics card, or the card is left to a VM.
     ///
     /// Can be changed at any time. Since XenServer 6.5 SP1 (cream).
     pub display: HostDisplay,
-    /// The field `virtual_hardware_platform_versions`.
+    /// The versions of virtual hardware that it offers.
     ///
     /// Since XenServer 6.5 SP1 (cream).
     pub virtual_hardware_platform_versions: Vec<i64>,
-    /// The field `control_domain`; it may refer to nothing.
+    /// The VM that runs the toolstack on it.
     ///
     /// Since XenServer 7.1 (ely).
     pub control_domain: Ref<Vm>,
-    /// The field `updates_requiring_reboot`.
+    /// The updates that need it to restart.
     ///
     /// Since XenServer 7.1 (ely).
     pub updates_requiring_reboot: Vec<Ref<PoolUpdate>>,
-    /// The field `features`.
+    /// Capabilities that were delivered with it.
     ///
     /// Since XenServer 7.2 (falcon).
     pub features: Vec<Ref<Feature>>,
-    /// The field `iscsi_iqn`.
+    /// Its name as an iSCSI initiator.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub iscsi_iqn: String,
-    /// The field `multipathing`.
+    /// Whether it uses several paths to its storage.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub multipathing: bool,
-    /// The field `uefi_certificates`.
+    /// The certificates for secure boot of VMs.
     ///
     /// Since Citrix Hypervisor 8.1 (quebec). Deprecated since xapi 22.16.0.
     pub uefi_certificates: String,
-    /// The field `certificates`.
+    /// Its TLS certificates.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub certificates: Vec<Ref<Certificate>>,
-    /// The field `editions`.
+    /// The editions that it could be licensed for.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub editions: Vec<String>,
-    /// The field `pending_guidances`.
+    /// What must still be restarted before installed updates are in force.
     ///
     /// Since xapi 1.303.0.
     pub pending_guidances: Vec<UpdateGuidance>,
-    /// The field `tls_verification_enabled`.
+    /// Whether it checks the certificates of those it connects to.
     ///
     /// Since xapi 1.313.0.
     pub tls_verification_enabled: bool,
-    /// The field `last_software_update`; the epoch stands for never.
+    /// When updates were last installed.
     ///
     /// Since xapi 22.20.0. A prototype: it may still change.
     pub last_software_update: DateTime,
-    /// The field `https_only`.
+    /// Whether it has the unencrypted port closed.
     ///
     /// Since xapi 22.27.0. A prototype: it may still change.
     pub https_only: bool,
@@ -2212,15 +2281,15 @@ pub struct HostRecord {
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub latest_synced_updates_applied: LatestSyncedUpdatesAppliedState,
-    /// The field `numa_affinity_policy`.
+    /// How memory and processors of VMs are kept together.
     ///
     /// Since xapi 24.0.0. A prototype: it may still change.
     pub numa_affinity_policy: NumaAffinityPolicy,
-    /// The field `pending_guidances_recommended`.
+    /// What had better be restarted before installed updates are relied on.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_recommended: Vec<UpdateGuidance>,
-    /// The field `pending_guidances_full`.
+    /// What would have to be restarted for every last part of the installed updates to be in force.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_full: Vec<UpdateGuidance>,
@@ -2228,21 +2297,21 @@ pub struct HostRecord {
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub last_update_hash: String,
-    /// The field `ssh_enabled`.
+    /// Whether one can log in by SSH.
     ///
     /// Since xapi 25.21.0. A prototype: it may still change.
     pub ssh_enabled: bool,
-    /// The field `ssh_enabled_timeout`.
+    /// How long SSH stays on; 0 for ever.
     ///
-    /// Since xapi 25.21.0. A prototype: it may still change.
+    /// In seconds. Since xapi 25.21.0. A prototype: it may still change.
     pub ssh_enabled_timeout: i64,
-    /// The field `ssh_expiry`; the epoch stands for never.
+    /// When SSH goes off by itself.
     ///
     /// Since xapi 25.21.0. A prototype: it may still change.
     pub ssh_expiry: DateTime,
-    /// The field `console_idle_timeout`.
+    /// After how much idleness the local console locks; 0 for never.
     ///
-    /// Since xapi 25.21.0. A prototype: it may still change.
+    /// In seconds. Since xapi 25.21.0. A prototype: it may still change.
     pub console_idle_timeout: i64,
     /// The field `ssh_auto_mode`.
     ///
@@ -2252,7 +2321,7 @@ pub struct HostRecord {
     ///
     /// Since xapi 26.0.0. A prototype: it may still change.
     pub max_cstate: String,
-    /// The field `secure_boot`.
+    /// Whether it booted securely itself.
     ///
     /// Since xapi 25.31.0. A prototype: it may still change.
     pub secure_boot: bool,
@@ -2264,7 +2333,7 @@ pub struct HostRecord {
     ///
     /// Since xapi 26.0.0. A prototype: it may still change.
     pub ntp_custom_servers: Vec<String>,
-    /// The field `timezone`.
+    /// Its time zone.
     ///
     /// Since xapi 26.0.0. A prototype: it may still change.
     pub timezone: String,

@@ -25,7 +25,8 @@ impl HostCpu {
         begin(&self.client, self.reference, "host_cpu.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::HostCpuRecord::uuid).
+    /// Reads the field [`uuid`](crate::HostCpuRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `host_cpu.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_uuid")]
@@ -58,6 +59,8 @@ impl HostCpu {
     }
 
     /// Reads the field [`speed`](crate::HostCpuRecord::speed).
+    ///
+    /// In MHz.
     ///
     /// `host_cpu.get_speed`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_speed")]
@@ -115,13 +118,16 @@ impl HostCpu {
 
     /// Reads the field [`utilisation`](crate::HostCpuRecord::utilisation).
     ///
+    /// In fractions of 1.
+    ///
     /// `host_cpu.get_utilisation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_utilisation")]
     pub fn utilisation(&self) -> Call<f64> {
         begin(&self.client, self.reference, "host_cpu.get_utilisation")
     }
 
-    /// Reads the field [`other_config`](crate::HostCpuRecord::other_config).
+    /// Reads the field [`other_config`](crate::HostCpuRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_cpu.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_other_config")]
@@ -129,7 +135,8 @@ impl HostCpu {
         begin(&self.client, self.reference, "host_cpu.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::HostCpuRecord::other_config).
+    /// Sets the field [`other_config`](crate::HostCpuRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_cpu.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host_cpu.set_other_config")]
@@ -205,7 +212,7 @@ impl HostCpus {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostCpuRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -223,7 +230,7 @@ pub struct HostCpuRecord {
     pub vendor: String,
     /// The field `speed`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In MHz. Since XenServer 4.0 (rio).
     pub speed: i64,
     /// The field `modelname`.
     ///
@@ -251,9 +258,10 @@ pub struct HostCpuRecord {
     pub features: String,
     /// The field `utilisation`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In fractions of 1. Since XenServer 4.0 (rio).
     pub utilisation: f64,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

@@ -22,7 +22,8 @@ impl HostCrashdump {
         begin(&self.client, self.reference, "host_crashdump.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::HostCrashdumpRecord::uuid).
+    /// Reads the field [`uuid`](crate::HostCrashdumpRecord::uuid): the UUID of the object, which unlike its
+    /// reference also survives a restored database.
     ///
     /// `host_crashdump.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_crashdump.get_uuid")]
@@ -48,13 +49,16 @@ impl HostCrashdump {
 
     /// Reads the field [`size`](crate::HostCrashdumpRecord::size).
     ///
+    /// In bytes.
+    ///
     /// `host_crashdump.get_size`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_crashdump.get_size")]
     pub fn size(&self) -> Call<i64> {
         begin(&self.client, self.reference, "host_crashdump.get_size")
     }
 
-    /// Reads the field [`other_config`](crate::HostCrashdumpRecord::other_config).
+    /// Reads the field [`other_config`](crate::HostCrashdumpRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_crashdump.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host_crashdump.get_other_config")]
@@ -62,7 +66,8 @@ impl HostCrashdump {
         begin(&self.client, self.reference, "host_crashdump.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::HostCrashdumpRecord::other_config).
+    /// Sets the field [`other_config`](crate::HostCrashdumpRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_crashdump.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host_crashdump.set_other_config")]
@@ -151,7 +156,7 @@ impl HostCrashdumps {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostCrashdumpRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -165,9 +170,10 @@ pub struct HostCrashdumpRecord {
     pub timestamp: DateTime,
     /// The field `size`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub size: i64,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

@@ -22,7 +22,8 @@ impl HostDriver {
         begin(&self.client, self.reference, "Host_driver.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::HostDriverRecord::uuid).
+    /// Reads the field [`uuid`](crate::HostDriverRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Host_driver.get_uuid`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_uuid")]
@@ -174,7 +175,7 @@ impl HostDrivers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostDriverRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub uuid: String,

@@ -21,7 +21,8 @@ impl HostMetrics {
         begin(&self.client, self.reference, "host_metrics.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::HostMetricsRecord::uuid).
+    /// Reads the field [`uuid`](crate::HostMetricsRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `host_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_metrics.get_uuid")]
@@ -30,6 +31,8 @@ impl HostMetrics {
     }
 
     /// Reads the field [`memory_total`](crate::HostMetricsRecord::memory_total).
+    ///
+    /// In bytes.
     ///
     /// `host_metrics.get_memory_total`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_metrics.get_memory_total")]
@@ -53,7 +56,8 @@ impl HostMetrics {
         begin(&self.client, self.reference, "host_metrics.get_last_updated")
     }
 
-    /// Reads the field [`other_config`](crate::HostMetricsRecord::other_config).
+    /// Reads the field [`other_config`](crate::HostMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host_metrics.get_other_config")]
@@ -61,7 +65,8 @@ impl HostMetrics {
         begin(&self.client, self.reference, "host_metrics.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::HostMetricsRecord::other_config).
+    /// Sets the field [`other_config`](crate::HostMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host_metrics.set_other_config")]
@@ -131,17 +136,17 @@ impl AllHostMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostMetricsRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
     /// The field `memory_total`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub memory_total: i64,
     /// The field `memory_free`.
     ///
-    /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    /// In bytes. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub memory_free: i64,
     /// The field `live`.
     ///
@@ -151,7 +156,8 @@ pub struct HostMetricsRecord {
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

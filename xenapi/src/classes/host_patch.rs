@@ -24,7 +24,8 @@ impl HostPatch {
         begin(&self.client, self.reference, "host_patch.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::HostPatchRecord::uuid).
+    /// Reads the field [`uuid`](crate::HostPatchRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `host_patch.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_uuid")]
@@ -32,7 +33,8 @@ impl HostPatch {
         begin(&self.client, self.reference, "host_patch.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::HostPatchRecord::name_label).
+    /// Reads the field [`name_label`](crate::HostPatchRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `host_patch.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_name_label")]
@@ -40,7 +42,7 @@ impl HostPatch {
         begin(&self.client, self.reference, "host_patch.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::HostPatchRecord::name_description).
+    /// Reads the field [`name_description`](crate::HostPatchRecord::name_description): a longer text for people.
     ///
     /// `host_patch.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_name_description")]
@@ -96,7 +98,8 @@ impl HostPatch {
         begin(&self.client, self.reference, "host_patch.get_pool_patch")
     }
 
-    /// Reads the field [`other_config`](crate::HostPatchRecord::other_config).
+    /// Reads the field [`other_config`](crate::HostPatchRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_patch.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host_patch.get_other_config")]
@@ -104,7 +107,8 @@ impl HostPatch {
         begin(&self.client, self.reference, "host_patch.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::HostPatchRecord::other_config).
+    /// Sets the field [`other_config`](crate::HostPatchRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `host_patch.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host_patch.set_other_config")]
@@ -210,15 +214,15 @@ impl HostPatches {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostPatchRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
@@ -246,7 +250,8 @@ pub struct HostPatchRecord {
     ///
     /// Since XenServer 4.1 (miami).
     pub pool_patch: Ref<PoolPatch>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

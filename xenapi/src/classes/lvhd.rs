@@ -22,7 +22,8 @@ impl Lvhd {
         begin(&self.client, self.reference, "LVHD.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::LvhdRecord::uuid).
+    /// Reads the field [`uuid`](crate::LvhdRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `LVHD.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "LVHD.get_uuid")]
@@ -73,7 +74,7 @@ impl Lvhds {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LvhdRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,

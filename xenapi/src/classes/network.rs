@@ -33,7 +33,8 @@ impl Network {
         begin_task(&self.client, self.reference, "network.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::NetworkRecord::uuid).
+    /// Reads the field [`uuid`](crate::NetworkRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `network.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_uuid")]
@@ -41,7 +42,8 @@ impl Network {
         begin(&self.client, self.reference, "network.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::NetworkRecord::name_label).
+    /// Reads the field [`name_label`](crate::NetworkRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `network.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_name_label")]
@@ -49,7 +51,8 @@ impl Network {
         begin(&self.client, self.reference, "network.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::NetworkRecord::name_label).
+    /// Sets the field [`name_label`](crate::NetworkRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `network.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "network.set_name_label")]
@@ -57,7 +60,7 @@ impl Network {
         begin(&self.client, self.reference, "network.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::NetworkRecord::name_description).
+    /// Reads the field [`name_description`](crate::NetworkRecord::name_description): a longer text for people.
     ///
     /// `network.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_name_description")]
@@ -65,7 +68,7 @@ impl Network {
         begin(&self.client, self.reference, "network.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::NetworkRecord::name_description).
+    /// Sets the field [`name_description`](crate::NetworkRecord::name_description): a longer text for people.
     ///
     /// `network.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "network.set_name_description")]
@@ -73,7 +76,8 @@ impl Network {
         begin(&self.client, self.reference, "network.set_name_description").arg(value)
     }
 
-    /// Reads the field [`allowed_operations`](crate::NetworkRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::NetworkRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `network.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_allowed_operations")]
@@ -81,7 +85,8 @@ impl Network {
         begin(&self.client, self.reference, "network.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::NetworkRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::NetworkRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `network.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_current_operations")]
@@ -107,6 +112,8 @@ impl Network {
 
     /// Reads the field [`mtu`](crate::NetworkRecord::mtu).
     ///
+    /// In bytes.
+    ///
     /// `network.get_MTU`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "network.get_MTU")]
     pub fn mtu(&self) -> Call<i64> {
@@ -115,13 +122,16 @@ impl Network {
 
     /// Sets the field [`mtu`](crate::NetworkRecord::mtu).
     ///
+    /// In bytes.
+    ///
     /// `network.set_MTU`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "network.set_MTU")]
     pub fn set_mtu(&self, value: i64) -> Call<()> {
         begin(&self.client, self.reference, "network.set_MTU").arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::NetworkRecord::other_config).
+    /// Reads the field [`other_config`](crate::NetworkRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `network.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_other_config")]
@@ -129,7 +139,8 @@ impl Network {
         begin(&self.client, self.reference, "network.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::NetworkRecord::other_config).
+    /// Sets the field [`other_config`](crate::NetworkRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `network.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "network.set_other_config")]
@@ -173,7 +184,7 @@ impl Network {
         begin(&self.client, self.reference, "network.get_managed")
     }
 
-    /// Reads the field [`blobs`](crate::NetworkRecord::blobs).
+    /// Reads the field [`blobs`](crate::NetworkRecord::blobs): binary data kept for the object, by name.
     ///
     /// `network.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "network.get_blobs")]
@@ -181,7 +192,7 @@ impl Network {
         begin(&self.client, self.reference, "network.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::NetworkRecord::tags).
+    /// Reads the field [`tags`](crate::NetworkRecord::tags): words by which people group objects.
     ///
     /// `network.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "network.get_tags")]
@@ -189,7 +200,7 @@ impl Network {
         begin(&self.client, self.reference, "network.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::NetworkRecord::tags).
+    /// Sets the field [`tags`](crate::NetworkRecord::tags): words by which people group objects.
     ///
     /// `network.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "network.set_tags")]
@@ -237,8 +248,7 @@ impl Network {
         begin(&self.client, self.reference, "network.get_purpose")
     }
 
-    /// Sends the message `create_new_blob` of class `network`, given `network`, `name`, `mime_type` and `public`;
-    /// answers with a `blob`.
+    /// Makes an empty blob for this object; its content is written over HTTP.
     ///
     /// `network.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "network.create_new_blob")]
@@ -264,7 +274,7 @@ impl Network {
         )
     }
 
-    /// Sets `default_locking_mode`, given `network` and `value`.
+    /// Sets the field [`default_locking_mode`](crate::NetworkRecord::default_locking_mode).
     ///
     /// `network.set_default_locking_mode`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a
     /// task.
@@ -367,23 +377,24 @@ impl CreateNewBlobOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NetworkRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<NetworkOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, NetworkOperation>,
@@ -399,10 +410,11 @@ pub struct NetworkRecord {
     pub pifs: Vec<Ref<Pif>>,
     /// The field `MTU`.
     ///
-    /// Can be changed at any time. Since XenServer 5.6 (midnight-ride).
+    /// In bytes. Can be changed at any time. Since XenServer 5.6 (midnight-ride).
     #[doc(alias = "MTU")]
     pub mtu: i64,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
@@ -414,11 +426,11 @@ pub struct NetworkRecord {
     ///
     /// Given when the object is created. Since XenServer 7.2 (falcon).
     pub managed: bool,
-    /// The field `blobs`.
+    /// Binary data kept for the object, by name.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// The field `tags`.
+    /// Words by which people group objects.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,

@@ -23,7 +23,8 @@ impl NetworkSriov {
         begin(&self.client, self.reference, "network_sriov.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::NetworkSriovRecord::uuid).
+    /// Reads the field [`uuid`](crate::NetworkSriovRecord::uuid): the UUID of the object, which unlike its
+    /// reference also survives a restored database.
     ///
     /// `network_sriov.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network_sriov.get_uuid")]
@@ -133,7 +134,7 @@ impl NetworkSriovs {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NetworkSriovRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,

@@ -30,7 +30,8 @@ impl Observer {
         begin_task(&self.client, self.reference, "Observer.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::ObserverRecord::uuid).
+    /// Reads the field [`uuid`](crate::ObserverRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Observer.get_uuid`, since xapi 23.14.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Observer.get_uuid")]
@@ -38,7 +39,8 @@ impl Observer {
         begin(&self.client, self.reference, "Observer.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::ObserverRecord::name_label).
+    /// Reads the field [`name_label`](crate::ObserverRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Observer.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Observer.get_name_label")]
@@ -46,7 +48,8 @@ impl Observer {
         begin(&self.client, self.reference, "Observer.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::ObserverRecord::name_label).
+    /// Sets the field [`name_label`](crate::ObserverRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Observer.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-admin`.
     #[doc(alias = "Observer.set_name_label")]
@@ -54,7 +57,7 @@ impl Observer {
         begin(&self.client, self.reference, "Observer.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::ObserverRecord::name_description).
+    /// Reads the field [`name_description`](crate::ObserverRecord::name_description): a longer text for people.
     ///
     /// `Observer.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Observer.get_name_description")]
@@ -62,7 +65,7 @@ impl Observer {
         begin(&self.client, self.reference, "Observer.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::ObserverRecord::name_description).
+    /// Sets the field [`name_description`](crate::ObserverRecord::name_description): a longer text for people.
     ///
     /// `Observer.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-admin`.
     #[doc(alias = "Observer.set_name_description")]
@@ -110,7 +113,7 @@ impl Observer {
         begin(&self.client, self.reference, "Observer.get_enabled")
     }
 
-    /// Sets `hosts`, given `value`.
+    /// Sets the field [`hosts`](crate::ObserverRecord::hosts).
     ///
     /// `Observer.set_hosts`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`. Runs
     /// as a task.
@@ -119,7 +122,7 @@ impl Observer {
         begin_task(&self.client, self.reference, "Observer.set_hosts").arg(value)
     }
 
-    /// Sets `enabled`, given `value`.
+    /// Sets the field [`enabled`](crate::ObserverRecord::enabled).
     ///
     /// `Observer.set_enabled`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`. Runs
     /// as a task.
@@ -128,7 +131,7 @@ impl Observer {
         begin_task(&self.client, self.reference, "Observer.set_enabled").arg(value)
     }
 
-    /// Sets `attributes`, given `value`.
+    /// Sets the field [`attributes`](crate::ObserverRecord::attributes).
     ///
     /// `Observer.set_attributes`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -137,7 +140,7 @@ impl Observer {
         begin_task(&self.client, self.reference, "Observer.set_attributes").arg(value)
     }
 
-    /// Sets `endpoints`, given `value`.
+    /// Sets the field [`endpoints`](crate::ObserverRecord::endpoints).
     ///
     /// `Observer.set_endpoints`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -146,7 +149,7 @@ impl Observer {
         begin_task(&self.client, self.reference, "Observer.set_endpoints").arg(value)
     }
 
-    /// Sets `components`, given `value`.
+    /// Sets the field [`components`](crate::ObserverRecord::components).
     ///
     /// `Observer.set_components`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -214,15 +217,15 @@ impl Observers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ObserverRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since xapi 23.14.0. A prototype: it may still change.
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,

@@ -30,7 +30,8 @@ impl Pbd {
         begin_task(&self.client, self.reference, "PBD.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::PbdRecord::uuid).
+    /// Reads the field [`uuid`](crate::PbdRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `PBD.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PBD.get_uuid")]
@@ -62,7 +63,8 @@ impl Pbd {
         begin(&self.client, self.reference, "PBD.get_device_config")
     }
 
-    /// Reads the field [`currently_attached`](crate::PbdRecord::currently_attached).
+    /// Reads the field [`currently_attached`](crate::PbdRecord::currently_attached): whether it is in use right
+    /// now.
     ///
     /// `PBD.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PBD.get_currently_attached")]
@@ -70,7 +72,8 @@ impl Pbd {
         begin(&self.client, self.reference, "PBD.get_currently_attached")
     }
 
-    /// Reads the field [`other_config`](crate::PbdRecord::other_config).
+    /// Reads the field [`other_config`](crate::PbdRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PBD.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PBD.get_other_config")]
@@ -78,7 +81,8 @@ impl Pbd {
         begin(&self.client, self.reference, "PBD.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PbdRecord::other_config).
+    /// Sets the field [`other_config`](crate::PbdRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PBD.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "PBD.set_other_config")]
@@ -124,7 +128,7 @@ impl Pbd {
         begin_task(&self.client, self.reference, "PBD.unplug")
     }
 
-    /// Sets `device_config`, given `value`.
+    /// Sets the field [`device_config`](crate::PbdRecord::device_config).
     ///
     /// `PBD.set_device_config`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PBD.set_device_config")]
@@ -180,7 +184,7 @@ impl Pbds {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PbdRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -197,11 +201,12 @@ pub struct PbdRecord {
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub device_config: Map<String, String>,
-    /// The field `currently_attached`.
+    /// Whether it is in use right now.
     ///
     /// Since XenServer 4.0 (rio).
     pub currently_attached: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

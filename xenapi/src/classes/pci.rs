@@ -23,7 +23,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PciRecord::uuid).
+    /// Reads the field [`uuid`](crate::PciRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `PCI.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_uuid")]
@@ -103,7 +104,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_dependencies")
     }
 
-    /// Reads the field [`other_config`](crate::PciRecord::other_config).
+    /// Reads the field [`other_config`](crate::PciRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PCI.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_other_config")]
@@ -111,7 +113,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PciRecord::other_config).
+    /// Sets the field [`other_config`](crate::PciRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PCI.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PCI.set_other_config")]
@@ -250,7 +253,7 @@ impl Pcis {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PciRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
@@ -290,7 +293,8 @@ pub struct PciRecord {
     ///
     /// Since XenServer 6.0 (boston).
     pub dependencies: Vec<Ref<Pci>>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,

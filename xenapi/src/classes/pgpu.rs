@@ -23,7 +23,8 @@ impl Pgpu {
         begin(&self.client, self.reference, "PGPU.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PgpuRecord::uuid).
+    /// Reads the field [`uuid`](crate::PgpuRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `PGPU.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_uuid")]
@@ -55,7 +56,8 @@ impl Pgpu {
         begin(&self.client, self.reference, "PGPU.get_host")
     }
 
-    /// Reads the field [`other_config`](crate::PgpuRecord::other_config).
+    /// Reads the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PGPU.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_other_config")]
@@ -63,7 +65,8 @@ impl Pgpu {
         begin(&self.client, self.reference, "PGPU.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PgpuRecord::other_config).
+    /// Sets the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PGPU.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.set_other_config")]
@@ -171,7 +174,7 @@ impl Pgpu {
         begin_task(&self.client, self.reference, "PGPU.remove_enabled_VGPU_types").arg(value)
     }
 
-    /// Sets `enabled_VGPU_types`, given `value`.
+    /// Sets the field [`enabled_vgpu_types`](crate::PgpuRecord::enabled_vgpu_types).
     ///
     /// `PGPU.set_enabled_VGPU_types`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `pool-operator`. Runs as a task.
@@ -180,7 +183,7 @@ impl Pgpu {
         begin_task(&self.client, self.reference, "PGPU.set_enabled_VGPU_types").arg(value)
     }
 
-    /// Sets `GPU_group`, given `value`.
+    /// Sets the field [`gpu_group`](crate::PgpuRecord::gpu_group).
     ///
     /// `PGPU.set_GPU_group`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `pool-operator`.
     /// Runs as a task.
@@ -258,7 +261,7 @@ impl Pgpus {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PgpuRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
@@ -276,7 +279,8 @@ pub struct PgpuRecord {
     ///
     /// Since XenServer 6.0 (boston).
     pub host: Ref<Host>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,

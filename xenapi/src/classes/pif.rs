@@ -25,7 +25,8 @@ impl Pif {
         begin(&self.client, self.reference, "PIF.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PifRecord::uuid).
+    /// Reads the field [`uuid`](crate::PifRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `PIF.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_uuid")]
@@ -67,6 +68,8 @@ impl Pif {
 
     /// Reads the field [`mtu`](crate::PifRecord::mtu).
     ///
+    /// In bytes.
+    ///
     /// `PIF.get_MTU`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_MTU")]
     pub fn mtu(&self) -> Call<i64> {
@@ -97,7 +100,8 @@ impl Pif {
         begin(&self.client, self.reference, "PIF.get_physical")
     }
 
-    /// Reads the field [`currently_attached`](crate::PifRecord::currently_attached).
+    /// Reads the field [`currently_attached`](crate::PifRecord::currently_attached): whether it is in use right
+    /// now.
     ///
     /// `PIF.get_currently_attached`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_currently_attached")]
@@ -185,7 +189,8 @@ impl Pif {
         begin(&self.client, self.reference, "PIF.get_management")
     }
 
-    /// Reads the field [`other_config`](crate::PifRecord::other_config).
+    /// Reads the field [`other_config`](crate::PifRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PIF.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_other_config")]
@@ -193,7 +198,8 @@ impl Pif {
         begin(&self.client, self.reference, "PIF.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PifRecord::other_config).
+    /// Sets the field [`other_config`](crate::PifRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PIF.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "PIF.set_other_config")]
@@ -381,7 +387,7 @@ impl Pif {
             .arg(dns)
     }
 
-    /// Sets `primary_address_type`, given `primary_address_type`.
+    /// Sets the field [`primary_address_type`](crate::PifRecord::primary_address_type).
     ///
     /// `PIF.set_primary_address_type`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PIF.set_primary_address_type")]
@@ -413,7 +419,7 @@ impl Pif {
         begin_task(&self.client, self.reference, "PIF.unplug")
     }
 
-    /// Sets `disallow_unplug`, given `value`.
+    /// Sets the field [`disallow_unplug`](crate::PifRecord::disallow_unplug).
     ///
     /// `PIF.set_disallow_unplug`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     ///
@@ -712,7 +718,7 @@ impl DbIntroduceOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PifRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -735,7 +741,7 @@ pub struct PifRecord {
     pub mac: String,
     /// The field `MTU`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     #[doc(alias = "MTU")]
     pub mtu: i64,
     /// The field `VLAN`.
@@ -751,7 +757,7 @@ pub struct PifRecord {
     ///
     /// Since XenServer 4.1 (miami).
     pub physical: bool,
-    /// The field `currently_attached`.
+    /// Whether it is in use right now.
     ///
     /// Since XenServer 4.1 (miami).
     pub currently_attached: bool,
@@ -799,7 +805,8 @@ pub struct PifRecord {
     ///
     /// Since XenServer 4.1 (miami).
     pub management: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
@@ -1010,14 +1017,14 @@ impl<'de> Deserialize<'de> for PifRecord {
 }
 
 open_enum! {
-    /// A value of the enum `ip_configuration_mode`, which `PIF` uses.
+    /// Where a host's interface has its IPv4 address from.
     #[doc(alias = "ip_configuration_mode")]
     pub enum IpConfigurationMode {
-        /// `None`.
+        /// It has none.
         None = "None",
-        /// `DHCP`.
+        /// From a DHCP server.
         Dhcp = "DHCP",
-        /// `Static`.
+        /// It was given one.
         Static = "Static",
     }
 }

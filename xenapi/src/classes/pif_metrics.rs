@@ -21,7 +21,8 @@ impl PifMetrics {
         begin(&self.client, self.reference, "PIF_metrics.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PifMetricsRecord::uuid).
+    /// Reads the field [`uuid`](crate::PifMetricsRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `PIF_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_uuid")]
@@ -71,6 +72,8 @@ impl PifMetrics {
 
     /// Reads the field [`speed`](crate::PifMetricsRecord::speed).
     ///
+    /// In Mbit/s.
+    ///
     /// `PIF_metrics.get_speed`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_speed")]
     pub fn speed(&self) -> Call<i64> {
@@ -101,7 +104,8 @@ impl PifMetrics {
         begin(&self.client, self.reference, "PIF_metrics.get_last_updated")
     }
 
-    /// Reads the field [`other_config`](crate::PifMetricsRecord::other_config).
+    /// Reads the field [`other_config`](crate::PifMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PIF_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_other_config")]
@@ -109,7 +113,8 @@ impl PifMetrics {
         begin(&self.client, self.reference, "PIF_metrics.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PifMetricsRecord::other_config).
+    /// Sets the field [`other_config`](crate::PifMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PIF_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "PIF_metrics.set_other_config")]
@@ -179,17 +184,17 @@ impl AllPifMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PifMetricsRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
     /// The field `io_read_kbs`.
     ///
-    /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_read_kbs: f64,
     /// The field `io_write_kbs`.
     ///
-    /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_write_kbs: f64,
     /// The field `carrier`.
     ///
@@ -213,7 +218,7 @@ pub struct PifMetricsRecord {
     pub device_name: String,
     /// The field `speed`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In Mbit/s. Since XenServer 4.0 (rio).
     pub speed: i64,
     /// The field `duplex`.
     ///
@@ -227,7 +232,8 @@ pub struct PifMetricsRecord {
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

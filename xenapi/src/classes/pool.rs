@@ -26,7 +26,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PoolRecord::uuid).
+    /// Reads the field [`uuid`](crate::PoolRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `pool.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_uuid")]
@@ -34,7 +35,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PoolRecord::name_label).
+    /// Reads the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `pool.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_label")]
@@ -42,7 +44,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::PoolRecord::name_label).
+    /// Sets the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `pool.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_label")]
@@ -50,7 +53,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::PoolRecord::name_description).
+    /// Reads the field [`name_description`](crate::PoolRecord::name_description): a longer text for people.
     ///
     /// `pool.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_description")]
@@ -58,7 +61,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::PoolRecord::name_description).
+    /// Sets the field [`name_description`](crate::PoolRecord::name_description): a longer text for people.
     ///
     /// `pool.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_description")]
@@ -66,7 +69,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_name_description").arg(value)
     }
 
-    /// Reads the field [`master`](crate::PoolRecord::master).
+    /// Reads the field [`master`](crate::PoolRecord::master): the coordinator: the host that holds the database and
+    /// answers the API.
     ///
     /// `pool.get_master`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_master")]
@@ -74,7 +78,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_master")
     }
 
-    /// Reads the field [`default_sr`](crate::PoolRecord::default_sr).
+    /// Reads the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise.
     ///
     /// `pool.get_default_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_default_SR")]
@@ -82,7 +86,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_default_SR")
     }
 
-    /// Sets the field [`default_sr`](crate::PoolRecord::default_sr).
+    /// Sets the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise.
     ///
     /// `pool.set_default_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_default_SR")]
@@ -90,7 +94,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_default_SR").arg(value)
     }
 
-    /// Reads the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr).
+    /// Reads the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr): where the memory of suspended VMs
+    /// goes if nobody says otherwise.
     ///
     /// `pool.get_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_suspend_image_SR")]
@@ -98,7 +103,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_suspend_image_SR")
     }
 
-    /// Sets the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr).
+    /// Sets the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr): where the memory of suspended VMs
+    /// goes if nobody says otherwise.
     ///
     /// `pool.set_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_suspend_image_SR")]
@@ -106,7 +112,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_suspend_image_SR").arg(value)
     }
 
-    /// Reads the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr).
+    /// Reads the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps go if nobody says
+    /// otherwise.
     ///
     /// `pool.get_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_crash_dump_SR")]
@@ -114,7 +121,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_crash_dump_SR")
     }
 
-    /// Sets the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr).
+    /// Sets the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps go if nobody says
+    /// otherwise.
     ///
     /// `pool.set_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_crash_dump_SR")]
@@ -122,7 +130,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_crash_dump_SR").arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::PoolRecord::other_config).
+    /// Reads the field [`other_config`](crate::PoolRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `pool.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_other_config")]
@@ -130,7 +139,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PoolRecord::other_config).
+    /// Sets the field [`other_config`](crate::PoolRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `pool.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_other_config")]
@@ -158,7 +168,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`ha_enabled`](crate::PoolRecord::ha_enabled).
+    /// Reads the field [`ha_enabled`](crate::PoolRecord::ha_enabled): whether high availability is on.
     ///
     /// `pool.get_ha_enabled`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_enabled")]
@@ -166,7 +176,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_enabled")
     }
 
-    /// Reads the field [`ha_configuration`](crate::PoolRecord::ha_configuration).
+    /// Reads the field [`ha_configuration`](crate::PoolRecord::ha_configuration): how high availability was set up.
     ///
     /// `pool.get_ha_configuration`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_configuration")]
@@ -174,7 +184,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_configuration")
     }
 
-    /// Reads the field [`ha_statefiles`](crate::PoolRecord::ha_statefiles).
+    /// Reads the field [`ha_statefiles`](crate::PoolRecord::ha_statefiles): the disks that high availability keeps
+    /// its state on.
     ///
     /// `pool.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_statefiles")]
@@ -182,7 +193,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_statefiles")
     }
 
-    /// Reads the field [`ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate).
+    /// Reads the field [`ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate): how many
+    /// hosts may fail with all protected VMs restarted.
     ///
     /// `pool.get_ha_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_host_failures_to_tolerate")]
@@ -190,7 +202,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_host_failures_to_tolerate")
     }
 
-    /// Reads the field [`ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for).
+    /// Reads the field [`ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for): how many hosts may fail as
+    /// things stand.
     ///
     /// `pool.get_ha_plan_exists_for`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_plan_exists_for")]
@@ -198,7 +211,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_plan_exists_for")
     }
 
-    /// Reads the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit).
+    /// Reads the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit): whether more VMs may be
+    /// protected than could be restarted.
     ///
     /// `pool.get_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_allow_overcommit")]
@@ -206,7 +220,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_allow_overcommit")
     }
 
-    /// Sets the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit).
+    /// Sets the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit): whether more VMs may be
+    /// protected than could be restarted.
     ///
     /// `pool.set_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.set_ha_allow_overcommit")]
@@ -214,7 +229,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_ha_allow_overcommit").arg(value)
     }
 
-    /// Reads the field [`ha_overcommitted`](crate::PoolRecord::ha_overcommitted).
+    /// Reads the field [`ha_overcommitted`](crate::PoolRecord::ha_overcommitted): whether more VMs are protected
+    /// than could be restarted.
     ///
     /// `pool.get_ha_overcommitted`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_overcommitted")]
@@ -222,7 +238,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_overcommitted")
     }
 
-    /// Reads the field [`blobs`](crate::PoolRecord::blobs).
+    /// Reads the field [`blobs`](crate::PoolRecord::blobs): binary data kept for the object, by name.
     ///
     /// `pool.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_blobs")]
@@ -230,7 +246,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::PoolRecord::tags).
+    /// Reads the field [`tags`](crate::PoolRecord::tags): words by which people group objects.
     ///
     /// `pool.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_tags")]
@@ -238,7 +254,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::PoolRecord::tags).
+    /// Sets the field [`tags`](crate::PoolRecord::tags): words by which people group objects.
     ///
     /// `pool.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_tags")]
@@ -262,7 +278,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.remove_tags").arg(value)
     }
 
-    /// Reads the field [`gui_config`](crate::PoolRecord::gui_config).
+    /// Reads the field [`gui_config`](crate::PoolRecord::gui_config): settings of graphical clients.
     ///
     /// `pool.get_gui_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_gui_config")]
@@ -270,7 +286,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_gui_config")
     }
 
-    /// Sets the field [`gui_config`](crate::PoolRecord::gui_config).
+    /// Sets the field [`gui_config`](crate::PoolRecord::gui_config): settings of graphical clients.
     ///
     /// `pool.set_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_gui_config")]
@@ -298,7 +314,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.remove_from_gui_config").arg(key)
     }
 
-    /// Reads the field [`health_check_config`](crate::PoolRecord::health_check_config).
+    /// Reads the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the health
+    /// check.
     ///
     /// `pool.get_health_check_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_health_check_config")]
@@ -306,7 +323,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_health_check_config")
     }
 
-    /// Sets the field [`health_check_config`](crate::PoolRecord::health_check_config).
+    /// Sets the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the health
+    /// check.
     ///
     /// `pool.set_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.set_health_check_config")]
@@ -334,7 +352,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.remove_from_health_check_config").arg(key)
     }
 
-    /// Reads the field [`wlb_url`](crate::PoolRecord::wlb_url).
+    /// Reads the field [`wlb_url`](crate::PoolRecord::wlb_url): where the workload balancer answers.
     ///
     /// `pool.get_wlb_url`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_url")]
@@ -342,7 +360,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_wlb_url")
     }
 
-    /// Reads the field [`wlb_username`](crate::PoolRecord::wlb_username).
+    /// Reads the field [`wlb_username`](crate::PoolRecord::wlb_username): the user at the workload balancer.
     ///
     /// `pool.get_wlb_username`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_username")]
@@ -350,7 +368,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_wlb_username")
     }
 
-    /// Reads the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled).
+    /// Reads the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancer is asked.
     ///
     /// `pool.get_wlb_enabled`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_enabled")]
@@ -358,7 +376,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_wlb_enabled")
     }
 
-    /// Sets the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled).
+    /// Sets the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancer is asked.
     ///
     /// `pool.set_wlb_enabled`, since XenServer 5.5 (george). Least role: `pool-operator`, and client certificates.
     #[doc(alias = "pool.set_wlb_enabled")]
@@ -386,7 +404,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_wlb_verify_cert").arg(value)
     }
 
-    /// Reads the field [`redo_log_enabled`](crate::PoolRecord::redo_log_enabled).
+    /// Reads the field [`redo_log_enabled`](crate::PoolRecord::redo_log_enabled): whether changes of the database
+    /// are also written to shared storage.
     ///
     /// `pool.get_redo_log_enabled`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_enabled")]
@@ -394,7 +413,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_redo_log_enabled")
     }
 
-    /// Reads the field [`redo_log_vdi`](crate::PoolRecord::redo_log_vdi).
+    /// Reads the field [`redo_log_vdi`](crate::PoolRecord::redo_log_vdi): the disk that they are written to.
     ///
     /// `pool.get_redo_log_vdi`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_vdi")]
@@ -412,7 +431,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_vswitch_controller")
     }
 
-    /// Reads the field [`restrictions`](crate::PoolRecord::restrictions).
+    /// Reads the field [`restrictions`](crate::PoolRecord::restrictions): what the licence does and does not allow.
     ///
     /// `pool.get_restrictions`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_restrictions")]
@@ -420,7 +439,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_restrictions")
     }
 
-    /// Reads the field [`metadata_vdis`](crate::PoolRecord::metadata_vdis).
+    /// Reads the field [`metadata_vdis`](crate::PoolRecord::metadata_vdis): the disks that hold copies of its
+    /// database.
     ///
     /// `pool.get_metadata_VDIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "pool.get_metadata_VDIs")]
@@ -428,7 +448,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_metadata_VDIs")
     }
 
-    /// Reads the field [`ha_cluster_stack`](crate::PoolRecord::ha_cluster_stack).
+    /// Reads the field [`ha_cluster_stack`](crate::PoolRecord::ha_cluster_stack): what keeps the hosts together
+    /// under high availability.
     ///
     /// `pool.get_ha_cluster_stack`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_cluster_stack")]
@@ -436,7 +457,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_ha_cluster_stack")
     }
 
-    /// Reads the field [`allowed_operations`](crate::PoolRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::PoolRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `pool.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_allowed_operations")]
@@ -444,7 +466,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::PoolRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::PoolRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `pool.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_current_operations")]
@@ -452,7 +475,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_current_operations")
     }
 
-    /// Reads the field [`guest_agent_config`](crate::PoolRecord::guest_agent_config).
+    /// Reads the field [`guest_agent_config`](crate::PoolRecord::guest_agent_config): settings for the agents in
+    /// the VMs.
     ///
     /// `pool.get_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_guest_agent_config")]
@@ -460,7 +484,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_guest_agent_config")
     }
 
-    /// Reads the field [`cpu_info`](crate::PoolRecord::cpu_info).
+    /// Reads the field [`cpu_info`](crate::PoolRecord::cpu_info): the processor features that all its hosts have,
+    /// which is what VMs that migrate are limited to.
     ///
     /// `pool.get_cpu_info`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_cpu_info")]
@@ -546,7 +571,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_is_psr_pending").arg(value)
     }
 
-    /// Reads the field [`tls_verification_enabled`](crate::PoolRecord::tls_verification_enabled).
+    /// Reads the field [`tls_verification_enabled`](crate::PoolRecord::tls_verification_enabled): whether its hosts
+    /// check the certificates of those they connect to.
     ///
     /// `pool.get_tls_verification_enabled`, since xapi 1.290.0. Least role: `read-only`.
     #[doc(alias = "pool.get_tls_verification_enabled")]
@@ -554,7 +580,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_tls_verification_enabled")
     }
 
-    /// Reads the field [`repositories`](crate::PoolRecord::repositories).
+    /// Reads the field [`repositories`](crate::PoolRecord::repositories): the sources that updates are installed
+    /// from.
     ///
     /// `pool.get_repositories`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repositories")]
@@ -562,7 +589,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_repositories")
     }
 
-    /// Reads the field [`client_certificate_auth_enabled`](crate::PoolRecord::client_certificate_auth_enabled).
+    /// Reads the field [`client_certificate_auth_enabled`](crate::PoolRecord::client_certificate_auth_enabled):
+    /// whether clients can log in with a certificate.
     ///
     /// `pool.get_client_certificate_auth_enabled`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_enabled")]
@@ -570,7 +598,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_client_certificate_auth_enabled")
     }
 
-    /// Reads the field [`client_certificate_auth_name`](crate::PoolRecord::client_certificate_auth_name).
+    /// Reads the field [`client_certificate_auth_name`](crate::PoolRecord::client_certificate_auth_name): the name
+    /// that such a certificate must carry.
     ///
     /// `pool.get_client_certificate_auth_name`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_name")]
@@ -602,7 +631,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_repository_proxy_password")
     }
 
-    /// Reads the field [`migration_compression`](crate::PoolRecord::migration_compression).
+    /// Reads the field [`migration_compression`](crate::PoolRecord::migration_compression): whether memory is
+    /// compressed on its way to another host, if nobody says otherwise.
     ///
     /// `pool.get_migration_compression`, since xapi 22.33.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -611,7 +641,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_migration_compression")
     }
 
-    /// Sets the field [`migration_compression`](crate::PoolRecord::migration_compression).
+    /// Sets the field [`migration_compression`](crate::PoolRecord::migration_compression): whether memory is
+    /// compressed on its way to another host, if nobody says otherwise.
     ///
     /// `pool.set_migration_compression`, since xapi 22.33.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -620,7 +651,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_migration_compression").arg(value)
     }
 
-    /// Reads the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias).
+    /// Reads the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias): whether VMs are rather placed on
+    /// other hosts than the coordinator.
     ///
     /// `pool.get_coordinator_bias`, since xapi 22.37.0. Least role: `read-only`.
     #[doc(alias = "pool.get_coordinator_bias")]
@@ -628,7 +660,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_coordinator_bias")
     }
 
-    /// Sets the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias).
+    /// Sets the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias): whether VMs are rather placed on
+    /// other hosts than the coordinator.
     ///
     /// `pool.set_coordinator_bias`, since xapi 22.37.0. Least role: `pool-operator`.
     #[doc(alias = "pool.set_coordinator_bias")]
@@ -674,6 +707,8 @@ impl Pool {
 
     /// Reads the field [`ext_auth_cache_expiry`](crate::PoolRecord::ext_auth_cache_expiry).
     ///
+    /// In seconds.
+    ///
     /// `pool.get_ext_auth_cache_expiry`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_cache_expiry")]
@@ -707,7 +742,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_telemetry_next_collection")
     }
 
-    /// Reads the field [`last_update_sync`](crate::PoolRecord::last_update_sync).
+    /// Reads the field [`last_update_sync`](crate::PoolRecord::last_update_sync): when the repositories were last
+    /// synchronised.
     ///
     /// `pool.get_last_update_sync`, since xapi 23.18.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_last_update_sync")]
@@ -732,7 +768,8 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_update_sync_day")
     }
 
-    /// Reads the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled).
+    /// Reads the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled): whether the repositories
+    /// are synchronised by themselves.
     ///
     /// `pool.get_update_sync_enabled`, since xapi 23.18.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -834,6 +871,8 @@ impl Pool {
 
     /// Reads the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout).
     ///
+    /// In seconds.
+    ///
     /// `pool.get_vm_console_idle_timeout`, since xapi 26.1.0. A prototype: it may still change. Least role:
     /// `read-only`.
     #[doc(alias = "pool.get_vm_console_idle_timeout")]
@@ -842,6 +881,8 @@ impl Pool {
     }
 
     /// Sets the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout).
+    ///
+    /// In seconds.
     ///
     /// `pool.set_vm_console_idle_timeout`, since xapi 26.1.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -879,7 +920,8 @@ impl Pool {
         .arg(value)
     }
 
-    /// Sets `ha_host_failures_to_tolerate`, given `value`.
+    /// Sets the field [`ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate): how many
+    /// hosts may fail with all protected VMs restarted.
     ///
     /// `pool.set_ha_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as
     /// a task.
@@ -888,8 +930,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.set_ha_host_failures_to_tolerate").arg(value)
     }
 
-    /// Sends the message `create_new_blob` of class `pool`, given `pool`, `name`, `mime_type` and `public`; answers
-    /// with a `blob`.
+    /// Makes an empty blob for this object; its content is written over HTTP.
     ///
     /// `pool.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.create_new_blob")]
@@ -995,7 +1036,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.disable_local_storage_caching")
     }
 
-    /// Asks for `license_state`; answers with a map.
+    /// Reads the edition of the pool and when its licence ends.
     ///
     /// `pool.get_license_state`, since XenServer 6.2 (clearwater). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.get_license_state")]
@@ -1003,7 +1044,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.get_license_state")
     }
 
-    /// Sends the message `apply_edition` of class `pool`, given `edition`.
+    /// Licenses all hosts for another edition.
     ///
     /// `pool.apply_edition`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.apply_edition")]
@@ -1021,7 +1062,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.disable_ssl_legacy")
     }
 
-    /// Sets `igmp_snooping_enabled`, given `value`.
+    /// Sets the field [`igmp_snooping_enabled`](crate::PoolRecord::igmp_snooping_enabled).
     ///
     /// `pool.set_igmp_snooping_enabled`, since XenServer 7.3 (inverness). Least role: `pool-operator`. Runs as a
     /// task.
@@ -1030,7 +1071,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.set_igmp_snooping_enabled").arg(value)
     }
 
-    /// Sends the message `has_extension` of class `pool`, given `name`; answers with yes or no.
+    /// Whether all hosts have an extension of that name.
     ///
     /// `pool.has_extension`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.has_extension")]
@@ -1038,7 +1079,8 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.has_extension").arg(name)
     }
 
-    /// Adds to `guest_agent_config`, given `key` and `value`.
+    /// Adds an entry to the map [`guest_agent_config`](crate::PoolRecord::guest_agent_config). A key that is there
+    /// already is refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
     ///
     /// `pool.add_to_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.add_to_guest_agent_config")]
@@ -1048,7 +1090,8 @@ impl Pool {
             .arg(value)
     }
 
-    /// Takes out of `guest_agent_config`, given `key`.
+    /// Takes the entry of `key` out of the map [`guest_agent_config`](crate::PoolRecord::guest_agent_config); no
+    /// failure where there is none.
     ///
     /// `pool.remove_from_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a
     /// task.
@@ -1057,7 +1100,8 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.remove_from_guest_agent_config").arg(key)
     }
 
-    /// Sets `repositories`, given `value`.
+    /// Sets the field [`repositories`](crate::PoolRecord::repositories): the sources that updates are installed
+    /// from.
     ///
     /// `pool.set_repositories`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -1084,8 +1128,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.remove_repository").arg(value)
     }
 
-    /// Sends the message `sync_updates` of class `pool`, given `force`, `token`, `token_id`, `username` and
-    /// `password`; answers with text.
+    /// Fetches what the repositories offer, and answers with the hash of what was fetched.
     ///
     /// `pool.sync_updates`, since xapi 1.329.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -1103,8 +1146,7 @@ impl Pool {
         )
     }
 
-    /// Sends the message `check_update_readiness` of class `pool`, given `requires_reboot`; answers with a set,
-    /// each item a set, each item text.
+    /// Lists what stands in the way of installing updates, as error codes with their parameters.
     ///
     /// `pool.check_update_readiness`, since xapi 1.304.0. Least role: `pool-operator`, and client certificates.
     /// Runs as a task.
@@ -1152,7 +1194,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.disable_repository_proxy")
     }
 
-    /// Sets `uefi_certificates`, given `value`.
+    /// Sets the field [`uefi_certificates`](crate::PoolRecord::uefi_certificates).
     ///
     /// `pool.set_uefi_certificates`, since xapi 22.16.0. Deprecated since xapi 24.0.0. Least role: `pool-admin`.
     /// Runs as a task.
@@ -1162,7 +1204,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.set_uefi_certificates").arg(value)
     }
 
-    /// Sets `custom_uefi_certificates`, given `value`.
+    /// Sets the field [`custom_uefi_certificates`](crate::PoolRecord::custom_uefi_certificates).
     ///
     /// `pool.set_custom_uefi_certificates`, since xapi 24.0.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1180,7 +1222,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.set_https_only").arg(value)
     }
 
-    /// Sets `telemetry_next_collection`, given `value`.
+    /// Sets the field [`telemetry_next_collection`](crate::PoolRecord::telemetry_next_collection).
     ///
     /// `pool.set_telemetry_next_collection`, since xapi 23.9.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1214,7 +1256,8 @@ impl Pool {
             .arg(update_sync_day)
     }
 
-    /// Sets `update_sync_enabled`, given `value`.
+    /// Sets the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled): whether the repositories are
+    /// synchronised by themselves.
     ///
     /// `pool.set_update_sync_enabled`, since xapi 23.18.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1223,7 +1266,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.set_update_sync_enabled").arg(value)
     }
 
-    /// Sets `local_auth_max_threads`, given `value`.
+    /// Sets the field [`local_auth_max_threads`](crate::PoolRecord::local_auth_max_threads).
     ///
     /// `pool.set_local_auth_max_threads`, since xapi 23.27.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -1232,7 +1275,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_local_auth_max_threads").arg(value)
     }
 
-    /// Sets `ext_auth_max_threads`, given `value`.
+    /// Sets the field [`ext_auth_max_threads`](crate::PoolRecord::ext_auth_max_threads).
     ///
     /// `pool.set_ext_auth_max_threads`, since xapi 23.27.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -1241,7 +1284,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.set_ext_auth_max_threads").arg(value)
     }
 
-    /// Sets `ext_auth_cache_enabled`, given `value`.
+    /// Sets the field [`ext_auth_cache_enabled`](crate::PoolRecord::ext_auth_cache_enabled).
     ///
     /// `pool.set_ext_auth_cache_enabled`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1250,7 +1293,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_enabled").arg(value)
     }
 
-    /// Sets `ext_auth_cache_size`, given `value`.
+    /// Sets the field [`ext_auth_cache_size`](crate::PoolRecord::ext_auth_cache_size).
     ///
     /// `pool.set_ext_auth_cache_size`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1259,7 +1302,9 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_size").arg(value)
     }
 
-    /// Sets `ext_auth_cache_expiry`, given `value`.
+    /// Sets the field [`ext_auth_cache_expiry`](crate::PoolRecord::ext_auth_cache_expiry).
+    ///
+    /// In seconds.
     ///
     /// `pool.set_ext_auth_cache_expiry`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1277,7 +1322,7 @@ impl Pool {
         begin(&self.client, self.reference, "pool.get_guest_secureboot_readiness")
     }
 
-    /// Sends the message `enable_ssh` of class `pool`.
+    /// Lets people log in to all hosts by SSH.
     ///
     /// `pool.enable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as a
     /// task.
@@ -1286,7 +1331,7 @@ impl Pool {
         begin_task(&self.client, self.reference, "pool.enable_ssh")
     }
 
-    /// Sends the message `disable_ssh` of class `pool`.
+    /// Stops logins to all hosts by SSH.
     ///
     /// `pool.disable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -1297,6 +1342,8 @@ impl Pool {
 
     /// Sets `ssh_enabled_timeout`, given `value`.
     ///
+    /// `value` is in seconds.
+    ///
     /// `pool.set_ssh_enabled_timeout`, since xapi 25.21.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_ssh_enabled_timeout")]
@@ -1305,6 +1352,8 @@ impl Pool {
     }
 
     /// Sets `console_idle_timeout`, given `value`.
+    ///
+    /// `value` is in seconds.
     ///
     /// `pool.set_console_idle_timeout`, since xapi 25.21.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1395,7 +1444,7 @@ impl Pools {
         Call::new(&self.client, "pool.get_all_records")
     }
 
-    /// Sends the message `join` of class `pool`, given `master_address`, `master_username` and `master_password`.
+    /// Makes the host that this connection leads to a member of another pool.
     ///
     /// `pool.join`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1408,8 +1457,7 @@ impl Pools {
             .secret_arg(master_password)
     }
 
-    /// Sends the message `join_force` of class `pool`, given `master_address`, `master_username` and
-    /// `master_password`.
+    /// Joins another pool even where differences would forbid it.
     ///
     /// `pool.join_force`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.join_force")]
@@ -1420,7 +1468,7 @@ impl Pools {
             .secret_arg(master_password)
     }
 
-    /// Sends the message `eject` of class `pool`, given `host`.
+    /// Takes a host out of the pool. It starts afresh: its local storage is erased.
     ///
     /// `pool.eject`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.eject")]
@@ -1428,7 +1476,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.eject").arg(host)
     }
 
-    /// Sends the message `emergency_transition_to_master` of class `pool`.
+    /// Makes this host the coordinator where the old one is lost; to be asked of the host itself.
     ///
     /// `pool.emergency_transition_to_master`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.emergency_transition_to_master")]
@@ -1436,7 +1484,7 @@ impl Pools {
         Call::new(&self.client, "pool.emergency_transition_to_master")
     }
 
-    /// Sends the message `emergency_reset_master` of class `pool`, given `master_address`.
+    /// Tells this host who the coordinator is now; to be asked of the host itself.
     ///
     /// `pool.emergency_reset_master`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.emergency_reset_master")]
@@ -1444,7 +1492,7 @@ impl Pools {
         Call::new(&self.client, "pool.emergency_reset_master").arg(master_address)
     }
 
-    /// Sends the message `recover_slaves` of class `pool`; answers with a set, each item a `host`.
+    /// Tells all hosts that this one is the coordinator, and lists those that followed.
     ///
     /// `pool.recover_slaves`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.recover_slaves")]
@@ -1452,8 +1500,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.recover_slaves")
     }
 
-    /// Sends the message `create_VLAN` of class `pool`, given `device`, `network` and `VLAN`; answers with a set,
-    /// each item a `PIF`.
+    /// Makes a VLAN on the interface of that name of every host.
     ///
     /// `pool.create_VLAN`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1466,7 +1513,7 @@ impl Pools {
             .arg(vlan)
     }
 
-    /// Sends the message `management_reconfigure` of class `pool`, given `network`.
+    /// Makes the interfaces on this network the ones that all hosts are managed through.
     ///
     /// `pool.management_reconfigure`, since XenServer 7.3 (inverness). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1481,8 +1528,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.management_reconfigure").arg(network)
     }
 
-    /// Sends the message `create_VLAN_from_PIF` of class `pool`, given `pif`, `network` and `VLAN`; answers with a
-    /// set, each item a `PIF`.
+    /// Makes a VLAN on the same interface as this one of every host.
     ///
     /// `pool.create_VLAN_from_PIF`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1495,7 +1541,7 @@ impl Pools {
             .arg(vlan)
     }
 
-    /// Sends the message `enable_ha` of class `pool`, given `heartbeat_srs` and `configuration`.
+    /// Turns high availability on, with its state on these storages.
     ///
     /// `pool.enable_ha`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs as
     /// a task.
@@ -1506,7 +1552,7 @@ impl Pools {
             .arg(configuration)
     }
 
-    /// Sends the message `disable_ha` of class `pool`.
+    /// Turns high availability off.
     ///
     /// `pool.disable_ha`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs
     /// as a task.
@@ -1515,7 +1561,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.disable_ha")
     }
 
-    /// Sends the message `sync_database` of class `pool`.
+    /// Copies the database to all hosts now.
     ///
     /// `pool.sync_database`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.sync_database")]
@@ -1523,7 +1569,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.sync_database")
     }
 
-    /// Sends the message `designate_new_master` of class `pool`, given `host`.
+    /// Hands the work of the coordinator over to this host.
     ///
     /// `pool.designate_new_master`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.designate_new_master")]
@@ -1531,7 +1577,9 @@ impl Pools {
         TaskCall::new(&self.client, "pool.designate_new_master").arg(host)
     }
 
-    /// Sends the message `ha_prevent_restarts_for` of class `pool`, given `seconds`.
+    /// Keeps high availability from restarting anything for a while.
+    ///
+    /// `seconds` is in seconds.
     ///
     /// `pool.ha_prevent_restarts_for`, since XenServer 5.0 Update 1 (orlando-update-1). Least role:
     /// `pool-operator`.
@@ -1540,7 +1588,7 @@ impl Pools {
         Call::new(&self.client, "pool.ha_prevent_restarts_for").arg(seconds)
     }
 
-    /// Sends the message `ha_failover_plan_exists` of class `pool`, given `n`; answers with yes or no.
+    /// Whether so many hosts may fail with all protected VMs restarted.
     ///
     /// `pool.ha_failover_plan_exists`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.ha_failover_plan_exists")]
@@ -1548,7 +1596,7 @@ impl Pools {
         Call::new(&self.client, "pool.ha_failover_plan_exists").arg(n)
     }
 
-    /// Sends the message `ha_compute_max_host_failures_to_tolerate` of class `pool`; answers with a whole number.
+    /// Works out how many hosts may fail with all protected VMs restarted.
     ///
     /// `pool.ha_compute_max_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.ha_compute_max_host_failures_to_tolerate")]
@@ -1674,7 +1722,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.certificate_uninstall").arg(name)
     }
 
-    /// Sends the message `certificate_list` of class `pool`; answers with a set, each item text.
+    /// Lists the names of the installed certificates of authorities.
     ///
     /// `pool.certificate_list`, since XenServer 5.5 (george). Deprecated since xapi 1.290.0. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1732,7 +1780,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.crl_uninstall").arg(name)
     }
 
-    /// Sends the message `crl_list` of class `pool`; answers with a set, each item text.
+    /// Lists the names of the installed revocation lists.
     ///
     /// `pool.crl_list`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.crl_list")]
@@ -1772,7 +1820,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.disable_redo_log")
     }
 
-    /// Sets `vswitch_controller`, given `address`.
+    /// Sets the field [`vswitch_controller`](crate::PoolRecord::vswitch_controller).
     ///
     /// `pool.set_vswitch_controller`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 7.2 (falcon).
     /// Least role: `pool-operator`. Runs as a task.
@@ -1782,7 +1830,7 @@ impl Pools {
         TaskCall::new(&self.client, "pool.set_vswitch_controller").arg(address)
     }
 
-    /// Sends the message `rotate_secret` of class `pool`.
+    /// Replaces the secret by which the hosts know each other.
     ///
     /// `pool.rotate_secret`, since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr). Least role: `pool-admin`. Runs
     /// as a task.
@@ -1906,94 +1954,95 @@ impl SyncUpdatesOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PoolRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `master`; it may refer to nothing.
+    /// The coordinator: the host that holds the database and answers the API.
     ///
     /// Since XenServer 4.0 (rio).
     pub master: Ref<Host>,
-    /// The field `default_SR`; it may refer to nothing.
+    /// Where new disks go if nobody says otherwise.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "default_SR")]
     pub default_sr: Ref<Sr>,
-    /// The field `suspend_image_SR`; it may refer to nothing.
+    /// Where the memory of suspended VMs goes if nobody says otherwise.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "suspend_image_SR")]
     pub suspend_image_sr: Ref<Sr>,
-    /// The field `crash_dump_SR`; it may refer to nothing.
+    /// Where crash dumps go if nobody says otherwise.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "crash_dump_SR")]
     pub crash_dump_sr: Ref<Sr>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `ha_enabled`.
+    /// Whether high availability is on.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_enabled: bool,
-    /// The field `ha_configuration`.
+    /// How high availability was set up.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_configuration: Map<String, String>,
-    /// The field `ha_statefiles`.
+    /// The disks that high availability keeps its state on.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_statefiles: Vec<String>,
-    /// The field `ha_host_failures_to_tolerate`.
+    /// How many hosts may fail with all protected VMs restarted.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_host_failures_to_tolerate: i64,
-    /// The field `ha_plan_exists_for`.
+    /// How many hosts may fail as things stand.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_plan_exists_for: i64,
-    /// The field `ha_allow_overcommit`.
+    /// Whether more VMs may be protected than could be restarted.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub ha_allow_overcommit: bool,
-    /// The field `ha_overcommitted`.
+    /// Whether more VMs are protected than could be restarted.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_overcommitted: bool,
-    /// The field `blobs`.
+    /// Binary data kept for the object, by name.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// The field `tags`.
+    /// Words by which people group objects.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// The field `gui_config`.
+    /// Settings of graphical clients.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub gui_config: Map<String, String>,
-    /// The field `health_check_config`.
+    /// Settings of the health check.
     ///
     /// Can be changed at any time. Since XenServer 7.0 (dundee).
     pub health_check_config: Map<String, String>,
-    /// The field `wlb_url`.
+    /// Where the workload balancer answers.
     ///
     /// Since XenServer 5.5 (george).
     pub wlb_url: String,
-    /// The field `wlb_username`.
+    /// The user at the workload balancer.
     ///
     /// Since XenServer 5.5 (george).
     pub wlb_username: String,
-    /// The field `wlb_enabled`.
+    /// Whether the workload balancer is asked.
     ///
     /// Can be changed at any time. Since XenServer 5.5 (george).
     pub wlb_enabled: bool,
@@ -2001,11 +2050,11 @@ pub struct PoolRecord {
     ///
     /// Can be changed at any time. Since XenServer 5.5 (george). Deprecated since xapi 1.290.0.
     pub wlb_verify_cert: bool,
-    /// The field `redo_log_enabled`.
+    /// Whether changes of the database are also written to shared storage.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub redo_log_enabled: bool,
-    /// The field `redo_log_vdi`; it may refer to nothing.
+    /// The disk that they are written to.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub redo_log_vdi: Ref<Vdi>,
@@ -2013,32 +2062,33 @@ pub struct PoolRecord {
     ///
     /// Since XenServer 5.6 (midnight-ride). Deprecated since XenServer 7.2 (falcon).
     pub vswitch_controller: String,
-    /// The field `restrictions`.
+    /// What the licence does and does not allow.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub restrictions: Map<String, String>,
-    /// The field `metadata_VDIs`.
+    /// The disks that hold copies of its database.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "metadata_VDIs")]
     pub metadata_vdis: Vec<Ref<Vdi>>,
-    /// The field `ha_cluster_stack`.
+    /// What keeps the hosts together under high availability.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ha_cluster_stack: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<AllowedOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, AllowedOperation>,
-    /// The field `guest_agent_config`.
+    /// Settings for the agents in the VMs.
     ///
     /// Since XenServer 7.0 (dundee).
     pub guest_agent_config: Map<String, String>,
-    /// The field `cpu_info`.
+    /// The processor features that all its hosts have, which is what VMs that migrate are limited to.
     ///
     /// Since XenServer 7.0 (dundee).
     pub cpu_info: Map<String, String>,
@@ -2066,19 +2116,19 @@ pub struct PoolRecord {
     ///
     /// Can be changed at any time. Since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr).
     pub is_psr_pending: bool,
-    /// The field `tls_verification_enabled`.
+    /// Whether its hosts check the certificates of those they connect to.
     ///
     /// Since xapi 1.290.0.
     pub tls_verification_enabled: bool,
-    /// The field `repositories`.
+    /// The sources that updates are installed from.
     ///
     /// Since xapi 1.301.0.
     pub repositories: Vec<Ref<Repository>>,
-    /// The field `client_certificate_auth_enabled`.
+    /// Whether clients can log in with a certificate.
     ///
     /// Since xapi 1.318.0.
     pub client_certificate_auth_enabled: bool,
-    /// The field `client_certificate_auth_name`.
+    /// The name that such a certificate must carry.
     ///
     /// Since xapi 1.318.0.
     pub client_certificate_auth_name: String,
@@ -2094,11 +2144,11 @@ pub struct PoolRecord {
     ///
     /// Since xapi 21.3.0.
     pub repository_proxy_password: Ref<PoolSecret>,
-    /// The field `migration_compression`.
+    /// Whether memory is compressed on its way to another host, if nobody says otherwise.
     ///
     /// Can be changed at any time. Since xapi 22.33.0. A prototype: it may still change.
     pub migration_compression: bool,
-    /// The field `coordinator_bias`.
+    /// Whether VMs are rather placed on other hosts than the coordinator.
     ///
     /// Can be changed at any time. Since xapi 22.37.0.
     pub coordinator_bias: bool,
@@ -2120,7 +2170,7 @@ pub struct PoolRecord {
     pub ext_auth_cache_size: i64,
     /// The field `ext_auth_cache_expiry`.
     ///
-    /// Since xapi 24.31.0. A prototype: it may still change.
+    /// In seconds. Since xapi 24.31.0. A prototype: it may still change.
     pub ext_auth_cache_expiry: i64,
     /// The field `telemetry_uuid`; it may refer to nothing.
     ///
@@ -2134,7 +2184,7 @@ pub struct PoolRecord {
     ///
     /// Since xapi 23.9.0. A prototype: it may still change.
     pub telemetry_next_collection: DateTime,
-    /// The field `last_update_sync`; the epoch stands for never.
+    /// When the repositories were last synchronised.
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub last_update_sync: DateTime,
@@ -2146,7 +2196,7 @@ pub struct PoolRecord {
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub update_sync_day: i64,
-    /// The field `update_sync_enabled`.
+    /// Whether the repositories are synchronised by themselves.
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub update_sync_enabled: bool,
@@ -2168,7 +2218,7 @@ pub struct PoolRecord {
     pub limit_console_sessions: bool,
     /// The field `vm_console_idle_timeout`.
     ///
-    /// Can be changed at any time. Since xapi 26.1.0. A prototype: it may still change.
+    /// In seconds. Can be changed at any time. Since xapi 26.1.0. A prototype: it may still change.
     pub vm_console_idle_timeout: i64,
     /// The field `auto_update_vm_secureboot_certificates`.
     ///

@@ -25,7 +25,8 @@ impl PoolPatch {
         begin(&self.client, self.reference, "pool_patch.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PoolPatchRecord::uuid).
+    /// Reads the field [`uuid`](crate::PoolPatchRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `pool_patch.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_uuid")]
@@ -33,7 +34,8 @@ impl PoolPatch {
         begin(&self.client, self.reference, "pool_patch.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PoolPatchRecord::name_label).
+    /// Reads the field [`name_label`](crate::PoolPatchRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `pool_patch.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_name_label")]
@@ -41,7 +43,7 @@ impl PoolPatch {
         begin(&self.client, self.reference, "pool_patch.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::PoolPatchRecord::name_description).
+    /// Reads the field [`name_description`](crate::PoolPatchRecord::name_description): a longer text for people.
     ///
     /// `pool_patch.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_name_description")]
@@ -58,6 +60,8 @@ impl PoolPatch {
     }
 
     /// Reads the field [`size`](crate::PoolPatchRecord::size).
+    ///
+    /// In bytes.
     ///
     /// `pool_patch.get_size`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_size")]
@@ -97,7 +101,8 @@ impl PoolPatch {
         begin(&self.client, self.reference, "pool_patch.get_pool_update")
     }
 
-    /// Reads the field [`other_config`](crate::PoolPatchRecord::other_config).
+    /// Reads the field [`other_config`](crate::PoolPatchRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `pool_patch.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_other_config")]
@@ -105,7 +110,8 @@ impl PoolPatch {
         begin(&self.client, self.reference, "pool_patch.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PoolPatchRecord::other_config).
+    /// Sets the field [`other_config`](crate::PoolPatchRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `pool_patch.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "pool_patch.set_other_config")]
@@ -261,15 +267,15 @@ impl PoolPatches {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolPatchRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
@@ -279,7 +285,7 @@ pub struct PoolPatchRecord {
     pub version: String,
     /// The field `size`.
     ///
-    /// Since XenServer 4.1 (miami).
+    /// In bytes. Since XenServer 4.1 (miami).
     pub size: i64,
     /// The field `pool_applied`.
     ///
@@ -297,7 +303,8 @@ pub struct PoolPatchRecord {
     ///
     /// Since XenServer 7.1 (ely).
     pub pool_update: Ref<PoolUpdate>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

@@ -23,7 +23,8 @@ impl PoolUpdate {
         begin(&self.client, self.reference, "pool_update.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PoolUpdateRecord::uuid).
+    /// Reads the field [`uuid`](crate::PoolUpdateRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `pool_update.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_update.get_uuid")]
@@ -31,7 +32,8 @@ impl PoolUpdate {
         begin(&self.client, self.reference, "pool_update.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PoolUpdateRecord::name_label).
+    /// Reads the field [`name_label`](crate::PoolUpdateRecord::name_label): the name that people gave the object;
+    /// it need not be unique.
     ///
     /// `pool_update.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_update.get_name_label")]
@@ -39,7 +41,7 @@ impl PoolUpdate {
         begin(&self.client, self.reference, "pool_update.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::PoolUpdateRecord::name_description).
+    /// Reads the field [`name_description`](crate::PoolUpdateRecord::name_description): a longer text for people.
     ///
     /// `pool_update.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_update.get_name_description")]
@@ -56,6 +58,8 @@ impl PoolUpdate {
     }
 
     /// Reads the field [`installation_size`](crate::PoolUpdateRecord::installation_size).
+    ///
+    /// In bytes.
     ///
     /// `pool_update.get_installation_size`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool_update.get_installation_size")]
@@ -95,7 +99,8 @@ impl PoolUpdate {
         begin(&self.client, self.reference, "pool_update.get_hosts")
     }
 
-    /// Reads the field [`other_config`](crate::PoolUpdateRecord::other_config).
+    /// Reads the field [`other_config`](crate::PoolUpdateRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `pool_update.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "pool_update.get_other_config")]
@@ -103,7 +108,8 @@ impl PoolUpdate {
         begin(&self.client, self.reference, "pool_update.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PoolUpdateRecord::other_config).
+    /// Sets the field [`other_config`](crate::PoolUpdateRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `pool_update.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-operator`.
     #[doc(alias = "pool_update.set_other_config")]
@@ -237,15 +243,15 @@ impl PoolUpdates {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolUpdateRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
@@ -255,7 +261,7 @@ pub struct PoolUpdateRecord {
     pub version: String,
     /// The field `installation_size`.
     ///
-    /// Since XenServer 7.1 (ely).
+    /// In bytes. Since XenServer 7.1 (ely).
     pub installation_size: i64,
     /// The field `key`.
     ///
@@ -273,7 +279,8 @@ pub struct PoolUpdateRecord {
     ///
     /// Since XenServer 7.1 (ely).
     pub hosts: Vec<Ref<Host>>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,

@@ -22,7 +22,8 @@ impl Pusb {
         begin(&self.client, self.reference, "PUSB.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PusbRecord::uuid).
+    /// Reads the field [`uuid`](crate::PusbRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `PUSB.get_uuid`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_uuid")]
@@ -118,7 +119,8 @@ impl Pusb {
         begin(&self.client, self.reference, "PUSB.get_passthrough_enabled")
     }
 
-    /// Reads the field [`other_config`](crate::PusbRecord::other_config).
+    /// Reads the field [`other_config`](crate::PusbRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PUSB.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_other_config")]
@@ -126,7 +128,8 @@ impl Pusb {
         begin(&self.client, self.reference, "PUSB.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PusbRecord::other_config).
+    /// Sets the field [`other_config`](crate::PusbRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `PUSB.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "PUSB.set_other_config")]
@@ -162,7 +165,7 @@ impl Pusb {
         begin(&self.client, self.reference, "PUSB.get_speed")
     }
 
-    /// Sets `passthrough_enabled`, given `value`.
+    /// Sets the field [`passthrough_enabled`](crate::PusbRecord::passthrough_enabled).
     ///
     /// `PUSB.set_passthrough_enabled`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "PUSB.set_passthrough_enabled")]
@@ -218,7 +221,7 @@ impl Pusbs {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PusbRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.3 (inverness).
     pub uuid: String,
@@ -267,7 +270,8 @@ pub struct PusbRecord {
     ///
     /// Since XenServer 7.3 (inverness).
     pub passthrough_enabled: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,

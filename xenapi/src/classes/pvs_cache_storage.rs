@@ -30,7 +30,8 @@ impl PvsCacheStorage {
         begin_task(&self.client, self.reference, "PVS_cache_storage.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::PvsCacheStorageRecord::uuid).
+    /// Reads the field [`uuid`](crate::PvsCacheStorageRecord::uuid): the UUID of the object, which unlike its
+    /// reference also survives a restored database.
     ///
     /// `PVS_cache_storage.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_cache_storage.get_uuid")]
@@ -63,6 +64,8 @@ impl PvsCacheStorage {
     }
 
     /// Reads the field [`size`](crate::PvsCacheStorageRecord::size).
+    ///
+    /// In bytes.
     ///
     /// `PVS_cache_storage.get_size`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_cache_storage.get_size")]
@@ -129,7 +132,7 @@ impl PvsCacheStorages {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PvsCacheStorageRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,
@@ -148,7 +151,7 @@ pub struct PvsCacheStorageRecord {
     pub site: Ref<PvsSite>,
     /// The field `size`.
     ///
-    /// Given when the object is created. Since XenServer 7.1 (ely).
+    /// In bytes. Given when the object is created. Since XenServer 7.1 (ely).
     pub size: i64,
     /// The field `VDI`; it may refer to nothing.
     ///

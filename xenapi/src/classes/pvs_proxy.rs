@@ -23,7 +23,8 @@ impl PvsProxy {
         begin(&self.client, self.reference, "PVS_proxy.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PvsProxyRecord::uuid).
+    /// Reads the field [`uuid`](crate::PvsProxyRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `PVS_proxy.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_proxy.get_uuid")]
@@ -47,7 +48,8 @@ impl PvsProxy {
         begin(&self.client, self.reference, "PVS_proxy.get_VIF")
     }
 
-    /// Reads the field [`currently_attached`](crate::PvsProxyRecord::currently_attached).
+    /// Reads the field [`currently_attached`](crate::PvsProxyRecord::currently_attached): whether it is in use
+    /// right now.
     ///
     /// `PVS_proxy.get_currently_attached`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_proxy.get_currently_attached")]
@@ -121,7 +123,7 @@ impl PvsProxies {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PvsProxyRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,
@@ -134,7 +136,7 @@ pub struct PvsProxyRecord {
     /// Since XenServer 7.1 (ely).
     #[doc(alias = "VIF")]
     pub vif: Ref<Vif>,
-    /// The field `currently_attached`.
+    /// Whether it is in use right now.
     ///
     /// Since XenServer 7.1 (ely).
     pub currently_attached: bool,

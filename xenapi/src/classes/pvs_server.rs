@@ -22,7 +22,8 @@ impl PvsServer {
         begin(&self.client, self.reference, "PVS_server.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PvsServerRecord::uuid).
+    /// Reads the field [`uuid`](crate::PvsServerRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `PVS_server.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_server.get_uuid")]
@@ -131,7 +132,7 @@ impl PvsServers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PvsServerRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,

@@ -22,7 +22,8 @@ impl PvsSite {
         begin(&self.client, self.reference, "PVS_site.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::PvsSiteRecord::uuid).
+    /// Reads the field [`uuid`](crate::PvsSiteRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `PVS_site.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_uuid")]
@@ -30,7 +31,8 @@ impl PvsSite {
         begin(&self.client, self.reference, "PVS_site.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PvsSiteRecord::name_label).
+    /// Reads the field [`name_label`](crate::PvsSiteRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `PVS_site.get_name_label`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_name_label")]
@@ -38,7 +40,8 @@ impl PvsSite {
         begin(&self.client, self.reference, "PVS_site.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::PvsSiteRecord::name_label).
+    /// Sets the field [`name_label`](crate::PvsSiteRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `PVS_site.set_name_label`, since XenServer 7.1 (ely). Least role: `pool-operator`.
     #[doc(alias = "PVS_site.set_name_label")]
@@ -46,7 +49,7 @@ impl PvsSite {
         begin(&self.client, self.reference, "PVS_site.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::PvsSiteRecord::name_description).
+    /// Reads the field [`name_description`](crate::PvsSiteRecord::name_description): a longer text for people.
     ///
     /// `PVS_site.get_name_description`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_name_description")]
@@ -54,7 +57,7 @@ impl PvsSite {
         begin(&self.client, self.reference, "PVS_site.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::PvsSiteRecord::name_description).
+    /// Sets the field [`name_description`](crate::PvsSiteRecord::name_description): a longer text for people.
     ///
     /// `PVS_site.set_name_description`, since XenServer 7.1 (ely). Least role: `pool-operator`.
     #[doc(alias = "PVS_site.set_name_description")]
@@ -105,7 +108,7 @@ impl PvsSite {
         begin_task(&self.client, self.reference, "PVS_site.forget")
     }
 
-    /// Sets `PVS_uuid`, given `value`.
+    /// Sets the field [`pvs_uuid`](crate::PvsSiteRecord::pvs_uuid).
     ///
     /// `PVS_site.set_PVS_uuid`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PVS_site.set_PVS_uuid")]
@@ -175,15 +178,15 @@ impl PvsSites {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PvsSiteRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 7.1 (ely).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 7.1 (ely).
     pub name_description: String,

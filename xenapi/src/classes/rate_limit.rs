@@ -31,7 +31,8 @@ impl RateLimit {
         begin_task(&self.client, self.reference, "Rate_limit.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::RateLimitRecord::uuid).
+    /// Reads the field [`uuid`](crate::RateLimitRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Rate_limit.get_uuid`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_uuid")]
@@ -39,7 +40,8 @@ impl RateLimit {
         begin(&self.client, self.reference, "Rate_limit.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::RateLimitRecord::name_label).
+    /// Reads the field [`name_label`](crate::RateLimitRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Rate_limit.get_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_name_label")]
@@ -47,7 +49,8 @@ impl RateLimit {
         begin(&self.client, self.reference, "Rate_limit.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::RateLimitRecord::name_label).
+    /// Sets the field [`name_label`](crate::RateLimitRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Rate_limit.set_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     #[doc(alias = "Rate_limit.set_name_label")]
@@ -55,7 +58,7 @@ impl RateLimit {
         begin(&self.client, self.reference, "Rate_limit.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::RateLimitRecord::name_description).
+    /// Reads the field [`name_description`](crate::RateLimitRecord::name_description): a longer text for people.
     ///
     /// `Rate_limit.get_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -64,7 +67,7 @@ impl RateLimit {
         begin(&self.client, self.reference, "Rate_limit.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::RateLimitRecord::name_description).
+    /// Sets the field [`name_description`](crate::RateLimitRecord::name_description): a longer text for people.
     ///
     /// `Rate_limit.set_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `pool-admin`.
@@ -115,7 +118,7 @@ impl RateLimit {
         begin_task(&self.client, self.reference, "Rate_limit.remove_caller").arg(caller)
     }
 
-    /// Sets `burst_size`, given `value`.
+    /// Sets the field [`burst_size`](crate::RateLimitRecord::burst_size).
     ///
     /// `Rate_limit.set_burst_size`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -124,7 +127,7 @@ impl RateLimit {
         begin_task(&self.client, self.reference, "Rate_limit.set_burst_size").arg(value)
     }
 
-    /// Sets `fill_rate`, given `value`.
+    /// Sets the field [`fill_rate`](crate::RateLimitRecord::fill_rate).
     ///
     /// `Rate_limit.set_fill_rate`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -193,15 +196,15 @@ impl RateLimits {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RateLimitRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_description: String,

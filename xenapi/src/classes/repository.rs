@@ -23,7 +23,8 @@ impl Repository {
         begin(&self.client, self.reference, "Repository.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::RepositoryRecord::uuid).
+    /// Reads the field [`uuid`](crate::RepositoryRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `Repository.get_uuid`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "Repository.get_uuid")]
@@ -31,7 +32,8 @@ impl Repository {
         begin(&self.client, self.reference, "Repository.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::RepositoryRecord::name_label).
+    /// Reads the field [`name_label`](crate::RepositoryRecord::name_label): the name that people gave the object;
+    /// it need not be unique.
     ///
     /// `Repository.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Repository.get_name_label")]
@@ -39,7 +41,8 @@ impl Repository {
         begin(&self.client, self.reference, "Repository.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::RepositoryRecord::name_label).
+    /// Sets the field [`name_label`](crate::RepositoryRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `Repository.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client
     /// certificates.
@@ -48,7 +51,7 @@ impl Repository {
         begin(&self.client, self.reference, "Repository.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::RepositoryRecord::name_description).
+    /// Reads the field [`name_description`](crate::RepositoryRecord::name_description): a longer text for people.
     ///
     /// `Repository.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Repository.get_name_description")]
@@ -56,7 +59,7 @@ impl Repository {
         begin(&self.client, self.reference, "Repository.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::RepositoryRecord::name_description).
+    /// Sets the field [`name_description`](crate::RepositoryRecord::name_description): a longer text for people.
     ///
     /// `Repository.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client
     /// certificates.
@@ -130,7 +133,7 @@ impl Repository {
         begin_task(&self.client, self.reference, "Repository.forget")
     }
 
-    /// Sets `gpgkey_path`, given `value`.
+    /// Sets the field [`gpgkey_path`](crate::RepositoryRecord::gpgkey_path).
     ///
     /// `Repository.set_gpgkey_path`, since xapi 22.12.0. A prototype: it may still change. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -283,15 +286,15 @@ impl IntroduceOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RepositoryRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since xapi 1.301.0.
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,

@@ -21,7 +21,8 @@ impl Role {
         begin(&self.client, self.reference, "role.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::RoleRecord::uuid).
+    /// Reads the field [`uuid`](crate::RoleRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `role.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "role.get_uuid")]
@@ -29,7 +30,8 @@ impl Role {
         begin(&self.client, self.reference, "role.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::RoleRecord::name_label).
+    /// Reads the field [`name_label`](crate::RoleRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `role.get_name_label`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_name_label")]
@@ -37,7 +39,7 @@ impl Role {
         begin(&self.client, self.reference, "role.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::RoleRecord::name_description).
+    /// Reads the field [`name_description`](crate::RoleRecord::name_description): a longer text for people.
     ///
     /// `role.get_name_description`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_name_description")]
@@ -141,15 +143,15 @@ impl Roles {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RoleRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub name_description: String,

@@ -24,7 +24,8 @@ impl SdnController {
         begin(&self.client, self.reference, "SDN_controller.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::SdnControllerRecord::uuid).
+    /// Reads the field [`uuid`](crate::SdnControllerRecord::uuid): the UUID of the object, which unlike its
+    /// reference also survives a restored database.
     ///
     /// `SDN_controller.get_uuid`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "SDN_controller.get_uuid")]
@@ -157,7 +158,7 @@ impl IntroduceOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SdnControllerRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.2 (falcon).
     pub uuid: String,

@@ -29,7 +29,8 @@ impl PoolSecret {
         begin_task(&self.client, self.reference, "secret.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::PoolSecretRecord::uuid).
+    /// Reads the field [`uuid`](crate::PoolSecretRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `secret.get_uuid`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "secret.get_uuid")]
@@ -53,7 +54,8 @@ impl PoolSecret {
         begin(&self.client, self.reference, "secret.set_value").secret_arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::PoolSecretRecord::other_config).
+    /// Reads the field [`other_config`](crate::PoolSecretRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `secret.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "secret.get_other_config")]
@@ -61,7 +63,8 @@ impl PoolSecret {
         begin(&self.client, self.reference, "secret.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PoolSecretRecord::other_config).
+    /// Sets the field [`other_config`](crate::PoolSecretRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `secret.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "secret.set_other_config")]
@@ -138,7 +141,7 @@ impl PoolSecrets {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolSecretRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -146,7 +149,8 @@ pub struct PoolSecretRecord {
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub value: String,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,

@@ -22,7 +22,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::SessionRecord::uuid).
+    /// Reads the field [`uuid`](crate::SessionRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `session.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_uuid")]
@@ -30,7 +31,7 @@ impl Session {
         begin(&self.client, self.reference, "session.get_uuid")
     }
 
-    /// Reads the field [`this_host`](crate::SessionRecord::this_host).
+    /// Reads the field [`this_host`](crate::SessionRecord::this_host): the host that it was made on.
     ///
     /// `session.get_this_host`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_this_host")]
@@ -38,7 +39,7 @@ impl Session {
         begin(&self.client, self.reference, "session.get_this_host")
     }
 
-    /// Reads the field [`this_user`](crate::SessionRecord::this_user).
+    /// Reads the field [`this_user`](crate::SessionRecord::this_user): the local user it belongs to.
     ///
     /// `session.get_this_user`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_this_user")]
@@ -46,7 +47,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_this_user")
     }
 
-    /// Reads the field [`last_active`](crate::SessionRecord::last_active).
+    /// Reads the field [`last_active`](crate::SessionRecord::last_active): when it was last used. Sessions that
+    /// rest too long are ended.
     ///
     /// `session.get_last_active`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_last_active")]
@@ -54,7 +56,7 @@ impl Session {
         begin(&self.client, self.reference, "session.get_last_active")
     }
 
-    /// Reads the field [`pool`](crate::SessionRecord::pool).
+    /// Reads the field [`pool`](crate::SessionRecord::pool): whether a host of the pool made it for itself.
     ///
     /// `session.get_pool`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_pool")]
@@ -62,7 +64,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_pool")
     }
 
-    /// Reads the field [`other_config`](crate::SessionRecord::other_config).
+    /// Reads the field [`other_config`](crate::SessionRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `session.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "session.get_other_config")]
@@ -70,7 +73,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::SessionRecord::other_config).
+    /// Sets the field [`other_config`](crate::SessionRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `session.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-admin`.
     #[doc(alias = "session.set_other_config")]
@@ -98,7 +102,8 @@ impl Session {
         begin(&self.client, self.reference, "session.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`is_local_superuser`](crate::SessionRecord::is_local_superuser).
+    /// Reads the field [`is_local_superuser`](crate::SessionRecord::is_local_superuser): whether it is root's and
+    /// so above all roles.
     ///
     /// `session.get_is_local_superuser`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_is_local_superuser")]
@@ -106,7 +111,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_is_local_superuser")
     }
 
-    /// Reads the field [`subject`](crate::SessionRecord::subject).
+    /// Reads the field [`subject`](crate::SessionRecord::subject): the user of the external directory it belongs
+    /// to; nothing for root.
     ///
     /// `session.get_subject`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_subject")]
@@ -114,7 +120,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_subject")
     }
 
-    /// Reads the field [`validation_time`](crate::SessionRecord::validation_time).
+    /// Reads the field [`validation_time`](crate::SessionRecord::validation_time): when the directory last
+    /// confirmed that the user may be logged in.
     ///
     /// `session.get_validation_time`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_validation_time")]
@@ -122,7 +129,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_validation_time")
     }
 
-    /// Reads the field [`auth_user_sid`](crate::SessionRecord::auth_user_sid).
+    /// Reads the field [`auth_user_sid`](crate::SessionRecord::auth_user_sid): the security identifier of the user
+    /// in the directory.
     ///
     /// `session.get_auth_user_sid`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_auth_user_sid")]
@@ -130,7 +138,7 @@ impl Session {
         begin(&self.client, self.reference, "session.get_auth_user_sid")
     }
 
-    /// Reads the field [`auth_user_name`](crate::SessionRecord::auth_user_name).
+    /// Reads the field [`auth_user_name`](crate::SessionRecord::auth_user_name): the user's name.
     ///
     /// `session.get_auth_user_name`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_auth_user_name")]
@@ -138,7 +146,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_auth_user_name")
     }
 
-    /// Reads the field [`rbac_permissions`](crate::SessionRecord::rbac_permissions).
+    /// Reads the field [`rbac_permissions`](crate::SessionRecord::rbac_permissions): the names of all that it may
+    /// call.
     ///
     /// `session.get_rbac_permissions`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_rbac_permissions")]
@@ -146,7 +155,7 @@ impl Session {
         begin(&self.client, self.reference, "session.get_rbac_permissions")
     }
 
-    /// Reads the field [`tasks`](crate::SessionRecord::tasks).
+    /// Reads the field [`tasks`](crate::SessionRecord::tasks): the tasks that it began.
     ///
     /// `session.get_tasks`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_tasks")]
@@ -154,7 +163,7 @@ impl Session {
         begin(&self.client, self.reference, "session.get_tasks")
     }
 
-    /// Reads the field [`parent`](crate::SessionRecord::parent).
+    /// Reads the field [`parent`](crate::SessionRecord::parent): the session that it was made from.
     ///
     /// `session.get_parent`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_parent")]
@@ -162,7 +171,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_parent")
     }
 
-    /// Reads the field [`originator`](crate::SessionRecord::originator).
+    /// Reads the field [`originator`](crate::SessionRecord::originator): the program that it was made for; the
+    /// server limits the number of sessions for each.
     ///
     /// `session.get_originator`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "session.get_originator")]
@@ -170,7 +180,8 @@ impl Session {
         begin(&self.client, self.reference, "session.get_originator")
     }
 
-    /// Reads the field [`client_certificate`](crate::SessionRecord::client_certificate).
+    /// Reads the field [`client_certificate`](crate::SessionRecord::client_certificate): whether it was made with a
+    /// certificate in place of a password.
     ///
     /// `session.get_client_certificate`, since xapi 21.2.0. Least role: `read-only`.
     #[doc(alias = "session.get_client_certificate")]
@@ -195,8 +206,9 @@ impl Sessions {
         Call::new(&self.client, "session.get_by_uuid").arg(uuid)
     }
 
-    /// Sends the message `login_with_password` of class `session`, given `uname`, `pwd`, `version` and
-    /// `originator`; answers with a `session`.
+    /// Begins a session; [`Client::connect`](crate::Client::connect) does this and keeps it alive.
+    ///
+    /// The optional version is not looked at anymore, and the originator names the calling program.
     ///
     /// `session.login_with_password`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
@@ -225,7 +237,7 @@ impl Sessions {
         )
     }
 
-    /// Sends the message `logout` of class `session`.
+    /// Ends the session of this connection.
     ///
     /// `session.logout`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.logout")]
@@ -233,7 +245,7 @@ impl Sessions {
         Call::new(&self.client, "session.logout")
     }
 
-    /// Sends the message `change_password` of class `session`, given `old_pwd` and `new_pwd`.
+    /// Changes the password of root on all hosts, or of a local user.
     ///
     /// `session.change_password`, since XenServer 4.0 (rio). Least role: none, only root on the host itself.
     #[doc(alias = "session.change_password")]
@@ -243,8 +255,7 @@ impl Sessions {
             .secret_arg(new_pwd)
     }
 
-    /// Sends the message `slave_local_login_with_password` of class `session`, given `uname` and `pwd`; answers
-    /// with a `session`.
+    /// Begins a session on a host itself that works without the coordinator, for the emergency calls only.
     ///
     /// `session.slave_local_login_with_password`, since XenServer 4.1 (miami). Least role: `pool-admin`.
     #[doc(alias = "session.slave_local_login_with_password")]
@@ -254,7 +265,7 @@ impl Sessions {
             .secret_arg(pwd)
     }
 
-    /// Sends the message `create_from_db_file` of class `session`, given `filename`; answers with a `session`.
+    /// Opens a copy of a database from a file on the host, and answers with a session on it.
     ///
     /// `session.create_from_db_file`, since XenServer 7.0 (dundee). Least role: none, only root on the host itself.
     /// Runs as a task.
@@ -263,7 +274,7 @@ impl Sessions {
         TaskCall::new(&self.client, "session.create_from_db_file").arg(filename)
     }
 
-    /// Sends the message `local_logout` of class `session`.
+    /// Ends a session of [`slave_local_login_with_password`](Self::slave_local_login_with_password).
     ///
     /// `session.local_logout`, since XenServer 4.1 (miami). Least role: `pool-admin`.
     #[doc(alias = "session.local_logout")]
@@ -271,7 +282,7 @@ impl Sessions {
         Call::new(&self.client, "session.local_logout")
     }
 
-    /// Asks for `all_subject_identifiers`; answers with a set, each item text.
+    /// Lists the directory users that have a session.
     ///
     /// `session.get_all_subject_identifiers`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a
     /// task.
@@ -280,7 +291,7 @@ impl Sessions {
         TaskCall::new(&self.client, "session.get_all_subject_identifiers")
     }
 
-    /// Sends the message `logout_subject_identifier` of class `session`, given `subject_identifier`.
+    /// Ends all sessions of a directory user.
     ///
     /// `session.logout_subject_identifier`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a
     /// task.
@@ -326,67 +337,68 @@ impl LoginWithPasswordOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SessionRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `this_host`; it may refer to nothing.
+    /// The host that it was made on.
     ///
     /// Since XenServer 4.0 (rio).
     pub this_host: Ref<Host>,
-    /// The field `this_user`; it may refer to nothing.
+    /// The local user it belongs to.
     ///
     /// Since XenServer 4.0 (rio).
     pub this_user: Ref<User>,
-    /// The field `last_active`; the epoch stands for never.
+    /// When it was last used. Sessions that rest too long are ended.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_active: DateTime,
-    /// The field `pool`.
+    /// Whether a host of the pool made it for itself.
     ///
     /// Since XenServer 4.0 (rio).
     pub pool: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
-    /// The field `is_local_superuser`.
+    /// Whether it is root's and so above all roles.
     ///
     /// Since XenServer 5.5 (george).
     pub is_local_superuser: bool,
-    /// The field `subject`; it may refer to nothing.
+    /// The user of the external directory it belongs to; nothing for root.
     ///
     /// Since XenServer 5.5 (george).
     pub subject: Ref<Subject>,
-    /// The field `validation_time`; the epoch stands for never.
+    /// When the directory last confirmed that the user may be logged in.
     ///
     /// Since XenServer 5.5 (george).
     pub validation_time: DateTime,
-    /// The field `auth_user_sid`.
+    /// The security identifier of the user in the directory.
     ///
     /// Since XenServer 5.5 (george).
     pub auth_user_sid: String,
-    /// The field `auth_user_name`.
+    /// The user's name.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub auth_user_name: String,
-    /// The field `rbac_permissions`.
+    /// The names of all that it may call.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub rbac_permissions: Vec<String>,
-    /// The field `tasks`.
+    /// The tasks that it began.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub tasks: Vec<Ref<Task>>,
-    /// The field `parent`; it may refer to nothing.
+    /// The session that it was made from.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub parent: Ref<Session>,
-    /// The field `originator`.
+    /// The program that it was made for; the server limits the number of sessions for each.
     ///
     /// Since XenServer 6.2 (clearwater).
     pub originator: String,
-    /// The field `client_certificate`.
+    /// Whether it was made with a certificate in place of a password.
     ///
     /// Since xapi 21.2.0.
     pub client_certificate: bool,

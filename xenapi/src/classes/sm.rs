@@ -22,7 +22,8 @@ impl Sm {
         begin(&self.client, self.reference, "SM.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::SmRecord::uuid).
+    /// Reads the field [`uuid`](crate::SmRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `SM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_uuid")]
@@ -30,7 +31,8 @@ impl Sm {
         begin(&self.client, self.reference, "SM.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::SmRecord::name_label).
+    /// Reads the field [`name_label`](crate::SmRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `SM.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_name_label")]
@@ -38,7 +40,7 @@ impl Sm {
         begin(&self.client, self.reference, "SM.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::SmRecord::name_description).
+    /// Reads the field [`name_description`](crate::SmRecord::name_description): a longer text for people.
     ///
     /// `SM.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_name_description")]
@@ -112,7 +114,8 @@ impl Sm {
         begin(&self.client, self.reference, "SM.get_features")
     }
 
-    /// Reads the field [`other_config`](crate::SmRecord::other_config).
+    /// Reads the field [`other_config`](crate::SmRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `SM.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "SM.get_other_config")]
@@ -120,7 +123,8 @@ impl Sm {
         begin(&self.client, self.reference, "SM.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::SmRecord::other_config).
+    /// Sets the field [`other_config`](crate::SmRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `SM.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "SM.set_other_config")]
@@ -221,15 +225,15 @@ impl Sms {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SmRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
@@ -266,7 +270,8 @@ pub struct SmRecord {
     ///
     /// Since XenServer 6.2 (clearwater).
     pub features: Map<String, i64>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

@@ -25,7 +25,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::SrRecord::uuid).
+    /// Reads the field [`uuid`](crate::SrRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `SR.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_uuid")]
@@ -33,7 +34,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::SrRecord::name_label).
+    /// Reads the field [`name_label`](crate::SrRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `SR.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_name_label")]
@@ -41,7 +43,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::SrRecord::name_description).
+    /// Reads the field [`name_description`](crate::SrRecord::name_description): a longer text for people.
     ///
     /// `SR.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_name_description")]
@@ -49,7 +51,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_name_description")
     }
 
-    /// Reads the field [`allowed_operations`](crate::SrRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::SrRecord::allowed_operations): what may be asked of the object
+    /// right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `SR.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_allowed_operations")]
@@ -57,7 +60,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::SrRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::SrRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `SR.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_current_operations")]
@@ -65,7 +69,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_current_operations")
     }
 
-    /// Reads the field [`vdis`](crate::SrRecord::vdis).
+    /// Reads the field [`vdis`](crate::SrRecord::vdis): the disk images on it.
     ///
     /// `SR.get_VDIs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_VDIs")]
@@ -73,7 +77,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_VDIs")
     }
 
-    /// Reads the field [`pbds`](crate::SrRecord::pbds).
+    /// Reads the field [`pbds`](crate::SrRecord::pbds): its links to hosts: a shared storage has one for each.
     ///
     /// `SR.get_PBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_PBDs")]
@@ -81,7 +85,10 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_PBDs")
     }
 
-    /// Reads the field [`virtual_allocation`](crate::SrRecord::virtual_allocation).
+    /// Reads the field [`virtual_allocation`](crate::SrRecord::virtual_allocation): the sum of the virtual sizes of
+    /// its disks: more than it holds, where storage is given out thinly.
+    ///
+    /// In bytes.
     ///
     /// `SR.get_virtual_allocation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_virtual_allocation")]
@@ -89,7 +96,10 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_virtual_allocation")
     }
 
-    /// Reads the field [`physical_utilisation`](crate::SrRecord::physical_utilisation).
+    /// Reads the field [`physical_utilisation`](crate::SrRecord::physical_utilisation): what its disks take; the
+    /// last scan counts.
+    ///
+    /// In bytes.
     ///
     /// `SR.get_physical_utilisation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_physical_utilisation")]
@@ -97,7 +107,9 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_physical_utilisation")
     }
 
-    /// Reads the field [`physical_size`](crate::SrRecord::physical_size).
+    /// Reads the field [`physical_size`](crate::SrRecord::physical_size): what it holds.
+    ///
+    /// In bytes.
     ///
     /// `SR.get_physical_size`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_physical_size")]
@@ -105,7 +117,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_physical_size")
     }
 
-    /// Reads the field [`kind`](crate::SrRecord::kind).
+    /// Reads the field [`kind`](crate::SrRecord::kind): the storage driver, for example `lvm`, `ext`, `nfs`, `iso`.
     ///
     /// `SR.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_type")]
@@ -113,7 +125,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_type")
     }
 
-    /// Reads the field [`content_type`](crate::SrRecord::content_type).
+    /// Reads the field [`content_type`](crate::SrRecord::content_type): what is on it: `user`, `iso`, or empty.
     ///
     /// `SR.get_content_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_content_type")]
@@ -121,7 +133,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_content_type")
     }
 
-    /// Reads the field [`shared`](crate::SrRecord::shared).
+    /// Reads the field [`shared`](crate::SrRecord::shared): whether several hosts use it at once.
     ///
     /// `SR.get_shared`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_shared")]
@@ -129,7 +141,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_shared")
     }
 
-    /// Reads the field [`other_config`](crate::SrRecord::other_config).
+    /// Reads the field [`other_config`](crate::SrRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `SR.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_other_config")]
@@ -137,7 +150,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::SrRecord::other_config).
+    /// Sets the field [`other_config`](crate::SrRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `SR.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "SR.set_other_config")]
@@ -165,7 +179,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`tags`](crate::SrRecord::tags).
+    /// Reads the field [`tags`](crate::SrRecord::tags): words by which people group objects.
     ///
     /// `SR.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "SR.get_tags")]
@@ -173,7 +187,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::SrRecord::tags).
+    /// Sets the field [`tags`](crate::SrRecord::tags): words by which people group objects.
     ///
     /// `SR.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "SR.set_tags")]
@@ -197,7 +211,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.remove_tags").arg(value)
     }
 
-    /// Reads the field [`sm_config`](crate::SrRecord::sm_config).
+    /// Reads the field [`sm_config`](crate::SrRecord::sm_config): what the storage driver keeps about it.
     ///
     /// `SR.get_sm_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "SR.get_sm_config")]
@@ -205,7 +219,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_sm_config")
     }
 
-    /// Sets the field [`sm_config`](crate::SrRecord::sm_config).
+    /// Sets the field [`sm_config`](crate::SrRecord::sm_config): what the storage driver keeps about it.
     ///
     /// `SR.set_sm_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "SR.set_sm_config")]
@@ -233,7 +247,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.remove_from_sm_config").arg(key)
     }
 
-    /// Reads the field [`blobs`](crate::SrRecord::blobs).
+    /// Reads the field [`blobs`](crate::SrRecord::blobs): binary data kept for the object, by name.
     ///
     /// `SR.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "SR.get_blobs")]
@@ -241,7 +255,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_blobs")
     }
 
-    /// Reads the field [`local_cache_enabled`](crate::SrRecord::local_cache_enabled).
+    /// Reads the field [`local_cache_enabled`](crate::SrRecord::local_cache_enabled): whether it is used as the
+    /// local cache of its host.
     ///
     /// `SR.get_local_cache_enabled`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "SR.get_local_cache_enabled")]
@@ -249,7 +264,8 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_local_cache_enabled")
     }
 
-    /// Reads the field [`introduced_by`](crate::SrRecord::introduced_by).
+    /// Reads the field [`introduced_by`](crate::SrRecord::introduced_by): the disaster recovery task that attached
+    /// it.
     ///
     /// `SR.get_introduced_by`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "SR.get_introduced_by")]
@@ -257,7 +273,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_introduced_by")
     }
 
-    /// Reads the field [`clustered`](crate::SrRecord::clustered).
+    /// Reads the field [`clustered`](crate::SrRecord::clustered): whether it needs the pool's cluster.
     ///
     /// `SR.get_clustered`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.get_clustered")]
@@ -265,7 +281,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_clustered")
     }
 
-    /// Reads the field [`is_tools_sr`](crate::SrRecord::is_tools_sr).
+    /// Reads the field [`is_tools_sr`](crate::SrRecord::is_tools_sr): whether it holds the CD with the guest tools.
     ///
     /// `SR.get_is_tools_sr`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.get_is_tools_sr")]
@@ -273,7 +289,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_is_tools_sr")
     }
 
-    /// Sends the message `destroy` of class `SR`, given `sr`.
+    /// Deletes it from the pool and from the medium, with all disks.
     ///
     /// `SR.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -283,7 +299,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.destroy")
     }
 
-    /// Sends the message `forget` of class `SR`, given `sr`.
+    /// Makes the pool forget it; its data stays where it is and can be introduced again.
     ///
     /// `SR.forget`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -293,7 +309,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.forget")
     }
 
-    /// Sends the message `update` of class `SR`, given `sr`.
+    /// Makes the storage driver report its sizes again.
     ///
     /// `SR.update`, since XenServer 4.1.1 (symc). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.update")]
@@ -301,7 +317,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.update")
     }
 
-    /// Sends the message `scan` of class `SR`, given `sr`.
+    /// Brings the pool's list of disks up to date with what is on the storage.
     ///
     /// `SR.scan`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "SR.scan")]
@@ -309,7 +325,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.scan")
     }
 
-    /// Sets `shared`, given `sr` and `value`.
+    /// Sets whether several hosts use it at once.
     ///
     /// `SR.set_shared`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.set_shared")]
@@ -317,7 +333,8 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.set_shared").arg(value)
     }
 
-    /// Sets `name_label`, given `sr` and `value`.
+    /// Sets the field [`name_label`](crate::SrRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `SR.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.set_name_label")]
@@ -325,7 +342,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.set_name_label").arg(value)
     }
 
-    /// Sets `name_description`, given `sr` and `value`.
+    /// Sets the field [`name_description`](crate::SrRecord::name_description): a longer text for people.
     ///
     /// `SR.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.set_name_description")]
@@ -333,8 +350,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.set_name_description").arg(value)
     }
 
-    /// Sends the message `create_new_blob` of class `SR`, given `sr`, `name`, `mime_type` and `public`; answers
-    /// with a `blob`.
+    /// Makes an empty blob for this object; its content is written over HTTP.
     ///
     /// `SR.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.create_new_blob")]
@@ -360,7 +376,9 @@ impl Sr {
         )
     }
 
-    /// Sets `physical_size`, given `value`.
+    /// Sets the field [`physical_size`](crate::SrRecord::physical_size): what it holds.
+    ///
+    /// In bytes. `value` is in bytes.
     ///
     /// `SR.set_physical_size`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "SR.set_physical_size")]
@@ -368,7 +386,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.set_physical_size").arg(value)
     }
 
-    /// Fails unless this holds: `can_host_ha_statefile`, given `sr`.
+    /// Fails where high availability could not keep its state on it.
     ///
     /// `SR.assert_can_host_ha_statefile`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a
     /// task.
@@ -377,7 +395,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.assert_can_host_ha_statefile")
     }
 
-    /// Fails unless this holds: `supports_database_replication`, given `sr`.
+    /// Fails where the pool's database could not be copied to it.
     ///
     /// `SR.assert_supports_database_replication`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs
     /// as a task.
@@ -386,7 +404,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.assert_supports_database_replication")
     }
 
-    /// Sends the message `enable_database_replication` of class `SR`, given `sr`.
+    /// Starts to copy the pool's database to it.
     ///
     /// `SR.enable_database_replication`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.enable_database_replication")]
@@ -394,7 +412,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.enable_database_replication")
     }
 
-    /// Sends the message `disable_database_replication` of class `SR`, given `sr`.
+    /// Stops copying the pool's database to it.
     ///
     /// `SR.disable_database_replication`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a
     /// task.
@@ -403,7 +421,7 @@ impl Sr {
         begin_task(&self.client, self.reference, "SR.disable_database_replication")
     }
 
-    /// Asks for `data_sources`, given `sr`; answers with a set, each item the record of a `data_source`.
+    /// Lists the measurements that exist for this object, also those that are not recorded.
     ///
     /// `SR.get_data_sources`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.get_data_sources")]
@@ -411,7 +429,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.get_data_sources")
     }
 
-    /// Sends the message `record_data_source` of class `SR`, given `sr` and `data_source`.
+    /// Starts to record a measurement, so that its history is kept.
     ///
     /// `SR.record_data_source`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "SR.record_data_source")]
@@ -419,7 +437,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.record_data_source").arg(data_source)
     }
 
-    /// Sends the message `query_data_source` of class `SR`, given `sr` and `data_source`; answers with a number.
+    /// Reads the latest value of a measurement.
     ///
     /// `SR.query_data_source`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.query_data_source")]
@@ -427,7 +445,7 @@ impl Sr {
         begin(&self.client, self.reference, "SR.query_data_source").arg(data_source)
     }
 
-    /// Sends the message `forget_data_source_archives` of class `SR`, given `sr` and `data_source`.
+    /// Deletes what was recorded of a measurement, and stops recording it.
     ///
     /// `SR.forget_data_source_archives`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "SR.forget_data_source_archives")]
@@ -475,8 +493,10 @@ impl Srs {
         Call::new(&self.client, "SR.get_all_records")
     }
 
-    /// Sends the message `create` of class `SR`, given `host`, `device_config`, `physical_size`, `name_label`,
-    /// `name_description`, `type`, `content_type`, `shared` and `sm_config`; answers with a `SR`.
+    /// Makes a new storage, erasing what is there, and attaches it: to the given host, or where it is shared to
+    /// all.
+    ///
+    /// `physical_size` is in bytes.
     ///
     /// `SR.create`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -531,8 +551,8 @@ impl Srs {
         )
     }
 
-    /// Sends the message `introduce` of class `SR`, given `uuid`, `name_label`, `name_description`, `type`,
-    /// `content_type`, `shared` and `sm_config`; answers with a `SR`.
+    /// Makes the pool know a storage that exists already; [`Pbds::create`](crate::Pbds::create) then links it to
+    /// hosts.
     ///
     /// `SR.introduce`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.introduce")]
@@ -578,8 +598,9 @@ impl Srs {
         )
     }
 
-    /// Sends the message `make` of class `SR`, given `host`, `device_config`, `physical_size`, `name_label`,
-    /// `name_description`, `type`, `content_type` and `sm_config`; answers with text.
+    /// Makes a new storage without attaching it.
+    ///
+    /// `physical_size` is in bytes.
     ///
     /// `SR.make`, since XenServer 4.0 (rio). Deprecated since XenServer 4.1 (miami). Least role: `pool-operator`.
     /// Runs as a task.
@@ -631,7 +652,7 @@ impl Srs {
         )
     }
 
-    /// Asks for `supported_types`; answers with a set, each item text.
+    /// Lists the storage drivers that are installed.
     ///
     /// `SR.get_supported_types`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_supported_types")]
@@ -639,8 +660,7 @@ impl Srs {
         Call::new(&self.client, "SR.get_supported_types")
     }
 
-    /// Sends the message `probe` of class `SR`, given `host`, `device_config`, `type` and `sm_config`; answers with
-    /// text.
+    /// Looks for storage at an address and answers in the driver's own XML.
     ///
     /// `SR.probe`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.probe")]
@@ -668,8 +688,7 @@ impl Srs {
         )
     }
 
-    /// Sends the message `probe_ext` of class `SR`, given `host`, `device_config`, `type` and `sm_config`; answers
-    /// with a set, each item the record of a `probe_result`.
+    /// Looks for storage at an address and answers with records.
     ///
     /// `SR.probe_ext`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.probe_ext")]
@@ -814,90 +833,92 @@ impl CreateNewBlobOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SrRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<StorageOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, StorageOperation>,
-    /// The field `VDIs`.
+    /// The disk images on it.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VDIs")]
     pub vdis: Vec<Ref<Vdi>>,
-    /// The field `PBDs`.
+    /// Its links to hosts: a shared storage has one for each.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PBDs")]
     pub pbds: Vec<Ref<Pbd>>,
-    /// The field `virtual_allocation`.
+    /// The sum of the virtual sizes of its disks: more than it holds, where storage is given out thinly.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub virtual_allocation: i64,
-    /// The field `physical_utilisation`.
+    /// What its disks take; the last scan counts.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub physical_utilisation: i64,
-    /// The field `physical_size`.
+    /// What it holds.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub physical_size: i64,
-    /// The field `type`.
+    /// The storage driver, for example `lvm`, `ext`, `nfs`, `iso`.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: String,
-    /// The field `content_type`.
+    /// What is on it: `user`, `iso`, or empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub content_type: String,
-    /// The field `shared`.
+    /// Whether several hosts use it at once.
     ///
     /// Since XenServer 4.0 (rio).
     pub shared: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `tags`.
+    /// Words by which people group objects.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// The field `sm_config`.
+    /// What the storage driver keeps about it.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub sm_config: Map<String, String>,
-    /// The field `blobs`.
+    /// Binary data kept for the object, by name.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// The field `local_cache_enabled`.
+    /// Whether it is used as the local cache of its host.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub local_cache_enabled: bool,
-    /// The field `introduced_by`; it may refer to nothing.
+    /// The disaster recovery task that attached it.
     ///
     /// Since XenServer 6.0 (boston).
     pub introduced_by: Ref<DrTask>,
-    /// The field `clustered`.
+    /// Whether it needs the pool's cluster.
     ///
     /// Since XenServer 7.0 (dundee).
     pub clustered: bool,
-    /// The field `is_tools_sr`.
+    /// Whether it holds the CD with the guest tools.
     ///
     /// Since XenServer 7.0 (dundee).
     pub is_tools_sr: bool,

@@ -12,25 +12,25 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SrStatRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub uuid: Option<String>,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub name_description: String,
     /// The field `free_space`.
     ///
-    /// Since XenServer 7.5 (kolkata).
+    /// In bytes. Since XenServer 7.5 (kolkata).
     pub free_space: i64,
     /// The field `total_space`.
     ///
-    /// Since XenServer 7.5 (kolkata).
+    /// In bytes. Since XenServer 7.5 (kolkata).
     pub total_space: i64,
     /// The field `clustered`.
     ///

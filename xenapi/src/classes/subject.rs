@@ -30,7 +30,8 @@ impl Subject {
         begin_task(&self.client, self.reference, "subject.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::SubjectRecord::uuid).
+    /// Reads the field [`uuid`](crate::SubjectRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `subject.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "subject.get_uuid")]
@@ -46,7 +47,8 @@ impl Subject {
         begin(&self.client, self.reference, "subject.get_subject_identifier")
     }
 
-    /// Reads the field [`other_config`](crate::SubjectRecord::other_config).
+    /// Reads the field [`other_config`](crate::SubjectRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `subject.get_other_config`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "subject.get_other_config")]
@@ -62,7 +64,7 @@ impl Subject {
         begin(&self.client, self.reference, "subject.get_roles")
     }
 
-    /// Adds to `roles`, given `role`.
+    /// Adds a value to the set [`roles`](crate::SubjectRecord::roles), unless it is there already.
     ///
     /// `subject.add_to_roles`, since XenServer 5.6 (midnight-ride). Least role: `pool-admin`.
     #[doc(alias = "subject.add_to_roles")]
@@ -70,7 +72,7 @@ impl Subject {
         begin(&self.client, self.reference, "subject.add_to_roles").arg(role)
     }
 
-    /// Takes out of `roles`, given `role`.
+    /// Takes a value out of the set [`roles`](crate::SubjectRecord::roles); no failure where it is not there.
     ///
     /// `subject.remove_from_roles`, since XenServer 5.6 (midnight-ride). Least role: `pool-admin`.
     #[doc(alias = "subject.remove_from_roles")]
@@ -136,7 +138,7 @@ impl Subjects {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SubjectRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -144,7 +146,8 @@ pub struct SubjectRecord {
     ///
     /// Given when the object is created. Since XenServer 5.5 (george).
     pub subject_identifier: String,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Given when the object is created. Since XenServer 5.5 (george).
     pub other_config: Map<String, String>,

@@ -23,7 +23,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::TaskRecord::uuid).
+    /// Reads the field [`uuid`](crate::TaskRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `task.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_uuid")]
@@ -31,7 +32,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::TaskRecord::name_label).
+    /// Reads the field [`name_label`](crate::TaskRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `task.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_name_label")]
@@ -39,7 +41,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::TaskRecord::name_description).
+    /// Reads the field [`name_description`](crate::TaskRecord::name_description): a longer text for people.
     ///
     /// `task.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_name_description")]
@@ -47,7 +49,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_name_description")
     }
 
-    /// Reads the field [`allowed_operations`](crate::TaskRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::TaskRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `task.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_allowed_operations")]
@@ -55,7 +58,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::TaskRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::TaskRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `task.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_current_operations")]
@@ -63,7 +67,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_current_operations")
     }
 
-    /// Reads the field [`created`](crate::TaskRecord::created).
+    /// Reads the field [`created`](crate::TaskRecord::created): when it began.
     ///
     /// `task.get_created`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_created")]
@@ -71,7 +75,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_created")
     }
 
-    /// Reads the field [`finished`](crate::TaskRecord::finished).
+    /// Reads the field [`finished`](crate::TaskRecord::finished): when it ended.
     ///
     /// `task.get_finished`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_finished")]
@@ -79,7 +83,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_finished")
     }
 
-    /// Reads the field [`status`](crate::TaskRecord::status).
+    /// Reads the field [`status`](crate::TaskRecord::status): how far it is: only this tells that it ended.
     ///
     /// `task.get_status`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_status")]
@@ -87,7 +91,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_status")
     }
 
-    /// Reads the field [`resident_on`](crate::TaskRecord::resident_on).
+    /// Reads the field [`resident_on`](crate::TaskRecord::resident_on): the host that it lives on.
     ///
     /// `task.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_resident_on")]
@@ -95,7 +99,10 @@ impl Task {
         begin(&self.client, self.reference, "task.get_resident_on")
     }
 
-    /// Reads the field [`progress`](crate::TaskRecord::progress).
+    /// Reads the field [`progress`](crate::TaskRecord::progress): how much of it is done; it can reach 1 before the
+    /// end and stay at 0 until then.
+    ///
+    /// In fractions of 1.
     ///
     /// `task.get_progress`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_progress")]
@@ -103,7 +110,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_progress")
     }
 
-    /// Reads the field [`kind`](crate::TaskRecord::kind).
+    /// Reads the field [`kind`](crate::TaskRecord::kind): the type of the result, as the server calls it.
     ///
     /// `task.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_type")]
@@ -111,7 +118,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_type")
     }
 
-    /// Reads the field [`result`](crate::TaskRecord::result).
+    /// Reads the field [`result`](crate::TaskRecord::result): what the call answered with, as an XML-RPC value in
+    /// text, also for clients that speak JSON.
     ///
     /// `task.get_result`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_result")]
@@ -119,7 +127,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_result")
     }
 
-    /// Reads the field [`error_info`](crate::TaskRecord::error_info).
+    /// Reads the field [`error_info`](crate::TaskRecord::error_info): the error code and its parameters, where it
+    /// failed.
     ///
     /// `task.get_error_info`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_error_info")]
@@ -127,7 +136,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_error_info")
     }
 
-    /// Reads the field [`other_config`](crate::TaskRecord::other_config).
+    /// Reads the field [`other_config`](crate::TaskRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `task.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "task.get_other_config")]
@@ -135,7 +145,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_other_config")
     }
 
-    /// Reads the field [`subtask_of`](crate::TaskRecord::subtask_of).
+    /// Reads the field [`subtask_of`](crate::TaskRecord::subtask_of): the task it is a part of.
     ///
     /// `task.get_subtask_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "task.get_subtask_of")]
@@ -143,7 +153,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_subtask_of")
     }
 
-    /// Reads the field [`subtasks`](crate::TaskRecord::subtasks).
+    /// Reads the field [`subtasks`](crate::TaskRecord::subtasks): the tasks that are parts of it.
     ///
     /// `task.get_subtasks`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "task.get_subtasks")]
@@ -151,7 +161,8 @@ impl Task {
         begin(&self.client, self.reference, "task.get_subtasks")
     }
 
-    /// Reads the field [`backtrace`](crate::TaskRecord::backtrace).
+    /// Reads the field [`backtrace`](crate::TaskRecord::backtrace): where in the server it failed, for those who
+    /// debug the server.
     ///
     /// `task.get_backtrace`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "task.get_backtrace")]
@@ -159,7 +170,7 @@ impl Task {
         begin(&self.client, self.reference, "task.get_backtrace")
     }
 
-    /// Sends the message `destroy` of class `task`.
+    /// Removes it. One that still runs goes on, and is removed when it ends.
     ///
     /// `task.destroy`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.destroy")]
@@ -167,7 +178,7 @@ impl Task {
         begin(&self.client, self.reference, "task.destroy")
     }
 
-    /// Sends the message `cancel` of class `task`, given `task`.
+    /// Asks it to stop. That takes effect at the next point where the work can be given up, if there is one.
     ///
     /// `task.cancel`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     ///
@@ -177,7 +188,7 @@ impl Task {
         begin_task(&self.client, self.reference, "task.cancel")
     }
 
-    /// Sets `status`, given `value`.
+    /// Sets how far it is; for tasks of your own.
     ///
     /// `task.set_status`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "task.set_status")]
@@ -185,7 +196,9 @@ impl Task {
         begin(&self.client, self.reference, "task.set_status").arg(value)
     }
 
-    /// Sets `progress`, given `value`.
+    /// Sets how much of it is done; for tasks of your own.
+    ///
+    /// In fractions of 1.
     ///
     /// `task.set_progress`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "task.set_progress")]
@@ -193,7 +206,7 @@ impl Task {
         begin(&self.client, self.reference, "task.set_progress").arg(value)
     }
 
-    /// Sets `result`, given `value`.
+    /// Sets its result; for tasks of your own.
     ///
     /// `task.set_result`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "task.set_result")]
@@ -201,7 +214,7 @@ impl Task {
         begin(&self.client, self.reference, "task.set_result").arg(value)
     }
 
-    /// Sets `error_info`, given `value`.
+    /// Sets the error it failed with; for tasks of your own.
     ///
     /// `task.set_error_info`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "task.set_error_info")]
@@ -209,7 +222,8 @@ impl Task {
         begin(&self.client, self.reference, "task.set_error_info").arg(value)
     }
 
-    /// Adds to `other_config`, given `key` and `value`.
+    /// Adds an entry to the map [`other_config`](crate::TaskRecord::other_config). A key that is there already is
+    /// refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
     ///
     /// `task.add_to_other_config`, since xapi 25.8.0. A prototype: it may still change. Least role: `read-only`.
     /// Runs as a task.
@@ -220,7 +234,8 @@ impl Task {
             .arg(value)
     }
 
-    /// Takes out of `other_config`, given `key`.
+    /// Takes the entry of `key` out of the map [`other_config`](crate::TaskRecord::other_config); no failure where
+    /// there is none.
     ///
     /// `task.remove_from_other_config`, since xapi 25.8.0. A prototype: it may still change. Least role:
     /// `read-only`. Runs as a task.
@@ -229,7 +244,8 @@ impl Task {
         begin_task(&self.client, self.reference, "task.remove_from_other_config").arg(key)
     }
 
-    /// Sets `other_config`, given `value`.
+    /// Sets the field [`other_config`](crate::TaskRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `task.set_other_config`, since xapi 25.8.0. A prototype: it may still change. Least role: `read-only`. Runs
     /// as a task.
@@ -278,7 +294,7 @@ impl Tasks {
         Call::new(&self.client, "task.get_all_records")
     }
 
-    /// Sends the message `create` of class `task`, given `label` and `description`; answers with a `task`.
+    /// Makes a task of your own, so that others see what your program does and how far it is.
     ///
     /// `task.create`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.create")]
@@ -294,72 +310,74 @@ impl Tasks {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TaskRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<AllowedOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, AllowedOperation>,
-    /// The field `created`; the epoch stands for never.
+    /// When it began.
     ///
     /// Since XenServer 4.0 (rio).
     pub created: DateTime,
-    /// The field `finished`; the epoch stands for never.
+    /// When it ended.
     ///
     /// Since XenServer 4.0 (rio).
     pub finished: DateTime,
-    /// The field `status`.
+    /// How far it is: only this tells that it ended.
     ///
     /// Since XenServer 4.0 (rio).
     pub status: StatusType,
-    /// The field `resident_on`; it may refer to nothing.
+    /// The host that it lives on.
     ///
     /// Since XenServer 4.0 (rio).
     pub resident_on: Ref<Host>,
-    /// The field `progress`.
+    /// How much of it is done; it can reach 1 before the end and stay at 0 until then.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In fractions of 1. Since XenServer 4.0 (rio).
     pub progress: f64,
-    /// The field `type`.
+    /// The type of the result, as the server calls it.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: String,
-    /// The field `result`.
+    /// What the call answered with, as an XML-RPC value in text, also for clients that speak JSON.
     ///
     /// Since XenServer 4.0 (rio).
     pub result: String,
-    /// The field `error_info`.
+    /// The error code and its parameters, where it failed.
     ///
     /// Since XenServer 4.0 (rio).
     pub error_info: Vec<String>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
-    /// The field `subtask_of`; it may refer to nothing.
+    /// The task it is a part of.
     ///
     /// Since XenServer 5.0 (orlando).
     pub subtask_of: Ref<Task>,
-    /// The field `subtasks`.
+    /// The tasks that are parts of it.
     ///
     /// Since XenServer 5.0 (orlando).
     pub subtasks: Vec<Ref<Task>>,
-    /// The field `backtrace`.
+    /// Where in the server it failed, for those who debug the server.
     ///
     /// Since XenServer 7.0 (dundee).
     pub backtrace: String,
@@ -465,18 +483,18 @@ open_enum! {
 }
 
 open_enum! {
-    /// A value of the enum `task_status_type`, which `task` uses.
+    /// How far a task is. Only this tells that it ended; the progress can reach 1 earlier.
     #[doc(alias = "task_status_type")]
     pub enum StatusType {
-        /// `pending`.
+        /// It is waiting or running.
         Pending = "pending",
-        /// `success`.
+        /// It did what was asked.
         Success = "success",
-        /// `failure`.
+        /// It failed; its error says why.
         Failure = "failure",
-        /// `cancelling`.
+        /// It was asked to stop and has not yet.
         Cancelling = "cancelling",
-        /// `cancelled`.
+        /// It stopped because it was asked to.
         Cancelled = "cancelled",
     }
 }

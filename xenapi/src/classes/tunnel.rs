@@ -25,7 +25,8 @@ impl Tunnel {
         begin(&self.client, self.reference, "tunnel.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::TunnelRecord::uuid).
+    /// Reads the field [`uuid`](crate::TunnelRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `tunnel.get_uuid`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "tunnel.get_uuid")]
@@ -85,7 +86,8 @@ impl Tunnel {
         begin(&self.client, self.reference, "tunnel.remove_from_status").arg(key)
     }
 
-    /// Reads the field [`other_config`](crate::TunnelRecord::other_config).
+    /// Reads the field [`other_config`](crate::TunnelRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `tunnel.get_other_config`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "tunnel.get_other_config")]
@@ -93,7 +95,8 @@ impl Tunnel {
         begin(&self.client, self.reference, "tunnel.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::TunnelRecord::other_config).
+    /// Sets the field [`other_config`](crate::TunnelRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `tunnel.set_other_config`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "tunnel.set_other_config")]
@@ -240,7 +243,7 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TunnelRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub uuid: String,
@@ -258,7 +261,8 @@ pub struct TunnelRecord {
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley).
     pub status: Map<String, String>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley).
     pub other_config: Map<String, String>,

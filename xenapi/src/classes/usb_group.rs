@@ -24,7 +24,8 @@ impl UsbGroup {
         begin(&self.client, self.reference, "USB_group.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::UsbGroupRecord::uuid).
+    /// Reads the field [`uuid`](crate::UsbGroupRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `USB_group.get_uuid`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_uuid")]
@@ -32,7 +33,8 @@ impl UsbGroup {
         begin(&self.client, self.reference, "USB_group.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::UsbGroupRecord::name_label).
+    /// Reads the field [`name_label`](crate::UsbGroupRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `USB_group.get_name_label`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_name_label")]
@@ -40,7 +42,8 @@ impl UsbGroup {
         begin(&self.client, self.reference, "USB_group.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::UsbGroupRecord::name_label).
+    /// Sets the field [`name_label`](crate::UsbGroupRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `USB_group.set_name_label`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "USB_group.set_name_label")]
@@ -48,7 +51,7 @@ impl UsbGroup {
         begin(&self.client, self.reference, "USB_group.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::UsbGroupRecord::name_description).
+    /// Reads the field [`name_description`](crate::UsbGroupRecord::name_description): a longer text for people.
     ///
     /// `USB_group.get_name_description`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_name_description")]
@@ -56,7 +59,7 @@ impl UsbGroup {
         begin(&self.client, self.reference, "USB_group.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::UsbGroupRecord::name_description).
+    /// Sets the field [`name_description`](crate::UsbGroupRecord::name_description): a longer text for people.
     ///
     /// `USB_group.set_name_description`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "USB_group.set_name_description")]
@@ -80,7 +83,8 @@ impl UsbGroup {
         begin(&self.client, self.reference, "USB_group.get_VUSBs")
     }
 
-    /// Reads the field [`other_config`](crate::UsbGroupRecord::other_config).
+    /// Reads the field [`other_config`](crate::UsbGroupRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `USB_group.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_other_config")]
@@ -88,7 +92,8 @@ impl UsbGroup {
         begin(&self.client, self.reference, "USB_group.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::UsbGroupRecord::other_config).
+    /// Sets the field [`other_config`](crate::UsbGroupRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `USB_group.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "USB_group.set_other_config")]
@@ -218,15 +223,15 @@ impl CreateOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UsbGroupRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.3 (inverness).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub name_description: String,
@@ -240,7 +245,8 @@ pub struct UsbGroupRecord {
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "VUSBs")]
     pub vusbs: Vec<Ref<Vusb>>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,

@@ -33,7 +33,8 @@ impl User {
         begin_task(&self.client, self.reference, "user.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::UserRecord::uuid).
+    /// Reads the field [`uuid`](crate::UserRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `user.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "user.get_uuid")]
@@ -65,7 +66,8 @@ impl User {
         begin(&self.client, self.reference, "user.set_fullname").arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::UserRecord::other_config).
+    /// Reads the field [`other_config`](crate::UserRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `user.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "user.get_other_config")]
@@ -73,7 +75,8 @@ impl User {
         begin(&self.client, self.reference, "user.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::UserRecord::other_config).
+    /// Sets the field [`other_config`](crate::UserRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `user.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "user.set_other_config")]
@@ -137,7 +140,7 @@ impl Users {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UserRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -149,7 +152,8 @@ pub struct UserRecord {
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub fullname: String,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

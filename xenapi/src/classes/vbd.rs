@@ -23,7 +23,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_record")
     }
 
-    /// Removes this `VBD`.
+    /// Removes the connection; the disk image stays. It must be detached first.
     ///
     /// `VBD.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.destroy")]
@@ -31,7 +31,8 @@ impl Vbd {
         begin_task(&self.client, self.reference, "VBD.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::VbdRecord::uuid).
+    /// Reads the field [`uuid`](crate::VbdRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VBD.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_uuid")]
@@ -39,7 +40,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_uuid")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VbdRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::VbdRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `VBD.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_allowed_operations")]
@@ -47,7 +49,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::VbdRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::VbdRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `VBD.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_current_operations")]
@@ -55,7 +58,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_current_operations")
     }
 
-    /// Reads the field [`vm`](crate::VbdRecord::vm).
+    /// Reads the field [`vm`](crate::VbdRecord::vm): the VM.
     ///
     /// `VBD.get_VM`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_VM")]
@@ -63,7 +66,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_VM")
     }
 
-    /// Reads the field [`vdi`](crate::VbdRecord::vdi).
+    /// Reads the field [`vdi`](crate::VbdRecord::vdi): the disk image; nothing while a drive is empty.
     ///
     /// `VBD.get_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_VDI")]
@@ -71,7 +74,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_VDI")
     }
 
-    /// Reads the field [`device`](crate::VbdRecord::device).
+    /// Reads the field [`device`](crate::VbdRecord::device): what the guest calls it, for example `xvda`, as far as
+    /// the host knows.
     ///
     /// `VBD.get_device`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_device")]
@@ -79,7 +83,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_device")
     }
 
-    /// Reads the field [`userdevice`](crate::VbdRecord::userdevice).
+    /// Reads the field [`userdevice`](crate::VbdRecord::userdevice): its place on the VM's bus: a number as text,
+    /// or `autodetect` to have the server choose.
     ///
     /// `VBD.get_userdevice`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_userdevice")]
@@ -87,7 +92,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_userdevice")
     }
 
-    /// Sets the field [`userdevice`](crate::VbdRecord::userdevice).
+    /// Sets the field [`userdevice`](crate::VbdRecord::userdevice): its place on the VM's bus: a number as text, or
+    /// `autodetect` to have the server choose.
     ///
     /// `VBD.set_userdevice`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_userdevice")]
@@ -95,7 +101,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.set_userdevice").arg(value)
     }
 
-    /// Reads the field [`bootable`](crate::VbdRecord::bootable).
+    /// Reads the field [`bootable`](crate::VbdRecord::bootable): whether a paravirtual guest may boot from it.
     ///
     /// `VBD.get_bootable`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_bootable")]
@@ -103,7 +109,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_bootable")
     }
 
-    /// Sets the field [`bootable`](crate::VbdRecord::bootable).
+    /// Sets the field [`bootable`](crate::VbdRecord::bootable): whether a paravirtual guest may boot from it.
     ///
     /// `VBD.set_bootable`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_bootable")]
@@ -111,7 +117,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.set_bootable").arg(value)
     }
 
-    /// Reads the field [`mode`](crate::VbdRecord::mode).
+    /// Reads the field [`mode`](crate::VbdRecord::mode): whether the VM may write.
     ///
     /// `VBD.get_mode`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_mode")]
@@ -119,7 +125,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_mode")
     }
 
-    /// Reads the field [`kind`](crate::VbdRecord::kind).
+    /// Reads the field [`kind`](crate::VbdRecord::kind): what kind of drive it is.
     ///
     /// `VBD.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_type")]
@@ -127,7 +133,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_type")
     }
 
-    /// Sets the field [`kind`](crate::VbdRecord::kind).
+    /// Sets the field [`kind`](crate::VbdRecord::kind): what kind of drive it is.
     ///
     /// `VBD.set_type`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_type")]
@@ -135,7 +141,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.set_type").arg(value)
     }
 
-    /// Reads the field [`unpluggable`](crate::VbdRecord::unpluggable).
+    /// Reads the field [`unpluggable`](crate::VbdRecord::unpluggable): whether it can be unplugged while the VM
+    /// runs.
     ///
     /// `VBD.get_unpluggable`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VBD.get_unpluggable")]
@@ -143,7 +150,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_unpluggable")
     }
 
-    /// Sets the field [`unpluggable`](crate::VbdRecord::unpluggable).
+    /// Sets the field [`unpluggable`](crate::VbdRecord::unpluggable): whether it can be unplugged while the VM
+    /// runs.
     ///
     /// `VBD.set_unpluggable`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_unpluggable")]
@@ -151,7 +159,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.set_unpluggable").arg(value)
     }
 
-    /// Reads the field [`storage_lock`](crate::VbdRecord::storage_lock).
+    /// Reads the field [`storage_lock`](crate::VbdRecord::storage_lock): whether the storage layer holds the object
+    /// locked.
     ///
     /// `VBD.get_storage_lock`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_storage_lock")]
@@ -159,7 +168,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_storage_lock")
     }
 
-    /// Reads the field [`empty`](crate::VbdRecord::empty).
+    /// Reads the field [`empty`](crate::VbdRecord::empty): whether the drive has no medium.
     ///
     /// `VBD.get_empty`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_empty")]
@@ -167,7 +176,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_empty")
     }
 
-    /// Reads the field [`other_config`](crate::VbdRecord::other_config).
+    /// Reads the field [`other_config`](crate::VbdRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VBD.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_other_config")]
@@ -175,7 +185,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VbdRecord::other_config).
+    /// Sets the field [`other_config`](crate::VbdRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VBD.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_other_config")]
@@ -203,7 +214,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`currently_attached`](crate::VbdRecord::currently_attached).
+    /// Reads the field [`currently_attached`](crate::VbdRecord::currently_attached): whether it is in use right
+    /// now.
     ///
     /// `VBD.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_currently_attached")]
@@ -211,7 +223,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_currently_attached")
     }
 
-    /// Reads the field [`status_code`](crate::VbdRecord::status_code).
+    /// Reads the field [`status_code`](crate::VbdRecord::status_code): what the device's backend last answered; 0
+    /// where all went well.
     ///
     /// `VBD.get_status_code`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_status_code")]
@@ -219,7 +232,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_status_code")
     }
 
-    /// Reads the field [`status_detail`](crate::VbdRecord::status_detail).
+    /// Reads the field [`status_detail`](crate::VbdRecord::status_detail): the text to
+    /// [`status_code`](Self::status_code).
     ///
     /// `VBD.get_status_detail`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_status_detail")]
@@ -227,7 +241,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_status_detail")
     }
 
-    /// Reads the field [`runtime_properties`](crate::VbdRecord::runtime_properties).
+    /// Reads the field [`runtime_properties`](crate::VbdRecord::runtime_properties): what the device's backend
+    /// tells about it while it runs.
     ///
     /// `VBD.get_runtime_properties`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_runtime_properties")]
@@ -235,7 +250,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_runtime_properties")
     }
 
-    /// Reads the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type).
+    /// Reads the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type): the name of the
+    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
     ///
     /// `VBD.get_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_qos_algorithm_type")]
@@ -243,7 +259,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_qos_algorithm_type")
     }
 
-    /// Sets the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type).
+    /// Sets the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type): the name of the
+    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
     ///
     /// `VBD.set_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_qos_algorithm_type")]
@@ -251,7 +268,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.set_qos_algorithm_type").arg(value)
     }
 
-    /// Reads the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params).
+    /// Reads the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params): the parameters of the
+    /// quality-of-service algorithm.
     ///
     /// `VBD.get_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_qos_algorithm_params")]
@@ -259,7 +277,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_qos_algorithm_params")
     }
 
-    /// Sets the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params).
+    /// Sets the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params): the parameters of the
+    /// quality-of-service algorithm.
     ///
     /// `VBD.set_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_qos_algorithm_params")]
@@ -287,7 +306,8 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.remove_from_qos_algorithm_params").arg(key)
     }
 
-    /// Reads the field [`qos_supported_algorithms`](crate::VbdRecord::qos_supported_algorithms).
+    /// Reads the field [`qos_supported_algorithms`](crate::VbdRecord::qos_supported_algorithms): the
+    /// quality-of-service algorithms that could be chosen.
     ///
     /// `VBD.get_qos_supported_algorithms`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_qos_supported_algorithms")]
@@ -295,7 +315,7 @@ impl Vbd {
         begin(&self.client, self.reference, "VBD.get_qos_supported_algorithms")
     }
 
-    /// Sends the message `eject` of class `VBD`, given `vbd`.
+    /// Takes the medium out of a CD drive.
     ///
     /// `VBD.eject`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -306,7 +326,7 @@ impl Vbd {
         begin_task(&self.client, self.reference, "VBD.eject")
     }
 
-    /// Sends the message `insert` of class `VBD`, given `vbd` and `vdi`.
+    /// Puts a medium into an empty CD drive; one that is full must be ejected first.
     ///
     /// `VBD.insert`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -317,7 +337,7 @@ impl Vbd {
         begin_task(&self.client, self.reference, "VBD.insert").arg(vdi)
     }
 
-    /// Sends the message `plug` of class `VBD`.
+    /// Attaches it to the running VM.
     ///
     /// `VBD.plug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.plug")]
@@ -325,7 +345,7 @@ impl Vbd {
         begin_task(&self.client, self.reference, "VBD.plug")
     }
 
-    /// Sends the message `unplug` of class `VBD`.
+    /// Detaches it from the running VM; the guest must let go of it.
     ///
     /// `VBD.unplug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -336,7 +356,7 @@ impl Vbd {
         begin_task(&self.client, self.reference, "VBD.unplug")
     }
 
-    /// Sends the message `unplug_force` of class `VBD`.
+    /// Detaches it whether the guest lets go or not.
     ///
     /// `VBD.unplug_force`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.unplug_force")]
@@ -344,7 +364,7 @@ impl Vbd {
         begin_task(&self.client, self.reference, "VBD.unplug_force")
     }
 
-    /// Fails unless this holds: `attachable`.
+    /// Fails with the reason where [`plug`](Self::plug) could not work.
     ///
     /// `VBD.assert_attachable`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.assert_attachable")]
@@ -352,7 +372,7 @@ impl Vbd {
         begin_task(&self.client, self.reference, "VBD.assert_attachable")
     }
 
-    /// Sets `mode`, given `value`.
+    /// Sets whether the VM may write; only while the drive is detached.
     ///
     /// `VBD.set_mode`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.set_mode")]
@@ -392,7 +412,7 @@ impl Vbds {
         Call::new(&self.client, "VBD.get_all_records")
     }
 
-    /// Makes a new `VBD` from the fields of a record that can be given at creation.
+    /// Connects a disk image, or an empty drive, to a VM. A VM that runs sees it after [`plug`](crate::Vbd::plug).
     ///
     /// `VBD.create`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.create")]
@@ -408,94 +428,96 @@ impl Vbds {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VbdRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VbdOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VbdOperation>,
-    /// The field `VM`; it may refer to nothing.
+    /// The VM.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `VDI`; it may refer to nothing.
+    /// The disk image; nothing while a drive is empty.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VDI")]
     pub vdi: Ref<Vdi>,
-    /// The field `device`.
+    /// What the guest calls it, for example `xvda`, as far as the host knows.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub device: String,
-    /// The field `userdevice`.
+    /// Its place on the VM's bus: a number as text, or `autodetect` to have the server choose.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub userdevice: String,
-    /// The field `bootable`.
+    /// Whether a paravirtual guest may boot from it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub bootable: bool,
-    /// The field `mode`.
+    /// Whether the VM may write.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub mode: VbdMode,
-    /// The field `type`.
+    /// What kind of drive it is.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: VbdType,
-    /// The field `unpluggable`.
+    /// Whether it can be unplugged while the VM runs.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub unpluggable: bool,
-    /// The field `storage_lock`.
+    /// Whether the storage layer holds the object locked.
     ///
     /// Since XenServer 4.0 (rio).
     pub storage_lock: bool,
-    /// The field `empty`.
+    /// Whether the drive has no medium.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub empty: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `currently_attached`.
+    /// Whether it is in use right now.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub currently_attached: bool,
-    /// The field `status_code`.
+    /// What the device's backend last answered; 0 where all went well.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_code: i64,
-    /// The field `status_detail`.
+    /// The text to [`status_code`](Self::status_code).
     ///
     /// Since XenServer 4.0 (rio).
     pub status_detail: String,
-    /// The field `runtime_properties`.
+    /// What the device's backend tells about it while it runs.
     ///
     /// Since XenServer 4.0 (rio).
     pub runtime_properties: Map<String, String>,
-    /// The field `qos_algorithm_type`.
+    /// The name of the quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_type: String,
-    /// The field `qos_algorithm_params`.
+    /// The parameters of the quality-of-service algorithm.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_params: Map<String, String>,
-    /// The field `qos_supported_algorithms`.
+    /// The quality-of-service algorithms that could be chosen.
     ///
     /// Since XenServer 4.0 (rio).
     pub qos_supported_algorithms: Vec<String>,
-    /// The field `metrics`; it may refer to nothing.
+    /// Its throughput, from before there were data sources.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub metrics: Ref<VbdMetrics>,
@@ -626,12 +648,12 @@ impl ToValue for VbdRecord {
 }
 
 open_enum! {
-    /// A value of the enum `vbd_mode`, which `VBD` uses.
+    /// Whether the VM may write to the disk.
     #[doc(alias = "vbd_mode")]
     pub enum VbdMode {
-        /// `RO`.
+        /// It may only read.
         Ro = "RO",
-        /// `RW`.
+        /// It may read and write.
         Rw = "RW",
     }
 }
@@ -661,14 +683,14 @@ open_enum! {
 }
 
 open_enum! {
-    /// A value of the enum `vbd_type`, which `VBD` uses.
+    /// What kind of drive the VM sees.
     #[doc(alias = "vbd_type")]
     pub enum VbdType {
-        /// `CD`.
+        /// A CD drive: it can be empty, and its medium is read-only.
         Cd = "CD",
-        /// `Disk`.
+        /// A disk.
         Disk = "Disk",
-        /// `Floppy`.
+        /// A floppy drive.
         Floppy = "Floppy",
     }
 }

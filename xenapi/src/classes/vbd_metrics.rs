@@ -13,7 +13,8 @@ handle! {
 }
 
 impl VbdMetrics {
-    /// Reads the field [`uuid`](crate::VbdMetricsRecord::uuid).
+    /// Reads the field [`uuid`](crate::VbdMetricsRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `VBD_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD_metrics.get_uuid")]
@@ -29,23 +30,24 @@ impl VbdMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VbdMetricsRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
     /// The field `io_read_kbs`.
     ///
-    /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_read_kbs: f64,
     /// The field `io_write_kbs`.
     ///
-    /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_write_kbs: f64,
     /// The field `last_updated`; the epoch stands for never.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub last_updated: DateTime,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando). Removed in XenServer 6.1 (tampa).
     pub other_config: Map<String, String>,

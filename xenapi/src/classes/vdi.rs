@@ -25,7 +25,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_record")
     }
 
-    /// Removes this `VDI`.
+    /// Deletes the disk with all its data. No VM may be using it.
     ///
     /// `VDI.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.destroy")]
@@ -33,7 +33,8 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::VdiRecord::uuid).
+    /// Reads the field [`uuid`](crate::VdiRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VDI.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_uuid")]
@@ -41,7 +42,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VdiRecord::name_label).
+    /// Reads the field [`name_label`](crate::VdiRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `VDI.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_name_label")]
@@ -49,7 +51,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::VdiRecord::name_description).
+    /// Reads the field [`name_description`](crate::VdiRecord::name_description): a longer text for people.
     ///
     /// `VDI.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_name_description")]
@@ -57,7 +59,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_name_description")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VdiRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::VdiRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `VDI.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_allowed_operations")]
@@ -65,7 +68,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::VdiRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::VdiRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `VDI.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_current_operations")]
@@ -73,7 +77,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_current_operations")
     }
 
-    /// Reads the field [`sr`](crate::VdiRecord::sr).
+    /// Reads the field [`sr`](crate::VdiRecord::sr): the storage it lives on.
     ///
     /// `VDI.get_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_SR")]
@@ -81,7 +85,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_SR")
     }
 
-    /// Reads the field [`vbds`](crate::VdiRecord::vbds).
+    /// Reads the field [`vbds`](crate::VdiRecord::vbds): its connections to VMs.
     ///
     /// `VDI.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_VBDs")]
@@ -89,7 +93,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_VBDs")
     }
 
-    /// Reads the field [`crash_dumps`](crate::VdiRecord::crash_dumps).
+    /// Reads the field [`crash_dumps`](crate::VdiRecord::crash_dumps): the crash dumps that it holds.
     ///
     /// `VDI.get_crash_dumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_crash_dumps")]
@@ -97,7 +101,10 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_crash_dumps")
     }
 
-    /// Reads the field [`virtual_size`](crate::VdiRecord::virtual_size).
+    /// Reads the field [`virtual_size`](crate::VdiRecord::virtual_size): the size of the disk that a VM sees.
+    /// Storage may round it up.
+    ///
+    /// In bytes.
     ///
     /// `VDI.get_virtual_size`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_virtual_size")]
@@ -105,7 +112,10 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_virtual_size")
     }
 
-    /// Reads the field [`physical_utilisation`](crate::VdiRecord::physical_utilisation).
+    /// Reads the field [`physical_utilisation`](crate::VdiRecord::physical_utilisation): what it takes on the
+    /// storage; a scan brings it up to date.
+    ///
+    /// In bytes.
     ///
     /// `VDI.get_physical_utilisation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_physical_utilisation")]
@@ -113,7 +123,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_physical_utilisation")
     }
 
-    /// Reads the field [`kind`](crate::VdiRecord::kind).
+    /// Reads the field [`kind`](crate::VdiRecord::kind): what it is used for.
     ///
     /// `VDI.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_type")]
@@ -121,7 +131,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_type")
     }
 
-    /// Reads the field [`sharable`](crate::VdiRecord::sharable).
+    /// Reads the field [`sharable`](crate::VdiRecord::sharable): whether several VMs may write to it at once, as
+    /// cluster file systems do.
     ///
     /// `VDI.get_sharable`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_sharable")]
@@ -129,7 +140,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_sharable")
     }
 
-    /// Reads the field [`read_only`](crate::VdiRecord::read_only).
+    /// Reads the field [`read_only`](crate::VdiRecord::read_only): whether it can only be read, as CD images.
     ///
     /// `VDI.get_read_only`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_read_only")]
@@ -137,7 +148,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_read_only")
     }
 
-    /// Reads the field [`other_config`](crate::VdiRecord::other_config).
+    /// Reads the field [`other_config`](crate::VdiRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VDI.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_other_config")]
@@ -145,7 +157,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VdiRecord::other_config).
+    /// Sets the field [`other_config`](crate::VdiRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VDI.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_other_config")]
@@ -173,7 +186,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`storage_lock`](crate::VdiRecord::storage_lock).
+    /// Reads the field [`storage_lock`](crate::VdiRecord::storage_lock): whether the storage layer holds the object
+    /// locked.
     ///
     /// `VDI.get_storage_lock`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_storage_lock")]
@@ -181,7 +195,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_storage_lock")
     }
 
-    /// Reads the field [`location`](crate::VdiRecord::location).
+    /// Reads the field [`location`](crate::VdiRecord::location): what the storage itself calls it.
     ///
     /// `VDI.get_location`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VDI.get_location")]
@@ -189,7 +203,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_location")
     }
 
-    /// Reads the field [`managed`](crate::VdiRecord::managed).
+    /// Reads the field [`managed`](crate::VdiRecord::managed): whether it is a disk of its own rather than a hidden
+    /// link in a chain of snapshots.
     ///
     /// `VDI.get_managed`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_managed")]
@@ -197,7 +212,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_managed")
     }
 
-    /// Reads the field [`missing`](crate::VdiRecord::missing).
+    /// Reads the field [`missing`](crate::VdiRecord::missing): whether the last scan did not find it on the
+    /// storage.
     ///
     /// `VDI.get_missing`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_missing")]
@@ -205,7 +221,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_missing")
     }
 
-    /// Reads the field [`parent`](crate::VdiRecord::parent).
+    /// Reads the field [`parent`](crate::VdiRecord::parent): always nothing: chains of disks do not show in the
+    /// API.
     ///
     /// `VDI.get_parent`, since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VDI.get_parent")]
@@ -214,7 +231,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_parent")
     }
 
-    /// Reads the field [`xenstore_data`](crate::VdiRecord::xenstore_data).
+    /// Reads the field [`xenstore_data`](crate::VdiRecord::xenstore_data): entries that its backend writes into
+    /// xenstore when it is attached.
     ///
     /// `VDI.get_xenstore_data`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VDI.get_xenstore_data")]
@@ -222,7 +240,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_xenstore_data")
     }
 
-    /// Sets the field [`xenstore_data`](crate::VdiRecord::xenstore_data).
+    /// Sets the field [`xenstore_data`](crate::VdiRecord::xenstore_data): entries that its backend writes into
+    /// xenstore when it is attached.
     ///
     /// `VDI.set_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_xenstore_data")]
@@ -250,7 +269,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.remove_from_xenstore_data").arg(key)
     }
 
-    /// Reads the field [`sm_config`](crate::VdiRecord::sm_config).
+    /// Reads the field [`sm_config`](crate::VdiRecord::sm_config): what the storage driver keeps about it.
     ///
     /// `VDI.get_sm_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VDI.get_sm_config")]
@@ -258,7 +277,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_sm_config")
     }
 
-    /// Sets the field [`sm_config`](crate::VdiRecord::sm_config).
+    /// Sets the field [`sm_config`](crate::VdiRecord::sm_config): what the storage driver keeps about it.
     ///
     /// `VDI.set_sm_config`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_sm_config")]
@@ -286,7 +305,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.remove_from_sm_config").arg(key)
     }
 
-    /// Reads the field [`is_a_snapshot`](crate::VdiRecord::is_a_snapshot).
+    /// Reads the field [`is_a_snapshot`](crate::VdiRecord::is_a_snapshot): whether this is a snapshot of another
+    /// object.
     ///
     /// `VDI.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_is_a_snapshot")]
@@ -294,7 +314,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_is_a_snapshot")
     }
 
-    /// Reads the field [`snapshot_of`](crate::VdiRecord::snapshot_of).
+    /// Reads the field [`snapshot_of`](crate::VdiRecord::snapshot_of): what this is a snapshot of; the reference
+    /// stays when the original is gone.
     ///
     /// `VDI.get_snapshot_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_snapshot_of")]
@@ -302,7 +323,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_snapshot_of")
     }
 
-    /// Reads the field [`snapshots`](crate::VdiRecord::snapshots).
+    /// Reads the field [`snapshots`](crate::VdiRecord::snapshots): the snapshots that were taken of it.
     ///
     /// `VDI.get_snapshots`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_snapshots")]
@@ -310,7 +331,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_snapshots")
     }
 
-    /// Reads the field [`snapshot_time`](crate::VdiRecord::snapshot_time).
+    /// Reads the field [`snapshot_time`](crate::VdiRecord::snapshot_time): when the snapshot was taken.
     ///
     /// `VDI.get_snapshot_time`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_snapshot_time")]
@@ -318,7 +339,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_snapshot_time")
     }
 
-    /// Reads the field [`tags`](crate::VdiRecord::tags).
+    /// Reads the field [`tags`](crate::VdiRecord::tags): words by which people group objects.
     ///
     /// `VDI.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_tags")]
@@ -326,7 +347,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::VdiRecord::tags).
+    /// Sets the field [`tags`](crate::VdiRecord::tags): words by which people group objects.
     ///
     /// `VDI.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VDI.set_tags")]
@@ -350,7 +371,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.remove_tags").arg(value)
     }
 
-    /// Reads the field [`allow_caching`](crate::VdiRecord::allow_caching).
+    /// Reads the field [`allow_caching`](crate::VdiRecord::allow_caching): whether a host may cache its blocks on
+    /// local storage.
     ///
     /// `VDI.get_allow_caching`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "VDI.get_allow_caching")]
@@ -358,7 +380,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_allow_caching")
     }
 
-    /// Reads the field [`on_boot`](crate::VdiRecord::on_boot).
+    /// Reads the field [`on_boot`](crate::VdiRecord::on_boot): what it holds at the next start of its VM.
     ///
     /// `VDI.get_on_boot`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "VDI.get_on_boot")]
@@ -366,7 +388,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_on_boot")
     }
 
-    /// Reads the field [`metadata_of_pool`](crate::VdiRecord::metadata_of_pool).
+    /// Reads the field [`metadata_of_pool`](crate::VdiRecord::metadata_of_pool): the pool whose database it holds a
+    /// copy of.
     ///
     /// `VDI.get_metadata_of_pool`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VDI.get_metadata_of_pool")]
@@ -374,7 +397,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_metadata_of_pool")
     }
 
-    /// Reads the field [`metadata_latest`](crate::VdiRecord::metadata_latest).
+    /// Reads the field [`metadata_latest`](crate::VdiRecord::metadata_latest): whether that copy is the newest that
+    /// was found.
     ///
     /// `VDI.get_metadata_latest`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VDI.get_metadata_latest")]
@@ -382,7 +406,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_metadata_latest")
     }
 
-    /// Reads the field [`is_tools_iso`](crate::VdiRecord::is_tools_iso).
+    /// Reads the field [`is_tools_iso`](crate::VdiRecord::is_tools_iso): whether it is the CD with the guest tools.
     ///
     /// `VDI.get_is_tools_iso`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VDI.get_is_tools_iso")]
@@ -390,7 +414,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_is_tools_iso")
     }
 
-    /// Reads the field [`cbt_enabled`](crate::VdiRecord::cbt_enabled).
+    /// Reads the field [`cbt_enabled`](crate::VdiRecord::cbt_enabled): whether changed blocks are tracked.
     ///
     /// `VDI.get_cbt_enabled`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VDI.get_cbt_enabled")]
@@ -398,7 +422,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_cbt_enabled")
     }
 
-    /// Sends the message `snapshot` of class `VDI`, given `vdi` and `driver_params`; answers with a `VDI`.
+    /// Takes a read-only snapshot.
     ///
     /// `VDI.snapshot`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.snapshot")]
@@ -415,7 +439,7 @@ impl Vdi {
         )
     }
 
-    /// Sends the message `clone` of class `VDI`, given `vdi` and `driver_params`; answers with a `VDI`.
+    /// Makes a writable copy that shares the blocks, where the storage can; else they are copied.
     ///
     /// `VDI.clone`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.clone")]
@@ -434,7 +458,9 @@ impl Vdi {
             })
     }
 
-    /// Sends the message `resize` of class `VDI`, given `vdi` and `size`.
+    /// Makes it larger, while no VM uses it.
+    ///
+    /// `size` is in bytes.
     ///
     /// `VDI.resize`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.resize")]
@@ -442,7 +468,9 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.resize").arg(size)
     }
 
-    /// Sends the message `resize_online` of class `VDI`, given `vdi` and `size`.
+    /// Makes it larger while VMs use it; few storage drivers can.
+    ///
+    /// `size` is in bytes.
     ///
     /// `VDI.resize_online`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.resize_online")]
@@ -450,7 +478,7 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.resize_online").arg(size)
     }
 
-    /// Sends the message `update` of class `VDI`, given `vdi`.
+    /// Makes the storage driver look at this one disk again.
     ///
     /// `VDI.update`, since XenServer 4.1.1 (symc). Least role: `vm-admin`. Runs as a task.
     ///
@@ -460,7 +488,8 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.update")
     }
 
-    /// Sends the message `copy` of class `VDI`, given `vdi`, `sr`, `base_vdi` and `into_vdi`; answers with a `VDI`.
+    /// Copies it, in full, to a storage or over an existing disk. With `base_vdi` only the blocks that differ from
+    /// it are copied, onto `into_vdi`, which must hold the same content as that base.
     ///
     /// `VDI.copy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -481,7 +510,7 @@ impl Vdi {
             })
     }
 
-    /// Sends the message `forget` of class `VDI`, given `vdi`.
+    /// Makes the pool forget it; its data stays on the storage, and a scan brings it back.
     ///
     /// `VDI.forget`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.forget")]
@@ -489,7 +518,8 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.forget")
     }
 
-    /// Sets `sharable`, given `value`.
+    /// Sets the field [`sharable`](crate::VdiRecord::sharable): whether several VMs may write to it at once, as
+    /// cluster file systems do.
     ///
     /// `VDI.set_sharable`, since XenServer 5.5 (george). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_sharable")]
@@ -497,7 +527,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.set_sharable").arg(value)
     }
 
-    /// Sets `read_only`, given `value`.
+    /// Sets the field [`read_only`](crate::VdiRecord::read_only): whether it can only be read, as CD images.
     ///
     /// `VDI.set_read_only`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_read_only")]
@@ -505,7 +535,8 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.set_read_only").arg(value)
     }
 
-    /// Sets `name_label`, given `value`.
+    /// Sets the field [`name_label`](crate::VdiRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `VDI.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_name_label")]
@@ -513,7 +544,7 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.set_name_label").arg(value)
     }
 
-    /// Sets `name_description`, given `value`.
+    /// Sets the field [`name_description`](crate::VdiRecord::name_description): a longer text for people.
     ///
     /// `VDI.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_name_description")]
@@ -521,7 +552,7 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.set_name_description").arg(value)
     }
 
-    /// Sets `on_boot`, given `value`.
+    /// Sets the field [`on_boot`](crate::VdiRecord::on_boot): what it holds at the next start of its VM.
     ///
     /// `VDI.set_on_boot`, since XenServer 5.6 FP1 (cowley). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_on_boot")]
@@ -529,7 +560,8 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.set_on_boot").arg(value)
     }
 
-    /// Sets `allow_caching`, given `value`.
+    /// Sets the field [`allow_caching`](crate::VdiRecord::allow_caching): whether a host may cache its blocks on
+    /// local storage.
     ///
     /// `VDI.set_allow_caching`, since XenServer 5.6 FP1 (cowley). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_allow_caching")]
@@ -537,7 +569,7 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.set_allow_caching").arg(value)
     }
 
-    /// Sends the message `open_database` of class `VDI`; answers with a `session`.
+    /// Opens the copy of a pool's database that it holds, and answers with a session on it.
     ///
     /// `VDI.open_database`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VDI.open_database")]
@@ -545,7 +577,7 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.open_database")
     }
 
-    /// Sends the message `read_database_pool_uuid` of class `VDI`; answers with text.
+    /// Reads the UUID of the pool whose database it holds.
     ///
     /// `VDI.read_database_pool_uuid`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VDI.read_database_pool_uuid")]
@@ -553,7 +585,7 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.read_database_pool_uuid")
     }
 
-    /// Sends the message `pool_migrate` of class `VDI`, given `vdi`, `sr` and `options`; answers with a `VDI`.
+    /// Moves it to another storage while its VM runs.
     ///
     /// `VDI.pool_migrate`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VDI.pool_migrate")]
@@ -563,7 +595,7 @@ impl Vdi {
             .arg(options)
     }
 
-    /// Sends the message `enable_cbt` of class `VDI`.
+    /// Starts to track which blocks change. Snapshots from then on can be compared.
     ///
     /// `VDI.enable_cbt`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -578,7 +610,7 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.enable_cbt")
     }
 
-    /// Sends the message `disable_cbt` of class `VDI`.
+    /// Stops tracking, and loses what was tracked.
     ///
     /// `VDI.disable_cbt`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -593,7 +625,8 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.disable_cbt")
     }
 
-    /// Sends the message `data_destroy` of class `VDI`.
+    /// Deletes the data of a snapshot and keeps what is tracked, so that a later snapshot can still be compared
+    /// with it.
     ///
     /// `VDI.data_destroy`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -609,7 +642,8 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.data_destroy")
     }
 
-    /// Sends the message `list_changed_blocks` of class `VDI`, given `vdi_from` and `vdi_to`; answers with text.
+    /// The blocks that differ between two snapshots of a disk: base64 of a bitmap, one bit for each 64 KiB, the
+    /// most significant bit of each byte first.
     ///
     /// `VDI.list_changed_blocks`, since XenServer 7.3 (inverness). Least role: `vm-operator`. Runs as a task.
     ///
@@ -621,7 +655,8 @@ impl Vdi {
         begin_task(&self.client, self.reference, "VDI.list_changed_blocks").arg(vdi_to)
     }
 
-    /// Asks for `nbd_info`; answers with a set, each item the record of a `vdi_nbd_server_info`.
+    /// The addresses where it can be read over NBD, with the certificate to expect; empty where no network is meant
+    /// for that.
     ///
     /// `VDI.get_nbd_info`, since XenServer 7.3 (inverness). Least role: `vm-admin`.
     ///
@@ -631,7 +666,7 @@ impl Vdi {
         begin(&self.client, self.reference, "VDI.get_nbd_info")
     }
 
-    /// Sends the message `revert` of class `VDI`, given `snapshot`.
+    /// Takes the disk back to this snapshot.
     ///
     /// `VDI.revert`, since xapi 26.16.0. A prototype: it may still change. Least role: `vm-power-admin`. Runs as a
     /// task.
@@ -690,10 +725,7 @@ impl Vdis {
         TaskCall::new(&self.client, "VDI.create").arg(args)
     }
 
-    /// Sends the message `introduce` of class `VDI`, given `uuid`, `name_label`, `name_description`, `SR`, `type`,
-    /// `sharable`, `read_only`, `other_config`, `location`, `xenstore_data`, `sm_config`, `managed`,
-    /// `virtual_size`, `physical_utilisation`, `metadata_of_pool`, `is_a_snapshot`, `snapshot_time` and
-    /// `snapshot_of`; answers with a `VDI`.
+    /// Makes the pool know a disk that the storage has already. A scan of the storage does the same.
     ///
     /// `VDI.introduce`, since XenServer 4.1 (miami). Least role: `vm-admin`. Runs as a task.
     ///
@@ -797,9 +829,9 @@ pub struct IntroduceOptions {
     pub sm_config: Map<String, String>,
     /// The argument `managed`; left out it is `true`.
     pub managed: bool,
-    /// The argument `virtual_size`; left out it is `0`.
+    /// The argument `virtual_size`, in bytes; left out it is `0`.
     pub virtual_size: i64,
-    /// The argument `physical_utilisation`; left out it is `0`.
+    /// The argument `physical_utilisation`, in bytes; left out it is `0`.
     pub physical_utilisation: i64,
     /// The argument `metadata_of_pool`; left out it is `""`.
     pub metadata_of_pool: Ref<Pool>,
@@ -875,134 +907,136 @@ impl CopyOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VdiRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VdiOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VdiOperation>,
-    /// The field `SR`; it may refer to nothing.
+    /// The storage it lives on.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "SR")]
     pub sr: Ref<Sr>,
-    /// The field `VBDs`.
+    /// Its connections to VMs.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VBDs")]
     pub vbds: Vec<Ref<Vbd>>,
-    /// The field `crash_dumps`.
+    /// The crash dumps that it holds.
     ///
     /// Since XenServer 4.0 (rio).
     pub crash_dumps: Vec<Ref<Crashdump>>,
-    /// The field `virtual_size`.
+    /// The size of the disk that a VM sees. Storage may round it up.
     ///
-    /// Given when the object is created. Since XenServer 4.0 (rio).
+    /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub virtual_size: i64,
-    /// The field `physical_utilisation`.
+    /// What it takes on the storage; a scan brings it up to date.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub physical_utilisation: i64,
-    /// The field `type`.
+    /// What it is used for.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: VdiType,
-    /// The field `sharable`.
+    /// Whether several VMs may write to it at once, as cluster file systems do.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub sharable: bool,
-    /// The field `read_only`.
+    /// Whether it can only be read, as CD images.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub read_only: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `storage_lock`.
+    /// Whether the storage layer holds the object locked.
     ///
     /// Since XenServer 4.0 (rio).
     pub storage_lock: bool,
-    /// The field `location`.
+    /// What the storage itself calls it.
     ///
     /// Since XenServer 4.1 (miami).
     pub location: String,
-    /// The field `managed`.
+    /// Whether it is a disk of its own rather than a hidden link in a chain of snapshots.
     ///
     /// Since XenServer 4.0 (rio).
     pub managed: bool,
-    /// The field `missing`.
+    /// Whether the last scan did not find it on the storage.
     ///
     /// Since XenServer 4.0 (rio).
     pub missing: bool,
-    /// The field `parent`; it may refer to nothing.
+    /// Always nothing: chains of disks do not show in the API.
     ///
     /// Since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely).
     pub parent: Ref<Vdi>,
-    /// The field `xenstore_data`.
+    /// Entries that its backend writes into xenstore when it is attached.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub xenstore_data: Map<String, String>,
-    /// The field `sm_config`.
+    /// What the storage driver keeps about it.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub sm_config: Map<String, String>,
-    /// The field `is_a_snapshot`.
+    /// Whether this is a snapshot of another object.
     ///
     /// Since XenServer 5.0 (orlando).
     pub is_a_snapshot: bool,
-    /// The field `snapshot_of`; it may refer to nothing.
+    /// What this is a snapshot of; the reference stays when the original is gone.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_of: Ref<Vdi>,
-    /// The field `snapshots`.
+    /// The snapshots that were taken of it.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshots: Vec<Ref<Vdi>>,
-    /// The field `snapshot_time`; the epoch stands for never.
+    /// When the snapshot was taken.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_time: DateTime,
-    /// The field `tags`.
+    /// Words by which people group objects.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// The field `allow_caching`.
+    /// Whether a host may cache its blocks on local storage.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub allow_caching: bool,
-    /// The field `on_boot`.
+    /// What it holds at the next start of its VM.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub on_boot: OnBoot,
-    /// The field `metadata_of_pool`; it may refer to nothing.
+    /// The pool whose database it holds a copy of.
     ///
     /// Since XenServer 6.0 (boston).
     pub metadata_of_pool: Ref<Pool>,
-    /// The field `metadata_latest`.
+    /// Whether that copy is the newest that was found.
     ///
     /// Since XenServer 6.0 (boston).
     pub metadata_latest: bool,
-    /// The field `is_tools_iso`.
+    /// Whether it is the CD with the guest tools.
     ///
     /// Since XenServer 7.0 (dundee).
     pub is_tools_iso: bool,
-    /// The field `cbt_enabled`.
+    /// Whether changed blocks are tracked.
     ///
     /// Since XenServer 7.3 (inverness).
     pub cbt_enabled: bool,
@@ -1161,12 +1195,12 @@ impl ToValue for VdiRecord {
 }
 
 open_enum! {
-    /// A value of the enum `on_boot`, which `VDI` uses.
+    /// What a disk's content is at the next start of its VM.
     #[doc(alias = "on_boot")]
     pub enum OnBoot {
-        /// `reset`.
+        /// What it was when this mode was set: writes last until the VM stops.
         Reset = "reset",
-        /// `persist`.
+        /// What was last written.
         Persist = "persist",
     }
 }

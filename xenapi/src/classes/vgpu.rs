@@ -24,7 +24,8 @@ impl Vgpu {
         begin(&self.client, self.reference, "VGPU.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::VgpuRecord::uuid).
+    /// Reads the field [`uuid`](crate::VgpuRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VGPU.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_uuid")]
@@ -56,7 +57,8 @@ impl Vgpu {
         begin(&self.client, self.reference, "VGPU.get_device")
     }
 
-    /// Reads the field [`currently_attached`](crate::VgpuRecord::currently_attached).
+    /// Reads the field [`currently_attached`](crate::VgpuRecord::currently_attached): whether it is in use right
+    /// now.
     ///
     /// `VGPU.get_currently_attached`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_currently_attached")]
@@ -64,7 +66,8 @@ impl Vgpu {
         begin(&self.client, self.reference, "VGPU.get_currently_attached")
     }
 
-    /// Reads the field [`other_config`](crate::VgpuRecord::other_config).
+    /// Reads the field [`other_config`](crate::VgpuRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VGPU.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_other_config")]
@@ -72,7 +75,8 @@ impl Vgpu {
         begin(&self.client, self.reference, "VGPU.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VgpuRecord::other_config).
+    /// Sets the field [`other_config`](crate::VgpuRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VGPU.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "VGPU.set_other_config")]
@@ -108,7 +112,7 @@ impl Vgpu {
         begin(&self.client, self.reference, "VGPU.get_type")
     }
 
-    /// Reads the field [`resident_on`](crate::VgpuRecord::resident_on).
+    /// Reads the field [`resident_on`](crate::VgpuRecord::resident_on): the host that it lives on.
     ///
     /// `VGPU.get_resident_on`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `read-only`.
     #[doc(alias = "VGPU.get_resident_on")]
@@ -257,7 +261,7 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VgpuRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
@@ -275,11 +279,12 @@ pub struct VgpuRecord {
     ///
     /// Since XenServer 6.0 (boston).
     pub device: String,
-    /// The field `currently_attached`.
+    /// Whether it is in use right now.
     ///
     /// Since XenServer 6.0 (boston).
     pub currently_attached: bool,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,
@@ -288,7 +293,7 @@ pub struct VgpuRecord {
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "type")]
     pub kind: Ref<VgpuType>,
-    /// The field `resident_on`; it may refer to nothing.
+    /// The host that it lives on.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub resident_on: Ref<Pgpu>,

@@ -23,7 +23,8 @@ impl VgpuType {
         begin(&self.client, self.reference, "VGPU_type.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::VgpuTypeRecord::uuid).
+    /// Reads the field [`uuid`](crate::VgpuTypeRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `VGPU_type.get_uuid`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_uuid")]
@@ -50,6 +51,8 @@ impl VgpuType {
     }
 
     /// Reads the field [`framebuffer_size`](crate::VgpuTypeRecord::framebuffer_size).
+    ///
+    /// In bytes.
     ///
     /// `VGPU_type.get_framebuffer_size`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -202,7 +205,7 @@ impl VgpuTypes {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VgpuTypeRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub uuid: String,
@@ -216,7 +219,7 @@ pub struct VgpuTypeRecord {
     pub model_name: String,
     /// The field `framebuffer_size`.
     ///
-    /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
+    /// In bytes. Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub framebuffer_size: i64,
     /// The field `max_heads`.
     ///

@@ -33,7 +33,8 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::VifRecord::uuid).
+    /// Reads the field [`uuid`](crate::VifRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VIF.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_uuid")]
@@ -41,7 +42,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_uuid")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VifRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::VifRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `VIF.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_allowed_operations")]
@@ -49,7 +51,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::VifRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::VifRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `VIF.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_current_operations")]
@@ -91,13 +94,16 @@ impl Vif {
 
     /// Reads the field [`mtu`](crate::VifRecord::mtu).
     ///
+    /// In bytes.
+    ///
     /// `VIF.get_MTU`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_MTU")]
     pub fn mtu(&self) -> Call<i64> {
         begin(&self.client, self.reference, "VIF.get_MTU")
     }
 
-    /// Reads the field [`other_config`](crate::VifRecord::other_config).
+    /// Reads the field [`other_config`](crate::VifRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VIF.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_other_config")]
@@ -105,7 +111,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VifRecord::other_config).
+    /// Sets the field [`other_config`](crate::VifRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VIF.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_other_config")]
@@ -133,7 +140,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`currently_attached`](crate::VifRecord::currently_attached).
+    /// Reads the field [`currently_attached`](crate::VifRecord::currently_attached): whether it is in use right
+    /// now.
     ///
     /// `VIF.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_currently_attached")]
@@ -141,7 +149,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_currently_attached")
     }
 
-    /// Reads the field [`status_code`](crate::VifRecord::status_code).
+    /// Reads the field [`status_code`](crate::VifRecord::status_code): what the device's backend last answered; 0
+    /// where all went well.
     ///
     /// `VIF.get_status_code`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_status_code")]
@@ -149,7 +158,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_status_code")
     }
 
-    /// Reads the field [`status_detail`](crate::VifRecord::status_detail).
+    /// Reads the field [`status_detail`](crate::VifRecord::status_detail): the text to
+    /// [`status_code`](Self::status_code).
     ///
     /// `VIF.get_status_detail`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_status_detail")]
@@ -157,7 +167,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_status_detail")
     }
 
-    /// Reads the field [`runtime_properties`](crate::VifRecord::runtime_properties).
+    /// Reads the field [`runtime_properties`](crate::VifRecord::runtime_properties): what the device's backend
+    /// tells about it while it runs.
     ///
     /// `VIF.get_runtime_properties`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_runtime_properties")]
@@ -165,7 +176,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_runtime_properties")
     }
 
-    /// Reads the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type).
+    /// Reads the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the name of the
+    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
     ///
     /// `VIF.get_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_algorithm_type")]
@@ -173,7 +185,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_qos_algorithm_type")
     }
 
-    /// Sets the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type).
+    /// Sets the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the name of the
+    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
     ///
     /// `VIF.set_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_qos_algorithm_type")]
@@ -181,7 +194,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.set_qos_algorithm_type").arg(value)
     }
 
-    /// Reads the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params).
+    /// Reads the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the parameters of the
+    /// quality-of-service algorithm.
     ///
     /// `VIF.get_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_algorithm_params")]
@@ -189,7 +203,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_qos_algorithm_params")
     }
 
-    /// Sets the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params).
+    /// Sets the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the parameters of the
+    /// quality-of-service algorithm.
     ///
     /// `VIF.set_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_qos_algorithm_params")]
@@ -217,7 +232,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.remove_from_qos_algorithm_params").arg(key)
     }
 
-    /// Reads the field [`qos_supported_algorithms`](crate::VifRecord::qos_supported_algorithms).
+    /// Reads the field [`qos_supported_algorithms`](crate::VifRecord::qos_supported_algorithms): the
+    /// quality-of-service algorithms that could be chosen.
     ///
     /// `VIF.get_qos_supported_algorithms`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_supported_algorithms")]
@@ -345,7 +361,7 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.move").arg(network)
     }
 
-    /// Sets `locking_mode`, given `value`.
+    /// Sets the field [`locking_mode`](crate::VifRecord::locking_mode).
     ///
     /// `VIF.set_locking_mode`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_locking_mode")]
@@ -353,7 +369,7 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.set_locking_mode").arg(value)
     }
 
-    /// Sets `ipv4_allowed`, given `value`.
+    /// Sets the field [`ipv4_allowed`](crate::VifRecord::ipv4_allowed).
     ///
     /// `VIF.set_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_ipv4_allowed")]
@@ -377,7 +393,7 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.remove_ipv4_allowed").arg(value)
     }
 
-    /// Sets `ipv6_allowed`, given `value`.
+    /// Sets the field [`ipv6_allowed`](crate::VifRecord::ipv6_allowed).
     ///
     /// `VIF.set_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_ipv6_allowed")]
@@ -453,7 +469,7 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.remove_trunks").arg(value)
     }
 
-    /// Sets `trunks`, given `value`.
+    /// Sets the field [`trunks`](crate::VifRecord::trunks).
     ///
     /// `VIF.set_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -550,15 +566,16 @@ impl ConfigureIpv6Options {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VifRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VifOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VifOperation>,
@@ -582,38 +599,39 @@ pub struct VifRecord {
     pub mac: String,
     /// The field `MTU`.
     ///
-    /// Given when the object is created. Since XenServer 4.0 (rio).
+    /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "MTU")]
     pub mtu: i64,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `currently_attached`.
+    /// Whether it is in use right now.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub currently_attached: bool,
-    /// The field `status_code`.
+    /// What the device's backend last answered; 0 where all went well.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_code: i64,
-    /// The field `status_detail`.
+    /// The text to [`status_code`](Self::status_code).
     ///
     /// Since XenServer 4.0 (rio).
     pub status_detail: String,
-    /// The field `runtime_properties`.
+    /// What the device's backend tells about it while it runs.
     ///
     /// Since XenServer 4.0 (rio).
     pub runtime_properties: Map<String, String>,
-    /// The field `qos_algorithm_type`.
+    /// The name of the quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_type: String,
-    /// The field `qos_algorithm_params`.
+    /// The parameters of the quality-of-service algorithm.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_params: Map<String, String>,
-    /// The field `qos_supported_algorithms`.
+    /// The quality-of-service algorithms that could be chosen.
     ///
     /// Since XenServer 4.0 (rio).
     pub qos_supported_algorithms: Vec<String>,

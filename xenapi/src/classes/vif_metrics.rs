@@ -13,7 +13,8 @@ handle! {
 }
 
 impl VifMetrics {
-    /// Reads the field [`uuid`](crate::VifMetricsRecord::uuid).
+    /// Reads the field [`uuid`](crate::VifMetricsRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `VIF_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF_metrics.get_uuid")]
@@ -29,7 +30,8 @@ impl VifMetrics {
         begin(&self.client, self.reference, "VIF_metrics.get_last_updated")
     }
 
-    /// Reads the field [`other_config`](crate::VifMetricsRecord::other_config).
+    /// Reads the field [`other_config`](crate::VifMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VIF_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VIF_metrics.get_other_config")]
@@ -37,7 +39,8 @@ impl VifMetrics {
         begin(&self.client, self.reference, "VIF_metrics.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VifMetricsRecord::other_config).
+    /// Sets the field [`other_config`](crate::VifMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VIF_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VIF_metrics.set_other_config")]
@@ -73,23 +76,24 @@ impl VifMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VifMetricsRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
     /// The field `io_read_kbs`.
     ///
-    /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_read_kbs: f64,
     /// The field `io_write_kbs`.
     ///
-    /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_write_kbs: f64,
     /// The field `last_updated`; the epoch stands for never.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

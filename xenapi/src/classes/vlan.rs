@@ -22,7 +22,8 @@ impl Vlan {
         begin(&self.client, self.reference, "VLAN.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::VlanRecord::uuid).
+    /// Reads the field [`uuid`](crate::VlanRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VLAN.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VLAN.get_uuid")]
@@ -54,7 +55,8 @@ impl Vlan {
         begin(&self.client, self.reference, "VLAN.get_tag")
     }
 
-    /// Reads the field [`other_config`](crate::VlanRecord::other_config).
+    /// Reads the field [`other_config`](crate::VlanRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VLAN.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VLAN.get_other_config")]
@@ -62,7 +64,8 @@ impl Vlan {
         begin(&self.client, self.reference, "VLAN.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VlanRecord::other_config).
+    /// Sets the field [`other_config`](crate::VlanRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VLAN.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "VLAN.set_other_config")]
@@ -149,7 +152,7 @@ impl Vlans {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VlanRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -167,7 +170,8 @@ pub struct VlanRecord {
     ///
     /// Since XenServer 4.1 (miami).
     pub tag: i64,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

@@ -34,7 +34,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_record")
     }
 
-    /// Removes this `VM`.
+    /// Removes the VM. Its disks stay; destroy them first, as their connections go with the VM.
     ///
     /// `VM.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.destroy")]
@@ -42,7 +42,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::VmRecord::uuid).
+    /// Reads the field [`uuid`](crate::VmRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_uuid")]
@@ -50,7 +51,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_uuid")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VmRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::VmRecord::allowed_operations): what may be asked of the object
+    /// right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `VM.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_operations")]
@@ -58,7 +60,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::VmRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::VmRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `VM.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_current_operations")]
@@ -66,7 +69,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_current_operations")
     }
 
-    /// Reads the field [`name_label`](crate::VmRecord::name_label).
+    /// Reads the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `VM.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_label")]
@@ -74,7 +78,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmRecord::name_label).
+    /// Sets the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `VM.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_label")]
@@ -82,7 +87,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmRecord::name_description).
+    /// Reads the field [`name_description`](crate::VmRecord::name_description): a longer text for people.
     ///
     /// `VM.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_description")]
@@ -90,7 +95,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmRecord::name_description).
+    /// Sets the field [`name_description`](crate::VmRecord::name_description): a longer text for people.
     ///
     /// `VM.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_description")]
@@ -98,7 +103,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_name_description").arg(value)
     }
 
-    /// Reads the field [`power_state`](crate::VmRecord::power_state).
+    /// Reads the field [`power_state`](crate::VmRecord::power_state): whether it runs.
     ///
     /// `VM.get_power_state`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_power_state")]
@@ -106,7 +111,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_power_state")
     }
 
-    /// Reads the field [`user_version`](crate::VmRecord::user_version).
+    /// Reads the field [`user_version`](crate::VmRecord::user_version): a number that templates carry for their
+    /// makers; nothing acts on it.
     ///
     /// `VM.get_user_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_user_version")]
@@ -114,7 +120,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_user_version")
     }
 
-    /// Sets the field [`user_version`](crate::VmRecord::user_version).
+    /// Sets the field [`user_version`](crate::VmRecord::user_version): a number that templates carry for their
+    /// makers; nothing acts on it.
     ///
     /// `VM.set_user_version`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_user_version")]
@@ -122,7 +129,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_user_version").arg(value)
     }
 
-    /// Reads the field [`is_a_template`](crate::VmRecord::is_a_template).
+    /// Reads the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
+    /// started but cloned and provisioned. Snapshots are templates, too.
     ///
     /// `VM.get_is_a_template`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_template")]
@@ -130,7 +138,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_is_a_template")
     }
 
-    /// Sets the field [`is_a_template`](crate::VmRecord::is_a_template).
+    /// Sets the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
+    /// started but cloned and provisioned. Snapshots are templates, too.
     ///
     /// `VM.set_is_a_template`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_is_a_template")]
@@ -138,7 +147,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_is_a_template").arg(value)
     }
 
-    /// Reads the field [`is_default_template`](crate::VmRecord::is_default_template).
+    /// Reads the field [`is_default_template`](crate::VmRecord::is_default_template): whether the template came
+    /// with the product.
     ///
     /// `VM.get_is_default_template`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_default_template")]
@@ -146,7 +156,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_is_default_template")
     }
 
-    /// Reads the field [`suspend_vdi`](crate::VmRecord::suspend_vdi).
+    /// Reads the field [`suspend_vdi`](crate::VmRecord::suspend_vdi): the disk image that holds the memory while
+    /// the VM is suspended.
     ///
     /// `VM.get_suspend_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_VDI")]
@@ -154,7 +165,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_suspend_VDI")
     }
 
-    /// Reads the field [`resident_on`](crate::VmRecord::resident_on).
+    /// Reads the field [`resident_on`](crate::VmRecord::resident_on): the host it runs on; nothing while it is
+    /// halted.
     ///
     /// `VM.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_resident_on")]
@@ -162,7 +174,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_resident_on")
     }
 
-    /// Reads the field [`scheduled_to_be_resident_on`](crate::VmRecord::scheduled_to_be_resident_on).
+    /// Reads the field [`scheduled_to_be_resident_on`](crate::VmRecord::scheduled_to_be_resident_on): the host that
+    /// has memory set aside for it while it starts, resumes or migrates there.
     ///
     /// `VM.get_scheduled_to_be_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_scheduled_to_be_resident_on")]
@@ -170,7 +183,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_scheduled_to_be_resident_on")
     }
 
-    /// Reads the field [`affinity`](crate::VmRecord::affinity).
+    /// Reads the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on.
     ///
     /// `VM.get_affinity`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_affinity")]
@@ -178,7 +191,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_affinity")
     }
 
-    /// Sets the field [`affinity`](crate::VmRecord::affinity).
+    /// Sets the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on.
     ///
     /// `VM.set_affinity`, since XenServer 4.0 (rio). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_affinity")]
@@ -186,7 +199,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_affinity").arg(value)
     }
 
-    /// Reads the field [`memory_overhead`](crate::VmRecord::memory_overhead).
+    /// Reads the field [`memory_overhead`](crate::VmRecord::memory_overhead): what the hypervisor needs for this VM
+    /// on top of the VM's own memory.
+    ///
+    /// In bytes.
     ///
     /// `VM.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_overhead")]
@@ -194,7 +210,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_memory_overhead")
     }
 
-    /// Reads the field [`memory_target`](crate::VmRecord::memory_target).
+    /// Reads the field [`memory_target`](crate::VmRecord::memory_target): the memory that the balloon driver was
+    /// last told to reach.
+    ///
+    /// In bytes.
     ///
     /// `VM.get_memory_target`, since XenServer 4.0 (rio). Deprecated since XenServer 5.6 (midnight-ride). Least
     /// role: `read-only`.
@@ -204,7 +223,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_memory_target")
     }
 
-    /// Reads the field [`memory_static_max`](crate::VmRecord::memory_static_max).
+    /// Reads the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM sees;
+    /// changed only while it is halted.
+    ///
+    /// In bytes.
     ///
     /// `VM.get_memory_static_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_max")]
@@ -212,7 +234,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_memory_static_max")
     }
 
-    /// Reads the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max).
+    /// Reads the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max): the upper end of the range in
+    /// which the balloon driver may move; equal to the static maximum where there is no ballooning.
+    ///
+    /// In bytes.
     ///
     /// `VM.get_memory_dynamic_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_max")]
@@ -220,7 +245,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_memory_dynamic_max")
     }
 
-    /// Reads the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min).
+    /// Reads the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min): the lower end of the range in
+    /// which the balloon driver may move.
+    ///
+    /// In bytes.
     ///
     /// `VM.get_memory_dynamic_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_min")]
@@ -228,7 +256,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_memory_dynamic_min")
     }
 
-    /// Reads the field [`memory_static_min`](crate::VmRecord::memory_static_min).
+    /// Reads the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory the guest is
+    /// said to work with.
+    ///
+    /// In bytes.
     ///
     /// `VM.get_memory_static_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_min")]
@@ -236,7 +267,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_memory_static_min")
     }
 
-    /// Reads the field [`vcpus_params`](crate::VmRecord::vcpus_params).
+    /// Reads the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled:
+    /// `weight`, `cap` and `mask`.
     ///
     /// `VM.get_VCPUs_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_params")]
@@ -244,7 +276,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VCPUs_params")
     }
 
-    /// Sets the field [`vcpus_params`](crate::VmRecord::vcpus_params).
+    /// Sets the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled:
+    /// `weight`, `cap` and `mask`.
     ///
     /// `VM.set_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_params")]
@@ -272,7 +305,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.remove_from_VCPUs_params").arg(key)
     }
 
-    /// Reads the field [`vcpus_max`](crate::VmRecord::vcpus_max).
+    /// Reads the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until the
+    /// next start.
     ///
     /// `VM.get_VCPUs_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_max")]
@@ -280,7 +314,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VCPUs_max")
     }
 
-    /// Reads the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup).
+    /// Reads the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup): how many virtual processors it has
+    /// when it starts.
     ///
     /// `VM.get_VCPUs_at_startup`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_at_startup")]
@@ -288,7 +323,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VCPUs_at_startup")
     }
 
-    /// Reads the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot).
+    /// Reads the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
+    /// the guest asks for a soft reboot.
     ///
     /// `VM.get_actions_after_softreboot`, since xapi 23.1.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -297,7 +333,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_actions_after_softreboot")
     }
 
-    /// Sets the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot).
+    /// Sets the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
+    /// the guest asks for a soft reboot.
     ///
     /// `VM.set_actions_after_softreboot`, since xapi 23.1.0. A prototype: it may still change. Least role:
     /// `vm-admin`.
@@ -306,7 +343,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_actions_after_softreboot").arg(value)
     }
 
-    /// Reads the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown).
+    /// Reads the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
+    /// guest shuts down by itself.
     ///
     /// `VM.get_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_shutdown")]
@@ -314,7 +352,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_actions_after_shutdown")
     }
 
-    /// Sets the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown).
+    /// Sets the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
+    /// guest shuts down by itself.
     ///
     /// `VM.set_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_shutdown")]
@@ -322,7 +361,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_actions_after_shutdown").arg(value)
     }
 
-    /// Reads the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot).
+    /// Reads the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
+    /// restarts by itself.
     ///
     /// `VM.get_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_reboot")]
@@ -330,7 +370,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_actions_after_reboot")
     }
 
-    /// Sets the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot).
+    /// Sets the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
+    /// restarts by itself.
     ///
     /// `VM.set_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_reboot")]
@@ -338,7 +379,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_actions_after_reboot").arg(value)
     }
 
-    /// Reads the field [`actions_after_crash`](crate::VmRecord::actions_after_crash).
+    /// Reads the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
+    /// crashes.
     ///
     /// `VM.get_actions_after_crash`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_crash")]
@@ -346,7 +388,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_actions_after_crash")
     }
 
-    /// Reads the field [`consoles`](crate::VmRecord::consoles).
+    /// Reads the field [`consoles`](crate::VmRecord::consoles): the ways to its screen and serial port.
     ///
     /// `VM.get_consoles`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_consoles")]
@@ -354,7 +396,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_consoles")
     }
 
-    /// Reads the field [`vifs`](crate::VmRecord::vifs).
+    /// Reads the field [`vifs`](crate::VmRecord::vifs): its network interfaces.
     ///
     /// `VM.get_VIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VIFs")]
@@ -362,7 +404,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VIFs")
     }
 
-    /// Reads the field [`vbds`](crate::VmRecord::vbds).
+    /// Reads the field [`vbds`](crate::VmRecord::vbds): its disks and CD drives.
     ///
     /// `VM.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VBDs")]
@@ -370,7 +412,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VBDs")
     }
 
-    /// Reads the field [`vusbs`](crate::VmRecord::vusbs).
+    /// Reads the field [`vusbs`](crate::VmRecord::vusbs): the USB devices it was given.
     ///
     /// `VM.get_VUSBs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VUSBs")]
@@ -378,7 +420,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VUSBs")
     }
 
-    /// Reads the field [`crash_dumps`](crate::VmRecord::crash_dumps).
+    /// Reads the field [`crash_dumps`](crate::VmRecord::crash_dumps): the memory dumps that it left behind.
     ///
     /// `VM.get_crash_dumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_crash_dumps")]
@@ -386,7 +428,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_crash_dumps")
     }
 
-    /// Reads the field [`vtpms`](crate::VmRecord::vtpms).
+    /// Reads the field [`vtpms`](crate::VmRecord::vtpms): its virtual TPMs.
     ///
     /// `VM.get_VTPMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VTPMs")]
@@ -394,7 +436,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VTPMs")
     }
 
-    /// Reads the field [`pv_bootloader`](crate::VmRecord::pv_bootloader).
+    /// Reads the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
+    /// finds the kernel of a paravirtual guest, such as `pygrub`; empty for others.
     ///
     /// `VM.get_PV_bootloader`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader")]
@@ -402,7 +445,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_PV_bootloader")
     }
 
-    /// Sets the field [`pv_bootloader`](crate::VmRecord::pv_bootloader).
+    /// Sets the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
+    /// finds the kernel of a paravirtual guest, such as `pygrub`; empty for others.
     ///
     /// `VM.set_PV_bootloader`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader")]
@@ -410,7 +454,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_PV_bootloader").arg(value)
     }
 
-    /// Reads the field [`pv_kernel`](crate::VmRecord::pv_kernel).
+    /// Reads the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
+    /// a paravirtual guest without bootloader.
     ///
     /// `VM.get_PV_kernel`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_kernel")]
@@ -418,7 +463,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_PV_kernel")
     }
 
-    /// Sets the field [`pv_kernel`](crate::VmRecord::pv_kernel).
+    /// Sets the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
+    /// a paravirtual guest without bootloader.
     ///
     /// `VM.set_PV_kernel`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_kernel")]
@@ -426,7 +472,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_PV_kernel").arg(value)
     }
 
-    /// Reads the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk).
+    /// Reads the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial ram disk in the control
+    /// domain.
     ///
     /// `VM.get_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_ramdisk")]
@@ -434,7 +481,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_PV_ramdisk")
     }
 
-    /// Sets the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk).
+    /// Sets the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial ram disk in the control
+    /// domain.
     ///
     /// `VM.set_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_ramdisk")]
@@ -442,7 +490,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_PV_ramdisk").arg(value)
     }
 
-    /// Reads the field [`pv_args`](crate::VmRecord::pv_args).
+    /// Reads the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual
+    /// guest.
     ///
     /// `VM.get_PV_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_args")]
@@ -450,7 +499,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_PV_args")
     }
 
-    /// Sets the field [`pv_args`](crate::VmRecord::pv_args).
+    /// Sets the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual guest.
     ///
     /// `VM.set_PV_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_args")]
@@ -458,7 +507,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_PV_args").arg(value)
     }
 
-    /// Reads the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args).
+    /// Reads the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for the
+    /// bootloader.
     ///
     /// `VM.get_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader_args")]
@@ -466,7 +516,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_PV_bootloader_args")
     }
 
-    /// Sets the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args).
+    /// Sets the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for the
+    /// bootloader.
     ///
     /// `VM.set_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader_args")]
@@ -474,7 +525,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_PV_bootloader_args").arg(value)
     }
 
-    /// Reads the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args).
+    /// Reads the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of
+    /// very old releases.
     ///
     /// `VM.get_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_legacy_args")]
@@ -482,7 +534,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_PV_legacy_args")
     }
 
-    /// Sets the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args).
+    /// Sets the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of very
+    /// old releases.
     ///
     /// `VM.set_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_legacy_args")]
@@ -490,7 +543,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_PV_legacy_args").arg(value)
     }
 
-    /// Reads the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy).
+    /// Reads the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy): `BIOS order` for a guest with full
+    /// virtualisation, empty for a paravirtual one.
     ///
     /// `VM.get_HVM_boot_policy`, since XenServer 4.0 (rio). Deprecated since XenServer 7.5 (kolkata). Least role:
     /// `read-only`.
@@ -500,7 +554,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_HVM_boot_policy")
     }
 
-    /// Reads the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params).
+    /// Reads the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
+    /// from: `order` (such as `cdn` for disk, CD, network) and `firmware` (`bios` or `uefi`).
     ///
     /// `VM.get_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_boot_params")]
@@ -508,7 +563,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_HVM_boot_params")
     }
 
-    /// Sets the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params).
+    /// Sets the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
+    /// from: `order` (such as `cdn` for disk, CD, network) and `firmware` (`bios` or `uefi`).
     ///
     /// `VM.set_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_HVM_boot_params")]
@@ -536,7 +592,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.remove_from_HVM_boot_params").arg(key)
     }
 
-    /// Reads the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier).
+    /// Reads the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier): by how much the memory
+    /// for shadow page tables exceeds the usual.
     ///
     /// `VM.get_HVM_shadow_multiplier`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_shadow_multiplier")]
@@ -544,7 +601,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_HVM_shadow_multiplier")
     }
 
-    /// Reads the field [`platform`](crate::VmRecord::platform).
+    /// Reads the field [`platform`](crate::VmRecord::platform): the machine that is emulated: `acpi`, `nx`,
+    /// `viridian`, `device-model`, `secureboot` and more.
     ///
     /// `VM.get_platform`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_platform")]
@@ -552,7 +610,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_platform")
     }
 
-    /// Reads the field [`pci_bus`](crate::VmRecord::pci_bus).
+    /// Reads the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were
+    /// PCI objects.
     ///
     /// `VM.get_PCI_bus`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`.
@@ -562,7 +621,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_PCI_bus")
     }
 
-    /// Sets the field [`pci_bus`](crate::VmRecord::pci_bus).
+    /// Sets the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were PCI
+    /// objects.
     ///
     /// `VM.set_PCI_bus`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `vm-admin`.
@@ -572,7 +632,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_PCI_bus").arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::VmRecord::other_config).
+    /// Reads the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VM.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_other_config")]
@@ -580,7 +641,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_other_config")
     }
 
-    /// Reads the field [`domid`](crate::VmRecord::domid).
+    /// Reads the field [`domid`](crate::VmRecord::domid): the number of its Xen domain on the host it runs on; -1
+    /// where it has none.
     ///
     /// `VM.get_domid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domid")]
@@ -588,7 +650,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_domid")
     }
 
-    /// Reads the field [`domarch`](crate::VmRecord::domarch).
+    /// Reads the field [`domarch`](crate::VmRecord::domarch): the architecture of its Xen domain, where it runs.
     ///
     /// `VM.get_domarch`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domarch")]
@@ -596,7 +658,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_domarch")
     }
 
-    /// Reads the field [`last_boot_cpu_flags`](crate::VmRecord::last_boot_cpu_flags).
+    /// Reads the field [`last_boot_cpu_flags`](crate::VmRecord::last_boot_cpu_flags): the processor features it was
+    /// started with, which decide where it may migrate.
     ///
     /// `VM.get_last_boot_CPU_flags`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_last_boot_CPU_flags")]
@@ -604,7 +667,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_last_boot_CPU_flags")
     }
 
-    /// Reads the field [`is_control_domain`](crate::VmRecord::is_control_domain).
+    /// Reads the field [`is_control_domain`](crate::VmRecord::is_control_domain): whether this is the control
+    /// domain of a host, which no list of VMs for people should show.
     ///
     /// `VM.get_is_control_domain`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_control_domain")]
@@ -612,7 +676,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_is_control_domain")
     }
 
-    /// Reads the field [`metrics`](crate::VmRecord::metrics).
+    /// Reads the field [`metrics`](crate::VmRecord::metrics): what the host measures of it.
     ///
     /// `VM.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_metrics")]
@@ -620,7 +684,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_metrics")
     }
 
-    /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics).
+    /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics): what its tools report; nothing until they
+    /// have.
     ///
     /// `VM.get_guest_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_guest_metrics")]
@@ -628,7 +693,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_guest_metrics")
     }
 
-    /// Reads the field [`last_booted_record`](crate::VmRecord::last_booted_record).
+    /// Reads the field [`last_booted_record`](crate::VmRecord::last_booted_record): its record as of the last
+    /// start, kept for a resume.
     ///
     /// `VM.get_last_booted_record`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_last_booted_record")]
@@ -636,7 +702,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_last_booted_record")
     }
 
-    /// Reads the field [`recommendations`](crate::VmRecord::recommendations).
+    /// Reads the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
+    /// XML: the most memory, processors and devices.
     ///
     /// `VM.get_recommendations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_recommendations")]
@@ -644,7 +711,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_recommendations")
     }
 
-    /// Sets the field [`recommendations`](crate::VmRecord::recommendations).
+    /// Sets the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
+    /// XML: the most memory, processors and devices.
     ///
     /// `VM.set_recommendations`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_recommendations")]
@@ -652,7 +720,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_recommendations").arg(value)
     }
 
-    /// Reads the field [`xenstore_data`](crate::VmRecord::xenstore_data).
+    /// Reads the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries below `vm-data` that are written
+    /// into xenstore when it starts.
     ///
     /// `VM.get_xenstore_data`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_xenstore_data")]
@@ -660,7 +729,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_xenstore_data")
     }
 
-    /// Sets the field [`xenstore_data`](crate::VmRecord::xenstore_data).
+    /// Sets the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries below `vm-data` that are written
+    /// into xenstore when it starts.
     ///
     /// `VM.set_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.set_xenstore_data")]
@@ -688,7 +758,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.remove_from_xenstore_data").arg(key)
     }
 
-    /// Reads the field [`ha_always_run`](crate::VmRecord::ha_always_run).
+    /// Reads the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability restarts it.
     ///
     /// `VM.get_ha_always_run`, since XenServer 5.0 (orlando). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`.
@@ -698,7 +768,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_ha_always_run")
     }
 
-    /// Reads the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority).
+    /// Reads the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority): how high availability treats
+    /// it after a host failed: `restart`, `best-effort`, or empty for not at all.
     ///
     /// `VM.get_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_ha_restart_priority")]
@@ -706,7 +777,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_ha_restart_priority")
     }
 
-    /// Reads the field [`is_a_snapshot`](crate::VmRecord::is_a_snapshot).
+    /// Reads the field [`is_a_snapshot`](crate::VmRecord::is_a_snapshot): whether this is a snapshot of another
+    /// object.
     ///
     /// `VM.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_snapshot")]
@@ -714,7 +786,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_is_a_snapshot")
     }
 
-    /// Reads the field [`snapshot_of`](crate::VmRecord::snapshot_of).
+    /// Reads the field [`snapshot_of`](crate::VmRecord::snapshot_of): what this is a snapshot of; the reference
+    /// stays when the original is gone.
     ///
     /// `VM.get_snapshot_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_of")]
@@ -722,7 +795,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_snapshot_of")
     }
 
-    /// Reads the field [`snapshots`](crate::VmRecord::snapshots).
+    /// Reads the field [`snapshots`](crate::VmRecord::snapshots): the snapshots that were taken of it.
     ///
     /// `VM.get_snapshots`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshots")]
@@ -730,7 +803,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_snapshots")
     }
 
-    /// Reads the field [`snapshot_time`](crate::VmRecord::snapshot_time).
+    /// Reads the field [`snapshot_time`](crate::VmRecord::snapshot_time): when the snapshot was taken.
     ///
     /// `VM.get_snapshot_time`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_time")]
@@ -738,7 +811,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_snapshot_time")
     }
 
-    /// Reads the field [`transportable_snapshot_id`](crate::VmRecord::transportable_snapshot_id).
+    /// Reads the field [`transportable_snapshot_id`](crate::VmRecord::transportable_snapshot_id): what the storage
+    /// calls the snapshot, where it made one that can be carried elsewhere.
     ///
     /// `VM.get_transportable_snapshot_id`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_transportable_snapshot_id")]
@@ -746,7 +820,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_transportable_snapshot_id")
     }
 
-    /// Reads the field [`blobs`](crate::VmRecord::blobs).
+    /// Reads the field [`blobs`](crate::VmRecord::blobs): binary data kept for the object, by name.
     ///
     /// `VM.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blobs")]
@@ -754,7 +828,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::VmRecord::tags).
+    /// Reads the field [`tags`](crate::VmRecord::tags): words by which people group objects.
     ///
     /// `VM.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_tags")]
@@ -762,7 +836,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::VmRecord::tags).
+    /// Sets the field [`tags`](crate::VmRecord::tags): words by which people group objects.
     ///
     /// `VM.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.set_tags")]
@@ -786,7 +860,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.remove_tags").arg(value)
     }
 
-    /// Reads the field [`blocked_operations`](crate::VmRecord::blocked_operations).
+    /// Reads the field [`blocked_operations`](crate::VmRecord::blocked_operations): operations that are refused
+    /// with the error that stands beside them; a lock for people and their scripts.
     ///
     /// `VM.get_blocked_operations`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blocked_operations")]
@@ -794,7 +869,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_blocked_operations")
     }
 
-    /// Reads the field [`snapshot_info`](crate::VmRecord::snapshot_info).
+    /// Reads the field [`snapshot_info`](crate::VmRecord::snapshot_info): what is known of the circumstances of the
+    /// snapshot, such as the power state.
     ///
     /// `VM.get_snapshot_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_info")]
@@ -802,7 +878,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_snapshot_info")
     }
 
-    /// Reads the field [`snapshot_metadata`](crate::VmRecord::snapshot_metadata).
+    /// Reads the field [`snapshot_metadata`](crate::VmRecord::snapshot_metadata): the VM's record as of the
+    /// snapshot, encoded, for a revert.
     ///
     /// `VM.get_snapshot_metadata`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_metadata")]
@@ -810,7 +887,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_snapshot_metadata")
     }
 
-    /// Reads the field [`parent`](crate::VmRecord::parent).
+    /// Reads the field [`parent`](crate::VmRecord::parent): the snapshot or VM that it goes back to.
     ///
     /// `VM.get_parent`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_parent")]
@@ -818,7 +895,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_parent")
     }
 
-    /// Reads the field [`children`](crate::VmRecord::children).
+    /// Reads the field [`children`](crate::VmRecord::children): the VMs and snapshots that go back to it.
     ///
     /// `VM.get_children`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_children")]
@@ -826,7 +903,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_children")
     }
 
-    /// Reads the field [`bios_strings`](crate::VmRecord::bios_strings).
+    /// Reads the field [`bios_strings`](crate::VmRecord::bios_strings): the vendor and product names that its
+    /// firmware shows.
     ///
     /// `VM.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_bios_strings")]
@@ -834,7 +912,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_bios_strings")
     }
 
-    /// Reads the field [`protection_policy`](crate::VmRecord::protection_policy).
+    /// Reads the field [`protection_policy`](crate::VmRecord::protection_policy): the policy that snapshotted and
+    /// archived it.
     ///
     /// `VM.get_protection_policy`, since XenServer 5.6 FP1 (cowley). Deprecated since XenServer 6.2 (clearwater).
     /// Least role: `read-only`.
@@ -844,7 +923,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_protection_policy")
     }
 
-    /// Reads the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule).
+    /// Reads the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the schedule that takes snapshots
+    /// of it.
     ///
     /// `VM.get_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_schedule")]
@@ -852,7 +932,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_snapshot_schedule")
     }
 
-    /// Reads the field [`is_vmss_snapshot`](crate::VmRecord::is_vmss_snapshot).
+    /// Reads the field [`is_vmss_snapshot`](crate::VmRecord::is_vmss_snapshot): whether a schedule took the
+    /// snapshot.
     ///
     /// `VM.get_is_vmss_snapshot`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_vmss_snapshot")]
@@ -860,7 +941,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_is_vmss_snapshot")
     }
 
-    /// Reads the field [`appliance`](crate::VmRecord::appliance).
+    /// Reads the field [`appliance`](crate::VmRecord::appliance): the appliance it belongs to.
     ///
     /// `VM.get_appliance`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_appliance")]
@@ -868,7 +949,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_appliance")
     }
 
-    /// Reads the field [`start_delay`](crate::VmRecord::start_delay).
+    /// Reads the field [`start_delay`](crate::VmRecord::start_delay): how long its appliance waits behind its start
+    /// before the next VM's turn.
+    ///
+    /// In seconds.
     ///
     /// `VM.get_start_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_start_delay")]
@@ -876,7 +960,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_start_delay")
     }
 
-    /// Reads the field [`shutdown_delay`](crate::VmRecord::shutdown_delay).
+    /// Reads the field [`shutdown_delay`](crate::VmRecord::shutdown_delay): how long its appliance waits behind its
+    /// shutdown before the next VM's turn.
+    ///
+    /// In seconds.
     ///
     /// `VM.get_shutdown_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_shutdown_delay")]
@@ -884,7 +971,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_shutdown_delay")
     }
 
-    /// Reads the field [`order`](crate::VmRecord::order).
+    /// Reads the field [`order`](crate::VmRecord::order): its place in the start of its appliance or the recovery
+    /// by high availability; lower comes first.
     ///
     /// `VM.get_order`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_order")]
@@ -892,7 +980,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_order")
     }
 
-    /// Reads the field [`vgpus`](crate::VmRecord::vgpus).
+    /// Reads the field [`vgpus`](crate::VmRecord::vgpus): its virtual graphics processors.
     ///
     /// `VM.get_VGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_VGPUs")]
@@ -900,7 +988,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_VGPUs")
     }
 
-    /// Reads the field [`attached_pcis`](crate::VmRecord::attached_pcis).
+    /// Reads the field [`attached_pcis`](crate::VmRecord::attached_pcis): the PCI devices that are passed through
+    /// to it right now.
     ///
     /// `VM.get_attached_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_attached_PCIs")]
@@ -908,7 +997,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_attached_PCIs")
     }
 
-    /// Reads the field [`suspend_sr`](crate::VmRecord::suspend_sr).
+    /// Reads the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended; the
+    /// pool's choice where nothing is named.
     ///
     /// `VM.get_suspend_SR`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_SR")]
@@ -916,7 +1006,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_suspend_SR")
     }
 
-    /// Sets the field [`suspend_sr`](crate::VmRecord::suspend_sr).
+    /// Sets the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended; the
+    /// pool's choice where nothing is named.
     ///
     /// `VM.set_suspend_SR`, since XenServer 6.0 (boston). Least role: `vm-admin`.
     #[doc(alias = "VM.set_suspend_SR")]
@@ -924,7 +1015,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_suspend_SR").arg(value)
     }
 
-    /// Reads the field [`version`](crate::VmRecord::version).
+    /// Reads the field [`version`](crate::VmRecord::version): counts the changes of its record, so that recovery
+    /// takes the newer copy of two.
     ///
     /// `VM.get_version`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_version")]
@@ -932,7 +1024,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_version")
     }
 
-    /// Reads the field [`generation_id`](crate::VmRecord::generation_id).
+    /// Reads the field [`generation_id`](crate::VmRecord::generation_id): what the guest reads to find out that it
+    /// was cloned or reverted.
     ///
     /// `VM.get_generation_id`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "VM.get_generation_id")]
@@ -940,7 +1033,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_generation_id")
     }
 
-    /// Reads the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version).
+    /// Reads the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
+    /// of the virtual hardware that a host must offer.
     ///
     /// `VM.get_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "VM.get_hardware_platform_version")]
@@ -948,7 +1042,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_hardware_platform_version")
     }
 
-    /// Sets the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version).
+    /// Sets the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
+    /// of the virtual hardware that a host must offer.
     ///
     /// `VM.set_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `vm-admin`.
     #[doc(alias = "VM.set_hardware_platform_version")]
@@ -956,7 +1051,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_hardware_platform_version").arg(value)
     }
 
-    /// Reads the field [`has_vendor_device`](crate::VmRecord::has_vendor_device).
+    /// Reads the field [`has_vendor_device`](crate::VmRecord::has_vendor_device): whether it shows the PCI device
+    /// that makes Windows Update deliver its drivers.
     ///
     /// `VM.get_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM.get_has_vendor_device")]
@@ -964,7 +1060,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_has_vendor_device")
     }
 
-    /// Reads the field [`requires_reboot`](crate::VmRecord::requires_reboot).
+    /// Reads the field [`requires_reboot`](crate::VmRecord::requires_reboot): whether it must restart before
+    /// updates of its host protect it.
     ///
     /// `VM.get_requires_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_requires_reboot")]
@@ -972,7 +1069,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_requires_reboot")
     }
 
-    /// Reads the field [`reference_label`](crate::VmRecord::reference_label).
+    /// Reads the field [`reference_label`](crate::VmRecord::reference_label): a name of its template that stays the
+    /// same in all languages and releases.
     ///
     /// `VM.get_reference_label`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_reference_label")]
@@ -980,7 +1078,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_reference_label")
     }
 
-    /// Reads the field [`domain_type`](crate::VmRecord::domain_type).
+    /// Reads the field [`domain_type`](crate::VmRecord::domain_type): how it is virtualised: with full
+    /// virtualisation, paravirtually, or a mix.
     ///
     /// `VM.get_domain_type`, since XenServer 7.4 (jura). Least role: `read-only`.
     #[doc(alias = "VM.get_domain_type")]
@@ -988,7 +1087,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_domain_type")
     }
 
-    /// Reads the field [`nvram`](crate::VmRecord::nvram).
+    /// Reads the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded.
     ///
     /// `VM.get_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `read-only`.
     #[doc(alias = "VM.get_NVRAM")]
@@ -996,7 +1095,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_NVRAM")
     }
 
-    /// Reads the field [`pending_guidances`](crate::VmRecord::pending_guidances).
+    /// Reads the field [`pending_guidances`](crate::VmRecord::pending_guidances): what must still be restarted
+    /// before installed updates are in force.
     ///
     /// `VM.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "VM.get_pending_guidances")]
@@ -1004,7 +1104,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_pending_guidances")
     }
 
-    /// Reads the field [`pending_guidances_recommended`](crate::VmRecord::pending_guidances_recommended).
+    /// Reads the field [`pending_guidances_recommended`](crate::VmRecord::pending_guidances_recommended): what had
+    /// better be restarted before installed updates are relied on.
     ///
     /// `VM.get_pending_guidances_recommended`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -1013,7 +1114,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_pending_guidances_recommended")
     }
 
-    /// Reads the field [`pending_guidances_full`](crate::VmRecord::pending_guidances_full).
+    /// Reads the field [`pending_guidances_full`](crate::VmRecord::pending_guidances_full): what would have to be
+    /// restarted for every last part of the installed updates to be in force.
     ///
     /// `VM.get_pending_guidances_full`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -1022,7 +1124,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_pending_guidances_full")
     }
 
-    /// Reads the field [`groups`](crate::VmRecord::groups).
+    /// Reads the field [`groups`](crate::VmRecord::groups): the placement groups it is in.
     ///
     /// `VM.get_groups`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM.get_groups")]
@@ -1030,7 +1132,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_groups")
     }
 
-    /// Reads the field [`secureboot_certificates_state`](crate::VmRecord::secureboot_certificates_state).
+    /// Reads the field [`secureboot_certificates_state`](crate::VmRecord::secureboot_certificates_state): whether
+    /// the certificates for secure boot in its firmware are current.
     ///
     /// `VM.get_secureboot_certificates_state`, since xapi 26.14.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -1039,7 +1142,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_secureboot_certificates_state")
     }
 
-    /// Sends the message `snapshot` of class `VM`, given `vm`, `new_name` and `ignore_vdis`; answers with a `VM`.
+    /// Takes a snapshot of its disks, and of its settings, while it runs or not. The memory is not kept;
+    /// [`checkpoint`](Self::checkpoint) keeps it.
+    ///
+    /// Where the reply is lost, look among the snapshots before asking again: each call makes one more.
     ///
     /// `VM.snapshot`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1059,7 +1165,8 @@ impl Vm {
         )
     }
 
-    /// Sends the message `clone` of class `VM`, given `vm` and `new_name`; answers with a `VM`.
+    /// Makes a new VM or template like this one. Where the storage can, the disks are not copied but share their
+    /// blocks.
     ///
     /// `VM.clone`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1071,7 +1178,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.clone").arg(new_name)
     }
 
-    /// Sends the message `copy` of class `VM`, given `vm`, `new_name` and `sr`; answers with a `VM`.
+    /// Makes a new VM or template like this one, all disks copied in full to the given storage, or each to its own
+    /// where none is given.
     ///
     /// `VM.copy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1085,7 +1193,7 @@ impl Vm {
             .arg(sr)
     }
 
-    /// Sends the message `revert` of class `VM`, given `snapshot`.
+    /// Takes the VM back to this snapshot: its disks and settings of today are lost.
     ///
     /// `VM.revert`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1097,7 +1205,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.revert")
     }
 
-    /// Sends the message `checkpoint` of class `VM`, given `vm` and `new_name`; answers with a `VM`.
+    /// Takes a snapshot with the memory, so that a revert resumes in the middle of the work. The VM stands still
+    /// meanwhile.
     ///
     /// `VM.checkpoint`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1110,7 +1219,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.checkpoint").arg(new_name)
     }
 
-    /// Sends the message `provision` of class `VM`, given `vm`.
+    /// Makes the disks that a fresh clone of a template asks for. Ask once, before the first start.
     ///
     /// `VM.provision`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1122,7 +1231,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.provision")
     }
 
-    /// Sends the message `start` of class `VM`, given `vm`, `start_paused` and `force`.
+    /// Starts it on a host that the pool chooses.
     ///
     /// `VM.start`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1141,7 +1250,7 @@ impl Vm {
             .arg(force)
     }
 
-    /// Sends the message `start_on` of class `VM`, given `vm`, `host`, `start_paused` and `force`.
+    /// Starts it on this host.
     ///
     /// `VM.start_on`, since XenServer 4.0 (rio). Least role: `vm-power-admin`, and client certificates. Runs as a
     /// task.
@@ -1160,7 +1269,7 @@ impl Vm {
             .arg(force)
     }
 
-    /// Sends the message `pause` of class `VM`, given `vm`.
+    /// Stops its processors and keeps it in memory.
     ///
     /// `VM.pause`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1173,7 +1282,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.pause")
     }
 
-    /// Sends the message `unpause` of class `VM`, given `vm`.
+    /// Lets its processors go on.
     ///
     /// `VM.unpause`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1185,7 +1294,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.unpause")
     }
 
-    /// Sends the message `clean_shutdown` of class `VM`, given `vm`.
+    /// Asks the guest to shut down and waits until it has; needs a guest that listens.
     ///
     /// `VM.clean_shutdown`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1198,7 +1307,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.clean_shutdown")
     }
 
-    /// Sends the message `shutdown` of class `VM`, given `vm`.
+    /// Asks the guest to shut down, and pulls the plug where it does not within the host's limit.
     ///
     /// `VM.shutdown`, since XenServer 6.2 (clearwater). Least role: `vm-operator`, and client certificates. Runs as
     /// a task.
@@ -1212,7 +1321,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.shutdown")
     }
 
-    /// Sends the message `clean_reboot` of class `VM`, given `vm`.
+    /// Asks the guest to restart and waits until it is on its way.
     ///
     /// `VM.clean_reboot`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1225,7 +1334,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.clean_reboot")
     }
 
-    /// Sends the message `hard_shutdown` of class `VM`, given `vm`.
+    /// Pulls the plug: what the guest has not written is lost.
     ///
     /// `VM.hard_shutdown`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1238,7 +1347,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.hard_shutdown")
     }
 
-    /// Sends the message `power_state_reset` of class `VM`, given `vm`.
+    /// Writes down that it is halted, without stopping anything. Only where its host is surely gone: a VM that
+    /// still runs and is started a second time destroys its disks.
     ///
     /// `VM.power_state_reset`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.power_state_reset")]
@@ -1246,7 +1356,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.power_state_reset")
     }
 
-    /// Sends the message `hard_reboot` of class `VM`, given `vm`.
+    /// Presses the reset button: what the guest has not written is lost.
     ///
     /// `VM.hard_reboot`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1259,7 +1369,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.hard_reboot")
     }
 
-    /// Sends the message `suspend` of class `VM`, given `vm`.
+    /// Writes its memory to a disk image and frees the host.
     ///
     /// `VM.suspend`, since XenServer 4.0 (rio). Least role: `vm-operator`, and client certificates. Runs as a task.
     ///
@@ -1272,7 +1382,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.suspend")
     }
 
-    /// Sends the message `resume` of class `VM`, given `vm`, `start_paused` and `force`.
+    /// Takes it out of suspension, on a host that the pool chooses.
     ///
     /// `VM.resume`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1286,7 +1396,7 @@ impl Vm {
             .arg(force)
     }
 
-    /// Sends the message `resume_on` of class `VM`, given `vm`, `host`, `start_paused` and `force`.
+    /// Takes it out of suspension on this host.
     ///
     /// `VM.resume_on`, since XenServer 4.0 (rio). Least role: `vm-power-admin`, and client certificates. Runs as a
     /// task.
@@ -1302,7 +1412,8 @@ impl Vm {
             .arg(force)
     }
 
-    /// Sends the message `pool_migrate` of class `VM`, given `vm`, `host` and `options`.
+    /// Moves it, running, to another host of the pool that reaches the same storage. Options: `live` (`true` is
+    /// usual), `host` and `force` as texts.
     ///
     /// `VM.pool_migrate`, since XenServer 4.0 (rio). Least role: `vm-power-admin`, and client certificates. Runs as
     /// a task.
@@ -1319,7 +1430,7 @@ impl Vm {
             .arg(options)
     }
 
-    /// Sets `VCPUs_number_live`, given `nvcpu`.
+    /// Adds processors while it runs, up to [`vcpus_max`](crate::VmRecord::vcpus_max).
     ///
     /// `VM.set_VCPUs_number_live`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1330,7 +1441,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_VCPUs_number_live").arg(nvcpu)
     }
 
-    /// Adds to `VCPUs_params_live`, given `key` and `value`.
+    /// Changes a scheduling parameter, also of the running domain.
     ///
     /// `VM.add_to_VCPUs_params_live`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_VCPUs_params_live")]
@@ -1340,7 +1451,7 @@ impl Vm {
             .arg(value)
     }
 
-    /// Sets `NVRAM`, given `value`.
+    /// Sets the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded.
     ///
     /// `VM.set_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.set_NVRAM")]
@@ -1348,7 +1459,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_NVRAM").arg(value)
     }
 
-    /// Adds to `NVRAM`, given `key` and `value`.
+    /// Adds an entry to the map [`nvram`](crate::VmRecord::nvram). A key that is there already is refused with
+    /// [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
     ///
     /// `VM.add_to_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_NVRAM")]
@@ -1358,7 +1470,7 @@ impl Vm {
             .arg(value)
     }
 
-    /// Takes out of `NVRAM`, given `key`.
+    /// Takes the entry of `key` out of the map [`nvram`](crate::VmRecord::nvram); no failure where there is none.
     ///
     /// `VM.remove_from_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_NVRAM")]
@@ -1366,7 +1478,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.remove_from_NVRAM").arg(key)
     }
 
-    /// Sets `ha_restart_priority`, given `value`.
+    /// Sets the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority): how high availability treats
+    /// it after a host failed: `restart`, `best-effort`, or empty for not at all.
     ///
     /// `VM.set_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "VM.set_ha_restart_priority")]
@@ -1374,7 +1487,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_ha_restart_priority").arg(value)
     }
 
-    /// Sets `ha_always_run`, given `value`.
+    /// Sets the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability restarts it.
     ///
     /// `VM.set_ha_always_run`, since XenServer 5.0 (orlando). Deprecated since XenServer 6.0 (boston). Least role:
     /// `pool-operator`.
@@ -1384,7 +1497,9 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_ha_always_run").arg(value)
     }
 
-    /// Sends the message `compute_memory_overhead` of class `VM`, given `vm`; answers with a whole number.
+    /// Works out what the hypervisor needs on top, with the settings of now.
+    ///
+    /// The answer is in bytes.
     ///
     /// `VM.compute_memory_overhead`, since XenServer 5.6 (midnight-ride). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.compute_memory_overhead")]
@@ -1392,7 +1507,10 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.compute_memory_overhead")
     }
 
-    /// Sets `memory_dynamic_max`, given `value`.
+    /// Sets the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max): the upper end of the range in
+    /// which the balloon driver may move; equal to the static maximum where there is no ballooning.
+    ///
+    /// In bytes.
     ///
     /// `VM.set_memory_dynamic_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_max")]
@@ -1400,7 +1518,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_memory_dynamic_max").arg(value)
     }
 
-    /// Sets `memory_dynamic_min`, given `value`.
+    /// Sets the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min): the lower end of the range in
+    /// which the balloon driver may move.
+    ///
+    /// In bytes.
     ///
     /// `VM.set_memory_dynamic_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_min")]
@@ -1408,7 +1529,9 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_memory_dynamic_min").arg(value)
     }
 
-    /// Sets `memory_dynamic_range`, given `min` and `max`.
+    /// Sets both ends of the balloon's range at once, also while it runs.
+    ///
+    /// `min` is in bytes. `max` is in bytes.
     ///
     /// `VM.set_memory_dynamic_range`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a
     /// task.
@@ -1419,7 +1542,10 @@ impl Vm {
             .arg(max)
     }
 
-    /// Sets `memory_static_max`, given `value`.
+    /// Sets the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM sees;
+    /// changed only while it is halted.
+    ///
+    /// In bytes.
     ///
     /// `VM.set_memory_static_max`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`.
     ///
@@ -1429,7 +1555,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_memory_static_max").arg(value)
     }
 
-    /// Sets `memory_static_min`, given `value`.
+    /// Sets the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory the guest is said
+    /// to work with.
+    ///
+    /// In bytes.
     ///
     /// `VM.set_memory_static_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_static_min")]
@@ -1437,7 +1566,9 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_memory_static_min").arg(value)
     }
 
-    /// Sets `memory_static_range`, given `min` and `max`.
+    /// Sets the least and the most memory at once; only while it is halted.
+    ///
+    /// `min` is in bytes. `max` is in bytes.
     ///
     /// `VM.set_memory_static_range`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a
     /// task.
@@ -1448,7 +1579,10 @@ impl Vm {
             .arg(max)
     }
 
-    /// Sets `memory_limits`, given `static_min`, `static_max`, `dynamic_min` and `dynamic_max`.
+    /// Sets all four memory limits at once; they must not decrease from static minimum, dynamic minimum, dynamic
+    /// maximum to static maximum.
+    ///
+    /// `static_min` is in bytes. `static_max` is in bytes. `dynamic_min` is in bytes. `dynamic_max` is in bytes.
     ///
     /// `VM.set_memory_limits`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_memory_limits")]
@@ -1466,7 +1600,9 @@ impl Vm {
             .arg(dynamic_max)
     }
 
-    /// Sets `memory`, given `value`.
+    /// Gives it this much memory: sets all limits but the static minimum to one value.
+    ///
+    /// `value` is in bytes.
     ///
     /// `VM.set_memory`, since XenServer 7.1 (ely). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_memory")]
@@ -1474,7 +1610,9 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_memory").arg(value)
     }
 
-    /// Sets `memory_target_live`, given `target`.
+    /// Once told the balloon driver how much to take; does nothing anymore.
+    ///
+    /// `target` is in bytes.
     ///
     /// `VM.set_memory_target_live`, since XenServer 4.0 (rio). Deprecated since XenServer 5.6 (midnight-ride).
     /// Least role: `vm-power-admin`. Runs as a task.
@@ -1484,7 +1622,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_memory_target_live").arg(target)
     }
 
-    /// Sends the message `wait_memory_target_live` of class `VM`.
+    /// Waits until the balloon driver is where it was told to go.
     ///
     /// `VM.wait_memory_target_live`, since XenServer 5.0 (orlando). Deprecated since XenServer 5.6 (midnight-ride).
     /// Least role: `read-only`. Runs as a task.
@@ -1494,7 +1632,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.wait_memory_target_live")
     }
 
-    /// Asks for `cooperative`; answers with yes or no.
+    /// Whether its balloon driver follows; such VMs come to rest at their target.
     ///
     /// `VM.get_cooperative`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 6.1 (tampa). Least
     /// role: `read-only`. Runs as a task.
@@ -1504,7 +1642,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.get_cooperative")
     }
 
-    /// Sets `HVM_shadow_multiplier`, given `value`.
+    /// Sets the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier): by how much the memory for
+    /// shadow page tables exceeds the usual.
     ///
     /// `VM.set_HVM_shadow_multiplier`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_HVM_shadow_multiplier")]
@@ -1512,7 +1651,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_HVM_shadow_multiplier").arg(value)
     }
 
-    /// Sets `shadow_multiplier_live`, given `multiplier`.
+    /// Changes the memory for shadow page tables while it runs.
     ///
     /// `VM.set_shadow_multiplier_live`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_shadow_multiplier_live")]
@@ -1520,7 +1659,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_shadow_multiplier_live").arg(multiplier)
     }
 
-    /// Sets `VCPUs_max`, given `value`.
+    /// Sets the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until the
+    /// next start.
     ///
     /// `VM.set_VCPUs_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_max")]
@@ -1528,7 +1668,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_VCPUs_max").arg(value)
     }
 
-    /// Sets `VCPUs_at_startup`, given `value`.
+    /// Sets the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup): how many virtual processors it has
+    /// when it starts.
     ///
     /// `VM.set_VCPUs_at_startup`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_at_startup")]
@@ -1536,7 +1677,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_VCPUs_at_startup").arg(value)
     }
 
-    /// Sends the message `send_sysrq` of class `VM`, given `vm` and `key`.
+    /// Presses a magic SysRq key; not implemented by the server.
     ///
     /// `VM.send_sysrq`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     ///
@@ -1546,7 +1687,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.send_sysrq").arg(key)
     }
 
-    /// Sends the message `send_trigger` of class `VM`, given `vm` and `trigger`.
+    /// Sends a trigger such as `nmi`, `reset` or `init`; not implemented by every server.
     ///
     /// `VM.send_trigger`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     ///
@@ -1556,8 +1697,9 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.send_trigger").arg(trigger)
     }
 
-    /// Sends the message `maximise_memory` of class `VM`, given `total` and `approximate`; answers with a whole
-    /// number.
+    /// Works out how much memory it could have, where this much is there for it and its overhead.
+    ///
+    /// `total` is in bytes. The answer is in bytes.
     ///
     /// `VM.maximise_memory`, since XenServer 4.1 (miami). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.maximise_memory")]
@@ -1567,8 +1709,9 @@ impl Vm {
             .arg(approximate)
     }
 
-    /// Sends the message `migrate_send` of class `VM`, given `vm`, `dest`, `live`, `vdi_map`, `vif_map`, `options`,
-    /// `vgpu_map` and `vdi_format_map`; answers with a `VM`.
+    /// Moves it, running or not, to another host or pool, with its disks. `dest` is what
+    /// [`Host::migrate_receive`](crate::Host::migrate_receive) of the receiving host answered; the maps say where
+    /// disks, interfaces and graphics go.
     ///
     /// `VM.migrate_send`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1613,8 +1756,7 @@ impl Vm {
         )
     }
 
-    /// Fails unless this holds: `can_migrate`, given `vm`, `dest`, `live`, `vdi_map`, `vif_map`, `options` and
-    /// `vgpu_map`.
+    /// Fails with the reason where [`migrate_send`](Self::migrate_send) with the same arguments could not work.
     ///
     /// `VM.assert_can_migrate`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1658,7 +1800,7 @@ impl Vm {
         )
     }
 
-    /// Asks for `boot_record`; answers with the record of a `VM`.
+    /// Reads its record as of the last start.
     ///
     /// `VM.get_boot_record`, since XenServer 4.0 (rio). Deprecated since XenServer 7.3 (inverness). Least role:
     /// `read-only`.
@@ -1668,7 +1810,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_boot_record")
     }
 
-    /// Asks for `data_sources`; answers with a set, each item the record of a `data_source`.
+    /// Lists the measurements that exist for this object, also those that are not recorded.
     ///
     /// `VM.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_data_sources")]
@@ -1676,7 +1818,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_data_sources")
     }
 
-    /// Sends the message `record_data_source` of class `VM`, given `data_source`.
+    /// Starts to record a measurement, so that its history is kept.
     ///
     /// `VM.record_data_source`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.record_data_source")]
@@ -1684,7 +1826,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.record_data_source").arg(data_source)
     }
 
-    /// Sends the message `query_data_source` of class `VM`, given `data_source`; answers with a number.
+    /// Reads the latest value of a measurement.
     ///
     /// `VM.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.query_data_source")]
@@ -1692,7 +1834,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.query_data_source").arg(data_source)
     }
 
-    /// Sends the message `forget_data_source_archives` of class `VM`, given `data_source`.
+    /// Deletes what was recorded of a measurement, and stops recording it.
     ///
     /// `VM.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.forget_data_source_archives")]
@@ -1700,7 +1842,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.forget_data_source_archives").arg(data_source)
     }
 
-    /// Fails unless this holds: `operation_valid`, given `op`.
+    /// Fails with the reason where the operation is not allowed right now.
     ///
     /// `VM.assert_operation_valid`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_operation_valid")]
@@ -1708,7 +1850,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.assert_operation_valid").arg(op)
     }
 
-    /// Sends the message `update_allowed_operations` of class `VM`.
+    /// Makes the server work out the allowed operations afresh.
     ///
     /// `VM.update_allowed_operations`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.update_allowed_operations")]
@@ -1716,7 +1858,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.update_allowed_operations")
     }
 
-    /// Asks for `allowed_VBD_devices`, given `vm`; answers with a set, each item text.
+    /// Lists the device numbers that a new disk or drive can have.
     ///
     /// `VM.get_allowed_VBD_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VBD_devices")]
@@ -1724,7 +1866,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_allowed_VBD_devices")
     }
 
-    /// Asks for `allowed_VIF_devices`, given `vm`; answers with a set, each item text.
+    /// Lists the device numbers that a new interface can have.
     ///
     /// `VM.get_allowed_VIF_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VIF_devices")]
@@ -1732,7 +1874,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.get_allowed_VIF_devices")
     }
 
-    /// Asks for `possible_hosts`, given `vm`; answers with a set, each item a `host`.
+    /// Lists the hosts that it could be started on.
     ///
     /// `VM.get_possible_hosts`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.get_possible_hosts")]
@@ -1740,7 +1882,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.get_possible_hosts")
     }
 
-    /// Fails unless this holds: `can_boot_here`, given `host`.
+    /// Fails with the reason where it could not be started on this host.
     ///
     /// `VM.assert_can_boot_here`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     ///
@@ -1765,8 +1907,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.assert_can_boot_here").arg(host)
     }
 
-    /// Sends the message `create_new_blob` of class `VM`, given `vm`, `name`, `mime_type` and `public`; answers
-    /// with a `blob`.
+    /// Makes an empty blob for this object; its content is written over HTTP.
     ///
     /// `VM.create_new_blob`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.create_new_blob")]
@@ -1792,7 +1933,8 @@ impl Vm {
         )
     }
 
-    /// Fails unless this holds: `agile`.
+    /// Fails where it is tied to one host by its disks or networks, so that high availability could not restart it
+    /// elsewhere.
     ///
     /// `VM.assert_agile`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_agile")]
@@ -1800,7 +1942,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.assert_agile")
     }
 
-    /// Sends the message `retrieve_wlb_recommendations` of class `VM`, given `vm`; answers with a map.
+    /// Asks the workload balancer where it had best run: for each host its stars or why not.
     ///
     /// `VM.retrieve_wlb_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.retrieve_wlb_recommendations")]
@@ -1808,7 +1950,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.retrieve_wlb_recommendations")
     }
 
-    /// Sets `bios_strings`, given `value`.
+    /// Sets the field [`bios_strings`](crate::VmRecord::bios_strings): the vendor and product names that its
+    /// firmware shows.
     ///
     /// `VM.set_bios_strings`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1819,7 +1962,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_bios_strings").arg(value)
     }
 
-    /// Sends the message `copy_bios_strings` of class `VM`, given `vm` and `host`.
+    /// Takes the firmware's vendor and product names over from a host.
     ///
     /// `VM.copy_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.copy_bios_strings")]
@@ -1827,7 +1970,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.copy_bios_strings").arg(host)
     }
 
-    /// Sets `snapshot_schedule`, given `value`.
+    /// Sets the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the schedule that takes snapshots
+    /// of it.
     ///
     /// `VM.set_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VM.set_snapshot_schedule")]
@@ -1835,7 +1979,10 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_snapshot_schedule").arg(value)
     }
 
-    /// Sets `start_delay`, given `value`.
+    /// Sets the field [`start_delay`](crate::VmRecord::start_delay): how long its appliance waits behind its start
+    /// before the next VM's turn.
+    ///
+    /// In seconds.
     ///
     /// `VM.set_start_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_start_delay")]
@@ -1843,7 +1990,10 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_start_delay").arg(value)
     }
 
-    /// Sets `shutdown_delay`, given `value`.
+    /// Sets the field [`shutdown_delay`](crate::VmRecord::shutdown_delay): how long its appliance waits behind its
+    /// shutdown before the next VM's turn.
+    ///
+    /// In seconds.
     ///
     /// `VM.set_shutdown_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_shutdown_delay")]
@@ -1851,7 +2001,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_shutdown_delay").arg(value)
     }
 
-    /// Sets `order`, given `value`.
+    /// Sets the field [`order`](crate::VmRecord::order): its place in the start of its appliance or the recovery by
+    /// high availability; lower comes first.
     ///
     /// `VM.set_order`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_order")]
@@ -1859,7 +2010,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_order").arg(value)
     }
 
-    /// Sets `suspend_VDI`, given `value`.
+    /// Sets the field [`suspend_vdi`](crate::VmRecord::suspend_vdi): the disk image that holds the memory while the
+    /// VM is suspended.
     ///
     /// `VM.set_suspend_VDI`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_suspend_VDI")]
@@ -1867,7 +2019,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_suspend_VDI").arg(value)
     }
 
-    /// Fails unless this holds: `can_be_recovered`, given `session_to`.
+    /// Fails where a storage that it needs is missing in the pool of that session.
     ///
     /// `VM.assert_can_be_recovered`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     ///
@@ -1878,7 +2030,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.assert_can_be_recovered").secret_arg(session_to)
     }
 
-    /// Asks for `SRs_required_for_recovery`, given `session_to`; answers with a set, each item a `SR`.
+    /// Lists the storage that must be attached before it can be recovered in the pool of that session.
     ///
     /// `VM.get_SRs_required_for_recovery`, since XenServer 6.5 (creedence). Least role: `read-only`. Runs as a
     /// task.
@@ -1887,7 +2039,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.get_SRs_required_for_recovery").secret_arg(session_to)
     }
 
-    /// Sends the message `recover` of class `VM`, given `session_to` and `force`.
+    /// Brings it from a replicated database into the pool of that session.
     ///
     /// `VM.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.recover")]
@@ -1897,7 +2049,7 @@ impl Vm {
             .arg(force)
     }
 
-    /// Sets `appliance`, given `value`.
+    /// Sets the field [`appliance`](crate::VmRecord::appliance): the appliance it belongs to.
     ///
     /// `VM.set_appliance`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_appliance")]
@@ -1905,7 +2057,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_appliance").arg(value)
     }
 
-    /// Sets `groups`, given `value`.
+    /// Sets the field [`groups`](crate::VmRecord::groups): the placement groups it is in.
     ///
     /// `VM.set_groups`, since xapi 24.19.1. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -1916,7 +2068,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_groups").arg(value)
     }
 
-    /// Sends the message `query_services` of class `VM`; answers with a map.
+    /// Lists the services of its device model, by name.
     ///
     /// `VM.query_services`, since XenServer 6.1 (tampa). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.query_services")]
@@ -1924,7 +2076,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.query_services")
     }
 
-    /// Sends the message `call_plugin` of class `VM`, given `vm`, `plugin`, `fn` and `args`; answers with text.
+    /// Runs a function of a plugin in the guest's own agent.
     ///
     /// `VM.call_plugin`, since XenServer 6.5 SP1 (cream). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VM.call_plugin")]
@@ -1935,8 +2087,7 @@ impl Vm {
             .arg(args)
     }
 
-    /// Sends the message `call_host_plugin` of class `VM`, given `vm`, `plugin`, `fn` and `args`; answers with
-    /// text.
+    /// Runs a function of a plugin on the host where it runs.
     ///
     /// `VM.call_host_plugin`, since xapi 25.22.0. A prototype: it may still change. Least role: `vm-operator`. Runs
     /// as a task.
@@ -1948,7 +2099,8 @@ impl Vm {
             .arg(args)
     }
 
-    /// Sets `has_vendor_device`, given `value`.
+    /// Sets the field [`has_vendor_device`](crate::VmRecord::has_vendor_device): whether it shows the PCI device
+    /// that makes Windows Update deliver its drivers.
     ///
     /// `VM.set_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_has_vendor_device")]
@@ -1956,7 +2108,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_has_vendor_device").arg(value)
     }
 
-    /// Sets `actions_after_crash`, given `value`.
+    /// Sets the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
+    /// crashes.
     ///
     /// `VM.set_actions_after_crash`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_actions_after_crash")]
@@ -1964,7 +2117,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_actions_after_crash").arg(value)
     }
 
-    /// Sets `domain_type`, given `value`.
+    /// Sets the field [`domain_type`](crate::VmRecord::domain_type): how it is virtualised: with full
+    /// virtualisation, paravirtually, or a mix.
     ///
     /// `VM.set_domain_type`, since XenServer 7.5 (kolkata). Least role: `vm-admin`.
     #[doc(alias = "VM.set_domain_type")]
@@ -1972,7 +2126,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_domain_type").arg(value)
     }
 
-    /// Sets `HVM_boot_policy`, given `value`.
+    /// Sets the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy): `BIOS order` for a guest with full
+    /// virtualisation, empty for a paravirtual one.
     ///
     /// `VM.set_HVM_boot_policy`, since XenServer 4.0 (rio). Deprecated since XenServer 7.5 (kolkata). Least role:
     /// `vm-admin`.
@@ -1982,7 +2137,7 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_HVM_boot_policy").arg(value)
     }
 
-    /// Sends the message `restart_device_models` of class `VM`.
+    /// Restarts the processes that emulate its devices, by a migration to the same host, so that updates take hold.
     ///
     /// `VM.restart_device_models`, since xapi 23.30.0. A prototype: it may still change. Least role:
     /// `vm-power-admin`, and client certificates. Runs as a task.
@@ -1997,7 +2152,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.restart_device_models")
     }
 
-    /// Sets `uefi_mode`, given `mode`; answers with text.
+    /// Puts its firmware into setup mode or user mode, for the certificates of secure boot.
     ///
     /// `VM.set_uefi_mode`, since xapi 24.17.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -2006,7 +2161,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_uefi_mode").arg(mode)
     }
 
-    /// Asks for `secureboot_readiness`; answers with one of a few values.
+    /// Whether it could boot securely, and if not, what is missing.
     ///
     /// `VM.get_secureboot_readiness`, since xapi 24.17.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -2015,7 +2170,7 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.get_secureboot_readiness")
     }
 
-    /// Sends the message `update_secureboot_certificates_on_boot` of class `VM`, given `mark`.
+    /// Marks it, or unmarks it, for fresh secure boot certificates at the next start.
     ///
     /// `VM.update_secureboot_certificates_on_boot`, since xapi 26.14.0. A prototype: it may still change. Least
     /// role: `vm-admin`. Runs as a task.
@@ -2029,7 +2184,8 @@ impl Vm {
         .arg(mark)
     }
 
-    /// Sets `blocked_operations`, given `value`.
+    /// Sets the field [`blocked_operations`](crate::VmRecord::blocked_operations): operations that are refused with
+    /// the error that stands beside them; a lock for people and their scripts.
     ///
     /// `VM.set_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_blocked_operations")]
@@ -2037,7 +2193,8 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.set_blocked_operations").arg(value)
     }
 
-    /// Adds to `blocked_operations`, given `key` and `value`.
+    /// Adds an entry to the map [`blocked_operations`](crate::VmRecord::blocked_operations). A key that is there
+    /// already is refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
     ///
     /// `VM.add_to_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_blocked_operations")]
@@ -2047,7 +2204,8 @@ impl Vm {
             .arg(value)
     }
 
-    /// Takes out of `blocked_operations`, given `key`.
+    /// Takes the entry of `key` out of the map [`blocked_operations`](crate::VmRecord::blocked_operations); no
+    /// failure where there is none.
     ///
     /// `VM.remove_from_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.remove_from_blocked_operations")]
@@ -2055,7 +2213,10 @@ impl Vm {
         begin_task(&self.client, self.reference, "VM.remove_from_blocked_operations").arg(key)
     }
 
-    /// Sends the message `sysprep` of class `VM`, given `unattend` and `timeout`.
+    /// Runs Sysprep inside a Windows guest with this answer file, and shuts it down or restarts it as the file
+    /// says.
+    ///
+    /// `timeout` is in seconds.
     ///
     /// `VM.sysprep`, since xapi 25.24.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.sysprep")]
@@ -2065,7 +2226,8 @@ impl Vm {
             .arg(timeout)
     }
 
-    /// Adds to `other_config`, given `key` and `value`.
+    /// Adds an entry to the map [`other_config`](crate::VmRecord::other_config). A key that is there already is
+    /// refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
     ///
     /// `VM.add_to_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_other_config")]
@@ -2075,7 +2237,8 @@ impl Vm {
             .arg(value)
     }
 
-    /// Takes out of `other_config`, given `key`.
+    /// Takes the entry of `key` out of the map [`other_config`](crate::VmRecord::other_config); no failure where
+    /// there is none.
     ///
     /// `VM.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_other_config")]
@@ -2083,7 +2246,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.remove_from_other_config").arg(key)
     }
 
-    /// Sets `other_config`, given `value`.
+    /// Sets the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VM.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_other_config")]
@@ -2091,7 +2255,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.set_other_config").arg(value)
     }
 
-    /// Adds to `platform`, given `key` and `value`.
+    /// Adds an entry to the map [`platform`](crate::VmRecord::platform). A key that is there already is refused
+    /// with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
     ///
     /// `VM.add_to_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_platform")]
@@ -2101,7 +2266,8 @@ impl Vm {
             .arg(value)
     }
 
-    /// Takes out of `platform`, given `key`.
+    /// Takes the entry of `key` out of the map [`platform`](crate::VmRecord::platform); no failure where there is
+    /// none.
     ///
     /// `VM.remove_from_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_platform")]
@@ -2109,7 +2275,8 @@ impl Vm {
         begin(&self.client, self.reference, "VM.remove_from_platform").arg(key)
     }
 
-    /// Sets `platform`, given `value`.
+    /// Sets the field [`platform`](crate::VmRecord::platform): the machine that is emulated: `acpi`, `nx`,
+    /// `viridian`, `device-model`, `secureboot` and more.
     ///
     /// `VM.set_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_platform")]
@@ -2165,8 +2332,7 @@ impl Vms {
         TaskCall::new(&self.client, "VM.create").arg(args)
     }
 
-    /// Sends the message `import_convert` of class `VM`, given `type`, `username`, `password`, `sr` and
-    /// `remote_config`.
+    /// Has the conversion appliance fetch VMs from another hypervisor.
     ///
     /// `VM.import_convert`, since XenServer 6.1 (tampa). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.import_convert")]
@@ -2186,8 +2352,7 @@ impl Vms {
             .arg(remote_config)
     }
 
-    /// Sends the message `import` of class `VM`, given `url`, `sr`, `full_restore` and `force`; answers with a set,
-    /// each item a `VM`.
+    /// Has the server fetch an archive from a URL and import it.
     ///
     /// `VM.import`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.import")]
@@ -2279,395 +2444,401 @@ impl CreateNewBlobOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VmOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VmOperation>,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `power_state`.
+    /// Whether it runs.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub power_state: PowerState,
-    /// The field `user_version`.
+    /// A number that templates carry for their makers; nothing acts on it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub user_version: i64,
-    /// The field `is_a_template`.
+    /// Whether it is a template, which cannot be started but cloned and provisioned. Snapshots are templates, too.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub is_a_template: bool,
-    /// The field `is_default_template`.
+    /// Whether the template came with the product.
     ///
     /// Since XenServer 7.2 (falcon).
     pub is_default_template: bool,
-    /// The field `suspend_VDI`; it may refer to nothing.
+    /// The disk image that holds the memory while the VM is suspended.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "suspend_VDI")]
     pub suspend_vdi: Ref<Vdi>,
-    /// The field `resident_on`; it may refer to nothing.
+    /// The host it runs on; nothing while it is halted.
     ///
     /// Since XenServer 4.0 (rio).
     pub resident_on: Ref<Host>,
-    /// The field `scheduled_to_be_resident_on`; it may refer to nothing.
+    /// The host that has memory set aside for it while it starts, resumes or migrates there.
     ///
     /// Since XenServer 4.0 (rio).
     pub scheduled_to_be_resident_on: Ref<Host>,
-    /// The field `affinity`; it may refer to nothing.
+    /// The host it would rather start on.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub affinity: Ref<Host>,
-    /// The field `memory_overhead`.
+    /// What the hypervisor needs for this VM on top of the VM's own memory.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub memory_overhead: i64,
-    /// The field `memory_target`.
+    /// The memory that the balloon driver was last told to reach.
     ///
-    /// Given when the object is created. Since XenServer 4.0 (rio). Deprecated since XenServer 5.6 (midnight-ride).
+    /// In bytes. Given when the object is created. Since XenServer 4.0 (rio). Deprecated since XenServer 5.6
+    /// (midnight-ride).
     pub memory_target: i64,
-    /// The field `memory_static_max`.
+    /// The most memory that the VM sees; changed only while it is halted.
     ///
-    /// Given when the object is created. Since XenServer 4.0 (rio).
+    /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_static_max: i64,
-    /// The field `memory_dynamic_max`.
+    /// The upper end of the range in which the balloon driver may move; equal to the static maximum where there is
+    /// no ballooning.
     ///
-    /// Given when the object is created. Since XenServer 4.0 (rio).
+    /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_dynamic_max: i64,
-    /// The field `memory_dynamic_min`.
+    /// The lower end of the range in which the balloon driver may move.
     ///
-    /// Given when the object is created. Since XenServer 4.0 (rio).
+    /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_dynamic_min: i64,
-    /// The field `memory_static_min`.
+    /// The least memory the guest is said to work with.
     ///
-    /// Given when the object is created. Since XenServer 4.0 (rio).
+    /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_static_min: i64,
-    /// The field `VCPUs_params`.
+    /// How its virtual processors are scheduled: `weight`, `cap` and `mask`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_params")]
     pub vcpus_params: Map<String, String>,
-    /// The field `VCPUs_max`.
+    /// How many virtual processors it can have until the next start.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_max")]
     pub vcpus_max: i64,
-    /// The field `VCPUs_at_startup`.
+    /// How many virtual processors it has when it starts.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_at_startup")]
     pub vcpus_at_startup: i64,
-    /// The field `actions_after_softreboot`.
+    /// What happens when the guest asks for a soft reboot.
     ///
     /// Can be changed at any time. Since xapi 23.1.0. A prototype: it may still change.
     pub actions_after_softreboot: OnSoftrebootBehavior,
-    /// The field `actions_after_shutdown`.
+    /// What happens when the guest shuts down by itself.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub actions_after_shutdown: OnNormalExit,
-    /// The field `actions_after_reboot`.
+    /// What happens when the guest restarts by itself.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub actions_after_reboot: OnNormalExit,
-    /// The field `actions_after_crash`.
+    /// What happens when the guest crashes.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub actions_after_crash: OnCrashBehaviour,
-    /// The field `consoles`.
+    /// The ways to its screen and serial port.
     ///
     /// Since XenServer 4.0 (rio).
     pub consoles: Vec<Ref<Console>>,
-    /// The field `VIFs`.
+    /// Its network interfaces.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VIFs")]
     pub vifs: Vec<Ref<Vif>>,
-    /// The field `VBDs`.
+    /// Its disks and CD drives.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VBDs")]
     pub vbds: Vec<Ref<Vbd>>,
-    /// The field `VUSBs`.
+    /// The USB devices it was given.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VUSBs")]
     pub vusbs: Vec<Ref<Vusb>>,
-    /// The field `crash_dumps`.
+    /// The memory dumps that it left behind.
     ///
     /// Since XenServer 4.0 (rio).
     pub crash_dumps: Vec<Ref<Crashdump>>,
-    /// The field `VTPMs`.
+    /// Its virtual TPMs.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VTPMs")]
     pub vtpms: Vec<Ref<Vtpm>>,
-    /// The field `PV_bootloader`.
+    /// The program in the control domain that finds the kernel of a paravirtual guest, such as `pygrub`; empty for
+    /// others.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_bootloader")]
     pub pv_bootloader: String,
-    /// The field `PV_kernel`.
+    /// The path of the kernel in the control domain, for a paravirtual guest without bootloader.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_kernel")]
     pub pv_kernel: String,
-    /// The field `PV_ramdisk`.
+    /// The path of the initial ram disk in the control domain.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_ramdisk")]
     pub pv_ramdisk: String,
-    /// The field `PV_args`.
+    /// The command line of the kernel of a paravirtual guest.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_args")]
     pub pv_args: String,
-    /// The field `PV_bootloader_args`.
+    /// More arguments for the bootloader.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_bootloader_args")]
     pub pv_bootloader_args: String,
-    /// The field `PV_legacy_args`.
+    /// Kernel arguments kept for guests of very old releases.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_legacy_args")]
     pub pv_legacy_args: String,
-    /// The field `HVM_boot_policy`.
+    /// `BIOS order` for a guest with full virtualisation, empty for a paravirtual one.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio). Deprecated since XenServer 7.5 (kolkata).
     #[doc(alias = "HVM_boot_policy")]
     pub hvm_boot_policy: String,
-    /// The field `HVM_boot_params`.
+    /// What a fully virtualised guest boots from: `order` (such as `cdn` for disk, CD, network) and `firmware`
+    /// (`bios` or `uefi`).
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "HVM_boot_params")]
     pub hvm_boot_params: Map<String, String>,
-    /// The field `HVM_shadow_multiplier`.
+    /// By how much the memory for shadow page tables exceeds the usual.
     ///
     /// Given when the object is created. Since XenServer 4.1 (miami).
     #[doc(alias = "HVM_shadow_multiplier")]
     pub hvm_shadow_multiplier: f64,
-    /// The field `platform`.
+    /// The machine that is emulated: `acpi`, `nx`, `viridian`, `device-model`, `secureboot` and more.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub platform: Map<String, String>,
-    /// The field `PCI_bus`.
+    /// PCI devices passed through, from before there were PCI objects.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston).
     #[doc(alias = "PCI_bus")]
     pub pci_bus: String,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `domid`.
+    /// The number of its Xen domain on the host it runs on; -1 where it has none.
     ///
     /// Since XenServer 4.0 (rio).
     pub domid: i64,
-    /// The field `domarch`.
+    /// The architecture of its Xen domain, where it runs.
     ///
     /// Since XenServer 4.0 (rio).
     pub domarch: String,
-    /// The field `last_boot_CPU_flags`.
+    /// The processor features it was started with, which decide where it may migrate.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "last_boot_CPU_flags")]
     pub last_boot_cpu_flags: Map<String, String>,
-    /// The field `is_control_domain`.
+    /// Whether this is the control domain of a host, which no list of VMs for people should show.
     ///
     /// Since XenServer 4.0 (rio).
     pub is_control_domain: bool,
-    /// The field `metrics`; it may refer to nothing.
+    /// What the host measures of it.
     ///
     /// Since XenServer 4.0 (rio).
     pub metrics: Ref<VmMetrics>,
-    /// The field `guest_metrics`; it may refer to nothing.
+    /// What its tools report; nothing until they have.
     ///
     /// Since XenServer 4.0 (rio).
     pub guest_metrics: Ref<VmGuestMetrics>,
-    /// The field `last_booted_record`.
+    /// Its record as of the last start, kept for a resume.
     ///
     /// Given when the object is created. Since XenServer 4.1 (miami).
     pub last_booted_record: String,
-    /// The field `recommendations`.
+    /// Limits that its template suggests, in XML: the most memory, processors and devices.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub recommendations: String,
-    /// The field `xenstore_data`.
+    /// Entries below `vm-data` that are written into xenstore when it starts.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub xenstore_data: Map<String, String>,
-    /// The field `ha_always_run`.
+    /// Whether high availability restarts it.
     ///
     /// Given when the object is created. Since XenServer 5.0 (orlando). Deprecated since XenServer 6.0 (boston).
     pub ha_always_run: bool,
-    /// The field `ha_restart_priority`.
+    /// How high availability treats it after a host failed: `restart`, `best-effort`, or empty for not at all.
     ///
     /// Given when the object is created. Since XenServer 5.0 (orlando).
     pub ha_restart_priority: String,
-    /// The field `is_a_snapshot`.
+    /// Whether this is a snapshot of another object.
     ///
     /// Since XenServer 5.0 (orlando).
     pub is_a_snapshot: bool,
-    /// The field `snapshot_of`; it may refer to nothing.
+    /// What this is a snapshot of; the reference stays when the original is gone.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_of: Ref<Vm>,
-    /// The field `snapshots`.
+    /// The snapshots that were taken of it.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshots: Vec<Ref<Vm>>,
-    /// The field `snapshot_time`; the epoch stands for never.
+    /// When the snapshot was taken.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_time: DateTime,
-    /// The field `transportable_snapshot_id`.
+    /// What the storage calls the snapshot, where it made one that can be carried elsewhere.
     ///
     /// Since XenServer 5.0 (orlando).
     pub transportable_snapshot_id: String,
-    /// The field `blobs`.
+    /// Binary data kept for the object, by name.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// The field `tags`.
+    /// Words by which people group objects.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// The field `blocked_operations`.
+    /// Operations that are refused with the error that stands beside them; a lock for people and their scripts.
     ///
     /// Given when the object is created. Since XenServer 5.0 (orlando).
     pub blocked_operations: Map<VmOperation, String>,
-    /// The field `snapshot_info`.
+    /// What is known of the circumstances of the snapshot, such as the power state.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub snapshot_info: Map<String, String>,
-    /// The field `snapshot_metadata`.
+    /// The VM's record as of the snapshot, encoded, for a revert.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub snapshot_metadata: String,
-    /// The field `parent`; it may refer to nothing.
+    /// The snapshot or VM that it goes back to.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub parent: Ref<Vm>,
-    /// The field `children`.
+    /// The VMs and snapshots that go back to it.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub children: Vec<Ref<Vm>>,
-    /// The field `bios_strings`.
+    /// The vendor and product names that its firmware shows.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub bios_strings: Map<String, String>,
-    /// The field `protection_policy`; it may refer to nothing.
+    /// The policy that snapshotted and archived it.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Deprecated since XenServer 6.2
     /// (clearwater).
     pub protection_policy: Ref<Vmpp>,
-    /// The field `is_snapshot_from_vmpp`.
+    /// Whether a policy took the snapshot.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub is_snapshot_from_vmpp: bool,
-    /// The field `snapshot_schedule`; it may refer to nothing.
+    /// The schedule that takes snapshots of it.
     ///
     /// Given when the object is created. Since XenServer 7.2 (falcon).
     pub snapshot_schedule: Ref<Vmss>,
-    /// The field `is_vmss_snapshot`.
+    /// Whether a schedule took the snapshot.
     ///
     /// Given when the object is created. Since XenServer 7.2 (falcon).
     pub is_vmss_snapshot: bool,
-    /// The field `appliance`; it may refer to nothing.
+    /// The appliance it belongs to.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub appliance: Ref<VmAppliance>,
-    /// The field `start_delay`.
+    /// How long its appliance waits behind its start before the next VM's turn.
     ///
-    /// Given when the object is created. Since XenServer 6.0 (boston).
+    /// In seconds. Given when the object is created. Since XenServer 6.0 (boston).
     pub start_delay: i64,
-    /// The field `shutdown_delay`.
+    /// How long its appliance waits behind its shutdown before the next VM's turn.
     ///
-    /// Given when the object is created. Since XenServer 6.0 (boston).
+    /// In seconds. Given when the object is created. Since XenServer 6.0 (boston).
     pub shutdown_delay: i64,
-    /// The field `order`.
+    /// Its place in the start of its appliance or the recovery by high availability; lower comes first.
     ///
     /// Given when the object is created. Since XenServer 6.0 (boston).
     pub order: i64,
-    /// The field `VGPUs`.
+    /// Its virtual graphics processors.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "VGPUs")]
     pub vgpus: Vec<Ref<Vgpu>>,
-    /// The field `attached_PCIs`.
+    /// The PCI devices that are passed through to it right now.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "attached_PCIs")]
     pub attached_pcis: Vec<Ref<Pci>>,
-    /// The field `suspend_SR`; it may refer to nothing.
+    /// Where its memory goes when it is suspended; the pool's choice where nothing is named.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     #[doc(alias = "suspend_SR")]
     pub suspend_sr: Ref<Sr>,
-    /// The field `version`.
+    /// Counts the changes of its record, so that recovery takes the newer copy of two.
     ///
     /// Given when the object is created. Since XenServer 6.0 (boston).
     pub version: i64,
-    /// The field `generation_id`.
+    /// What the guest reads to find out that it was cloned or reverted.
     ///
     /// Given when the object is created. Since XenServer 6.2 (clearwater).
     pub generation_id: String,
-    /// The field `hardware_platform_version`.
+    /// The least version of the virtual hardware that a host must offer.
     ///
     /// Can be changed at any time. Since XenServer 6.5 SP1 (cream).
     pub hardware_platform_version: i64,
-    /// The field `has_vendor_device`.
+    /// Whether it shows the PCI device that makes Windows Update deliver its drivers.
     ///
     /// Given when the object is created. Since XenServer 7.0 (dundee).
     pub has_vendor_device: bool,
-    /// The field `requires_reboot`.
+    /// Whether it must restart before updates of its host protect it.
     ///
     /// Since XenServer 7.1 (ely).
     pub requires_reboot: bool,
-    /// The field `reference_label`.
+    /// A name of its template that stays the same in all languages and releases.
     ///
     /// Given when the object is created. Since XenServer 7.1 (ely).
     pub reference_label: String,
-    /// The field `domain_type`.
+    /// How it is virtualised: with full virtualisation, paravirtually, or a mix.
     ///
     /// Given when the object is created. Since XenServer 7.4 (jura).
     pub domain_type: DomainType,
-    /// The field `NVRAM`.
+    /// The variables of its UEFI firmware, encoded.
     ///
     /// Given when the object is created. Since Citrix Hypervisor 8.0 (naples).
     #[doc(alias = "NVRAM")]
     pub nvram: Map<String, String>,
-    /// The field `pending_guidances`.
+    /// What must still be restarted before installed updates are in force.
     ///
     /// Since xapi 1.303.0.
     pub pending_guidances: Vec<UpdateGuidance>,
-    /// The field `pending_guidances_recommended`.
+    /// What had better be restarted before installed updates are relied on.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_recommended: Vec<UpdateGuidance>,
-    /// The field `pending_guidances_full`.
+    /// What would have to be restarted for every last part of the installed updates to be in force.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_full: Vec<UpdateGuidance>,
-    /// The field `groups`.
+    /// The placement groups it is in.
     ///
     /// Since xapi 24.19.1. A prototype: it may still change.
     pub groups: Vec<Ref<VmGroup>>,
-    /// The field `secureboot_certificates_state`.
+    /// Whether the certificates for secure boot in its firmware are current.
     ///
     /// Since xapi 26.14.0. A prototype: it may still change.
     pub secureboot_certificates_state: SecurebootCertificatesState,
@@ -3090,12 +3261,12 @@ open_enum! {
 }
 
 open_enum! {
-    /// A value of the enum `on_normal_exit`, which `VM` uses.
+    /// What happens when the guest shuts itself down or restarts.
     #[doc(alias = "on_normal_exit")]
     pub enum OnNormalExit {
-        /// `destroy`.
+        /// The VM is halted.
         Destroy = "destroy",
-        /// `restart`.
+        /// The VM is started again.
         Restart = "restart",
     }
 }
@@ -3256,16 +3427,16 @@ open_enum! {
 }
 
 open_enum! {
-    /// A value of the enum `vm_power_state`, which `VM` uses.
+    /// Whether a VM runs.
     #[doc(alias = "vm_power_state")]
     pub enum PowerState {
-        /// `Halted`.
+        /// It is off and takes no memory.
         Halted = "Halted",
-        /// `Paused`.
+        /// It is in memory, and its processors are stopped.
         Paused = "Paused",
-        /// `Running`.
+        /// It runs.
         Running = "Running",
-        /// `Suspended`.
+        /// Its memory is in a disk image, from which it can be resumed.
         Suspended = "Suspended",
     }
 }

@@ -31,7 +31,8 @@ impl VmAppliance {
         begin_task(&self.client, self.reference, "VM_appliance.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::VmApplianceRecord::uuid).
+    /// Reads the field [`uuid`](crate::VmApplianceRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `VM_appliance.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_uuid")]
@@ -39,7 +40,8 @@ impl VmAppliance {
         begin(&self.client, self.reference, "VM_appliance.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VmApplianceRecord::name_label).
+    /// Reads the field [`name_label`](crate::VmApplianceRecord::name_label): the name that people gave the object;
+    /// it need not be unique.
     ///
     /// `VM_appliance.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_name_label")]
@@ -47,7 +49,8 @@ impl VmAppliance {
         begin(&self.client, self.reference, "VM_appliance.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmApplianceRecord::name_label).
+    /// Sets the field [`name_label`](crate::VmApplianceRecord::name_label): the name that people gave the object;
+    /// it need not be unique.
     ///
     /// `VM_appliance.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VM_appliance.set_name_label")]
@@ -55,7 +58,7 @@ impl VmAppliance {
         begin(&self.client, self.reference, "VM_appliance.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmApplianceRecord::name_description).
+    /// Reads the field [`name_description`](crate::VmApplianceRecord::name_description): a longer text for people.
     ///
     /// `VM_appliance.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_name_description")]
@@ -63,7 +66,7 @@ impl VmAppliance {
         begin(&self.client, self.reference, "VM_appliance.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmApplianceRecord::name_description).
+    /// Sets the field [`name_description`](crate::VmApplianceRecord::name_description): a longer text for people.
     ///
     /// `VM_appliance.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VM_appliance.set_name_description")]
@@ -71,7 +74,8 @@ impl VmAppliance {
         begin(&self.client, self.reference, "VM_appliance.set_name_description").arg(value)
     }
 
-    /// Reads the field [`allowed_operations`](crate::VmApplianceRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::VmApplianceRecord::allowed_operations): what may be asked of
+    /// the object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `VM_appliance.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_allowed_operations")]
@@ -79,7 +83,8 @@ impl VmAppliance {
         begin(&self.client, self.reference, "VM_appliance.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::VmApplianceRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::VmApplianceRecord::current_operations): what is being done to
+    /// the object, by the reference of the task that does it.
     ///
     /// `VM_appliance.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_current_operations")]
@@ -230,23 +235,24 @@ impl VmAppliances {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VmApplianceRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VmApplianceOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VmApplianceOperation>,

@@ -32,7 +32,8 @@ impl VmGroup {
         begin_task(&self.client, self.reference, "VM_group.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::VmGroupRecord::uuid).
+    /// Reads the field [`uuid`](crate::VmGroupRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `VM_group.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_group.get_uuid")]
@@ -40,7 +41,8 @@ impl VmGroup {
         begin(&self.client, self.reference, "VM_group.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VmGroupRecord::name_label).
+    /// Reads the field [`name_label`](crate::VmGroupRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `VM_group.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_group.get_name_label")]
@@ -48,7 +50,8 @@ impl VmGroup {
         begin(&self.client, self.reference, "VM_group.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmGroupRecord::name_label).
+    /// Sets the field [`name_label`](crate::VmGroupRecord::name_label): the name that people gave the object; it
+    /// need not be unique.
     ///
     /// `VM_group.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM_group.set_name_label")]
@@ -56,7 +59,7 @@ impl VmGroup {
         begin(&self.client, self.reference, "VM_group.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmGroupRecord::name_description).
+    /// Reads the field [`name_description`](crate::VmGroupRecord::name_description): a longer text for people.
     ///
     /// `VM_group.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_group.get_name_description")]
@@ -64,7 +67,7 @@ impl VmGroup {
         begin(&self.client, self.reference, "VM_group.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmGroupRecord::name_description).
+    /// Sets the field [`name_description`](crate::VmGroupRecord::name_description): a longer text for people.
     ///
     /// `VM_group.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM_group.set_name_description")]
@@ -147,15 +150,15 @@ impl VmGroups {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmGroupRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,

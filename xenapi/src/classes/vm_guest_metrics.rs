@@ -22,7 +22,8 @@ impl VmGuestMetrics {
         begin(&self.client, self.reference, "VM_guest_metrics.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::VmGuestMetricsRecord::uuid).
+    /// Reads the field [`uuid`](crate::VmGuestMetricsRecord::uuid): the UUID of the object, which unlike its
+    /// reference also survives a restored database.
     ///
     /// `VM_guest_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_uuid")]
@@ -93,7 +94,8 @@ impl VmGuestMetrics {
         begin(&self.client, self.reference, "VM_guest_metrics.get_last_updated")
     }
 
-    /// Reads the field [`other_config`](crate::VmGuestMetricsRecord::other_config).
+    /// Reads the field [`other_config`](crate::VmGuestMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VM_guest_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_other_config")]
@@ -101,7 +103,8 @@ impl VmGuestMetrics {
         begin(&self.client, self.reference, "VM_guest_metrics.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VmGuestMetricsRecord::other_config).
+    /// Sets the field [`other_config`](crate::VmGuestMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VM_guest_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM_guest_metrics.set_other_config")]
@@ -218,7 +221,7 @@ impl AllVmGuestMetrics {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmGuestMetricsRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
@@ -260,7 +263,8 @@ pub struct VmGuestMetricsRecord {
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

@@ -22,7 +22,8 @@ impl VmMetrics {
         begin(&self.client, self.reference, "VM_metrics.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::VmMetricsRecord::uuid).
+    /// Reads the field [`uuid`](crate::VmMetricsRecord::uuid): the UUID of the object, which unlike its reference
+    /// also survives a restored database.
     ///
     /// `VM_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_uuid")]
@@ -31,6 +32,8 @@ impl VmMetrics {
     }
 
     /// Reads the field [`memory_actual`](crate::VmMetricsRecord::memory_actual).
+    ///
+    /// In bytes.
     ///
     /// `VM_metrics.get_memory_actual`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_memory_actual")]
@@ -102,7 +105,8 @@ impl VmMetrics {
         begin(&self.client, self.reference, "VM_metrics.get_last_updated")
     }
 
-    /// Reads the field [`other_config`](crate::VmMetricsRecord::other_config).
+    /// Reads the field [`other_config`](crate::VmMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VM_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_other_config")]
@@ -110,7 +114,8 @@ impl VmMetrics {
         begin(&self.client, self.reference, "VM_metrics.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VmMetricsRecord::other_config).
+    /// Sets the field [`other_config`](crate::VmMetricsRecord::other_config): free entries of clients and
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VM_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM_metrics.set_other_config")]
@@ -238,13 +243,13 @@ impl AllVmMetrics {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmMetricsRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
     /// The field `memory_actual`.
     ///
-    /// Since XenServer 4.0 (rio).
+    /// In bytes. Since XenServer 4.0 (rio).
     pub memory_actual: i64,
     /// The field `VCPUs_number`.
     ///
@@ -287,7 +292,8 @@ pub struct VmMetricsRecord {
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

@@ -21,15 +21,15 @@ handle! {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmppRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub name_description: String,

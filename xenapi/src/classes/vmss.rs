@@ -31,7 +31,8 @@ impl Vmss {
         begin_task(&self.client, self.reference, "VMSS.destroy")
     }
 
-    /// Reads the field [`uuid`](crate::VmssRecord::uuid).
+    /// Reads the field [`uuid`](crate::VmssRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VMSS.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_uuid")]
@@ -39,7 +40,8 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VmssRecord::name_label).
+    /// Reads the field [`name_label`](crate::VmssRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `VMSS.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_name_label")]
@@ -47,7 +49,8 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmssRecord::name_label).
+    /// Sets the field [`name_label`](crate::VmssRecord::name_label): the name that people gave the object; it need
+    /// not be unique.
     ///
     /// `VMSS.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_name_label")]
@@ -55,7 +58,7 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmssRecord::name_description).
+    /// Reads the field [`name_description`](crate::VmssRecord::name_description): a longer text for people.
     ///
     /// `VMSS.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_name_description")]
@@ -63,7 +66,7 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmssRecord::name_description).
+    /// Sets the field [`name_description`](crate::VmssRecord::name_description): a longer text for people.
     ///
     /// `VMSS.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_name_description")]
@@ -143,7 +146,7 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.snapshot_now")
     }
 
-    /// Sets `retained_snapshots`, given `value`.
+    /// Sets the field [`retained_snapshots`](crate::VmssRecord::retained_snapshots).
     ///
     /// `VMSS.set_retained_snapshots`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_retained_snapshots")]
@@ -151,7 +154,7 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.set_retained_snapshots").arg(value)
     }
 
-    /// Sets `frequency`, given `value`.
+    /// Sets the field [`frequency`](crate::VmssRecord::frequency).
     ///
     /// `VMSS.set_frequency`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_frequency")]
@@ -159,7 +162,7 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.set_frequency").arg(value)
     }
 
-    /// Sets `schedule`, given `value`.
+    /// Sets the field [`schedule`](crate::VmssRecord::schedule).
     ///
     /// `VMSS.set_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_schedule")]
@@ -167,7 +170,8 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.set_schedule").arg(value)
     }
 
-    /// Adds to `schedule`, given `key` and `value`.
+    /// Adds an entry to the map [`schedule`](crate::VmssRecord::schedule). A key that is there already is refused
+    /// with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
     ///
     /// `VMSS.add_to_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.add_to_schedule")]
@@ -177,7 +181,8 @@ impl Vmss {
             .arg(value)
     }
 
-    /// Takes out of `schedule`, given `key`.
+    /// Takes the entry of `key` out of the map [`schedule`](crate::VmssRecord::schedule); no failure where there is
+    /// none.
     ///
     /// `VMSS.remove_from_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.remove_from_schedule")]
@@ -185,7 +190,7 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.remove_from_schedule").arg(key)
     }
 
-    /// Sets `last_run_time`, given `value`.
+    /// Sets the field [`last_run_time`](crate::VmssRecord::last_run_time).
     ///
     /// `VMSS.set_last_run_time`, since XenServer 7.2 (falcon). Least role: none, only root on the host itself.
     #[doc(alias = "VMSS.set_last_run_time")]
@@ -193,7 +198,7 @@ impl Vmss {
         begin(&self.client, self.reference, "VMSS.set_last_run_time").arg(value)
     }
 
-    /// Sets `type`, given `value`.
+    /// Sets the field [`kind`](crate::VmssRecord::kind).
     ///
     /// `VMSS.set_type`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_type")]
@@ -257,15 +262,15 @@ impl AllVmss {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmssRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name_label`.
+    /// The name that people gave the object; it need not be unique.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// The field `name_description`.
+    /// A longer text for people.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,

@@ -23,7 +23,8 @@ impl Vtpm {
         begin(&self.client, self.reference, "VTPM.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::VtpmRecord::uuid).
+    /// Reads the field [`uuid`](crate::VtpmRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VTPM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_uuid")]
@@ -31,7 +32,8 @@ impl Vtpm {
         begin(&self.client, self.reference, "VTPM.get_uuid")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VtpmRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::VtpmRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `VTPM.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_allowed_operations")]
@@ -39,7 +41,8 @@ impl Vtpm {
         begin(&self.client, self.reference, "VTPM.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::VtpmRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::VtpmRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `VTPM.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_current_operations")]
@@ -145,15 +148,16 @@ impl Vtpms {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VtpmRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VtpmOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VtpmOperation>,

@@ -25,7 +25,8 @@ impl Vusb {
         begin(&self.client, self.reference, "VUSB.get_record")
     }
 
-    /// Reads the field [`uuid`](crate::VusbRecord::uuid).
+    /// Reads the field [`uuid`](crate::VusbRecord::uuid): the UUID of the object, which unlike its reference also
+    /// survives a restored database.
     ///
     /// `VUSB.get_uuid`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VUSB.get_uuid")]
@@ -33,7 +34,8 @@ impl Vusb {
         begin(&self.client, self.reference, "VUSB.get_uuid")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VusbRecord::allowed_operations).
+    /// Reads the field [`allowed_operations`](crate::VusbRecord::allowed_operations): what may be asked of the
+    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
     ///
     /// `VUSB.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VUSB.get_allowed_operations")]
@@ -41,7 +43,8 @@ impl Vusb {
         begin(&self.client, self.reference, "VUSB.get_allowed_operations")
     }
 
-    /// Reads the field [`current_operations`](crate::VusbRecord::current_operations).
+    /// Reads the field [`current_operations`](crate::VusbRecord::current_operations): what is being done to the
+    /// object, by the reference of the task that does it.
     ///
     /// `VUSB.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VUSB.get_current_operations")]
@@ -65,7 +68,8 @@ impl Vusb {
         begin(&self.client, self.reference, "VUSB.get_USB_group")
     }
 
-    /// Reads the field [`other_config`](crate::VusbRecord::other_config).
+    /// Reads the field [`other_config`](crate::VusbRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VUSB.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VUSB.get_other_config")]
@@ -73,7 +77,8 @@ impl Vusb {
         begin(&self.client, self.reference, "VUSB.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VusbRecord::other_config).
+    /// Sets the field [`other_config`](crate::VusbRecord::other_config): free entries of clients and toolstack.
+    /// Several programs write here, so add and remove single keys rather than set the whole map.
     ///
     /// `VUSB.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "VUSB.set_other_config")]
@@ -101,7 +106,8 @@ impl Vusb {
         begin(&self.client, self.reference, "VUSB.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`currently_attached`](crate::VusbRecord::currently_attached).
+    /// Reads the field [`currently_attached`](crate::VusbRecord::currently_attached): whether it is in use right
+    /// now.
     ///
     /// `VUSB.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VUSB.get_currently_attached")]
@@ -199,15 +205,16 @@ impl CreateOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VusbRecord {
-    /// The field `uuid`.
+    /// The UUID of the object, which unlike its reference also survives a restored database.
     ///
     /// Since XenServer 7.3 (inverness).
     pub uuid: String,
-    /// The field `allowed_operations`.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
+    /// can be faster.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VusbOperation>,
-    /// The field `current_operations`.
+    /// What is being done to the object, by the reference of the task that does it.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VusbOperation>,
@@ -221,11 +228,12 @@ pub struct VusbRecord {
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "USB_group")]
     pub usb_group: Ref<UsbGroup>,
-    /// The field `other_config`.
+    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
+    /// than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,
-    /// The field `currently_attached`.
+    /// Whether it is in use right now.
     ///
     /// Since XenServer 4.0 (rio).
     pub currently_attached: bool,
