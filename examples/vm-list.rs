@@ -26,10 +26,16 @@ async fn main() -> anyhow::Result<()> {
     let flags = Flags::parse();
     let pool = flags.connection.open("vm-list").await?;
 
-    let (vms, vbds, vdis) =
-        tokio::try_join!(pool.vms().all_records(), pool.vbds().all_records(), pool.vdis().all_records())?;
-    let mut listed: Vec<(&VmRecord, Vec<Disk<'_>>)> =
-        vms.values().filter(|vm| vm.is_real_vm()).map(|vm| (vm, vm.disks(&vbds, &vdis))).collect();
+    let (vms, vbds, vdis) = tokio::try_join!(
+        pool.vms().all_records(),
+        pool.vbds().all_records(),
+        pool.vdis().all_records()
+    )?;
+    let mut listed: Vec<(&VmRecord, Vec<Disk<'_>>)> = vms
+        .values()
+        .filter(|vm| vm.is_real_vm())
+        .map(|vm| (vm, vm.disks(&vbds, &vdis)))
+        .collect();
     listed.sort_by(|(a, _), (b, _)| a.name_label.cmp(&b.name_label));
 
     if flags.json {
@@ -40,7 +46,13 @@ async fn main() -> anyhow::Result<()> {
         for (vm, disks) in &listed {
             let total: u64 = disks.iter().map(|disk| bytes(disk)).sum();
             let each: Vec<_> = disks.iter().map(|disk| Size(bytes(disk)).to_string()).collect();
-            println!("{:<32} {:<10} {:>9}  {}", vm.name_label, vm.power_state, Size(total).to_string(), each.join(" + "));
+            println!(
+                "{:<32} {:<10} {:>9}  {}",
+                vm.name_label,
+                vm.power_state,
+                Size(total).to_string(),
+                each.join(" + ")
+            );
         }
     }
     pool.close().await

@@ -11,6 +11,7 @@ use clap::Parser;
 use serde_json::json;
 use tokio::io::AsyncRead;
 use vhd_mbr::{PartitionTable, Size};
+use xenapi::vm::PowerState;
 use xenapi::{Ref, Vm};
 use xenapi_examples::{Connection, Pool};
 use xva::AsyncReader;
@@ -20,7 +21,7 @@ use xva::AsyncReader;
 struct Flags {
     #[command(flatten)]
     connection: Connection,
-    /// The VM's name or UUID; on a simulated pool, its first VM if left out.
+    /// The VM's name or UUID; on a simulated pool, its first halted VM if left out.
     #[arg(long, conflicts_with = "xva")]
     vm: Option<String>,
     /// An archive in place of a pool; - reads standard input.
@@ -50,7 +51,9 @@ async fn main() -> anyhow::Result<()> {
     let found = match flags.xva.as_deref() {
         Some("-") => peek(tokio::io::stdin(), wanted).await.0?,
         Some(path) => {
-            let file = tokio::fs::File::open(path).await.with_context(|| format!("cannot open {path}"))?;
+            let file = tokio::fs::File::open(path)
+                .await
+                .with_context(|| format!("cannot open {path}"))?;
             peek(file, wanted).await.0?
         }
         None => {
@@ -62,7 +65,11 @@ async fn main() -> anyhow::Result<()> {
             found?
         }
     };
-    if flags.json { print_json(&found) } else { print_text(&found) }
+    if flags.json {
+        print_json(&found)
+    } else {
+        print_text(&found)
+    }
 }
 
 /// Reads on to the first block of a disk and no further, and gives the source back.
@@ -79,9 +86,15 @@ async fn first_table<R: AsyncRead + Unpin>(
     let ova = archive.ova().await?.cloned().context("the archive has no ova.xml")?;
     loop {
         let Some(disk) = archive.next_disk().await? else {
-            bail!("the archive holds no {}", wanted.map_or("disk".to_owned(), |at| format!("disk at position {at}")));
+            bail!(
+                "the archive holds no {}",
+                wanted.map_or("disk".to_owned(), |at| format!("disk at position {at}"))
+            );
         };
-        let attached = ova.vms().iter().flat_map(|vm| vm.disks.iter().map(move |disk| (vm, disk)));
+        let attached = ova
+            .vms()
+            .iter()
+            .flat_map(|vm| vm.disks.iter().map(move |disk| (vm, disk)));
         let known = attached.into_iter().find(|(_, attached)| attached.id == disk.id());
         let position = known.map(|(_, disk)| disk.userdevice.clone()).unwrap_or_default();
         if wanted.is_some_and(|wanted| wanted != position) {
@@ -107,10 +120,14 @@ async fn find(pool: &Pool, wanted: Option<&str>) -> anyhow::Result<Ref<Vm>> {
     let mut real: Vec<_> = vms.iter().filter(|(_, vm)| vm.is_real_vm()).collect();
     real.sort_by(|(_, a), (_, b)| a.name_label.cmp(&b.name_label));
     let Some(wanted) = wanted else {
-        let first = real.iter().find(|_| pool.simulator().is_some());
+        let first = real
+            .iter()
+            .find(|(_, vm)| pool.is_simulated() && vm.power_state == PowerState::Halted);
         return first.map(|&(&vm, _)| vm).context("which VM? say --vm NAME");
     };
-    let mut matching = real.iter().filter(|(_, vm)| vm.name_label == wanted || vm.uuid == wanted);
+    let mut matching = real
+        .iter()
+        .filter(|(_, vm)| vm.name_label == wanted || vm.uuid == wanted);
     match (matching.next(), matching.next()) {
         (Some(&(&vm, _)), None) => Ok(vm),
         (Some(_), Some(_)) => bail!("several VMs are called {wanted:?}: say --vm UUID"),

@@ -68,7 +68,12 @@ impl Image {
             Err(error) => format!("{error}\n"),
         };
         let sha256 = hex(hash.all.finalize().as_slice());
-        Ok(Self { size: hash.size, sha256, data: (hash.data_end, hex(hash.data.finalize().as_slice())), table })
+        Ok(Self {
+            size: hash.size,
+            sha256,
+            data: (hash.data_end, hex(hash.data.finalize().as_slice())),
+            table,
+        })
     }
 }
 
@@ -76,7 +81,11 @@ impl std::fmt::Display for Image {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} bytes, sha256 {}", self.size, self.sha256)?;
         if self.data.0 < self.size {
-            write!(f, "\n        data ends at {}, sha256 up to there {}", self.data.0, self.data.1)?;
+            write!(
+                f,
+                "\n        data ends at {}, sha256 up to there {}",
+                self.data.0, self.data.1
+            )?;
         }
         self.table.lines().try_for_each(|line| write!(f, "\n        {line}"))
     }
@@ -93,7 +102,9 @@ struct Hash {
 
 impl Hash {
     fn data(&mut self, bytes: &[u8]) {
-        let used = bytes.chunks(SECTOR).rposition(|sector| sector.iter().any(|&byte| byte != 0));
+        let used = bytes
+            .chunks(SECTOR)
+            .rposition(|sector| sector.iter().any(|&byte| byte != 0));
         let (used, zeros) = bytes.split_at(used.map_or(0, |last| ((last + 1) * SECTOR).min(bytes.len())));
         if !used.is_empty() {
             self.all.update(used);

@@ -6,7 +6,10 @@ use xenapi_sim::datamodel::{CLASSES, ENUMS, Type};
 
 /// Walks a record as the datamodel types it.
 pub(crate) fn known(class: &str, record: &Value) -> anyhow::Result<()> {
-    let class = CLASSES.iter().find(|known| known.name.eq_ignore_ascii_case(class)).context("no such class")?;
+    let class = CLASSES
+        .iter()
+        .find(|known| known.name.eq_ignore_ascii_case(class))
+        .context("no such class")?;
     for field in class.fields {
         if let Some(value) = record.get(field.name) {
             walk(&field.ty, value).with_context(|| format!("{}.{}", class.name, field.name))?;
@@ -33,6 +36,9 @@ fn walk(ty: &Type, value: &Value) -> anyhow::Result<()> {
 
 fn is_listed(name: &str, text: &str) -> anyhow::Result<()> {
     let known = ENUMS.iter().find(|known| known.name == name).context("no such enum")?;
-    ensure!(known.values.contains(&text), "unknown value {text:?} of the enum {name}");
+    ensure!(
+        known.values.contains(&text),
+        "unknown value {text:?} of the enum {name}"
+    );
     Ok(())
 }

@@ -55,7 +55,11 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     println!("{checked} checked, {wrong} wrong");
     anyhow::ensure!(checked > 0, "{} holds no recording and no archive", folder.display());
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if wrong == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn file_names(folder: &Path) -> anyhow::Result<Vec<String>> {

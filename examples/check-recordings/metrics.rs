@@ -15,7 +15,10 @@ pub(crate) fn is_metrics(name: &str) -> bool {
 pub(crate) fn compare(bodies: &[Body]) -> anyhow::Result<String> {
     let leaves = bodies.iter().map(leaves).collect::<anyhow::Result<Vec<_>>>()?;
     let first = leaves.first().context("no reply")?;
-    ensure!(leaves.iter().all(|other| other == first), "the encodings hold different values");
+    ensure!(
+        leaves.iter().all(|other| other == first),
+        "the encodings hold different values"
+    );
     Ok(format!("{} values", first.len()))
 }
 
@@ -33,12 +36,17 @@ fn leaves(body: &Body) -> anyhow::Result<Vec<String>> {
 }
 
 /// The members of the JSON form, in the order in which the XML form has them.
-const ORDER: [&str; 10] = ["meta", "start", "step", "end", "rows", "columns", "legend", "data", "t", "values"];
+const ORDER: [&str; 10] = [
+    "meta", "start", "step", "end", "rows", "columns", "legend", "data", "t", "values",
+];
 
 fn of_json(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| of_json(item, found)),
-        Value::Object(members) => ORDER.iter().filter_map(|name| members.get(*name)).for_each(|it| of_json(it, found)),
+        Value::Object(members) => ORDER
+            .iter()
+            .filter_map(|name| members.get(*name))
+            .for_each(|it| of_json(it, found)),
         Value::String(text) => found.push(text.clone()),
         other => found.push(other.to_string()),
     }
@@ -47,8 +55,15 @@ fn of_json(value: &Value, found: &mut Vec<String>) {
 fn of_xml(text: &str) -> anyhow::Result<Vec<String>> {
     let document = roxmltree::Document::parse_with_options(
         text,
-        roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() },
+        roxmltree::ParsingOptions {
+            allow_dtd: true,
+            ..roxmltree::ParsingOptions::default()
+        },
     )?;
-    let leaves = document.descendants().filter(|node| node.is_element() && !node.children().any(|child| child.is_element()));
-    Ok(leaves.map(|leaf| leaf.text().unwrap_or_default().trim().to_owned()).collect())
+    let leaves = document
+        .descendants()
+        .filter(|node| node.is_element() && !node.children().any(|child| child.is_element()));
+    Ok(leaves
+        .map(|leaf| leaf.text().unwrap_or_default().trim().to_owned())
+        .collect())
 }

@@ -15,7 +15,8 @@ pub(crate) struct Body {
 
 /// `NAME` of `NAME.xml.http` or `NAME.json.http`.
 pub(crate) fn base_name(file: &str) -> Option<&str> {
-    file.strip_suffix(".xml.http").or_else(|| file.strip_suffix(".json.http"))
+    file.strip_suffix(".xml.http")
+        .or_else(|| file.strip_suffix(".json.http"))
 }
 
 /// Reads what there is of a name and checks it.
@@ -25,25 +26,46 @@ pub(crate) fn check(folder: &Path, name: &str) -> anyhow::Result<String> {
         let path = folder.join(format!("{name}.{suffix}.http"));
         if path.exists() {
             let reply = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-            bodies.push(Body { encoding, bytes: body(&reply)?.to_vec() });
+            bodies.push(Body {
+                encoding,
+                bytes: body(&reply)?.to_vec(),
+            });
         }
     }
-    let what = if metrics::is_metrics(name) { metrics::compare(&bodies)? } else { typed::compare(name, &bodies)? };
-    let encodings = if bodies.len() == 2 { "both encodings equal" } else { "one encoding" };
+    let what = if metrics::is_metrics(name) {
+        metrics::compare(&bodies)?
+    } else {
+        typed::compare(name, &bodies)?
+    };
+    let encodings = if bodies.len() == 2 {
+        "both encodings equal"
+    } else {
+        "one encoding"
+    };
     Ok(format!("{what}, {encodings}"))
 }
 
 /// The body of a successful HTTP reply, as long as its head says.
 fn body(reply: &[u8]) -> anyhow::Result<&[u8]> {
-    let end = reply.windows(4).position(|window| window == b"\r\n\r\n").context("no end of the HTTP head")?;
+    let end = reply
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .context("no end of the HTTP head")?;
     let head = String::from_utf8_lossy(&reply[..end]);
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).context("no status line")?;
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .context("no status line")?;
     ensure!(status == "200", "HTTP status {status}");
     let body = &reply[end + 4..];
-    let length = lines.filter_map(|line| line.split_once(':')).find(|(key, _)| key.eq_ignore_ascii_case("content-length"));
+    let length = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| key.eq_ignore_ascii_case("content-length"));
     match length {
-        Some((_, length)) => body.get(..length.trim().parse()?).context("the body is shorter than its content-length"),
+        Some((_, length)) => body
+            .get(..length.trim().parse()?)
+            .context("the body is shorter than its content-length"),
         None => Ok(body),
     }
 }

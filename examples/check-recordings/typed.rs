@@ -69,7 +69,11 @@ fn decode<T: DeserializeOwned>(body: &Body) -> anyhow::Result<T> {
 
 /// The one value that all encodings hold.
 fn equal<T: DeserializeOwned + PartialEq + Debug>(bodies: &[Body]) -> anyhow::Result<T> {
-    let mut decoded = bodies.iter().map(decode::<T>).collect::<anyhow::Result<Vec<_>>>()?.into_iter();
+    let mut decoded = bodies
+        .iter()
+        .map(decode::<T>)
+        .collect::<anyhow::Result<Vec<_>>>()?
+        .into_iter();
     let first = decoded.next().context("no reply")?;
     for other in decoded {
         ensure!(first == other, "the encodings differ:\n{first:?}\n{other:?}");
@@ -89,29 +93,50 @@ fn records<R: Record>(bodies: &[Body]) -> anyhow::Result<String> {
 
 fn record<R: Record>(bodies: &[Body]) -> anyhow::Result<String> {
     known(&equal::<R>(bodies)?)?;
-    bodies.iter().try_for_each(|body| enums::known(R::CLASS, &decode(body)?))?;
+    bodies
+        .iter()
+        .try_for_each(|body| enums::known(R::CLASS, &decode(body)?))?;
     Ok(format!("one {} record", R::CLASS))
 }
 
 /// No field may be left that the bindings do not know.
 fn known<R: Record>(record: &R) -> anyhow::Result<()> {
     let unknown: Vec<_> = record.unknown_fields().keys().cloned().collect();
-    ensure!(unknown.is_empty(), "unknown fields of {}: {}", R::CLASS, unknown.join(", "));
+    ensure!(
+        unknown.is_empty(),
+        "unknown fields of {}: {}",
+        R::CLASS,
+        unknown.join(", ")
+    );
     Ok(())
 }
 
 fn events(bodies: &[Body]) -> anyhow::Result<String> {
-    let mut batches = bodies.iter().map(decode::<EventBatch>).collect::<anyhow::Result<Vec<_>>>()?.into_iter();
+    let mut batches = bodies
+        .iter()
+        .map(decode::<EventBatch>)
+        .collect::<anyhow::Result<Vec<_>>>()?
+        .into_iter();
     let first = batches.next().context("no reply")?;
     let snapshots = first.events.iter().map(snapshot).collect::<anyhow::Result<Vec<_>>>()?;
     for other in batches {
         let others = other.events.iter().map(snapshot).collect::<anyhow::Result<Vec<_>>>()?;
         let head = |event: &Event| (event.class.clone(), event.operation.clone(), event.reference.clone());
-        ensure!(first.events.iter().map(head).eq(other.events.iter().map(head)), "the encodings hold different events");
+        ensure!(
+            first.events.iter().map(head).eq(other.events.iter().map(head)),
+            "the encodings hold different events"
+        );
         ensure!(snapshots == others, "the encodings hold different snapshots");
-        ensure!(first.valid_ref_counts == other.valid_ref_counts, "the encodings count differently");
+        ensure!(
+            first.valid_ref_counts == other.valid_ref_counts,
+            "the encodings count differently"
+        );
     }
-    Ok(format!("{} events, {} with a typed snapshot", first.events.len(), snapshots.iter().flatten().count()))
+    Ok(format!(
+        "{} events, {} with a typed snapshot",
+        first.events.len(),
+        snapshots.iter().flatten().count()
+    ))
 }
 
 fn snapshot(event: &Event) -> anyhow::Result<Option<AnyRecord>> {
@@ -128,7 +153,10 @@ fn known_in<R: Record>(value: &Value) -> anyhow::Result<()> {
 }
 
 fn is_failure(body: &Body) -> bool {
-    matches!(wire::decode_reply::<IgnoredAny>(body.encoding, &body.bytes), Err(ReplyError::Api { .. }))
+    matches!(
+        wire::decode_reply::<IgnoredAny>(body.encoding, &body.bytes),
+        Err(ReplyError::Api { .. })
+    )
 }
 
 /// Messages can fail for good: one that was removed, or one that needs another power state.
@@ -146,6 +174,9 @@ fn failure(bodies: &[Body]) -> anyhow::Result<String> {
         }
     }
     let (code, params) = said.first().context("no reply")?;
-    ensure!(said.iter().all(|other| other == &said[0]), "the encodings fail differently: {said:?}");
+    ensure!(
+        said.iter().all(|other| other == &said[0]),
+        "the encodings fail differently: {said:?}"
+    );
     Ok(format!("failed with {code} and {} parameters", params.len()))
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use xenapi::wire::Encoding;
 use xenapi::{Client, Connect, SecretString};
-use xenapi_sim::Simulator;
+use xenapi_sim::{Server, Simulator};
 
 /// Where the pool is and how to log in. Without `--url` a simulated pool is made in this process.
 ///
@@ -51,7 +51,7 @@ enum Wire {
 #[derive(Debug)]
 pub struct Pool {
     client: Client,
-    simulator: Option<Simulator>,
+    simulated: Option<Server>,
 }
 
 impl Connection {
@@ -59,20 +59,43 @@ impl Connection {
     pub async fn open(&self, tool: &str) -> anyhow::Result<Pool> {
         match &self.url {
             Some(url) => {
-                let connect = self.trusted(Client::connect(url))?.originator(format!("xenapi-examples-{tool}"));
+                let connect = self
+                    .trusted(Client::connect(url))?
+                    .originator(format!("xenapi-examples-{tool}"));
                 let client = connect.login(&self.user, self.password()?).await?;
-                Ok(Pool { client, simulator: None })
+                Ok(Pool {
+                    client,
+                    simulated: None,
+                })
             }
             None => self.simulated(tool).await,
         }
     }
 
     async fn simulated(&self, tool: &str) -> anyhow::Result<Pool> {
-        eprintln!("No --url: using a simulated pool of {} VMs.", self.simulated_vms);
-        let simulator = Simulator::builder().hosts(2).vms(self.simulated_vms).password("simulated").build();
-        let connect = Client::connect(simulator.url()).transport(simulator.transport());
-        let client = self.encoded(connect).originator(format!("xenapi-examples-{tool}")).login("root", "simulated").await?;
-        Ok(Pool { client, simulator: Some(simulator) })
+        eprintln!(
+            "No --url: using a simulated pool of {} VMs, over HTTPS in this process.",
+            self.simulated_vms
+        );
+        let simulator = Simulator::builder()
+            .hosts(2)
+            .vms(self.simulated_vms)
+            .password("simulated")
+            .build()?;
+        let server = simulator.listen_tls("127.0.0.1:0").await?;
+        let pin = server
+            .fingerprint_sha256()
+            .context("the simulated pool has no certificate")?
+            .to_owned();
+        let connect = self.encoded(Client::connect(server.url())).pin_sha256(&pin);
+        let client = connect
+            .originator(format!("xenapi-examples-{tool}"))
+            .login("root", "simulated")
+            .await?;
+        Ok(Pool {
+            client,
+            simulated: Some(server),
+        })
     }
 
     fn trusted(&self, connect: Connect) -> anyhow::Result<Connect> {
@@ -101,14 +124,16 @@ impl Connection {
             return Ok(password.into());
         }
         let prompt = format!("Password of {}: ", self.user);
-        Ok(rpassword::prompt_password(prompt).context("no password: set XENAPI_PASSWORD or use a terminal")?.into())
+        Ok(rpassword::prompt_password(prompt)
+            .context("no password: set XENAPI_PASSWORD or use a terminal")?
+            .into())
     }
 }
 
 impl Pool {
-    /// The simulated pool, where there is one.
-    pub fn simulator(&self) -> Option<&Simulator> {
-        self.simulator.as_ref()
+    /// Whether this is a simulated pool of our own.
+    pub fn is_simulated(&self) -> bool {
+        self.simulated.is_some()
     }
 
     /// Logs out.

@@ -130,7 +130,11 @@ impl Builder {
         let certificate = |address: &String| {
             Certificate::generate(&[address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
         };
-        let certificates = addresses.iter().map(certificate).collect::<Result<_, _>>()?;
+        let certificates = addresses.iter().map(certificate).collect::<Result<Vec<_>, _>>()?;
+        state.certificates = certificates
+            .iter()
+            .map(|certificate| certificate.pem().to_owned())
+            .collect();
         Ok(Simulator::new(Shared::new(state, certificates), addresses))
     }
 

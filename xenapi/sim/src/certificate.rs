@@ -13,12 +13,14 @@ use crate::BuildError;
 pub(crate) struct Certificate {
     config: Arc<ServerConfig>,
     fingerprint: String,
+    pem: String,
 }
 
 impl Certificate {
     /// Makes one for these names.
     pub(crate) fn generate(names: &[String]) -> Result<Self, BuildError> {
         let pair = rcgen::generate_simple_self_signed(names.to_vec()).map_err(BuildError::certificate)?;
+        let pem = pair.cert.pem();
         let der = CertificateDer::from(pair.cert);
         let digest = ring::digest::digest(&ring::digest::SHA256, &der);
         let hex: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -33,12 +35,18 @@ impl Certificate {
         Ok(Self {
             config: Arc::new(config),
             fingerprint: hex.join(":"),
+            pem,
         })
     }
 
     /// SHA-256 of the certificate: 32 lower-case hexadecimal bytes with colons between them.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The certificate as `host.get_server_certificate` answers.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {

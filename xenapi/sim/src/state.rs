@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) ids: Ids,
     /// References of the hosts.
     pub(crate) hosts: Vec<String>,
+    /// Their certificates in PEM.
+    pub(crate) certificates: Vec<String>,
     /// Which of them is the coordinator.
     pub(crate) coordinator: usize,
     /// Which of them nobody can reach.
@@ -89,6 +91,7 @@ impl State {
             clock: Clock::default(),
             ids: Ids::new(config.seed),
             hosts: Vec::new(),
+            certificates: Vec::new(),
             coordinator: 0,
             unreachable: HashSet::new(),
             images: HashMap::new(),

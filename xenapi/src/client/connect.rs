@@ -163,7 +163,7 @@ impl Connect {
                 next_id: 1.into(),
             }),
         };
-        client.login(&session).await?;
+        client.limited("session.login", client.login(&session)).await?;
         Ok(client)
     }
 }

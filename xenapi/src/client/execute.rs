@@ -1,5 +1,6 @@
 //! Sending a call: the only place that does.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,6 +31,14 @@ impl Client {
             Ok(result) => result,
             Err(_) => Err(timed_out(&method, limit)),
         }
+    }
+
+    /// Holds what is no call of the user's to the client's own limit.
+    pub(super) async fn limited<T>(&self, method: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = self.inner.timeout;
+        tokio::time::timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(timed_out(method, limit)))
     }
 
     async fn attempt(&self, request: Request) -> Result<Reply> {
@@ -212,7 +221,10 @@ pub(crate) fn is_read(method: &str) -> bool {
 
 /// Whether a reply can hold a secret, so that no error may show a piece of it.
 fn is_private(method: &str) -> bool {
-    ["session.", "secret.", "auth."].iter().any(|class| method.contains(class)) || method.contains("password")
+    ["session.", "secret.", "auth."]
+        .iter()
+        .any(|class| method.contains(class))
+        || method.contains("password")
 }
 
 /// All messages take the session first but those that make one.
@@ -336,8 +348,15 @@ impl Reply {
                 Error::Api(Box::new(ApiError::new(&self.method, &code, params, &self.secrets)))
             }
             ReplyError::Decode(source) => {
-                let source = if is_private(&self.method) { source.redacted() } else { source };
-                Error::Decode(Box::new(DecodeError { method: self.method.clone(), source }))
+                let source = if is_private(&self.method) {
+                    source.redacted()
+                } else {
+                    source
+                };
+                Error::Decode(Box::new(DecodeError {
+                    method: self.method.clone(),
+                    source,
+                }))
             }
         })
     }

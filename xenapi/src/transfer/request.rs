@@ -68,7 +68,7 @@ impl Handler {
     }
 }
 
-/// The host that a redirect names, vouched for by what the pool's database says about its certificate.
+/// The host that a redirect names.
 async fn redirected(path: &str, client: &Client, base: &http::Uri, headers: &http::HeaderMap) -> Result<http::Uri> {
     let location = headers
         .get(http::header::LOCATION)
@@ -81,25 +81,25 @@ async fn redirected(path: &str, client: &Client, base: &http::Uri, headers: &htt
         .map(http::uri::Authority::as_str);
     let host = host.ok_or_else(|| http_error(path, 302, format!("to {location:?}").as_bytes()))?;
     let next = at_host(base, host)?;
-    let address = next.host().unwrap_or_default();
-    if let Some(fingerprint) = known_certificate(client, address).await {
-        client.transport().vouch(address, fingerprint);
-    }
+    vouch(client, &next, host).await;
     Ok(next)
 }
 
-/// The fingerprint of a member's certificate as the coordinator knows it; nothing where the server is too old to say.
-async fn known_certificate(client: &Client, address: &str) -> Option<Fingerprint> {
-    let address = address.trim_start_matches('[').trim_end_matches(']');
-    let hosts = client.hosts().all_records().await.ok()?;
-    let (&host, _) = hosts.iter().find(|(_, host)| host.address == address)?;
-    let certificates = client.certificates().all_records().await.ok()?;
-    let shown = certificates.values().find(|certificate| {
-        certificate.host == host && certificate.kind == crate::classes::certificate::CertificateType::Host
-    })?;
-    [&shown.fingerprint_sha256, &shown.fingerprint]
-        .into_iter()
-        .find_map(|text| text.parse().ok())
+/// Has the coordinator, which is trusted, say which certificate a member shows. Where it cannot, the connection to the
+/// member says what is wrong.
+async fn vouch(client: &Client, next: &http::Uri, authority: &str) {
+    let Ok(hosts) = client.hosts().all_records().await else {
+        return;
+    };
+    let is_named = |address: &str| address == authority || format!("[{address}]") == authority;
+    let Some((&host, _)) = hosts.iter().find(|(_, host)| is_named(&host.address)) else {
+        return;
+    };
+    if let Ok(pem) = client.host(host).server_certificate().now().await
+        && let Some(fingerprint) = Fingerprint::of_pem(&pem)
+    {
+        client.transport().vouch(next.host().unwrap_or_default(), fingerprint);
+    }
 }
 
 /// Enough of an error page to explain it.

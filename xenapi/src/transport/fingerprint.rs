@@ -15,6 +15,26 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
 
+impl Fingerprint {
+    /// The fingerprint of the first certificate in a PEM text; `None` where there is none.
+    ///
+    /// Needs the feature `http`, for its hash; without it the answer is always `None`.
+    pub fn of_pem(pem: &str) -> Option<Self> {
+        #[cfg(feature = "http")]
+        {
+            use rustls::pki_types::{CertificateDer, pem::PemObject};
+            CertificateDer::from_pem_slice(pem.as_bytes())
+                .ok()
+                .map(|certificate| Self::of(&certificate))
+        }
+        #[cfg(not(feature = "http"))]
+        {
+            let _ = pem;
+            None
+        }
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, byte) in self.0.iter().enumerate() {

@@ -16,6 +16,7 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
         "evacuate" => evacuate,
         "assert_can_evacuate" => assert_can_evacuate,
         "get_vms_which_prevent_evacuation" => get_vms_which_prevent_evacuation,
+        "get_server_certificate" => get_server_certificate,
         "get_servertime" => get_servertime,
         "get_server_localtime" => get_server_localtime,
         "compute_free_memory" => compute_free_memory,
@@ -73,6 +74,13 @@ fn get_vms_which_prevent_evacuation(state: &mut State, call: &Invocation) -> Res
     Ok(Value::Struct(
         stuck.map(|(vm, error)| (vm, error.description().to_value())).collect(),
     ))
+}
+
+fn get_server_certificate(state: &mut State, call: &Invocation) -> Result<Value> {
+    state.require("host", call.text(0))?;
+    let number = state.hosts.iter().position(|host| host == call.text(0));
+    let pem = number.and_then(|number| state.certificates.get(number));
+    Ok(Value::String(pem.cloned().unwrap_or_default()))
 }
 
 fn get_servertime(state: &mut State, call: &Invocation) -> Result<Value> {

@@ -1,0 +1,110 @@
+//! Calls that run as tasks.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use xenapi::{Error, ErrorCode, Outcome};
+use xenapi_sim::Fault;
+
+use crate::{halted_and_running, pool};
+
+#[tokio::test]
+async fn awaiting_gives_the_typed_result_and_leaves_no_task() {
+    let (_simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    let before = client.tasks().all().await.unwrap().len();
+    let copy = client.vm(halted).clone_as("copy").await.unwrap();
+    assert_eq!(client.vm(copy).name_label().await.unwrap(), "copy");
+    client.vm(copy).start(false, false).await.unwrap();
+    assert_eq!(
+        client.vm(copy).power_state().await.unwrap(),
+        xenapi::vm::PowerState::Running
+    );
+    assert_eq!(client.tasks().all().await.unwrap().len(), before);
+}
+
+#[tokio::test]
+async fn progress_is_reported_and_a_failure_keeps_its_code() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, running) = halted_and_running(&client).await;
+    simulator.set_pace(5, Duration::from_millis(30));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sink = seen.clone();
+    let call = client.vm(halted).start(false, false);
+    call.on_progress(move |progress| sink.lock().unwrap().push(progress))
+        .await
+        .unwrap();
+    let seen = seen.lock().unwrap().clone();
+    assert!(seen.len() >= 2 && seen.is_sorted(), "{seen:?}");
+
+    let error = client.vm(running).start(false, false).await.unwrap_err();
+    assert_eq!(error.code(), Some(&ErrorCode::VmBadPowerState));
+}
+
+#[tokio::test]
+async fn a_task_can_be_started_looked_at_and_cancelled() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(100, Duration::from_millis(50));
+    let task = client.vm(halted).start(false, false).start().await.unwrap();
+    assert!(task.progress().await.unwrap() < 1.0);
+    task.cancel().await.unwrap();
+    assert!(matches!(task.outcome().await.unwrap(), Outcome::Cancelled));
+}
+
+#[tokio::test]
+async fn a_limit_leaves_the_task_running_and_names_it() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(100, Duration::from_millis(50));
+    let error = client
+        .vm(halted)
+        .start(false, false)
+        .timeout(Duration::from_millis(100))
+        .await
+        .unwrap_err();
+    let Error::Timeout(timeout) = error else {
+        panic!("{error}")
+    };
+    let task = timeout.task().expect("the task is known");
+    assert_eq!(
+        client.task(task).status().await.unwrap(),
+        xenapi::task::StatusType::Pending
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_wait_cancels_where_it_was_asked_to() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(100, Duration::from_millis(50));
+    let call = client.vm(halted).start(false, false).cancel_on_drop();
+    assert!(tokio::time::timeout(Duration::from_millis(150), call).await.is_err());
+    for _ in 0..100 {
+        if simulator.counters().calls("task.cancel") > 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not cancelled");
+}
+
+#[tokio::test]
+async fn a_task_that_vanishes_is_neither_success_nor_failure() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(100, Duration::from_millis(50));
+    let task = client.vm(halted).start(false, false).start().await.unwrap();
+    simulator.drop_tasks();
+    let error = task.wait().await.unwrap_err();
+    assert!(matches!(error, Error::Vanished { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_task_that_fails_halfway_keeps_its_code() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.fault(Fault::on("VM.start").error("SR_FULL", ["1024", "512"]));
+    let error = client.vm(halted).start(false, false).await.unwrap_err();
+    assert_eq!(error.code(), Some(&ErrorCode::SrFull));
+}
