@@ -31,7 +31,7 @@ impl Replies {
 /// the metadata of their VM (9 KiB).
 fn vm(pattern: &Value, number: usize, random: &mut Random) -> Value {
     let is_snapshot = number % 20 < 3;
-    let has_metadata = number % 20 == 0;
+    let has_metadata = number.is_multiple_of(20);
     let members = pattern
         .as_struct()
         .expect("the pattern is a record")
@@ -40,7 +40,7 @@ fn vm(pattern: &Value, number: usize, random: &mut Random) -> Value {
             let value = match (name.as_str(), value) {
                 ("uuid", _) => Value::String(random.uuid()),
                 ("name_label", _) => Value::String(format!("web server {number} – Zürich")),
-                ("power_state", _) if number % 4 == 0 => Value::String("Halted".to_owned()),
+                ("power_state", _) if number.is_multiple_of(4) => Value::String("Halted".to_owned()),
                 ("is_a_template" | "is_a_snapshot", _) => Value::Bool(is_snapshot),
                 ("snapshot_time", _) => Value::DateTime(DateTime::from_unix_seconds(if is_snapshot {
                     1_700_000_000 + number as i64

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 
 use crate::HEAP;
 use crate::table::Row;
@@ -48,6 +48,8 @@ impl Bench {
 
         let id = format!("{decoder} {}", self.records);
         let mut group = self.criterion.benchmark_group(encoding);
+        // The results of a sample are all kept until its end, and they are large.
+        group.sampling_mode(SamplingMode::Flat);
         group.throughput(Throughput::Bytes(body.len() as u64));
         group.bench_function(BenchmarkId::from_parameter(&id), |bencher| {
             bencher.iter_with_large_drop(&decode)
