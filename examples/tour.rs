@@ -84,7 +84,7 @@ async fn main() -> anyhow::Result<()> {
     );
 
     // The partition table of a VM while its export is still streaming.
-    let (&vm, record) = real
+    let &(&vm, record) = real
         .iter()
         .find(|(_, vm)| vm.power_state == xenapi::vm::PowerState::Halted)
         .context("no halted VM")?;

@@ -73,13 +73,13 @@ async fn main() -> anyhow::Result<()> {
 }
 
 /// Reads on to the first block of a disk and no further, and gives the source back.
-async fn peek<R: AsyncRead + Unpin>(source: R, wanted: Option<&str>) -> (anyhow::Result<Found>, R) {
+async fn peek<R: AsyncRead + Unpin + Send>(source: R, wanted: Option<&str>) -> (anyhow::Result<Found>, R) {
     let mut archive = AsyncReader::new(source);
     let found = first_table(&mut archive, wanted).await;
     (found, archive.into_inner())
 }
 
-async fn first_table<R: AsyncRead + Unpin>(
+async fn first_table<R: AsyncRead + Unpin + Send>(
     archive: &mut AsyncReader<R>,
     wanted: Option<&str>,
 ) -> anyhow::Result<Found> {

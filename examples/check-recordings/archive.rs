@@ -116,7 +116,7 @@ impl Hash {
     }
 
     fn zeros(&mut self, length: u64) {
-        const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
         let mut left = length;
         while left > 0 {
             let step = left.min(ZEROS.len() as u64);

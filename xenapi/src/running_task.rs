@@ -225,16 +225,16 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
     ///
     /// # Errors
     /// As any call; `HANDLE_INVALID` where the task is gone.
-    pub async fn progress(&self) -> Result<f64> {
-        Call::new(&self.client, "task.get_progress").arg(self.task).await
+    pub fn progress(&self) -> Call<f64> {
+        Call::new(&self.client, "task.get_progress").arg(self.task)
     }
 
     /// Asks the server to cancel the task. It may take no notice; [`outcome`](RunningTask::outcome) tells.
     ///
     /// # Errors
     /// As any call; `OPERATION_NOT_ALLOWED` where the task cannot be cancelled.
-    pub async fn cancel(&self) -> Result<()> {
-        Call::new(&self.client, "task.cancel").arg(self.task).await
+    pub fn cancel(&self) -> Call<()> {
+        Call::new(&self.client, "task.cancel").arg(self.task)
     }
 
     /// Waits for the end and answers with the result; the task is destroyed then.

@@ -26,9 +26,9 @@ pub enum Value {
     /// A time. JSON sends it as text, so there it reads as [`String`](Value::String).
     DateTime(DateTime),
     /// A set, in the server's order.
-    Array(Vec<Value>),
+    Array(Vec<Self>),
     /// A map or a record, in the server's order.
-    Struct(Vec<(String, Value)>),
+    Struct(Vec<(String, Self)>),
 }
 
 impl Value {

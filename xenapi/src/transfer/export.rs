@@ -149,10 +149,8 @@ impl Export {
     ///
     /// # Errors
     /// As any call.
-    pub async fn progress(&self) -> Result<f64> {
-        Call::new(&self.guard.client, "task.get_progress")
-            .arg(self.guard.task)
-            .await
+    pub fn progress(&self) -> Call<f64> {
+        Call::new(&self.guard.client, "task.get_progress").arg(self.guard.task)
     }
 
     /// Closes the connection, cancels the task and waits until the server knows.
