@@ -104,11 +104,15 @@ async fn first_table<R: AsyncRead + Unpin + Send>(
         if let Some(bytes) = disk.virtual_size() {
             options = options.disk_size(bytes);
         }
-        let table = options.read(&disk.first_block().await?)?;
+        let name = known.map(|(_, disk)| disk.name_label.clone()).unwrap_or_default();
+        let others = known.map_or(0, |(vm, _)| vm.disks.len().saturating_sub(1));
+        let table = options.read(&disk.first_block().await?).with_context(|| {
+            format!("disk {position} {name:?} (the VM has {others} more; --disk POSITION reads on to one of them)")
+        })?;
         return Ok(Found {
             vm: known.map(|(vm, _)| vm.name_label.clone()).unwrap_or_default(),
             position,
-            name: known.map(|(_, disk)| disk.name_label.clone()).unwrap_or_default(),
+            name,
             table,
             bytes_read: archive.bytes_read(),
         });
