@@ -22,7 +22,11 @@ fn ova(blocks: usize) -> String {
     let objects = object("VM", "Ref:1", &vm) + &object("VBD", "Ref:2", &vbd) + &object("VDI", "Ref:3", &vdi);
     let version = format!("<struct>{}</struct>", member("export_vsn", "2"));
     let objects = format!("<array><data>{objects}</data></array>");
-    format!("<value><struct>{}{}</struct></value>", member("version", &version), member("objects", &objects))
+    format!(
+        "<value><struct>{}{}</struct></value>",
+        member("version", &version),
+        member("objects", &objects)
+    )
 }
 
 /// Writes the archive; its length in bytes is the answer.

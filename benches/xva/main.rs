@@ -57,7 +57,17 @@ fn read(path: &Path, blocks: usize) -> Result<Duration, Box<dyn std::error::Erro
 fn dissect(path: &Path, blocks: usize) -> Option<Duration> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/vs/xva.py");
-    let output = Command::new(python).arg(script).arg(path).arg((blocks * archive::BLOCK).to_string()).output().ok()?;
+    let output = Command::new(python)
+        .arg(script)
+        .arg(path)
+        .arg((blocks * archive::BLOCK).to_string())
+        .output()
+        .ok()?;
     output.status.success().then_some(())?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok().map(Duration::from_secs_f64)
+    String::from_utf8(output.stdout)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs_f64)
 }
