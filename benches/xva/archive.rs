@@ -1,8 +1,10 @@
 //! A dense archive as xapi writes it: every block full of data, each followed by its XXH64.
 
-use std::io::{self, BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use twox_hash::XxHash64;
 
 pub(crate) const BLOCK: usize = 1 << 20;
@@ -29,10 +31,25 @@ fn ova(blocks: usize) -> String {
     )
 }
 
-/// Writes the archive; its length in bytes is the answer.
-pub(crate) fn write(path: &Path, blocks: usize) -> io::Result<u64> {
-    let mut file = BufWriter::new(std::fs::File::create(path)?);
-    entry(&mut file, "ova.xml", ova(blocks).as_bytes())?;
+/// Writes the archive, as it is or through gzip; its length before compression is the answer.
+pub(crate) fn write(path: &Path, blocks: usize, gzip: bool) -> io::Result<u64> {
+    let file = BufWriter::new(std::fs::File::create(path)?);
+    if gzip {
+        let mut packed = GzEncoder::new(file, Compression::fast());
+        let length = write_to(&mut packed, blocks)?;
+        packed.finish()?.flush()?;
+        Ok(length)
+    } else {
+        let mut file = file;
+        let length = write_to(&mut file, blocks)?;
+        file.flush()?;
+        Ok(length)
+    }
+}
+
+fn write_to(file: &mut impl Write, blocks: usize) -> io::Result<u64> {
+    let mut length = 1024;
+    length += entry(file, "ova.xml", ova(blocks).as_bytes())?;
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let mut block = vec![0; BLOCK];
     for number in 0..blocks {
@@ -40,18 +57,19 @@ pub(crate) fn write(path: &Path, blocks: usize) -> io::Result<u64> {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            word.copy_from_slice(&state.to_le_bytes());
+            // Half of each word is noise, so that gzip has something to do and something to gain.
+            word.copy_from_slice(&(state & 0x00ff_00ff_00ff_00ff).to_le_bytes());
         }
-        entry(&mut file, &format!("Ref:3/{number:08}"), &block)?;
+        length += entry(file, &format!("Ref:3/{number:08}"), &block)?;
         let hash = format!("{:016X}", XxHash64::oneshot(0, &block));
-        entry(&mut file, &format!("Ref:3/{number:08}.xxhash"), hash.as_bytes())?;
+        length += entry(file, &format!("Ref:3/{number:08}.xxhash"), hash.as_bytes())?;
     }
     file.write_all(&[0; 1024])?;
-    file.stream_position()
+    Ok(length)
 }
 
-/// A V7 header, the content and its padding.
-fn entry(file: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
+/// A V7 header, the content and its padding; how many bytes these are.
+fn entry(file: &mut impl Write, name: &str, content: &[u8]) -> io::Result<u64> {
     let mut header = [0u8; 512];
     let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
@@ -65,5 +83,7 @@ fn entry(file: &mut impl Write, name: &str, content: &[u8]) -> io::Result<()> {
     header[148..156].copy_from_slice(format!("{sum:07o}\0").as_bytes());
     file.write_all(&header)?;
     file.write_all(content)?;
-    file.write_all(&[0; 511][..content.len().next_multiple_of(512) - content.len()])
+    let padded = content.len().next_multiple_of(512);
+    file.write_all(&[0; 511][..padded - content.len()])?;
+    Ok((512 + padded) as u64)
 }
