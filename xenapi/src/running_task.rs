@@ -11,12 +11,15 @@ use serde::de::DeserializeOwned;
 
 use crate::call::{Method, Request};
 use crate::classes::task::StatusType;
-use crate::error::{ApiError, DecodeError, Timeout};
+use crate::error::{ApiError, DecodeError, LostCall, Timeout};
 use crate::{Call, Client, Error, ErrorCode, Ref, Result, SecretString, Task, TaskRecord, ToValue, wire};
 
 /// The first and the longest pause between two looks at a task.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How many looks at a task in a row may fail to reach the server before the task is given up as lost.
+const MOST_FAILURES: usize = 5;
 
 type OnProgress = Box<dyn FnMut(f64) + Send>;
 type Waiting<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
@@ -267,7 +270,7 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
         }
         .end(&mut self.watch, &self.method)
         .await;
-        guard.armed = guard.armed && waited.is_err();
+        guard.armed = false;
         drop(guard);
         let Some(record) = waited? else {
             return Ok(Outcome::Vanished);
@@ -319,9 +322,9 @@ struct Follow<'a> {
 impl Follow<'_> {
     async fn end(&self, watch: &mut Watch, method: &str) -> Result<Option<TaskRecord>> {
         let Some(limit) = watch.limit else {
-            return self.until_done(&mut watch.on_progress).await;
+            return self.until_done(&mut watch.on_progress, method).await;
         };
-        match tokio::time::timeout(limit, self.until_done(&mut watch.on_progress)).await {
+        match tokio::time::timeout(limit, self.until_done(&mut watch.on_progress, method)).await {
             Ok(ended) => ended,
             Err(_) => Err(Error::Timeout(Box::new(Timeout {
                 method: method.into(),
@@ -331,13 +334,32 @@ impl Follow<'_> {
         }
     }
 
-    async fn until_done(&self, on_progress: &mut Option<OnProgress>) -> Result<Option<TaskRecord>> {
+    /// The task goes on, but the server that knows about it is out of reach.
+    fn lost(&self, method: &str) -> Error {
+        Error::Lost(Box::new(LostCall {
+            method: method.into(),
+            reason: "its task was started, but the server cannot be reached any more".into(),
+            task: Some(self.task),
+        }))
+    }
+
+    async fn until_done(&self, on_progress: &mut Option<OnProgress>, method: &str) -> Result<Option<TaskRecord>> {
         let mut pause = FIRST_PAUSE;
+        let mut failures = 0;
         let mut seen = f64::NAN;
         loop {
-            let Some(record) = record(self.client, self.task).await? else {
-                return Ok(None);
+            let record = match record(self.client, self.task).await {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(None),
+                Err(Error::Interrupted(_) | Error::Connect { .. }) if failures < MOST_FAILURES => {
+                    failures += 1;
+                    tokio::time::sleep(LONGEST_PAUSE).await;
+                    continue;
+                }
+                Err(Error::Interrupted(_) | Error::Connect { .. }) => return Err(self.lost(method)),
+                Err(error) => return Err(error),
             };
+            failures = 0;
             if let Some(report) = on_progress
                 && record.progress != seen
             {

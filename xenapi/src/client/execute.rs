@@ -61,11 +61,15 @@ impl Client {
             .hiding(&session.reference);
             moves += 1;
             match reply.refusal() {
-                Some((ErrorCode::SessionInvalid, _)) if moves <= MOST_MOVES && self.can_login_again() => {
+                Some((ErrorCode::SessionInvalid, which))
+                    if moves <= MOST_MOVES && session.is(&which) && self.can_login_again() =>
+                {
                     tracing::debug!(method = &*request.method, "the session is gone: logging in again");
                     self.login(&session).await?;
                 }
-                Some((ErrorCode::HostIsSlave, coordinator)) if moves <= MOST_MOVES => {
+                Some((ErrorCode::HostIsSlave, coordinator))
+                    if moves <= MOST_MOVES && !concerns_another_pool(&request.method) =>
+                {
                     tracing::debug!(coordinator, "the coordinator moved");
                     self.follow(&session, &coordinator).await?;
                 }
@@ -217,6 +221,13 @@ pub(crate) fn is_read(method: &str) -> bool {
         && (name.starts_with("get_") || method == "event.from" || method.starts_with("system."))
         || name.starts_with("login_with_password")
         || name.starts_with("slave_local_login")
+}
+
+/// Messages that talk to a second pool, whose refusals are not about this connection.
+fn concerns_another_pool(method: &str) -> bool {
+    ["pool.join", "migrate_send", "migrate_receive"]
+        .iter()
+        .any(|part| method.contains(part))
 }
 
 /// Whether a reply can hold a secret, so that no error may show a piece of it.

@@ -15,6 +15,13 @@ pub(crate) struct Session {
     pub(crate) encoding: Encoding,
 }
 
+impl Session {
+    /// Whether a refusal names this session, and not none (after a logout) or one of another pool.
+    pub(super) fn is(&self, reference: &str) -> bool {
+        !reference.is_empty() && self.reference.expose() == reference
+    }
+}
+
 /// How the session came to be.
 pub(super) enum Credentials {
     Password { user: String, password: SecretString },

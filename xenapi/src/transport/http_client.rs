@@ -38,10 +38,10 @@ impl HttpTransport {
     }
 
     fn explain(&self, host: &str, error: reqwest::Error) -> TransportError {
-        if let Some(refused) = self.verifier.take_refused(host) {
+        let connecting = error.is_connect();
+        if let Some(refused) = self.verifier.refused(host).filter(|_| connecting) {
             return TransportError::Untrusted(Box::new(refused));
         }
-        let connecting = error.is_connect();
         let reason = causes(&error.without_url());
         if connecting {
             TransportError::Unreachable(reason)

@@ -98,12 +98,10 @@ impl Verifier {
         vouched.entry(bare(host).to_owned()).or_default().insert(fingerprint);
     }
 
-    /// Takes what was refused from this host, to explain a failed connection.
-    pub(super) fn take_refused(&self, host: &str) -> Option<UntrustedCertificate> {
-        self.refused
-            .write()
-            .unwrap_or_else(|poison| poison.into_inner())
-            .remove(bare(host))
+    /// What was refused from this host last, to explain a connection that failed.
+    pub(super) fn refused(&self, host: &str) -> Option<UntrustedCertificate> {
+        let refused = self.refused.read().unwrap_or_else(|poison| poison.into_inner());
+        refused.get(bare(host)).cloned()
     }
 
     fn is_vouched(&self, host: &str, fingerprint: Fingerprint) -> bool {
@@ -209,6 +207,10 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let host = name.to_str().into_owned();
         let shown = Fingerprint::of(certificate);
+        self.refused
+            .write()
+            .unwrap_or_else(|poison| poison.into_inner())
+            .remove(&host);
         self.judge(certificate, intermediates, name, &host, shown, now)
             .map(|()| ServerCertVerified::assertion())
             .map_err(|reason| {

@@ -123,3 +123,13 @@ async fn json_is_tried_first() {
     let chosen = client(&simulator, Some(Encoding::Xml)).await;
     assert_eq!(chosen.encoding(), Encoding::Xml);
 }
+
+#[tokio::test]
+async fn after_a_logout_nothing_logs_in_again() {
+    let (simulator, client) = pool(1, 1).await;
+    client.logout().await.unwrap();
+    let before = simulator.counters().calls("session.login_with_password");
+    let error = client.vms().all().await.unwrap_err();
+    assert_eq!(error.code(), Some(&ErrorCode::SessionInvalid));
+    assert_eq!(simulator.counters().calls("session.login_with_password"), before);
+}

@@ -108,3 +108,16 @@ async fn a_task_that_fails_halfway_keeps_its_code() {
     let error = client.vm(halted).start(false, false).await.unwrap_err();
     assert_eq!(error.code(), Some(&ErrorCode::SrFull));
 }
+
+#[tokio::test]
+async fn a_broken_connection_does_not_end_the_wait() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(2, Duration::from_millis(50));
+    simulator.fault(Fault::on("task.get_record").times(1).reset());
+    client.vm(halted).start(false, false).await.unwrap();
+    assert_eq!(
+        client.vm(halted).power_state().await.unwrap(),
+        xenapi::vm::PowerState::Running
+    );
+}
