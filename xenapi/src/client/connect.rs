@@ -138,7 +138,15 @@ impl Connect {
         let user_agent = self.originator.clone();
         let transport = match self.transport {
             Some(transport) => transport,
-            None => default_transport(&self.trust?, base.host().unwrap_or_default(), &user_agent)?,
+            None => {
+                let trust = self.trust?;
+                if base.scheme_str() == Some("http") && !matches!(trust, Trust::System) {
+                    return Err(Error::config(
+                        "plain http shows no certificate to trust or pin: use https",
+                    ));
+                }
+                default_transport(&trust, base.host().unwrap_or_default(), &user_agent)?
+            }
         };
         let encoding = match self.encoding {
             EncodingChoice::Auto => Encoding::Json,

@@ -1,9 +1,9 @@
 //! Logging in, again where needed, and out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Client, EncodingChoice, Inner};
-use crate::transport::TransportError;
 use crate::wire::Encoding;
 use crate::{Error, ErrorCode, Fingerprint, Result, SecretString, ToValue};
 
@@ -37,6 +37,9 @@ impl Credentials {
         }
     }
 }
+
+/// How long the logout of a dropped client may take.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How often a login follows a member to the coordinator that it names.
 const MOST_HOPS: usize = 4;
@@ -182,8 +185,8 @@ impl Drop for Inner {
         if let Ok(request) = request {
             let transport = self.transport.clone();
             runtime.spawn(async move {
-                let answer: Result<_, TransportError> = transport.send(request).await;
-                if let Err(error) = answer {
+                let answer = tokio::time::timeout(GOODBYE_LIMIT, transport.send(request)).await;
+                if let Ok(Err(error)) = answer {
                     tracing::debug!(%error, "the session was not logged out");
                 }
             });
