@@ -84,6 +84,16 @@ impl Error {
         }
     }
 
+    /// Names the task that tells how a call without an answer went on.
+    pub(crate) fn in_task(mut self, reference: Ref<Task>) -> Self {
+        match &mut self {
+            Self::Interrupted(lost) | Self::Lost(lost) => lost.task = Some(reference),
+            Self::Timeout(timeout) => timeout.task = Some(reference),
+            _ => {}
+        }
+        self
+    }
+
     pub(crate) fn config(reason: impl Into<Box<str>>) -> Self {
         Self::Config(reason.into())
     }

@@ -39,6 +39,6 @@ pub use self::object::{Object, Record};
 pub use self::reference::{Ref, RefError};
 pub use self::running_task::{Outcome, RunningTask, TaskCall};
 pub use self::secret_string::SecretString;
-pub use self::transfer::{Compression, Export, ExportCall};
+pub use self::transfer::{Compression, Download, ExportCall};
 pub use self::transport::{Fingerprint, FingerprintError, Trust};
 pub use self::value::{ToValue, Value};

@@ -8,15 +8,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::call::{Method, Request};
 use crate::classes::task::StatusType;
-use crate::error::{ApiError, DecodeError, LostCall, Timeout};
+use crate::client::{timed_out, unanswered};
+use crate::error::{ApiError, DecodeError, LostCall};
 use crate::{Call, Client, Error, ErrorCode, Ref, Result, SecretString, Task, TaskRecord, ToValue, wire};
 
 /// The first and the longest pause between two looks at a task.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the removal of a task may take.
+const TIDYING_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many looks at a task in a row may fail to reach the server before the task is given up as lost.
 const MOST_FAILURES: usize = 5;
@@ -117,13 +122,8 @@ impl<T: DeserializeOwned + Send + 'static> TaskCall<T> {
     /// On a call that was polled already.
     pub fn now(self) -> Call<T> {
         let Plan { client, request, watch } = self.into_plan();
-        Call::ready(
-            client,
-            Request {
-                timeout: watch.limit,
-                ..request
-            },
-        )
+        let timeout = watch.limit;
+        Call::ready(client, Request { timeout, ..request })
     }
 
     /// Sends the `Async.` form and answers with the task as soon as the server has made it.
@@ -154,17 +154,27 @@ impl Plan {
         } = self;
         let method = request.method.clone();
         let secrets = request.secrets.clone();
+        let deadline = watch.limit.map(|limit| Instant::now() + limit);
         request.method = format!("Async.{method}").into();
         request.timeout = watch.limit;
-        let task = client.execute(request).await?.decode::<Ref<Task>>().await?;
-        Ok(RunningTask {
-            client,
-            task,
-            method,
-            secrets,
-            watch,
-            result: PhantomData,
-        })
+        let guarded = watch.cancel_on_drop;
+        let begun = async move {
+            let task = client.execute(request).await?.decode::<Ref<Task>>().await?;
+            Ok(RunningTask {
+                method,
+                secrets,
+                watch,
+                deadline,
+                ..RunningTask::new(client, task, guarded)
+            })
+        };
+        if !guarded {
+            return begun.await;
+        }
+        // It runs to its end also where nobody waits any more, so that the task can be cancelled.
+        tokio::spawn(begun)
+            .await
+            .unwrap_or_else(|error| Err(unanswered("task", error.to_string())))
     }
 }
 
@@ -210,18 +220,48 @@ pub enum Outcome<T> {
 ///
 /// Only the status tells that a task is done: its progress reaches 1 earlier.
 pub struct RunningTask<T> {
-    client: Client,
-    task: Ref<Task>,
+    task: Guarded,
     method: Method,
     secrets: Vec<SecretString>,
     watch: Watch,
+    deadline: Option<Instant>,
     result: PhantomData<fn() -> T>,
+}
+
+impl<T> RunningTask<T> {
+    pub(crate) fn new(client: Client, reference: Ref<Task>, is_cancelled_on_drop: bool) -> Self {
+        Self {
+            task: Guarded {
+                client,
+                reference,
+                is_cancelled_on_drop,
+            },
+            method: "task".into(),
+            secrets: Vec::new(),
+            watch: Watch::default(),
+            deadline: None,
+            result: PhantomData,
+        }
+    }
+
+    /// Called with the task's progress, from 0 to 1, each time it moves.
+    pub fn on_progress(mut self, report: impl FnMut(f64) + Send + 'static) -> Self {
+        self.watch.on_progress = Some(Box::new(report));
+        self
+    }
+
+    /// Gives up waiting after this long from now with [`Error::Timeout`], which names the task that goes on.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.watch.limit = Some(limit);
+        self.deadline = Some(Instant::now() + limit);
+        self
+    }
 }
 
 impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
     /// The task's reference.
     pub fn reference(&self) -> Ref<Task> {
-        self.task
+        self.task.reference
     }
 
     /// How far the task is, from 0 to 1.
@@ -229,7 +269,7 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
     /// # Errors
     /// As any call; `HANDLE_INVALID` where the task is gone.
     pub fn progress(&self) -> Call<f64> {
-        Call::new(&self.client, "task.get_progress").arg(self.task)
+        Call::new(&self.task.client, "task.get_progress").arg(self.task.reference)
     }
 
     /// Asks the server to cancel the task. It may take no notice; [`outcome`](RunningTask::outcome) tells.
@@ -237,7 +277,7 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
     /// # Errors
     /// As any call; `OPERATION_NOT_ALLOWED` where the task cannot be cancelled.
     pub fn cancel(&self) -> Call<()> {
-        Call::new(&self.client, "task.cancel").arg(self.task)
+        Call::new(&self.task.client, "task.cancel").arg(self.task.reference)
     }
 
     /// Waits for the end and answers with the result; the task is destroyed then.
@@ -259,23 +299,24 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
     /// # Errors
     /// Where the wait itself failed: [`Error::Timeout`], or the connection.
     pub async fn outcome(mut self) -> Result<Outcome<T>> {
-        let mut guard = CancelOnDrop {
-            client: &self.client,
-            task: self.task,
-            armed: self.watch.cancel_on_drop,
+        let follow = Follow {
+            client: &self.task.client,
+            task: self.task.reference,
         };
-        let waited = Follow {
-            client: &self.client,
-            task: self.task,
-        }
-        .end(&mut self.watch, &self.method)
-        .await;
-        guard.armed = false;
-        drop(guard);
+        let waited = match (self.deadline, self.watch.limit) {
+            (Some(deadline), Some(limit)) => {
+                let wait = follow.until_done(&mut self.watch.on_progress, &self.method);
+                tokio::time::timeout_at(deadline, wait)
+                    .await
+                    .unwrap_or_else(|_| Err(timed_out(&self.method, limit).in_task(self.task.reference)))
+            }
+            _ => follow.until_done(&mut self.watch.on_progress, &self.method).await,
+        };
+        self.task.is_cancelled_on_drop = false;
         let Some(record) = waited? else {
             return Ok(Outcome::Vanished);
         };
-        let _ = Call::<()>::new(&self.client, "task.destroy").arg(self.task).await;
+        destroy(&self.task.client, self.task.reference).await;
         Ok(match record.status {
             StatusType::Success => Outcome::Success(self.decode(&record)?),
             StatusType::Cancelled => Outcome::Cancelled,
@@ -298,7 +339,7 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
         if code == "TASK_CANCELLED" {
             return Outcome::Cancelled;
         }
-        let session = self.client.current_session();
+        let session = self.task.client.current_session();
         let secrets = self.secrets.iter().chain([&session.reference]);
         Outcome::Failed(ApiError::new(&self.method, &code, info.collect(), secrets))
     }
@@ -308,7 +349,7 @@ impl<T> fmt::Debug for RunningTask<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningTask")
             .field("method", &self.method)
-            .field("task", &self.task)
+            .field("task", &self.task.reference)
             .finish_non_exhaustive()
     }
 }
@@ -320,20 +361,6 @@ struct Follow<'a> {
 }
 
 impl Follow<'_> {
-    async fn end(&self, watch: &mut Watch, method: &str) -> Result<Option<TaskRecord>> {
-        let Some(limit) = watch.limit else {
-            return self.until_done(&mut watch.on_progress, method).await;
-        };
-        match tokio::time::timeout(limit, self.until_done(&mut watch.on_progress, method)).await {
-            Ok(ended) => ended,
-            Err(_) => Err(Error::Timeout(Box::new(Timeout {
-                method: method.into(),
-                after: limit,
-                task: Some(self.task),
-            }))),
-        }
-    }
-
     /// The task goes on, but the server that knows about it is out of reach.
     fn lost(&self, method: &str) -> Error {
         Error::Lost(Box::new(LostCall {
@@ -392,17 +419,17 @@ pub(crate) async fn record(client: &Client, task: Ref<Task>) -> Result<Option<Ta
     }
 }
 
-/// Cancels a task from a destructor.
-struct CancelOnDrop<'a> {
-    client: &'a Client,
-    task: Ref<Task>,
-    armed: bool,
+/// A task, cancelled from the destructor where that was asked for.
+struct Guarded {
+    client: Client,
+    reference: Ref<Task>,
+    is_cancelled_on_drop: bool,
 }
 
-impl Drop for CancelOnDrop<'_> {
+impl Drop for Guarded {
     fn drop(&mut self) {
-        if self.armed {
-            spawn_cancel(self.client.clone(), self.task);
+        if self.is_cancelled_on_drop {
+            spawn_cancel(self.client.clone(), self.reference);
         }
     }
 }
@@ -416,9 +443,18 @@ pub(crate) fn spawn_cancel(client: Client, task: Ref<Task>) {
 
 /// Best effort: a task that has ended or is gone needs neither.
 pub(crate) async fn cancel_and_destroy(client: &Client, task: Ref<Task>) {
-    for method in ["task.cancel", "task.destroy"] {
-        if let Err(error) = Call::<()>::new(client, method).arg(task).await {
-            tracing::debug!(%error, "an abandoned task was left");
-        }
+    tidy(client, "task.cancel", task).await;
+    destroy(client, task).await;
+}
+
+/// Best effort: the server collects what is left.
+pub(crate) async fn destroy(client: &Client, task: Ref<Task>) {
+    tidy(client, "task.destroy", task).await;
+}
+
+async fn tidy(client: &Client, method: &'static str, task: Ref<Task>) {
+    let call = Call::<()>::new(client, method).arg(task).timeout(TIDYING_LIMIT);
+    if let Err(error) = call.await {
+        tracing::debug!(%error, "a task was left");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
-use xenapi::transport::{BodyStream, Transport, TransportError};
+use xenapi::transport::{BodyStream, RequestBody, Transport, TransportError};
 
 use crate::dispatch::Origin;
 use crate::http::{Body, Broken, Reply, Request, answer};
@@ -19,7 +19,7 @@ pub struct SimTransport {
 }
 
 impl SimTransport {
-    async fn carry(&self, request: http::Request<Bytes>) -> Result<http::Response<BodyStream>, TransportError> {
+    async fn carry(&self, request: http::Request<RequestBody>) -> Result<http::Response<BodyStream>, TransportError> {
         let (head, body) = request.into_parts();
         let address = head.uri.host().unwrap_or_default();
         let host = self.addresses.iter().position(|known| known == address);
@@ -48,15 +48,31 @@ impl SimTransport {
                 .iter()
                 .map(|(name, text)| (name.as_str().to_owned(), value(text)))
                 .collect(),
-            body,
+            body: whole(body).await?,
             unreadable: None,
         };
         respond(answer(&self.shared, &origin, request).await)
     }
 }
 
+async fn whole(body: RequestBody) -> Result<Bytes, TransportError> {
+    match body {
+        RequestBody::Whole(body) => Ok(body),
+        RequestBody::Stream(mut pieces) => {
+            let mut body = Vec::new();
+            while let Some(piece) = pieces.next().await {
+                body.extend_from_slice(&piece.map_err(|error| TransportError::Broken(error.to_string()))?);
+            }
+            Ok(body.into())
+        }
+    }
+}
+
 impl Transport for SimTransport {
-    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
+    fn send(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
         self.carry(request).boxed()
     }
 }

@@ -167,11 +167,12 @@ impl Connect {
                 timeout: self.timeout,
                 most_reply_bytes: self.most_reply_bytes,
                 session: RwLock::new(session.clone()),
-                login: tokio::sync::Mutex::new(()),
+                logins: tokio::sync::Mutex::default(),
+                failed_logins: 0.into(),
                 next_id: 1.into(),
             }),
         };
-        client.limited("session.login", client.login(&session)).await?;
+        client.login(&session).await?;
         Ok(client)
     }
 }

@@ -2,6 +2,9 @@
 
 mod connect;
 mod execute;
+mod failure;
+mod post;
+mod reply;
 mod session;
 
 use std::fmt;
@@ -10,8 +13,8 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 pub use self::connect::Connect;
-pub(crate) use self::execute::{failed, http_error};
-use self::session::Credentials;
+pub(crate) use self::failure::{failed, http_error, timed_out, unanswered};
+use self::session::{Credentials, Logins};
 pub(crate) use self::session::{Session, at_host};
 use crate::transport::Transport;
 use crate::wire::Encoding;
@@ -36,7 +39,9 @@ struct Inner {
     timeout: Duration,
     most_reply_bytes: u64,
     session: RwLock<Arc<Session>>,
-    login: tokio::sync::Mutex<()>,
+    logins: tokio::sync::Mutex<Logins>,
+    /// How many logins have failed: a call that waited while one did takes its error.
+    failed_logins: AtomicU64,
     next_id: AtomicU64,
 }
 

@@ -1,11 +1,13 @@
 //! Logging in, again where needed, and out.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Client, EncodingChoice, Inner};
+use super::failure::unanswered;
+use super::{Client, Inner};
 use crate::wire::Encoding;
-use crate::{Error, ErrorCode, Fingerprint, Result, SecretString, ToValue};
+use crate::{Error, ErrorCode, Result, SecretString, ToValue};
 
 /// What calls are made with. A new login makes a new one.
 #[derive(Debug)]
@@ -19,6 +21,11 @@ impl Session {
     /// Whether a refusal names this session, and not none (after a logout) or one of another pool.
     pub(super) fn is(&self, reference: &str) -> bool {
         !reference.is_empty() && self.reference.expose() == reference
+    }
+
+    /// Whether calls made with either are the same to the server.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.reference.expose() == other.reference.expose() && self.base == other.base
     }
 }
 
@@ -44,66 +51,91 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(30);
 /// How often a login follows a member to the coordinator that it names.
 const MOST_HOPS: usize = 4;
 
-/// With the request header, a member adds the coordinator's certificate to its refusal: what carries a pin over.
-const ASK_THUMBPRINT: &str = "x-xenapi-request-host-certificate-thumbprint";
-const THUMBPRINT: &str = "x-xenapi-response-host-certificate-thumbprint";
+/// What is known of the logins of a client; held while one is under way.
+#[derive(Default)]
+pub(super) struct Logins {
+    failures: u64,
+    last_failure: Option<Error>,
+    logged_out: bool,
+}
 
 impl Client {
-    /// Replaces `stale` by a new session; where another call did so meanwhile, takes that one.
+    /// Replaces `stale` by a new session; where another call did so meanwhile, takes that one, and where another call
+    /// failed to, its error.
+    ///
+    /// It runs to its end also where nobody waits for it any more, so that no session is made that nobody ends.
     pub(super) async fn login(&self, stale: &Arc<Session>) -> Result<()> {
-        let _one_at_a_time = self.inner.login.lock().await;
-        if !Arc::ptr_eq(&self.current_session(), stale) {
+        let seen = self.inner.failed_logins.load(Ordering::Acquire);
+        let (client, stale) = (self.clone(), stale.clone());
+        let work = async move { client.limited("session.login", client.log_in_once(&stale, seen)).await };
+        match tokio::spawn(work).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(unanswered("session.login_with_password", "the runtime shut down")),
+            },
+        }
+    }
+
+    async fn log_in_once(&self, stale: &Arc<Session>, seen: u64) -> Result<()> {
+        let mut logins = self.inner.logins.lock().await;
+        if logins.logged_out || !self.current_session().is_same(stale) {
             return Ok(());
         }
+        if logins.failures != seen
+            && let Some(error) = logins.last_failure.as_ref().and_then(repeated)
+        {
+            return Err(error);
+        }
+        match self.authenticate(stale).await {
+            Ok(session) => {
+                logins.last_failure = None;
+                self.replace(session);
+                Ok(())
+            }
+            Err(error) => {
+                logins.last_failure = repeated(&error);
+                logins.failures += 1;
+                self.inner.failed_logins.store(logins.failures, Ordering::Release);
+                Err(error)
+            }
+        }
+    }
+
+    /// A session made with the client's credentials, at the coordinator unless they are for one host only.
+    async fn authenticate(&self, stale: &Session) -> Result<Session> {
         let (method, user, password) = match &self.inner.credentials {
             Credentials::Password { user, password } => ("session.login_with_password", user, password),
             Credentials::Local { user, password } => ("session.slave_local_login_with_password", user, password),
-            Credentials::Session(_) => return Ok(()),
+            Credentials::Session(reference) => {
+                return Ok(Session {
+                    reference: reference.clone(),
+                    base: stale.base.clone(),
+                    encoding: stale.encoding,
+                });
+            }
         };
         let mut params = vec![user.to_value(), password.expose().to_value()];
-        if matches!(self.inner.credentials, Credentials::Password { .. }) {
+        if self.is_of_the_pool() {
             params.extend(["1.0".to_value(), self.inner.originator.to_value()]);
         }
         let mut base = stale.base.clone();
         let mut encoding = stale.encoding;
         for _ in 0..MOST_HOPS {
-            let mut sent = self
-                .post(
-                    &base,
-                    encoding,
-                    method,
-                    &params,
-                    Some((ASK_THUMBPRINT, "sha-256:master")),
-                )
-                .await?;
-            if encoding == Encoding::Json && self.inner.encoding == EncodingChoice::Auto && !sent.is_json() {
-                encoding = Encoding::Xml;
-                sent = self
-                    .post(
-                        &base,
-                        encoding,
-                        method,
-                        &params,
-                        Some((ASK_THUMBPRINT, "sha-256:master")),
-                    )
-                    .await?;
-            }
-            let thumbprint = sent.header(THUMBPRINT);
-            match sent.reply(method)?.hiding(password).decode::<String>().await {
+            let sent = self.exchange(&base, encoding, method, &params).await?;
+            encoding = sent.encoding;
+            let fingerprint = sent.coordinator_fingerprint();
+            match sent.reply(method, vec![password.clone()])?.decode::<String>().await {
                 Ok(reference) => {
-                    self.replace(Session {
+                    return Ok(Session {
                         reference: SecretString::new(reference),
                         base,
                         encoding,
                     });
-                    return Ok(());
                 }
-                Err(Error::Api(error)) if *error.code() == ErrorCode::HostIsSlave => {
-                    let address = error.params().first().map(String::as_str).unwrap_or_default();
-                    base = at_host(&base, address)?;
-                    if let Some(fingerprint) = thumbprint.and_then(|text| text.parse::<Fingerprint>().ok()) {
-                        self.transport().vouch(base.host().unwrap_or_default(), fingerprint);
-                    }
+                Err(Error::Api(error)) if *error.code() == ErrorCode::HostIsSlave && self.is_of_the_pool() => {
+                    base = at_host(&base, error.params().first().map_or("", String::as_str))?;
+                    self.vouch(&base, fingerprint);
                 }
                 Err(error) => return Err(error),
             }
@@ -115,46 +147,76 @@ impl Client {
     }
 
     /// Goes on at another host of the pool with the session that there is: the coordinator moved.
-    pub(super) fn move_to(&self, stale: &Arc<Session>, address: &str) -> Result<()> {
-        let moved = Session {
-            reference: stale.reference.clone(),
-            base: at_host(&stale.base, address)?,
-            encoding: stale.encoding,
-        };
-        if Arc::ptr_eq(&self.current_session(), stale) {
-            self.replace(moved);
+    pub(super) fn move_to(&self, stale: &Session, base: http::Uri) {
+        if self.current_session().is_same(stale) {
+            self.replace(Session {
+                reference: stale.reference.clone(),
+                base,
+                encoding: stale.encoding,
+            });
         }
-        Ok(())
+    }
+
+    /// Goes on in the encoding that the server turned out to know.
+    pub(super) fn settle(&self, session: &Session, encoding: Encoding) {
+        if encoding != session.encoding && self.current_session().is_same(session) {
+            self.replace(Session {
+                reference: session.reference.clone(),
+                base: session.base.clone(),
+                encoding,
+            });
+        }
     }
 
     pub(super) fn can_login_again(&self) -> bool {
         !matches!(self.inner.credentials, Credentials::Session(_))
     }
 
+    /// Whether the session is one of the pool, and not of a single host.
+    pub(super) fn is_of_the_pool(&self) -> bool {
+        !matches!(self.inner.credentials, Credentials::Local { .. })
+    }
+
     fn replace(&self, session: Session) {
         *self.inner.session.write().unwrap_or_else(|poison| poison.into_inner()) = Arc::new(session);
     }
 
-    /// Ends the session for all clones. One that was handed in with [`Connect::session`](crate::Connect::session) is
-    /// left alone.
+    /// Ends the session for all clones; a login that is under way is waited for. One that was handed in with
+    /// [`Connect::session`](crate::Connect::session) is left alone.
     ///
     /// # Errors
     /// As any call; the session then ends by itself after a day without use.
     pub async fn logout(&self) -> Result<()> {
+        self.limited("session.logout", self.log_out()).await
+    }
+
+    async fn log_out(&self) -> Result<()> {
+        let mut logins = self.inner.logins.lock().await;
         let session = self.current_session();
         let Some(method) = self.inner.goodbye(&session) else {
             return Ok(());
         };
+        logins.logged_out = true;
         self.replace(Session {
             reference: SecretString::new(""),
             base: session.base.clone(),
             encoding: session.encoding,
         });
+        drop(logins);
         let params = [session.reference.expose().to_value()];
-        let sent = self
-            .post(&session.base, session.encoding, method, &params, None)
-            .await?;
-        sent.reply(method)?.decode::<()>().await
+        let sent = self.exchange(&session.base, session.encoding, method, &params).await?;
+        sent.reply(method, vec![session.reference.clone()])?
+            .decode::<()>()
+            .await
+    }
+}
+
+/// The same refusal once more, for the calls that waited for the same login.
+fn repeated(error: &Error) -> Option<Error> {
+    match error {
+        Error::Api(error) => Some(Error::Api(error.clone())),
+        Error::Untrusted(error) => Some(Error::Untrusted(error.clone())),
+        _ => None,
     }
 }
 
@@ -181,7 +243,7 @@ impl Drop for Inner {
             return;
         };
         let params = [session.reference.expose().to_value()];
-        let request = super::execute::request(&session.base, session.encoding, method, &params, 0, &self.user_agent);
+        let request = super::post::request(&session.base, session.encoding, method, &params, 0, &self.user_agent);
         if let Ok(request) = request {
             let transport = self.transport.clone();
             runtime.spawn(async move {

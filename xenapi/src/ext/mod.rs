@@ -1,5 +1,6 @@
 //! Verbs that take several messages, on the generated handles and records.
 
+mod task;
 mod vbd;
 mod vm;
 

@@ -1,41 +1,84 @@
 //! Reaching a handler on the right host.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 
-use crate::client::{at_host, failed, http_error};
-use crate::transport::BodyStream;
-use crate::{Client, Error, Fingerprint, Ref, Result, Task};
+use super::Download;
+use super::task::TransferTask;
+use crate::client::{at_host, failed, http_error, timed_out};
+use crate::transport::{BodyStream, RequestBody};
+use crate::{Client, Error, Fingerprint, Host, HostRecord, Map, Ref, Result, Task};
 
-/// A handler that some host of the pool answers: its path and its query without session and task.
-pub(super) struct Handler {
-    pub(super) path: &'static str,
-    pub(super) query: Vec<(&'static str, String)>,
-}
+/// How long a handler may be silent.
+pub(super) const SILENCE: Duration = Duration::from_secs(300);
 
 /// How often a transfer is sent on to another host.
 const MOST_REDIRECTS: usize = 4;
 
+/// How much of an error page is looked at.
+const MOST_OF_A_PAGE: usize = 1 << 12;
+
+/// A handler that some host of the pool answers: its path and its query without session and task.
+pub(super) struct Handler {
+    path: &'static str,
+    query: Vec<(&'static str, String)>,
+    silence: Duration,
+}
+
 impl Handler {
+    pub(super) fn new(path: &'static str) -> Self {
+        Self {
+            path,
+            query: Vec::new(),
+            silence: SILENCE,
+        }
+    }
+
+    pub(super) fn silence(mut self, limit: Duration) -> Self {
+        self.silence = limit;
+        self
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn query_if(self, name: &'static str, value: Option<impl Into<String>>) -> Self {
+        match value {
+            Some(value) => self.query(name, value),
+            None => self,
+        }
+    }
+
+    /// Begins a download in a task of its own; `subject` is the task's description.
+    pub(super) async fn download(&self, client: &Client, subject: String) -> Result<Download> {
+        let task = TransferTask::create(client, self.path, subject).await?;
+        match self.get(client, task.reference).await {
+            Ok(response) => Ok(Download::new(response, task, self.silence)),
+            Err(error) => Err(task.refusal(error).await),
+        }
+    }
+
     /// Sends a GET and follows redirects. The session travels in a cookie, so that no address holds it.
-    pub(super) async fn get(&self, client: &Client, task: Ref<Task>) -> Result<http::Response<BodyStream>> {
+    async fn get(&self, client: &Client, task: Ref<Task>) -> Result<http::Response<BodyStream>> {
         let mut base = client.current_session().base.clone();
         for _ in 0..MOST_REDIRECTS {
             let request = self.request(client, &base, task)?;
-            let response = client
-                .transport()
-                .send(request)
+            let response = tokio::time::timeout(self.silence, client.transport().send(request))
                 .await
-                .map_err(|error| failed(self.path, &base, error))?;
+                .map_err(|_| timed_out(self.path, self.silence).in_task(task))?
+                .map_err(|error| failed(self.path, &base, error).in_task(task))?;
             if response.status().is_success() {
                 return Ok(response);
             }
             if response.status().is_redirection() {
-                base = redirected(self.path, client, &base, response.headers()).await?;
+                base = self.redirected(client, &base, response.headers()).await?;
                 continue;
             }
-            let status = response.status().as_u16();
-            return Err(http_error(self.path, status, &beginning(response.into_body()).await));
+            return Err(self.refused(client, response).await);
         }
         Err(Error::config(format!(
             "the pool sends {} from one host to the next",
@@ -43,7 +86,7 @@ impl Handler {
         )))
     }
 
-    fn request(&self, client: &Client, base: &http::Uri, task: Ref<Task>) -> Result<http::Request<Bytes>> {
+    fn request(&self, client: &Client, base: &http::Uri, task: Ref<Task>) -> Result<http::Request<RequestBody>> {
         let unsendable = |error: http::Error| Error::Unsendable {
             method: self.path.into(),
             reason: error.to_string().into(),
@@ -63,38 +106,59 @@ impl Handler {
         http::Request::get(uri.build().map_err(unsendable)?)
             .header(http::header::COOKIE, cookie)
             .header(http::header::USER_AGENT, client.user_agent())
-            .body(Bytes::new())
+            .body(RequestBody::Whole(Bytes::new()))
             .map_err(unsendable)
+    }
+
+    async fn refused(&self, client: &Client, response: http::Response<BodyStream>) -> Error {
+        let status = response.status().as_u16();
+        let page = tokio::time::timeout(self.silence, beginning(response.into_body())).await;
+        let session = client.current_session();
+        http_error(self.path, status, &page.unwrap_or_default(), &[&session.reference])
+    }
+
+    /// The host that a redirect names, which must be one of the pool: the session goes there.
+    async fn redirected(&self, client: &Client, base: &http::Uri, headers: &http::HeaderMap) -> Result<http::Uri> {
+        let location = headers
+            .get(http::header::LOCATION)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let astray = |why: &str| Error::config(format!("{} was sent on to {location:?}, {why}", self.path));
+        let target: http::Uri = location.parse().map_err(|_| astray("which is no address"))?;
+        let authority = target.authority().ok_or_else(|| astray("which names no host"))?;
+        let next = match target.scheme_str() {
+            Some("https") if base.scheme_str() != Some("https") => http::Uri::builder()
+                .scheme("https")
+                .authority(authority.as_str())
+                .path_and_query("/")
+                .build()
+                .map_err(|error| astray(&error.to_string()))?,
+            _ => at_host(base, authority.as_str())?,
+        };
+        if next == *base {
+            return Ok(next);
+        }
+        let hosts = client.hosts().all_records().await?;
+        let host = member(&hosts, authority).ok_or_else(|| astray("which is no host of this pool"))?;
+        vouch(client, &next, host).await;
+        Ok(next)
     }
 }
 
-/// The host that a redirect names.
-async fn redirected(path: &str, client: &Client, base: &http::Uri, headers: &http::HeaderMap) -> Result<http::Uri> {
-    let location = headers
-        .get(http::header::LOCATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let target: Option<http::Uri> = location.parse().ok();
-    let host = target
-        .as_ref()
-        .and_then(http::Uri::authority)
-        .map(http::uri::Authority::as_str);
-    let host = host.ok_or_else(|| http_error(path, 302, format!("to {location:?}").as_bytes()))?;
-    let next = at_host(base, host)?;
-    vouch(client, &next, host).await;
-    Ok(next)
+/// The host with this address. A record holds the bare address, an authority brackets and perhaps a port.
+fn member(hosts: &Map<Ref<Host>, HostRecord>, authority: &http::uri::Authority) -> Option<Ref<Host>> {
+    let bare = |text: &str| text.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    let (whole, host) = (bare(authority.as_str()), bare(authority.host()));
+    let is_named = |address: &str| [&whole, &host].contains(&&bare(address));
+    hosts
+        .iter()
+        .find(|(_, record)| is_named(&record.address))
+        .map(|(&host, _)| host)
 }
 
 /// Has the coordinator, which is trusted, say which certificate a member shows. Where it cannot, the connection to the
 /// member says what is wrong.
-async fn vouch(client: &Client, next: &http::Uri, authority: &str) {
-    let Ok(hosts) = client.hosts().all_records().await else {
-        return;
-    };
-    let is_named = |address: &str| address == authority || format!("[{address}]") == authority;
-    let Some((&host, _)) = hosts.iter().find(|(_, host)| is_named(&host.address)) else {
-        return;
-    };
+async fn vouch(client: &Client, next: &http::Uri, host: Ref<Host>) {
     if let Ok(pem) = client.host(host).server_certificate().now().await
         && let Some(fingerprint) = Fingerprint::of_pem(&pem)
     {
@@ -106,8 +170,8 @@ async fn vouch(client: &Client, next: &http::Uri, authority: &str) {
 async fn beginning(mut body: BodyStream) -> Vec<u8> {
     let mut page = Vec::new();
     while let Ok(Some(piece)) = body.try_next().await {
-        page.extend_from_slice(&piece);
-        if page.len() > 1 << 12 {
+        page.extend_from_slice(&piece[..piece.len().min(MOST_OF_A_PAGE)]);
+        if page.len() > MOST_OF_A_PAGE {
             break;
         }
     }

@@ -4,12 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt;
 
 use super::tls::{Verifier, configure};
-use super::{BodyStream, Fingerprint, Transport, TransportError, Trust};
+use super::{BodyStream, Fingerprint, RequestBody, Transport, TransportError, Trust};
 use crate::Error;
 
 /// How long a connection may take to open.
@@ -61,10 +60,16 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 impl Transport for HttpTransport {
-    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
+    fn send(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
         Box::pin(async move {
             let host = request.uri().host().unwrap_or_default().to_owned();
-            let request = request.map(reqwest::Body::from);
+            let request = request.map(|body| match body {
+                RequestBody::Whole(bytes) => reqwest::Body::from(bytes),
+                RequestBody::Stream(pieces) => reqwest::Body::wrap_stream(pieces),
+            });
             let request = reqwest::Request::try_from(request)
                 .map_err(|error| TransportError::Unreachable(causes(&error.without_url())))?;
             let response = self

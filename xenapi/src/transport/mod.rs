@@ -3,6 +3,7 @@
 //! [`Transport`] is the seam between the bindings and the network: the default one speaks HTTP over TLS, the simulated
 //! pool of `xenapi-sim` answers in the same process, and a program can bring its own (a Unix socket, a tunnel).
 
+mod body;
 mod fingerprint;
 #[cfg(feature = "http")]
 mod http_client;
@@ -15,29 +16,27 @@ mod tls;
 mod trust;
 
 use std::fmt;
-use std::pin::Pin;
 
-use bytes::Bytes;
-use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
+pub use self::body::{BodyStream, RequestBody, UploadStream};
 pub use self::fingerprint::{Fingerprint, FingerprintError};
 #[cfg(feature = "http")]
 pub(crate) use self::http_client::HttpTransport;
 pub use self::trust::Trust;
 use crate::UntrustedCertificate;
 
-/// The body of a response, piece by piece.
-pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, TransportError>> + Send>>;
-
 /// Sends HTTP requests to the hosts of a pool.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
-    /// Sends one request, whose URI is absolute, and answers as soon as the response's head is there. Redirects are
-    /// the caller's to follow.
+    /// Sends one request, whose URI is absolute, and answers as soon as the response's head is there, which can
+    /// be before an upload is through. Redirects are the caller's to follow.
     ///
     /// # Errors
     /// [`TransportError`] says whether the request can have reached the server.
-    fn send(&self, request: http::Request<Bytes>) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>>;
+    fn send(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>>;
 
     /// From now on also accepts this certificate from this host: a pool member that is already trusted vouched for
     /// it. Transports without certificates ignore it.

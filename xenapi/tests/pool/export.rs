@@ -6,7 +6,7 @@ use xenapi_sim::{Fault, Simulator};
 
 use crate::{halted_and_running, pool};
 
-async fn read_all(export: &mut xenapi::Export) -> std::io::Result<Vec<u8>> {
+async fn read_all(export: &mut xenapi::Download) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     export.read_to_end(&mut bytes).await.map(|_| bytes)
 }

@@ -1,0 +1,117 @@
+//! What an exchange that went wrong means for the call in it.
+
+use std::time::Duration;
+
+use crate::error::{HttpError, LostCall, Timeout};
+use crate::transport::TransportError;
+use crate::{Error, SecretString};
+
+/// What a failed request means for the call or the transfer in it.
+pub(crate) fn failed(method: &str, base: &http::Uri, error: TransportError) -> Error {
+    match error {
+        TransportError::Unreachable(reason) => {
+            let host = base.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+            Error::Connect {
+                host: host.into(),
+                reason: reason.into(),
+            }
+        }
+        TransportError::Untrusted(certificate) => Error::Untrusted(certificate),
+        TransportError::Broken(reason) => unanswered(method, reason),
+    }
+}
+
+/// A call that was sent, and whose answer is not known.
+pub(crate) fn unanswered(method: &str, reason: impl Into<Box<str>>) -> Error {
+    let lost = Box::new(LostCall {
+        method: method.into(),
+        reason: reason.into(),
+        task: None,
+    });
+    if is_read(method) {
+        Error::Interrupted(lost)
+    } else {
+        Error::Lost(lost)
+    }
+}
+
+pub(crate) fn timed_out(method: &str, after: Duration) -> Error {
+    Error::Timeout(Box::new(Timeout {
+        method: method.into(),
+        after,
+        task: None,
+    }))
+}
+
+/// HTTP handlers that change the server.
+const CHANGING_HANDLERS: [&str; 2] = ["/import", "/host_restore"];
+
+/// Whether sending a message twice is the same as sending it once.
+pub(crate) fn is_read(method: &str) -> bool {
+    if method.starts_with('/') {
+        return !CHANGING_HANDLERS.iter().any(|path| method.starts_with(path));
+    }
+    let name = method.split_once('.').map_or(method, |(_, name)| name);
+    !method.starts_with("Async.")
+        && (name.starts_with("get_") || method == "event.from" || method.starts_with("system."))
+        || name.starts_with("login_with_password")
+        || name.starts_with("slave_local_login")
+}
+
+/// An HTTP status with what the server's little page says beside it, without the secrets that it repeats.
+pub(crate) fn http_error(request: &str, status: u16, page: &[u8], secrets: &[&SecretString]) -> Error {
+    let mut text = String::from_utf8_lossy(&page[..page.len().min(1 << 12)]).into_owned();
+    for secret in secrets
+        .iter()
+        .map(|secret| secret.expose())
+        .filter(|secret| !secret.is_empty())
+    {
+        text = text.replace(secret, "(hidden)");
+    }
+    let mut in_tag = false;
+    let plain: String = text
+        .chars()
+        .filter(|&letter| {
+            let keep = !in_tag && letter != '<';
+            in_tag = letter == '<' || in_tag && letter != '>';
+            keep
+        })
+        .collect();
+    let detail: String = plain
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(200)
+        .collect();
+    Error::Http(Box::new(HttpError {
+        request: request.into(),
+        status,
+        detail: detail.into(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_sent_twice_is_known() {
+        for read in ["VM.get_record", "event.from", "/export", "session.login_with_password"] {
+            assert!(is_read(read), "{read}");
+        }
+        for change in ["VM.start", "Async.VM.get_boot_record", "/import", "/import_raw_vdi"] {
+            assert!(!is_read(change), "{change}");
+        }
+    }
+
+    #[test]
+    fn an_error_page_loses_its_tags_and_the_session() {
+        let session = SecretString::new("OpaqueRef:s");
+        let error = http_error("/export", 500, b"<p>no <b>OpaqueRef:s</b></p>", &[&session]);
+        assert_eq!(
+            error.to_string(),
+            "/export was answered with HTTP status 500: no (hidden)"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! The task of a transfer: the only one who knows how it went.
+
+use std::time::Duration;
+
+use crate::classes::task::StatusType;
+use crate::client::unanswered;
+use crate::error::ApiError;
+use crate::running_task::{cancel_and_destroy, destroy, is_done, record, spawn_cancel};
+use crate::{Call, Client, Error, Ref, Result, Task, TaskRecord};
+
+/// How long the task of a transfer that broke off may take to say why.
+const EXPLANATION_LIMIT: Duration = Duration::from_secs(5);
+/// How long the task of what looks like an error page may take to fail.
+const SUSPICION_LIMIT: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A task made for one transfer. Where it is dropped before its outcome is known, it is cancelled.
+pub(super) struct TransferTask {
+    pub(super) client: Client,
+    pub(super) reference: Ref<Task>,
+    pub(super) path: &'static str,
+    is_watched: bool,
+}
+
+impl TransferTask {
+    /// Makes the task. Its making runs to the end also where nobody waits for it any more, so that none is forgotten
+    /// on the server.
+    pub(super) async fn create(client: &Client, path: &'static str, subject: String) -> Result<Self> {
+        let client = client.clone();
+        let made = tokio::spawn(async move {
+            let reference = Call::<Ref<Task>>::new(&client, "task.create")
+                .arg(path.trim_start_matches('/'))
+                .arg(subject)
+                .await?;
+            Ok(Self {
+                client,
+                reference,
+                path,
+                is_watched: true,
+            })
+        });
+        made.await
+            .unwrap_or_else(|error| Err(unanswered("task.create", error.to_string())))
+    }
+
+    /// The outcome of a transfer whose connection has ended. `cut` tells why the connection itself looks broken;
+    /// otherwise the task has `limit` to end.
+    pub(super) async fn verdict(mut self, cut: Option<String>, limit: Duration) -> Result<TaskRecord> {
+        let limit = if cut.is_some() { EXPLANATION_LIMIT } else { limit };
+        let ended = tokio::time::timeout(limit, self.ended()).await;
+        match ended {
+            Ok(Ok(Some(record))) => {
+                self.is_watched = false;
+                destroy(&self.client, self.reference).await;
+                match (self.failure(&record), cut) {
+                    (Some(error), _) => Err(error),
+                    (None, Some(reason)) => Err(self.interrupted(reason)),
+                    (None, None) => Ok(record),
+                }
+            }
+            Ok(Ok(None)) => {
+                self.is_watched = false;
+                Err(cut.map_or_else(
+                    || Error::Vanished {
+                        method: self.path.into(),
+                    },
+                    |reason| self.interrupted(reason),
+                ))
+            }
+            Ok(Err(error)) => Err(cut.map_or(error, |reason| self.interrupted(reason))),
+            Err(_) => {
+                let reason = cut.unwrap_or_else(|| "the connection has ended, but its task goes on".to_owned());
+                let error = self.interrupted(reason);
+                self.cancel().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Why the server refused to begin: an HTTP status says less than the task.
+    pub(super) async fn refusal(self, error: Error) -> Error {
+        let known = record(&self.client, self.reference).await.ok().flatten();
+        let told = known.filter(is_done).and_then(|record| self.failure(&record));
+        self.cancel().await;
+        told.unwrap_or(error)
+    }
+
+    /// The failure of a transfer in which an error page seems to stand.
+    pub(super) fn suspected(&self) -> impl Future<Output = Option<Error>> + Send + 'static {
+        let watched = Self {
+            client: self.client.clone(),
+            is_watched: false,
+            ..*self
+        };
+        async move {
+            let ended = tokio::time::timeout(SUSPICION_LIMIT, watched.ended()).await;
+            ended.ok()?.ok()?.and_then(|record| watched.failure(&record))
+        }
+    }
+
+    /// Cancels the task and waits until the server knows.
+    pub(super) async fn cancel(mut self) {
+        self.is_watched = false;
+        cancel_and_destroy(&self.client, self.reference).await;
+    }
+
+    pub(super) fn interrupted(&self, reason: String) -> Error {
+        unanswered(self.path, reason).in_task(self.reference)
+    }
+
+    async fn ended(&self) -> Result<Option<TaskRecord>> {
+        loop {
+            match record(&self.client, self.reference).await? {
+                Some(record) if !is_done(&record) => tokio::time::sleep(PAUSE).await,
+                known => return Ok(known),
+            }
+        }
+    }
+
+    fn failure(&self, record: &TaskRecord) -> Option<Error> {
+        match record.status {
+            StatusType::Success => None,
+            StatusType::Cancelled => Some(Error::Cancelled {
+                method: self.path.into(),
+            }),
+            _ => {
+                let code = record.error_info.first().map_or("INTERNAL_ERROR", String::as_str);
+                let params = record.error_info.iter().skip(1).cloned().collect();
+                let session = self.client.current_session();
+                let error = ApiError::new(self.path, code, params, [&session.reference]);
+                Some(Error::Api(Box::new(error)))
+            }
+        }
+    }
+}
+
+impl Drop for TransferTask {
+    fn drop(&mut self) {
+        if self.is_watched {
+            spawn_cancel(self.client.clone(), self.reference);
+        }
+    }
+}
