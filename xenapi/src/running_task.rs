@@ -429,32 +429,32 @@ struct Guarded {
 impl Drop for Guarded {
     fn drop(&mut self) {
         if self.is_cancelled_on_drop {
-            spawn_cancel(self.client.clone(), self.reference);
+            let (client, task) = (self.client.clone(), self.reference);
+            spawn(async move { cancel_and_destroy(&client, task).await });
         }
     }
 }
 
-/// Cancels and destroys a task that nobody waits for any more.
-pub(crate) fn spawn_cancel(client: Client, task: Ref<Task>) {
+/// Runs what a destructor leaves to do, where there is a runtime for it.
+pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-        runtime.spawn(async move { cancel_and_destroy(&client, task).await });
+        runtime.spawn(work);
     }
 }
 
 /// Best effort: a task that has ended or is gone needs neither.
 pub(crate) async fn cancel_and_destroy(client: &Client, task: Ref<Task>) {
-    tidy(client, "task.cancel", task).await;
+    tidy(Call::new(client, "task.cancel").arg(task)).await;
     destroy(client, task).await;
 }
 
 /// Best effort: the server collects what is left.
 pub(crate) async fn destroy(client: &Client, task: Ref<Task>) {
-    tidy(client, "task.destroy", task).await;
+    tidy(Call::new(client, "task.destroy").arg(task)).await;
 }
 
-async fn tidy(client: &Client, method: &'static str, task: Ref<Task>) {
-    let call = Call::<()>::new(client, method).arg(task).timeout(TIDYING_LIMIT);
-    if let Err(error) = call.await {
+pub(crate) async fn tidy(call: Call<()>) {
+    if let Err(error) = call.timeout(TIDYING_LIMIT).await {
         tracing::debug!(%error, "a task was left");
     }
 }

@@ -57,7 +57,7 @@ impl Handler {
     pub(super) async fn download(&self, client: &Client, subject: String) -> Result<Download> {
         let task = TransferTask::create(client, self.path, subject).await?;
         match self.get(client, task.reference).await {
-            Ok(response) => Ok(Download::new(response, task, self.silence)),
+            Ok(response) => Ok(Download::new(response, task.begun(), self.silence)),
             Err(error) => Err(task.refusal(error).await),
         }
     }

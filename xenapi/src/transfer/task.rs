@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::classes::task::StatusType;
 use crate::client::unanswered;
 use crate::error::ApiError;
-use crate::running_task::{cancel_and_destroy, destroy, is_done, record, spawn_cancel};
+use crate::running_task::{cancel_and_destroy, destroy, is_done, record, spawn, tidy};
 use crate::{Call, Client, Error, Ref, Result, Task, TaskRecord};
 
 /// How long the task of a transfer that broke off may take to say why.
@@ -20,6 +20,8 @@ pub(super) struct TransferTask {
     pub(super) reference: Ref<Task>,
     pub(super) path: &'static str,
     is_watched: bool,
+    /// Whether a handler has taken the task over. Until then nobody but this program can end it.
+    is_begun: bool,
 }
 
 impl TransferTask {
@@ -37,10 +39,17 @@ impl TransferTask {
                 reference,
                 path,
                 is_watched: true,
+                is_begun: false,
             })
         });
         made.await
             .unwrap_or_else(|error| Err(unanswered("task.create", error.to_string())))
+    }
+
+    /// The handler has answered.
+    pub(super) fn begun(mut self) -> Self {
+        self.is_begun = true;
+        self
     }
 
     /// The outcome of a transfer whose connection has ended. `cut` tells why the connection itself looks broken;
@@ -101,7 +110,7 @@ impl TransferTask {
     /// Cancels the task and waits until the server knows.
     pub(super) async fn cancel(mut self) {
         self.is_watched = false;
-        cancel_and_destroy(&self.client, self.reference).await;
+        give_up(self.client.clone(), self.reference, self.is_begun).await;
     }
 
     pub(super) fn interrupted(&self, reason: String) -> Error {
@@ -137,7 +146,16 @@ impl TransferTask {
 impl Drop for TransferTask {
     fn drop(&mut self) {
         if self.is_watched {
-            spawn_cancel(self.client.clone(), self.reference);
+            spawn(give_up(self.client.clone(), self.reference, self.is_begun));
         }
+    }
+}
+
+async fn give_up(client: Client, task: Ref<Task>, is_begun: bool) {
+    if is_begun {
+        cancel_and_destroy(&client, task).await;
+    } else {
+        tidy(Call::new(&client, "task.set_status").arg(task).arg("cancelled")).await;
+        destroy(&client, task).await;
     }
 }

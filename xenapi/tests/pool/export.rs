@@ -1,10 +1,13 @@
 //! Exports as streams.
 
+use std::time::Duration;
+
 use tokio::io::AsyncReadExt;
 use xenapi::{Compression, Error, ErrorCode, Ref};
-use xenapi_sim::{Fault, Simulator};
+use xenapi_sim::{DiskImage, Fault, Simulator, VmSpec};
 
-use crate::{halted_and_running, pool};
+use crate::detour::Detour;
+use crate::{eventually, halted_and_running, pool};
 
 async fn read_all(export: &mut xenapi::Download) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
@@ -116,4 +119,79 @@ async fn an_export_goes_to_the_host_that_sees_the_disks() {
         assert_eq!(&start, b"ova.xml");
         export.cancel().await;
     }
+}
+
+#[tokio::test]
+async fn an_export_given_up_before_it_begins_leaves_no_task() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    let before = simulator.refs("task").len();
+    for slow in ["task.create", "/export"] {
+        simulator.clear_faults();
+        simulator.fault(Fault::on(slow).delay(Duration::from_millis(100)));
+        let export = client.vm(halted).export().into_future();
+        assert!(tokio::time::timeout(Duration::from_millis(30), export).await.is_err());
+        let made = simulator.counters().calls("task.create");
+        eventually("a task", || simulator.counters().calls("task.create") >= made).await;
+        eventually("no task left", || {
+            simulator.counters().calls("task.destroy") == simulator.counters().calls("task.create")
+                && simulator.refs("task").len() == before
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_holds_http_is_exported_whole() {
+    let (simulator, client) = pool(1, 1).await;
+    let mut disk = DiskImage::new(8 << 20);
+    for block in 0..8 {
+        disk.write(block << 20, b"HTTP/1.1 500 Internal Error\r\n\r\n");
+    }
+    let spec = VmSpec::new("proxy").halted().disk(disk);
+    let vm: Ref<xenapi::Vm> = simulator.add_vm(spec).unwrap().parse().unwrap();
+    let mut export = client.vm(vm).export().await.unwrap();
+    let bytes = read_all(&mut export).await.unwrap();
+    assert!(bytes.ends_with(&[0; 1024]));
+    assert!(bytes.len() > 8 << 20);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_given_up() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.fault(Fault::on("/export").delay(Duration::from_secs(60)));
+    let call = client.vm(halted).export().silence_limit(Duration::from_millis(50));
+    let error = call.await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Timeout(timeout) if timeout.task().is_some()),
+        "{error}"
+    );
+    eventually("the end of the task", || {
+        simulator.counters().calls("task.destroy") == 1
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_session_is_not_taken_to_a_host_that_is_none_of_the_pools() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = asked.clone();
+    let detour = Detour::new(&simulator, move |request| {
+        if request.uri().host() == Some("elsewhere.example") {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+        let location = "https://elsewhere.example/export".to_owned();
+        (request.uri().path() == "/export").then(|| (302, ("location", location), Vec::new()))
+    });
+    let client = xenapi::Client::connect(simulator.url())
+        .transport(detour)
+        .session(client.session_reference())
+        .await
+        .unwrap();
+    let error = client.vm(halted).export().await.unwrap_err();
+    assert!(error.to_string().contains("no host of this pool"), "{error}");
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

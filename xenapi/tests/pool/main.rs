@@ -1,6 +1,7 @@
 //! The client against the simulated pool.
 
 mod calls;
+mod detour;
 mod export;
 mod sessions;
 mod tasks;
@@ -36,4 +37,15 @@ async fn halted_and_running(client: &Client) -> (Ref<Vm>, Ref<Vm>) {
         find(xenapi::vm::PowerState::Halted),
         find(xenapi::vm::PowerState::Running),
     )
+}
+
+/// Waits until something is so.
+async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..300 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("never happened: {what}");
 }

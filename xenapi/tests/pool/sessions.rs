@@ -1,10 +1,13 @@
 //! Logging in, again and out; the coordinator.
 
+use std::time::Duration;
+
 use xenapi::wire::Encoding;
 use xenapi::{Client, Error, ErrorCode, bulk};
 use xenapi_sim::{Fault, Simulator};
 
-use crate::{client, pool};
+use crate::detour::Detour;
+use crate::{client, eventually, pool};
 
 #[tokio::test]
 async fn a_wrong_password_is_said_and_not_repeated() {
@@ -132,4 +135,107 @@ async fn after_a_logout_nothing_logs_in_again() {
     let error = client.vms().all().await.unwrap_err();
     assert_eq!(error.code(), Some(&ErrorCode::SessionInvalid));
     assert_eq!(simulator.counters().calls("session.login_with_password"), before);
+}
+
+/// A server from before JSON-RPC: it takes every request for XML.
+fn without_json(simulator: &Simulator) -> std::sync::Arc<Detour> {
+    Detour::new(simulator, |request| {
+        let fault = || b"<methodResponse/>".to_vec();
+        (request.uri().path() == "/jsonrpc").then(|| (200, ("content-type", "text/xml".to_owned()), fault()))
+    })
+}
+
+#[tokio::test]
+async fn a_server_without_json_is_spoken_to_in_xml() {
+    let (simulator, owner) = pool(1, 2).await;
+    let connect = || Client::connect(simulator.url()).transport(without_json(&simulator));
+    let own = connect().login("root", "xensource").await.unwrap();
+    let handed_in = connect().session(owner.session_reference()).await.unwrap();
+    for client in [own, handed_in] {
+        client.vms().all().await.unwrap();
+        assert_eq!(client.encoding(), Encoding::Xml);
+    }
+}
+
+#[tokio::test]
+async fn a_handed_in_session_moves_to_the_coordinator() {
+    let (simulator, owner) = pool(3, 2).await;
+    let guest = Client::connect(format!("https://{}", simulator.addresses()[2]))
+        .transport(std::sync::Arc::new(simulator.transport()))
+        .session(owner.session_reference())
+        .await
+        .unwrap();
+    guest.vms().all().await.unwrap();
+    assert_eq!(guest.address(), simulator.addresses()[0]);
+}
+
+#[tokio::test]
+async fn a_local_login_stays_where_it_is() {
+    let simulator = Simulator::builder().hosts(2).build().unwrap();
+    let member = Client::connect(format!("https://{}", simulator.addresses()[1]))
+        .transport(std::sync::Arc::new(simulator.transport()))
+        .login_local("root", "xensource")
+        .await
+        .unwrap();
+    simulator.fault(Fault::on("VM.get_all").host_is_slave(&simulator.addresses()[0].clone()));
+    let error = member.vms().all().await.unwrap_err();
+    assert_eq!(error.code(), Some(&ErrorCode::HostIsSlave));
+    assert_eq!(member.address(), simulator.addresses()[1]);
+}
+
+#[tokio::test]
+async fn a_password_that_no_longer_works_is_tried_once_for_all_calls() {
+    let (simulator, client) = pool(1, 2).await;
+    let before = simulator.counters().calls("session.login_with_password");
+    simulator.expire_sessions();
+    let refusal = Fault::on("session.login_with_password").error("SESSION_AUTHENTICATION_FAILED", ["root", "no"]);
+    simulator.fault(refusal);
+    let results = bulk((0..40).map(|_| client.vms().all())).concurrency(40).run().await;
+    let refused = |result: &Result<_, Error>| match result {
+        Err(error) => error.code() == Some(&ErrorCode::SessionAuthenticationFailed),
+        Ok(_) => false,
+    };
+    assert!(results.iter().all(refused));
+    assert_eq!(simulator.counters().calls("session.login_with_password") - before, 1);
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_waits_for_leaves_no_session() {
+    let simulator = Simulator::builder().build().unwrap();
+    simulator.fault(Fault::on("session.login_with_password").delay(Duration::from_millis(100)));
+    let login = Client::connect(simulator.url())
+        .transport(std::sync::Arc::new(simulator.transport()))
+        .login("root", "xensource");
+    assert!(tokio::time::timeout(Duration::from_millis(20), login).await.is_err());
+    eventually("the logout", || simulator.counters().calls("session.logout") == 1).await;
+    assert!(simulator.refs("session").is_empty());
+}
+
+#[tokio::test]
+async fn a_logout_outlasts_a_login_that_is_under_way() {
+    let (simulator, client) = pool(1, 1).await;
+    simulator.expire_sessions();
+    simulator.fault(Fault::on("session.login_with_password").delay(Duration::from_millis(100)));
+    let call = tokio::spawn(client.vms().all());
+    eventually("the login", || {
+        simulator.counters().calls("session.login_with_password") == 2
+    })
+    .await;
+    client.logout().await.unwrap();
+    let _ = call.await.unwrap();
+    assert!(simulator.refs("session").is_empty());
+    assert!(client.session_reference().expose().is_empty());
+}
+
+#[tokio::test]
+async fn a_reply_too_long_to_hold_is_given_up() {
+    let simulator = Simulator::builder().vms(20).build().unwrap();
+    let client = Client::connect(simulator.url())
+        .transport(std::sync::Arc::new(simulator.transport()))
+        .most_reply_bytes(4000)
+        .login("root", "xensource")
+        .await
+        .unwrap();
+    let error = client.vms().all_records().await.unwrap_err();
+    assert!(matches!(error, Error::Interrupted(_)), "{error}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use xenapi::{Error, ErrorCode, Outcome};
 use xenapi_sim::Fault;
 
-use crate::{halted_and_running, pool};
+use crate::{eventually, halted_and_running, pool};
 
 #[tokio::test]
 async fn awaiting_gives_the_typed_result_and_leaves_no_task() {
@@ -120,4 +120,45 @@ async fn a_broken_connection_does_not_end_the_wait() {
         client.vm(halted).power_state().await.unwrap(),
         xenapi::vm::PowerState::Running
     );
+}
+
+#[tokio::test]
+async fn a_limit_counts_from_the_start_of_the_call() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(100, Duration::from_millis(50));
+    simulator.fault(Fault::on("VM.start").delay(Duration::from_millis(300)));
+    let begun = std::time::Instant::now();
+    let call = client
+        .vm(halted)
+        .start(false, false)
+        .timeout(Duration::from_millis(500));
+    assert!(matches!(call.await.unwrap_err(), Error::Timeout(_)));
+    assert!(begun.elapsed() < Duration::from_millis(750), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_started_task_that_is_dropped_is_cancelled_where_that_was_asked() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(100, Duration::from_millis(50));
+    let task = client
+        .vm(halted)
+        .start(false, false)
+        .cancel_on_drop()
+        .start()
+        .await
+        .unwrap();
+    drop(task);
+    eventually("the cancellation", || simulator.counters().calls("task.cancel") == 1).await;
+}
+
+#[tokio::test]
+async fn a_task_is_taken_up_again_by_its_reference() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(3, Duration::from_millis(50));
+    let task = client.vm(halted).clone_as("copy").start().await.unwrap().reference();
+    let copy: xenapi::Ref<xenapi::Vm> = client.task(task).resume().wait().await.unwrap();
+    assert_eq!(client.vm(copy).name_label().await.unwrap(), "copy");
 }
