@@ -6,15 +6,15 @@ use bytes::Bytes;
 use common::{Caller, PASSWORD, args, fetch, pool};
 use futures_util::StreamExt;
 use xenapi::Value;
-use xenapi::transport::Transport;
+use xenapi::transport::{RequestBody, Transport};
 use xenapi_sim::{DiskImage, Fault, Simulator, VmSpec};
 
 const MIB: u64 = 1 << 20;
 
-fn request(caller: &Caller, path_and_query: &str) -> http::Request<Bytes> {
+fn request(caller: &Caller, path_and_query: &str) -> http::Request<RequestBody> {
     let joint = if path_and_query.contains('?') { '&' } else { '?' };
     let url = format!("{}{path_and_query}{joint}session_id={}", caller.url, caller.session);
-    http::Request::get(url).body(Bytes::new()).unwrap()
+    http::Request::get(url).body(Bytes::new().into()).unwrap()
 }
 
 /// A halted VM with one disk: text at its start, in its middle and at its very end.
@@ -194,7 +194,7 @@ async fn a_disk_that_this_host_does_not_see_is_elsewhere() {
         location.starts_with(&format!("https://{}{path}&session_id=", pool.addresses()[1])),
         "{location}"
     );
-    let there = http::Request::get(location).body(Bytes::new()).unwrap();
+    let there = http::Request::get(location).body(Bytes::new().into()).unwrap();
     let (status, archive) = fetch(&pool.transport(), there).await.unwrap();
     assert_eq!((status, entries(&archive).len()), (200, 5));
 }
@@ -231,13 +231,15 @@ async fn metadata_has_a_length_and_a_password_is_enough() {
     let (pool, caller) = pool(|builder| builder.vms(2)).await;
     let vm = pool.find("VM", "web-01").unwrap();
     assert_eq!(PASSWORD, "xensource");
-    let request = http::Request::get(format!("{}/export_metadata?ref={vm}", caller.url))
-        .header("authorization", "Basic cm9vdDp4ZW5zb3VyY2U=")
-        .body(Bytes::new())
-        .unwrap();
-    let response = pool.transport().send(request.clone()).await.unwrap();
+    let request = || {
+        http::Request::get(format!("{}/export_metadata?ref={vm}", caller.url))
+            .header("authorization", "Basic cm9vdDp4ZW5zb3VyY2U=")
+            .body(Bytes::new().into())
+            .unwrap()
+    };
+    let response = pool.transport().send(request()).await.unwrap();
     let length: usize = response.headers()["content-length"].to_str().unwrap().parse().unwrap();
-    let (_, archive) = fetch(&pool.transport(), request).await.unwrap();
+    let (_, archive) = fetch(&pool.transport(), request()).await.unwrap();
     let entries = entries(&archive);
     assert_eq!((archive.len(), entries.len()), (length, 1));
     let description = std::str::from_utf8(entries[0].1).unwrap();

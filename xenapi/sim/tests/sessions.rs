@@ -83,7 +83,7 @@ async fn a_member_names_the_coordinators_certificate_when_asked() {
     .unwrap();
     let request = http::Request::post(format!("https://{}/jsonrpc", pool.addresses()[1]))
         .header("x-xenapi-request-host-certificate-thumbprint", "sha-256:master")
-        .body(Bytes::from(body))
+        .body(body.into())
         .unwrap();
     let response = pool.transport().send(request).await.unwrap();
     let told = response

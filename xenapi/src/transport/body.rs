@@ -23,6 +23,12 @@ pub enum RequestBody {
     Stream(UploadStream),
 }
 
+impl<B: Into<Bytes>> From<B> for RequestBody {
+    fn from(bytes: B) -> Self {
+        Self::Whole(bytes.into())
+    }
+}
+
 impl fmt::Debug for RequestBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

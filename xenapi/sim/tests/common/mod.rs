@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use xenapi::transport::{Transport, TransportError};
+use xenapi::transport::{RequestBody, Transport, TransportError};
 use xenapi::wire::{self, Encoding, ReplyError};
 use xenapi::{ToValue, Value};
 use xenapi_sim::{Builder, SimTransport, Simulator};
@@ -45,7 +45,7 @@ impl Caller {
             _ => ("/", wire::xml::request(method, &params)),
         };
         let request = http::Request::post(format!("{}{path}", self.url))
-            .body(Bytes::from(body.unwrap()))
+            .body(body.unwrap().into())
             .unwrap();
         let (status, body) = fetch(&self.transport, request)
             .await
@@ -151,7 +151,7 @@ pub(crate) fn empty() -> Value {
 /// Sends a request and reads the whole body.
 pub(crate) async fn fetch(
     transport: &SimTransport,
-    request: http::Request<Bytes>,
+    request: http::Request<RequestBody>,
 ) -> Result<(u16, Vec<u8>), TransportError> {
     let response = transport.send(request).await?;
     let status = response.status().as_u16();
