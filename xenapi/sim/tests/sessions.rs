@@ -4,7 +4,6 @@ mod common;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use common::{Caller, PASSWORD, args, pool};
 use xenapi::transport::Transport;
 use xenapi::wire::Encoding;
