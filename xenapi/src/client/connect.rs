@@ -21,6 +21,8 @@ pub struct Connect {
     encoding: EncodingChoice,
     timeout: Duration,
     most_reply_bytes: u64,
+    failover: bool,
+    retries: u32,
 }
 
 impl Connect {
@@ -33,6 +35,8 @@ impl Connect {
             encoding: EncodingChoice::Auto,
             timeout: Duration::from_secs(3600),
             most_reply_bytes: 1 << 30,
+            failover: true,
+            retries: 3,
         }
     }
 
@@ -99,6 +103,20 @@ impl Connect {
         self
     }
 
+    /// Whether to learn the pool's hosts after a login, and ask them for the coordinator when it is out of reach; so by
+    /// default. An error of XenAPI never makes a call go elsewhere.
+    pub fn failover(mut self, wanted: bool) -> Self {
+        self.failover = wanted;
+        self
+    }
+
+    /// How often a call is repeated whose connection failed, with growing pauses; three times by default. Only calls
+    /// that change nothing are, and those of which nothing was sent.
+    pub fn retries(mut self, most: u32) -> Self {
+        self.retries = most;
+        self
+    }
+
     /// Logs in with a user name and password. A member of the pool names the coordinator, and the login goes there.
     ///
     /// # Errors
@@ -157,21 +175,23 @@ impl Connect {
             base,
             encoding,
         });
-        let client = Client {
-            inner: Arc::new(Inner {
-                transport,
-                credentials,
-                originator: self.originator,
-                user_agent,
-                encoding: self.encoding,
-                timeout: self.timeout,
-                most_reply_bytes: self.most_reply_bytes,
-                session: RwLock::new(session.clone()),
-                logins: tokio::sync::Mutex::default(),
-                failed_logins: 0.into(),
-                next_id: 1.into(),
-            }),
-        };
+        let client = Client::new(Inner {
+            transport,
+            credentials,
+            originator: self.originator,
+            user_agent,
+            encoding: self.encoding,
+            timeout: self.timeout,
+            most_reply_bytes: self.most_reply_bytes,
+            session: RwLock::new(session.clone()),
+            logins: tokio::sync::Mutex::default(),
+            failed_logins: 0.into(),
+            next_id: 1.into(),
+            failover: self.failover,
+            retries: self.retries,
+            members: RwLock::default(),
+            failing_over: tokio::sync::Mutex::default(),
+        });
         client.login(&session).await?;
         Ok(client)
     }

@@ -2,16 +2,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::failure::timed_out;
 use super::reply::Reply;
 use super::session::at_host;
 use super::{Client, Session};
 use crate::call::Request;
-use crate::{ErrorCode, Fingerprint, Result, ToValue};
+use crate::{Error, ErrorCode, Fingerprint, Result, ToValue};
 
 /// How often a call logs in again or moves to another host before its error is believed.
 const MOST_MOVES: usize = 3;
+/// The pause before a call is repeated for the first time; the next ones are four times as long each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Client {
     pub(crate) async fn execute(&self, request: Request) -> Result<Reply> {
@@ -31,36 +34,53 @@ impl Client {
     }
 
     async fn attempt(&self, request: &Request) -> Result<Reply> {
-        let method = &*request.method;
         let mut moves = 0;
+        let mut failures = 0;
         loop {
             let session = self.current_session();
-            let mut params = Vec::with_capacity(request.params.len() + 1);
-            if takes_session(method) {
-                params.push(session.reference.expose().to_value());
-            }
-            params.extend(request.params.iter().cloned());
-            let sent = self.exchange(&session.base, session.encoding, method, &params).await?;
-            self.settle(&session, sent.encoding);
-            let fingerprint = sent.coordinator_fingerprint();
-            let secrets = request.secrets.iter().chain([&session.reference]).cloned().collect();
-            let reply = sent.reply(method, secrets)?;
-            moves += 1;
-            match reply.refusal() {
-                Some((ErrorCode::SessionInvalid, which))
-                    if moves <= MOST_MOVES && session.is(&which) && self.can_login_again() =>
-                {
-                    tracing::debug!(method, "the session is gone: logging in again");
-                    self.login(&session).await?;
+            match self.attempt_at(&session, request, moves).await {
+                Ok(Attempt::Answered(reply)) => return Ok(reply),
+                Ok(Attempt::Moved) => moves += 1,
+                Err(error) if failures < self.inner.retries && may_be_repeated(&error) => {
+                    tracing::debug!(method = &*request.method, %error, "trying again");
+                    if !self.fail_over(&session).await {
+                        tokio::time::sleep(FIRST_PAUSE * 4u32.saturating_pow(failures)).await;
+                    }
+                    failures += 1;
                 }
-                Some((ErrorCode::HostIsSlave, coordinator))
-                    if moves <= MOST_MOVES && self.is_of_the_pool() && !concerns_another_pool(method) =>
-                {
-                    tracing::debug!(coordinator, "the coordinator moved");
-                    self.follow(&session, &coordinator, fingerprint).await?;
-                }
-                _ => return Ok(reply),
+                Err(error) => return Err(error),
             }
+        }
+    }
+
+    async fn attempt_at(&self, session: &Arc<Session>, request: &Request, moves: usize) -> Result<Attempt> {
+        let method = &*request.method;
+        let mut params = Vec::with_capacity(request.params.len() + 1);
+        if takes_session(method) {
+            params.push(session.reference.expose().to_value());
+        }
+        params.extend(request.params.iter().cloned());
+        let sent = self.exchange(&session.base, session.encoding, method, &params).await?;
+        self.settle(session, sent.encoding);
+        let fingerprint = sent.coordinator_fingerprint();
+        let secrets = request.secrets.iter().chain([&session.reference]).cloned().collect();
+        let reply = sent.reply(method, secrets)?;
+        match reply.refusal() {
+            Some((ErrorCode::SessionInvalid, which))
+                if moves < MOST_MOVES && session.is(&which) && self.can_login_again() =>
+            {
+                tracing::debug!(method, "the session is gone: logging in again");
+                self.login(session).await?;
+                Ok(Attempt::Moved)
+            }
+            Some((ErrorCode::HostIsSlave, coordinator))
+                if moves < MOST_MOVES && self.is_of_the_pool() && !concerns_another_pool(method) =>
+            {
+                tracing::debug!(coordinator, "the coordinator moved");
+                self.follow(session, &coordinator, fingerprint).await?;
+                Ok(Attempt::Moved)
+            }
+            _ => Ok(Attempt::Answered(reply)),
         }
     }
 
@@ -82,6 +102,17 @@ impl Client {
             self.transport().vouch(base.host().unwrap_or_default(), fingerprint);
         }
     }
+}
+
+enum Attempt {
+    Answered(Reply),
+    /// There is a new session, or another host.
+    Moved,
+}
+
+/// Whether a call can be sent again: nothing of it arrived, or it changes nothing.
+fn may_be_repeated(error: &Error) -> bool {
+    matches!(error, Error::Connect { .. } | Error::Interrupted(_))
 }
 
 /// Messages that talk to a second pool, whose refusals are not about this connection.

@@ -3,6 +3,7 @@
 mod connect;
 mod execute;
 mod failure;
+mod members;
 mod post;
 mod reply;
 mod session;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 pub use self::connect::Connect;
 pub(crate) use self::failure::{failed, http_error, timed_out, unanswered};
-use self::session::{Credentials, Logins};
+use self::session::{Credentials, Guard, Logins};
 pub(crate) use self::session::{Session, at_host};
 use crate::transport::Transport;
 use crate::wire::Encoding;
@@ -28,6 +29,7 @@ use crate::{Call, SecretString, ToValue, Value};
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    guard: Option<Arc<Guard>>,
 }
 
 struct Inner {
@@ -43,6 +45,11 @@ struct Inner {
     /// How many logins have failed: a call that waited while one did takes its error.
     failed_logins: AtomicU64,
     next_id: AtomicU64,
+    failover: bool,
+    retries: u32,
+    /// The hosts of the pool as they were when it was last asked.
+    members: RwLock<Vec<http::Uri>>,
+    failing_over: tokio::sync::Mutex<()>,
 }
 
 /// Which encoding calls use.
@@ -101,6 +108,20 @@ impl Client {
     /// The session's reference, to hand it to another program. It is as good as the password while it lives.
     pub fn session_reference(&self) -> SecretString {
         self.current_session().reference.clone()
+    }
+
+    fn new(inner: Inner) -> Self {
+        let inner = Arc::new(inner);
+        let guard = Some(Arc::new(Guard { inner: inner.clone() }));
+        Self { inner, guard }
+    }
+
+    /// A clone for work in the background, which does not keep the session open.
+    pub(crate) fn unguarded(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            guard: None,
+        }
     }
 
     pub(crate) fn transport(&self) -> &Arc<dyn Transport> {

@@ -91,6 +91,7 @@ impl Client {
             Ok(session) => {
                 logins.last_failure = None;
                 self.replace(session);
+                self.refresh_members();
                 Ok(())
             }
             Err(error) => {
@@ -232,20 +233,27 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
+/// What the clones in users' hands share: the session ends with the last of them, while work in the background that
+/// holds only the rest goes on without it.
+pub(super) struct Guard {
+    pub(super) inner: Arc<Inner>,
+}
+
+impl Drop for Guard {
     fn drop(&mut self) {
-        let session = self
+        let inner = &self.inner;
+        let session = inner
             .session
-            .get_mut()
+            .read()
             .unwrap_or_else(|poison| poison.into_inner())
             .clone();
-        let (Some(method), Ok(runtime)) = (self.goodbye(&session), tokio::runtime::Handle::try_current()) else {
+        let (Some(method), Ok(runtime)) = (inner.goodbye(&session), tokio::runtime::Handle::try_current()) else {
             return;
         };
         let params = [session.reference.expose().to_value()];
-        let request = super::post::request(&session.base, session.encoding, method, &params, 0, &self.user_agent);
+        let request = super::post::request(&session.base, session.encoding, method, &params, 0, &inner.user_agent);
         if let Ok(request) = request {
-            let transport = self.transport.clone();
+            let transport = inner.transport.clone();
             runtime.spawn(async move {
                 let answer = tokio::time::timeout(GOODBYE_LIMIT, transport.send(request)).await;
                 if let Ok(Err(error)) = answer {

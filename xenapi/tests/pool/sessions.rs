@@ -239,3 +239,37 @@ async fn a_reply_too_long_to_hold_is_given_up() {
     let error = client.vms().all_records().await.unwrap_err();
     assert!(matches!(error, Error::Interrupted(_)), "{error}");
 }
+
+#[tokio::test]
+async fn another_host_takes_over() {
+    let (simulator, client) = pool(3, 4).await;
+    eventually("the members are known", || simulator.counters().calls("host.get_all_records") == 1).await;
+    simulator.set_reachable(0, false);
+    simulator.promote(2);
+    client.vms().all().await.expect("found at the new coordinator");
+    assert_eq!(client.address(), simulator.addresses()[2]);
+}
+
+#[tokio::test]
+async fn a_change_goes_elsewhere_only_where_nothing_of_it_was_sent() {
+    let (simulator, client) = pool(3, 4).await;
+    let vm = *client.vms().all().await.unwrap().first().unwrap();
+    eventually("the members are known", || simulator.counters().calls("host.get_all_records") == 1).await;
+    simulator.fault(Fault::on("VM.set_name_label").reset());
+    let error = client.vm(vm).set_name_label("once").await.unwrap_err();
+    assert!(matches!(error, Error::Lost(_)), "{error}");
+    assert_eq!(simulator.counters().calls("VM.set_name_label"), 1);
+
+    simulator.clear_faults();
+    simulator.set_reachable(0, false);
+    simulator.promote(1);
+    client.vm(vm).set_name_label("twice").await.expect("nothing had been sent");
+}
+
+#[tokio::test]
+async fn a_read_outlasts_broken_connections() {
+    let (simulator, client) = pool(1, 4).await;
+    simulator.fault(Fault::on("VM.get_all").times(3).reset());
+    client.vms().all().await.unwrap();
+    assert_eq!(simulator.counters().calls("VM.get_all"), 4);
+}
