@@ -36,10 +36,11 @@ impl Client {
             .values()
             .filter_map(|host| at_host(&session.base, &host.address).ok())
             .collect();
-        if session.base.scheme_str() == Some("https") && bases.len() > 1 {
+        let others = bases.len() > 1;
+        *self.inner.members.write().unwrap_or_else(|poison| poison.into_inner()) = bases;
+        if others && session.base.scheme_str() == Some("https") {
             self.vouch_for_all(&session, &hosts).await;
         }
-        *self.inner.members.write().unwrap_or_else(|poison| poison.into_inner()) = bases;
         Ok(())
     }
 

@@ -29,7 +29,8 @@ use crate::{Call, SecretString, ToValue, Value};
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
-    guard: Option<Arc<Guard>>,
+    /// Ends the session with the last clone that has it.
+    _guard: Option<Arc<Guard>>,
 }
 
 struct Inner {
@@ -113,14 +114,14 @@ impl Client {
     fn new(inner: Inner) -> Self {
         let inner = Arc::new(inner);
         let guard = Some(Arc::new(Guard { inner: inner.clone() }));
-        Self { inner, guard }
+        Self { inner, _guard: guard }
     }
 
     /// A clone for work in the background, which does not keep the session open.
     pub(crate) fn unguarded(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            guard: None,
+            _guard: None,
         }
     }
 

@@ -240,10 +240,18 @@ async fn a_reply_too_long_to_hold_is_given_up() {
     assert!(matches!(error, Error::Interrupted(_)), "{error}");
 }
 
+/// The certificates are asked for when the hosts are known.
+async fn members_are_known(simulator: &Simulator) {
+    eventually("the members are known", || {
+        simulator.counters().calls("Certificate.get_all_records") == 1
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn another_host_takes_over() {
     let (simulator, client) = pool(3, 4).await;
-    eventually("the members are known", || simulator.counters().calls("host.get_all_records") == 1).await;
+    members_are_known(&simulator).await;
     simulator.set_reachable(0, false);
     simulator.promote(2);
     client.vms().all().await.expect("found at the new coordinator");
@@ -254,7 +262,7 @@ async fn another_host_takes_over() {
 async fn a_change_goes_elsewhere_only_where_nothing_of_it_was_sent() {
     let (simulator, client) = pool(3, 4).await;
     let vm = *client.vms().all().await.unwrap().first().unwrap();
-    eventually("the members are known", || simulator.counters().calls("host.get_all_records") == 1).await;
+    members_are_known(&simulator).await;
     simulator.fault(Fault::on("VM.set_name_label").reset());
     let error = client.vm(vm).set_name_label("once").await.unwrap_err();
     assert!(matches!(error, Error::Lost(_)), "{error}");
@@ -263,7 +271,11 @@ async fn a_change_goes_elsewhere_only_where_nothing_of_it_was_sent() {
     simulator.clear_faults();
     simulator.set_reachable(0, false);
     simulator.promote(1);
-    client.vm(vm).set_name_label("twice").await.expect("nothing had been sent");
+    client
+        .vm(vm)
+        .set_name_label("twice")
+        .await
+        .expect("nothing had been sent");
 }
 
 #[tokio::test]
