@@ -62,6 +62,14 @@ pub enum Error {
         /// The wire name of the message, or the transfer's path.
         method: Box<str>,
     },
+    /// The object that was waited for has been destroyed.
+    #[error("the {class} {reference} is gone: it was destroyed while its state was waited for")]
+    Gone {
+        /// The object's class.
+        class: Box<str>,
+        /// Its reference.
+        reference: Box<str>,
+    },
     /// The server answered with an HTTP status in place of a reply.
     #[error(transparent)]
     Http(Box<HttpError>),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bulk;
+mod cache;
 mod call;
 pub mod classes;
 mod client;
@@ -20,9 +21,11 @@ mod secret_string;
 mod transfer;
 pub mod transport;
 mod value;
+mod watch;
 pub mod wire;
 
 pub use self::bulk::{Bulk, bulk};
+pub use self::cache::{Cache, CacheCall};
 pub use self::call::Call;
 pub use self::classes::*;
 pub use self::client::{Client, Connect};
@@ -42,3 +45,4 @@ pub use self::secret_string::SecretString;
 pub use self::transfer::{Compression, Download, ExportCall};
 pub use self::transport::{Fingerprint, FingerprintError, Trust};
 pub use self::value::{ToValue, Value};
+pub use self::watch::{AnyRef, Change, Changes, Health, Watch};

@@ -154,6 +154,8 @@ pub use self::vusb::{Vusb, VusbRecord, Vusbs};
 use crate::open_enum::open_enum;
 use crate::wire::{self, DecodeError};
 use crate::{Record, Value};
+use std::any::Any;
+use std::sync::Arc;
 
 open_enum! {
     /// The name of a class.
@@ -423,137 +425,137 @@ impl Class {
 #[non_exhaustive]
 pub enum AnyRecord {
     /// The record of a `blob`.
-    Blob(Box<BlobRecord>),
+    Blob(Arc<BlobRecord>),
     /// The record of a `Bond`.
-    Bond(Box<BondRecord>),
+    Bond(Arc<BondRecord>),
     /// The record of a `Caller`.
-    Caller(Box<CallerRecord>),
+    Caller(Arc<CallerRecord>),
     /// The record of a `Certificate`.
-    Certificate(Box<CertificateRecord>),
+    Certificate(Arc<CertificateRecord>),
     /// The record of a `Cluster`.
-    Cluster(Box<ClusterRecord>),
+    Cluster(Arc<ClusterRecord>),
     /// The record of a `Cluster_host`.
-    ClusterHost(Box<ClusterHostRecord>),
+    ClusterHost(Arc<ClusterHostRecord>),
     /// The record of a `console`.
-    Console(Box<ConsoleRecord>),
+    Console(Arc<ConsoleRecord>),
     /// The record of a `crashdump`.
-    Crashdump(Box<CrashdumpRecord>),
+    Crashdump(Arc<CrashdumpRecord>),
     /// The record of a `DR_task`.
-    DrTask(Box<DrTaskRecord>),
+    DrTask(Arc<DrTaskRecord>),
     /// The record of a `Driver_variant`.
-    DriverVariant(Box<DriverVariantRecord>),
+    DriverVariant(Arc<DriverVariantRecord>),
     /// The record of a `Feature`.
-    Feature(Box<FeatureRecord>),
+    Feature(Arc<FeatureRecord>),
     /// The record of a `GPU_group`.
-    GpuGroup(Box<GpuGroupRecord>),
+    GpuGroup(Arc<GpuGroupRecord>),
     /// The record of a `host`.
-    Host(Box<HostRecord>),
+    Host(Arc<HostRecord>),
     /// The record of a `host_cpu`.
-    HostCpu(Box<HostCpuRecord>),
+    HostCpu(Arc<HostCpuRecord>),
     /// The record of a `host_crashdump`.
-    HostCrashdump(Box<HostCrashdumpRecord>),
+    HostCrashdump(Arc<HostCrashdumpRecord>),
     /// The record of a `Host_driver`.
-    HostDriver(Box<HostDriverRecord>),
+    HostDriver(Arc<HostDriverRecord>),
     /// The record of a `host_metrics`.
-    HostMetrics(Box<HostMetricsRecord>),
+    HostMetrics(Arc<HostMetricsRecord>),
     /// The record of a `host_patch`.
-    HostPatch(Box<HostPatchRecord>),
+    HostPatch(Arc<HostPatchRecord>),
     /// The record of a `LVHD`.
-    Lvhd(Box<LvhdRecord>),
+    Lvhd(Arc<LvhdRecord>),
     /// The record of a `message`.
-    Message(Box<MessageRecord>),
+    Message(Arc<MessageRecord>),
     /// The record of a `network`.
-    Network(Box<NetworkRecord>),
+    Network(Arc<NetworkRecord>),
     /// The record of a `network_sriov`.
-    NetworkSriov(Box<NetworkSriovRecord>),
+    NetworkSriov(Arc<NetworkSriovRecord>),
     /// The record of a `Observer`.
-    Observer(Box<ObserverRecord>),
+    Observer(Arc<ObserverRecord>),
     /// The record of a `PBD`.
-    Pbd(Box<PbdRecord>),
+    Pbd(Arc<PbdRecord>),
     /// The record of a `PCI`.
-    Pci(Box<PciRecord>),
+    Pci(Arc<PciRecord>),
     /// The record of a `PGPU`.
-    Pgpu(Box<PgpuRecord>),
+    Pgpu(Arc<PgpuRecord>),
     /// The record of a `PIF`.
-    Pif(Box<PifRecord>),
+    Pif(Arc<PifRecord>),
     /// The record of a `PIF_metrics`.
-    PifMetrics(Box<PifMetricsRecord>),
+    PifMetrics(Arc<PifMetricsRecord>),
     /// The record of a `pool`.
-    Pool(Box<PoolRecord>),
+    Pool(Arc<PoolRecord>),
     /// The record of a `pool_patch`.
-    PoolPatch(Box<PoolPatchRecord>),
+    PoolPatch(Arc<PoolPatchRecord>),
     /// The record of a `pool_update`.
-    PoolUpdate(Box<PoolUpdateRecord>),
+    PoolUpdate(Arc<PoolUpdateRecord>),
     /// The record of a `PUSB`.
-    Pusb(Box<PusbRecord>),
+    Pusb(Arc<PusbRecord>),
     /// The record of a `PVS_cache_storage`.
-    PvsCacheStorage(Box<PvsCacheStorageRecord>),
+    PvsCacheStorage(Arc<PvsCacheStorageRecord>),
     /// The record of a `PVS_proxy`.
-    PvsProxy(Box<PvsProxyRecord>),
+    PvsProxy(Arc<PvsProxyRecord>),
     /// The record of a `PVS_server`.
-    PvsServer(Box<PvsServerRecord>),
+    PvsServer(Arc<PvsServerRecord>),
     /// The record of a `PVS_site`.
-    PvsSite(Box<PvsSiteRecord>),
+    PvsSite(Arc<PvsSiteRecord>),
     /// The record of a `Rate_limit`.
-    RateLimit(Box<RateLimitRecord>),
+    RateLimit(Arc<RateLimitRecord>),
     /// The record of a `Repository`.
-    Repository(Box<RepositoryRecord>),
+    Repository(Arc<RepositoryRecord>),
     /// The record of a `role`.
-    Role(Box<RoleRecord>),
+    Role(Arc<RoleRecord>),
     /// The record of a `SDN_controller`.
-    SdnController(Box<SdnControllerRecord>),
+    SdnController(Arc<SdnControllerRecord>),
     /// The record of a `secret`.
-    Secret(Box<PoolSecretRecord>),
+    Secret(Arc<PoolSecretRecord>),
     /// The record of a `session`.
-    Session(Box<SessionRecord>),
+    Session(Arc<SessionRecord>),
     /// The record of a `SM`.
-    Sm(Box<SmRecord>),
+    Sm(Arc<SmRecord>),
     /// The record of a `SR`.
-    Sr(Box<SrRecord>),
+    Sr(Arc<SrRecord>),
     /// The record of a `subject`.
-    Subject(Box<SubjectRecord>),
+    Subject(Arc<SubjectRecord>),
     /// The record of a `task`.
-    Task(Box<TaskRecord>),
+    Task(Arc<TaskRecord>),
     /// The record of a `tunnel`.
-    Tunnel(Box<TunnelRecord>),
+    Tunnel(Arc<TunnelRecord>),
     /// The record of a `USB_group`.
-    UsbGroup(Box<UsbGroupRecord>),
+    UsbGroup(Arc<UsbGroupRecord>),
     /// The record of a `user`.
-    User(Box<UserRecord>),
+    User(Arc<UserRecord>),
     /// The record of a `VBD`.
-    Vbd(Box<VbdRecord>),
+    Vbd(Arc<VbdRecord>),
     /// The record of a `VBD_metrics`.
-    VbdMetrics(Box<VbdMetricsRecord>),
+    VbdMetrics(Arc<VbdMetricsRecord>),
     /// The record of a `VDI`.
-    Vdi(Box<VdiRecord>),
+    Vdi(Arc<VdiRecord>),
     /// The record of a `VGPU`.
-    Vgpu(Box<VgpuRecord>),
+    Vgpu(Arc<VgpuRecord>),
     /// The record of a `VGPU_type`.
-    VgpuType(Box<VgpuTypeRecord>),
+    VgpuType(Arc<VgpuTypeRecord>),
     /// The record of a `VIF`.
-    Vif(Box<VifRecord>),
+    Vif(Arc<VifRecord>),
     /// The record of a `VIF_metrics`.
-    VifMetrics(Box<VifMetricsRecord>),
+    VifMetrics(Arc<VifMetricsRecord>),
     /// The record of a `VLAN`.
-    Vlan(Box<VlanRecord>),
+    Vlan(Arc<VlanRecord>),
     /// The record of a `VM`.
-    Vm(Box<VmRecord>),
+    Vm(Arc<VmRecord>),
     /// The record of a `VM_appliance`.
-    VmAppliance(Box<VmApplianceRecord>),
+    VmAppliance(Arc<VmApplianceRecord>),
     /// The record of a `VM_group`.
-    VmGroup(Box<VmGroupRecord>),
+    VmGroup(Arc<VmGroupRecord>),
     /// The record of a `VM_guest_metrics`.
-    VmGuestMetrics(Box<VmGuestMetricsRecord>),
+    VmGuestMetrics(Arc<VmGuestMetricsRecord>),
     /// The record of a `VM_metrics`.
-    VmMetrics(Box<VmMetricsRecord>),
+    VmMetrics(Arc<VmMetricsRecord>),
     /// The record of a `VMPP`.
-    Vmpp(Box<VmppRecord>),
+    Vmpp(Arc<VmppRecord>),
     /// The record of a `VMSS`.
-    Vmss(Box<VmssRecord>),
+    Vmss(Arc<VmssRecord>),
     /// The record of a `VTPM`.
-    Vtpm(Box<VtpmRecord>),
+    Vtpm(Arc<VtpmRecord>),
     /// The record of a `VUSB`.
-    Vusb(Box<VusbRecord>),
+    Vusb(Arc<VusbRecord>),
 
     /// A record of a class that this crate does not know.
     Other(Class, Value),
@@ -708,8 +710,85 @@ impl AnyRecord {
             Self::Other(class, _) => class.clone(),
         }
     }
+
+    /// The record as its own type; `None` where it is of another class.
+    pub fn get<R: Record>(&self) -> Option<Arc<R>> {
+        self.shared()?.downcast().ok()
+    }
+
+    fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(match self {
+            Self::Blob(record) => record.clone(),
+            Self::Bond(record) => record.clone(),
+            Self::Caller(record) => record.clone(),
+            Self::Certificate(record) => record.clone(),
+            Self::Cluster(record) => record.clone(),
+            Self::ClusterHost(record) => record.clone(),
+            Self::Console(record) => record.clone(),
+            Self::Crashdump(record) => record.clone(),
+            Self::DrTask(record) => record.clone(),
+            Self::DriverVariant(record) => record.clone(),
+            Self::Feature(record) => record.clone(),
+            Self::GpuGroup(record) => record.clone(),
+            Self::Host(record) => record.clone(),
+            Self::HostCpu(record) => record.clone(),
+            Self::HostCrashdump(record) => record.clone(),
+            Self::HostDriver(record) => record.clone(),
+            Self::HostMetrics(record) => record.clone(),
+            Self::HostPatch(record) => record.clone(),
+            Self::Lvhd(record) => record.clone(),
+            Self::Message(record) => record.clone(),
+            Self::Network(record) => record.clone(),
+            Self::NetworkSriov(record) => record.clone(),
+            Self::Observer(record) => record.clone(),
+            Self::Pbd(record) => record.clone(),
+            Self::Pci(record) => record.clone(),
+            Self::Pgpu(record) => record.clone(),
+            Self::Pif(record) => record.clone(),
+            Self::PifMetrics(record) => record.clone(),
+            Self::Pool(record) => record.clone(),
+            Self::PoolPatch(record) => record.clone(),
+            Self::PoolUpdate(record) => record.clone(),
+            Self::Pusb(record) => record.clone(),
+            Self::PvsCacheStorage(record) => record.clone(),
+            Self::PvsProxy(record) => record.clone(),
+            Self::PvsServer(record) => record.clone(),
+            Self::PvsSite(record) => record.clone(),
+            Self::RateLimit(record) => record.clone(),
+            Self::Repository(record) => record.clone(),
+            Self::Role(record) => record.clone(),
+            Self::SdnController(record) => record.clone(),
+            Self::Secret(record) => record.clone(),
+            Self::Session(record) => record.clone(),
+            Self::Sm(record) => record.clone(),
+            Self::Sr(record) => record.clone(),
+            Self::Subject(record) => record.clone(),
+            Self::Task(record) => record.clone(),
+            Self::Tunnel(record) => record.clone(),
+            Self::UsbGroup(record) => record.clone(),
+            Self::User(record) => record.clone(),
+            Self::Vbd(record) => record.clone(),
+            Self::VbdMetrics(record) => record.clone(),
+            Self::Vdi(record) => record.clone(),
+            Self::Vgpu(record) => record.clone(),
+            Self::VgpuType(record) => record.clone(),
+            Self::Vif(record) => record.clone(),
+            Self::VifMetrics(record) => record.clone(),
+            Self::Vlan(record) => record.clone(),
+            Self::Vm(record) => record.clone(),
+            Self::VmAppliance(record) => record.clone(),
+            Self::VmGroup(record) => record.clone(),
+            Self::VmGuestMetrics(record) => record.clone(),
+            Self::VmMetrics(record) => record.clone(),
+            Self::Vmpp(record) => record.clone(),
+            Self::Vmss(record) => record.clone(),
+            Self::Vtpm(record) => record.clone(),
+            Self::Vusb(record) => record.clone(),
+            Self::Other(..) => return None,
+        })
+    }
 }
 
-fn from_value<R: Record>(value: &Value) -> Result<Box<R>, DecodeError> {
-    wire::from_value(value).map(Box::new)
+fn from_value<R: Record>(value: &Value) -> Result<Arc<R>, DecodeError> {
+    wire::from_value(value).map(Arc::new)
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::session::{Credentials, Session};
 use super::{Client, EncodingChoice, Inner};
 use crate::transport::{Transport, Trust};
@@ -183,7 +185,7 @@ impl Connect {
             encoding: self.encoding,
             timeout: self.timeout,
             most_reply_bytes: self.most_reply_bytes,
-            session: RwLock::new(session.clone()),
+            session: watch::Sender::new(session.clone()),
             logins: tokio::sync::Mutex::default(),
             failed_logins: 0.into(),
             next_id: 1.into(),

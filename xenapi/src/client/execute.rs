@@ -67,7 +67,7 @@ impl Client {
         let reply = sent.reply(method, secrets)?;
         match reply.refusal() {
             Some((ErrorCode::SessionInvalid, which))
-                if moves < MOST_MOVES && session.is(&which) && self.can_login_again() =>
+                if moves < MOST_MOVES && session.is(&which) && self.can_log_in_again() =>
             {
                 tracing::debug!(method, "the session is gone: logging in again");
                 self.login(session).await?;
@@ -88,7 +88,7 @@ impl Client {
     async fn follow(&self, session: &Arc<Session>, coordinator: &str, fingerprint: Option<Fingerprint>) -> Result<()> {
         let base = at_host(&session.base, coordinator)?;
         self.vouch(&base, fingerprint);
-        if self.can_login_again() {
+        if self.can_log_in_again() {
             self.login(session).await
         } else {
             self.move_to(session, base);

@@ -13,6 +13,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 pub use self::connect::Connect;
 pub(crate) use self::failure::{failed, http_error, timed_out, unanswered};
 use self::session::{Credentials, Guard, Logins};
@@ -41,7 +43,7 @@ struct Inner {
     encoding: EncodingChoice,
     timeout: Duration,
     most_reply_bytes: u64,
-    session: RwLock<Arc<Session>>,
+    session: watch::Sender<Arc<Session>>,
     logins: tokio::sync::Mutex<Logins>,
     /// How many logins have failed: a call that waited while one did takes its error.
     failed_logins: AtomicU64,
@@ -125,6 +127,12 @@ impl Client {
         }
     }
 
+    /// What tells one login at one host from another.
+    pub(crate) fn identity(&self) -> (String, http::Uri) {
+        let session = self.current_session();
+        (session.reference.expose().to_owned(), session.base.clone())
+    }
+
     pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
         &self.inner.transport
     }
@@ -134,11 +142,12 @@ impl Client {
     }
 
     pub(crate) fn current_session(&self) -> Arc<Session> {
-        self.inner
-            .session
-            .read()
-            .unwrap_or_else(|poison| poison.into_inner())
-            .clone()
+        self.inner.session.borrow().clone()
+    }
+
+    /// Hears of new logins and moves to other hosts.
+    pub(crate) fn session_changes(&self) -> watch::Receiver<Arc<Session>> {
+        self.inner.session.subscribe()
     }
 }
 

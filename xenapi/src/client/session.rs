@@ -169,7 +169,7 @@ impl Client {
         }
     }
 
-    pub(super) fn can_login_again(&self) -> bool {
+    pub(crate) fn can_log_in_again(&self) -> bool {
         !matches!(self.inner.credentials, Credentials::Session(_))
     }
 
@@ -179,7 +179,7 @@ impl Client {
     }
 
     fn replace(&self, session: Session) {
-        *self.inner.session.write().unwrap_or_else(|poison| poison.into_inner()) = Arc::new(session);
+        self.inner.session.send_replace(Arc::new(session));
     }
 
     /// Ends the session for all clones; a login that is under way is waited for. One that was handed in with
@@ -242,11 +242,7 @@ pub(super) struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let inner = &self.inner;
-        let session = inner
-            .session
-            .read()
-            .unwrap_or_else(|poison| poison.into_inner())
-            .clone();
+        let session = inner.session.borrow().clone();
         let (Some(method), Ok(runtime)) = (inner.goodbye(&session), tokio::runtime::Handle::try_current()) else {
             return;
         };

@@ -6,6 +6,7 @@ mod export;
 mod sessions;
 mod tasks;
 mod trust;
+mod watch;
 
 use xenapi::wire::Encoding;
 use xenapi::{Client, Ref, Vm};

@@ -8,7 +8,8 @@ use crate::names;
 /// The text of the file.
 pub(super) fn file(context: Context<'_>) -> String {
     let (mut modules, mut exports, mut values) = (String::new(), String::new(), String::new());
-    let (mut variants, mut decode, mut class_of) = (String::new(), String::new(), String::new());
+    let (mut variants, mut decode, mut class_of, mut shared) =
+        (String::new(), String::new(), String::new(), String::new());
     let mut of_events: Vec<String> = Vec::new();
     for item in &context.model.classes {
         let (module, handle, record) = (
@@ -36,9 +37,10 @@ pub(super) fn file(context: Context<'_>) -> String {
         let _ = writeln!(values, "{variant} = {:?},", item.name);
         if class::has_handle(item) {
             variants.push_str(&doc(&format!("The record of a `{}`.", item.name)));
-            let _ = writeln!(variants, "{variant}(Box<{record}>),");
+            let _ = writeln!(variants, "{variant}(Arc<{record}>),");
             let _ = writeln!(decode, "Class::{variant} => Self::{variant}(from_value(value)?),");
             let _ = writeln!(class_of, "Self::{variant}(_) => Class::{variant},");
+            let _ = writeln!(shared, "Self::{variant}(record) => record.clone(),");
         }
         if item.events {
             of_events.push(format!("Self::{variant}"));
@@ -61,6 +63,8 @@ pub(super) fn file(context: Context<'_>) -> String {
         use crate::open_enum::open_enum;
         use crate::wire::{{self, DecodeError}};
         use crate::{{Record, Value}};
+        use std::any::Any;
+        use std::sync::Arc;
 
         {names}
 
@@ -98,9 +102,16 @@ pub(super) fn file(context: Context<'_>) -> String {
 
             /// The class whose record this is.
             pub fn class(&self) -> Class {{ match self {{ {class_of} Self::Other(class, _) => class.clone() }} }}
+
+            /// The record as its own type; `None` where it is of another class.
+            pub fn get<R: Record>(&self) -> Option<Arc<R>> {{ self.shared()?.downcast().ok() }}
+
+            fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {{
+                Some(match self {{ {shared} Self::Other(..) => return None }})
+            }}
         }}
 
-        fn from_value<R: Record>(value: &Value) -> Result<Box<R>, DecodeError> {{ wire::from_value(value).map(Box::new) }}
+        fn from_value<R: Record>(value: &Value) -> Result<Arc<R>, DecodeError> {{ wire::from_value(value).map(Arc::new) }}
         "
     )
 }

@@ -1,0 +1,99 @@
+//! Describing a cache, and filling it for the first time.
+
+use std::collections::HashMap;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::Cache;
+use super::store::Store;
+use crate::client::unanswered;
+use crate::watch::{Background, Feed, Selection};
+use crate::{Class, Client, Result};
+
+/// A cache that is being described; awaiting it fills it. See [`Client::cache`].
+#[derive(Debug)]
+#[must_use = "a cache is filled only when it is awaited"]
+pub struct CacheCall {
+    client: Client,
+    selection: Selection,
+    dropped: HashMap<Class, Vec<String>>,
+}
+
+impl Client {
+    /// A copy of the pool's objects in memory that follows the pool: reading it asks nobody, and what it holds is
+    /// seldom older than a tenth of a second.
+    ///
+    /// ```no_run
+    /// # async fn cache(pool: xenapi::Client) -> xenapi::Result<()> {
+    /// use xenapi::{Class, Vm, vm::PowerState};
+    ///
+    /// let cache = pool.cache().classes([Class::Vm, Class::Vbd]).await?;
+    /// for (vm, record) in cache.by_name::<Vm>("web-01") {
+    ///     pool.vm(vm).start(false, false).now().await?;
+    ///     cache.wait_for(vm, |vm| vm.power_state == PowerState::Running).await?;
+    ///     println!("{} runs", record.name_label);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn cache(&self) -> CacheCall {
+        CacheCall {
+            client: self.clone(),
+            selection: Selection::default(),
+            dropped: HashMap::new(),
+        }
+    }
+}
+
+impl CacheCall {
+    /// Holds these classes, and the pool itself; without it, all classes.
+    pub fn classes(mut self, classes: impl IntoIterator<Item = Class>) -> Self {
+        self.selection.add(&Class::Pool);
+        for class in classes {
+            self.selection.add(&class);
+        }
+        self
+    }
+
+    /// Leaves these fields, by their wire names, at their defaults in all records of a class: large ones that nobody
+    /// reads, such as `last_booted_record` of VMs.
+    pub fn without<'a>(mut self, class: Class, fields: impl IntoIterator<Item = &'a str>) -> Self {
+        let dropped = self.dropped.entry(class).or_default();
+        dropped.extend(fields.into_iter().map(str::to_owned));
+        self
+    }
+
+    async fn fill(self) -> Result<Cache> {
+        let feed = Feed::new(self.client.unguarded(), self.selection.clone());
+        let health = feed.health().subscribe();
+        let store = Arc::new(Store::new(self.dropped));
+        let mut state = store.state();
+        let (failed, failure) = oneshot::channel();
+        let filled = store.clone();
+        let work = Background::spawn(async move {
+            let error = filled.fill(feed).await;
+            // Only the one who waits for the first list listens; later the state tells.
+            let _ = failed.send(error);
+        });
+        let cache = Cache::new(self.client, self.selection, store, health, work);
+        let unknown = || unanswered("event.from", "the runtime shut down");
+        let begun = state.wait_for(|state| state.lists > 0 || state.end.is_some()).await;
+        let is_filled = begun.map_err(|_| unknown())?.lists > 0;
+        if is_filled {
+            Ok(cache)
+        } else {
+            Err(failure.await.unwrap_or_else(|_| unknown()))
+        }
+    }
+}
+
+impl IntoFuture for CacheCall {
+    type Output = Result<Cache>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Cache>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.fill())
+    }
+}

@@ -1,0 +1,128 @@
+//! The tables of a cache, and what fills them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::row::Table;
+use crate::watch::{Delta, Feed};
+use crate::{AnyRecord, Class, Error, Value};
+
+/// What the readers of a cache share with what fills it.
+pub(super) struct Store {
+    tables: RwLock<HashMap<Class, Table>>,
+    dropped: HashMap<Class, Vec<String>>,
+    state: watch::Sender<State>,
+}
+
+/// How far a cache is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    /// Counts the batches of changes that were taken in.
+    pub(super) version: u64,
+    /// Counts the full lists: after the first one, the cache holds everything.
+    pub(super) lists: u64,
+    /// Up to where the server's changes are in.
+    pub(super) token: String,
+    /// Why nothing comes any more.
+    pub(super) end: Option<Arc<str>>,
+}
+
+impl Store {
+    pub(super) fn new(dropped: HashMap<Class, Vec<String>>) -> Self {
+        Self {
+            tables: RwLock::default(),
+            dropped,
+            state: watch::Sender::default(),
+        }
+    }
+
+    pub(super) fn tables(&self) -> RwLockReadGuard<'_, HashMap<Class, Table>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Takes in changes until there will be no more. Answers why.
+    pub(super) async fn fill(&self, mut feed: Feed) -> Error {
+        loop {
+            match feed.next().await {
+                Ok(deltas) => {
+                    let arrived = Instant::now();
+                    let listed = self.take_in(deltas);
+                    let token = feed.token().to_owned();
+                    self.state.send_modify(|state| {
+                        state.version += 1;
+                        state.lists += u64::from(listed);
+                        state.token = token;
+                    });
+                    feed.health().send_modify(|health| health.lag = arrived.elapsed());
+                }
+                Err(error) => {
+                    self.state
+                        .send_modify(|state| state.end = Some(error.to_string().into()));
+                    return error;
+                }
+            }
+        }
+    }
+
+    /// Applies a batch as a whole, so that no reader sees half of it. Answers whether it was a full list.
+    fn take_in(&self, deltas: Vec<Delta>) -> bool {
+        let prepared: Vec<_> = deltas.into_iter().map(|delta| self.prepare(delta)).collect();
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        let mut listed = false;
+        for step in prepared {
+            match step {
+                Step::Put(class, reference, record, snapshot) => {
+                    tables.entry(class).or_default().put(reference, record, &snapshot);
+                }
+                Step::Remove(class, reference) => {
+                    if let Some(table) = tables.get_mut(&class) {
+                        table.remove(&reference);
+                    }
+                }
+                Step::Listed => listed = true,
+                Step::Nothing => {}
+            }
+        }
+        listed
+    }
+
+    /// The costly part, which needs no lock.
+    fn prepare(&self, delta: Delta) -> Step {
+        match delta {
+            Delta::Init => Step::Nothing,
+            Delta::InitDone => Step::Listed,
+            Delta::Delete { class, reference } => Step::Remove(class, reference),
+            Delta::Apply {
+                class,
+                reference,
+                mut snapshot,
+            } => {
+                if let (Some(dropped), Value::Struct(members)) = (self.dropped.get(&class), &mut snapshot) {
+                    members.retain(|(name, _)| !dropped.contains(name));
+                }
+                match AnyRecord::decode(&class, &snapshot) {
+                    Ok(record) => Step::Put(class, reference, record, snapshot),
+                    Err(error) => {
+                        tracing::warn!(class = class.as_str(), %error, "a record is kept raw");
+                        let record = AnyRecord::Other(class.clone(), snapshot.clone());
+                        Step::Put(class, reference, record, snapshot)
+                    }
+                }
+            }
+        }
+    }
+}
+
+enum Step {
+    Put(Class, Box<str>, AnyRecord, Value),
+    Remove(Class, Box<str>),
+    Listed,
+    Nothing,
+}
