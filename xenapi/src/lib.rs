@@ -18,6 +18,7 @@ mod open_enum;
 mod reference;
 mod running_task;
 mod secret_string;
+mod task_watch;
 mod transfer;
 pub mod transport;
 mod value;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,9 +17,10 @@ use crate::client::{timed_out, unanswered};
 use crate::error::{ApiError, DecodeError, LostCall};
 use crate::{Call, Client, Error, ErrorCode, Ref, Result, SecretString, Task, TaskRecord, ToValue, wire};
 
-/// The first and the longest pause between two looks at a task.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long nothing may be heard of a task before it is asked itself, and the pause between two questions where the
+/// watch is broken.
+const LONGEST_SILENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the removal of a task may take.
 const TIDYING_LIMIT: Duration = Duration::from_secs(10);
@@ -354,7 +356,7 @@ impl<T> fmt::Debug for RunningTask<T> {
     }
 }
 
-/// Looks at a task until it has ended.
+/// Follows a task until it has ended.
 struct Follow<'a> {
     client: &'a Client,
     task: Ref<Task>,
@@ -370,34 +372,48 @@ impl Follow<'_> {
         }))
     }
 
+    /// What changes is told by the watch that all waits share. Where it says nothing, the task itself is asked.
     async fn until_done(&self, on_progress: &mut Option<OnProgress>, method: &str) -> Result<Option<TaskRecord>> {
-        let mut pause = FIRST_PAUSE;
+        let seat = self.client.task_watch();
+        let mut state = seat.state();
         let mut failures = 0;
         let mut seen = f64::NAN;
+        let mut news = true;
         loop {
-            let record = match record(self.client, self.task).await {
-                Ok(Some(record)) => record,
-                Ok(None) => return Ok(None),
-                Err(Error::Interrupted(_) | Error::Connect { .. }) if failures < MOST_FAILURES => {
-                    failures += 1;
-                    tokio::time::sleep(LONGEST_PAUSE).await;
-                    continue;
-                }
-                Err(Error::Interrupted(_) | Error::Connect { .. }) => return Err(self.lost(method)),
-                Err(error) => return Err(error),
+            let told = seat.record(self.task).filter(|_| news);
+            let record = match told {
+                Some(record) => Some(record),
+                None if news && state.borrow().lists == 0 => None,
+                None => match record(self.client, self.task).await {
+                    Ok(Some(record)) => {
+                        failures = 0;
+                        Some(record.into())
+                    }
+                    Ok(None) => return Ok(None),
+                    Err(Error::Interrupted(_) | Error::Connect { .. }) if failures < MOST_FAILURES => {
+                        failures += 1;
+                        None
+                    }
+                    Err(Error::Interrupted(_) | Error::Connect { .. }) => return Err(self.lost(method)),
+                    Err(error) => return Err(error),
+                },
             };
-            failures = 0;
-            if let Some(report) = on_progress
-                && record.progress != seen
-            {
-                seen = record.progress;
-                report(seen);
+            if let Some(record) = record {
+                if let Some(report) = on_progress
+                    && record.progress != seen
+                {
+                    seen = record.progress;
+                    report(seen);
+                }
+                if is_done(&record) {
+                    return Ok(Some(Arc::unwrap_or_clone(record)));
+                }
             }
-            if is_done(&record) {
-                return Ok(Some(record));
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            let patience = if seat.is_live() { LONGEST_SILENCE } else { PAUSE };
+            news = match tokio::time::timeout(patience, state.changed()).await {
+                Ok(Ok(())) => true,
+                Ok(Err(_)) | Err(_) => false,
+            };
         }
     }
 }

@@ -8,3 +8,4 @@ mod wait;
 
 pub use self::build::CacheCall;
 pub use self::read::Cache;
+pub(crate) use self::store::{State, Store};

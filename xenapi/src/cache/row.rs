@@ -14,7 +14,7 @@ struct Row {
 
 /// The objects of one class.
 #[derive(Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: HashMap<Box<str>, Row>,
     by_uuid: HashMap<Box<str>, Box<str>>,
     by_name: HashMap<Box<str>, HashSet<Box<str>>>,
@@ -57,7 +57,7 @@ impl Table {
         self.rows.keys().map(|reference| &**reference)
     }
 
-    pub(super) fn get<T: Object>(&self, reference: &str) -> Option<Arc<T::Record>> {
+    pub(crate) fn get<T: Object>(&self, reference: &str) -> Option<Arc<T::Record>> {
         self.rows.get(reference)?.record.get()
     }
 

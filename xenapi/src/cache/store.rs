@@ -11,7 +11,8 @@ use crate::watch::{Delta, Feed};
 use crate::{AnyRecord, Class, Error, Value};
 
 /// What the readers of a cache share with what fills it.
-pub(super) struct Store {
+#[derive(Default)]
+pub(crate) struct Store {
     tables: RwLock<HashMap<Class, Table>>,
     dropped: HashMap<Class, Vec<String>>,
     state: watch::Sender<State>,
@@ -19,36 +20,35 @@ pub(super) struct Store {
 
 /// How far a cache is.
 #[derive(Clone, Debug, Default)]
-pub(super) struct State {
+pub(crate) struct State {
     /// Counts the batches of changes that were taken in.
-    pub(super) version: u64,
+    pub(crate) version: u64,
     /// Counts the full lists: after the first one, the cache holds everything.
-    pub(super) lists: u64,
+    pub(crate) lists: u64,
     /// Up to where the server's changes are in.
-    pub(super) token: String,
+    pub(crate) token: String,
     /// Why nothing comes any more.
-    pub(super) end: Option<Arc<str>>,
+    pub(crate) end: Option<Arc<str>>,
 }
 
 impl Store {
-    pub(super) fn new(dropped: HashMap<Class, Vec<String>>) -> Self {
+    pub(crate) fn new(dropped: HashMap<Class, Vec<String>>) -> Self {
         Self {
-            tables: RwLock::default(),
             dropped,
-            state: watch::Sender::default(),
+            ..Self::default()
         }
     }
 
-    pub(super) fn tables(&self) -> RwLockReadGuard<'_, HashMap<Class, Table>> {
+    pub(crate) fn tables(&self) -> RwLockReadGuard<'_, HashMap<Class, Table>> {
         self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn state(&self) -> watch::Receiver<State> {
+    pub(crate) fn state(&self) -> watch::Receiver<State> {
         self.state.subscribe()
     }
 
     /// Takes in changes until there will be no more. Answers why.
-    pub(super) async fn fill(&self, mut feed: Feed) -> Error {
+    pub(crate) async fn fill(&self, mut feed: Feed) -> Error {
         loop {
             match feed.next().await {
                 Ok(deltas) => {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::session::{Credentials, Session};
 use super::{Client, EncodingChoice, Inner};
+use crate::task_watch::TaskWatch;
 use crate::transport::{Transport, Trust};
 use crate::wire::Encoding;
 use crate::{Error, Fingerprint, Result, SecretString};
@@ -189,6 +190,8 @@ impl Connect {
             logins: tokio::sync::Mutex::default(),
             failed_logins: 0.into(),
             next_id: 1.into(),
+            closed: false.into(),
+            tasks: TaskWatch::default(),
             failover: self.failover,
             retries: self.retries,
             members: RwLock::default(),

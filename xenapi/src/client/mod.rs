@@ -9,7 +9,7 @@ mod reply;
 mod session;
 
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub use self::connect::Connect;
 pub(crate) use self::failure::{failed, http_error, timed_out, unanswered};
 use self::session::{Credentials, Guard, Logins};
 pub(crate) use self::session::{Session, at_host};
+use crate::task_watch::{Seat, TaskWatch};
 use crate::transport::Transport;
 use crate::wire::Encoding;
 use crate::{Call, SecretString, ToValue, Value};
@@ -48,6 +49,9 @@ struct Inner {
     /// How many logins have failed: a call that waited while one did takes its error.
     failed_logins: AtomicU64,
     next_id: AtomicU64,
+    /// Whether the session was ended for good: nothing logs in again.
+    closed: AtomicBool,
+    tasks: TaskWatch,
     failover: bool,
     retries: u32,
     /// The hosts of the pool as they were when it was last asked.
@@ -143,6 +147,11 @@ impl Client {
 
     pub(crate) fn current_session(&self) -> Arc<Session> {
         self.inner.session.borrow().clone()
+    }
+
+    /// The records of the pool's tasks, for those who wait for one.
+    pub(crate) fn task_watch(&self) -> Seat {
+        self.inner.tasks.seat(self)
     }
 
     /// Hears of new logins and moves to other hosts.

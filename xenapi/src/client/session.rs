@@ -56,7 +56,6 @@ const MOST_HOPS: usize = 4;
 pub(super) struct Logins {
     failures: u64,
     last_failure: Option<Error>,
-    logged_out: bool,
 }
 
 impl Client {
@@ -79,7 +78,7 @@ impl Client {
 
     async fn log_in_once(&self, stale: &Arc<Session>, seen: u64) -> Result<()> {
         let mut logins = self.inner.logins.lock().await;
-        if logins.logged_out || !self.current_session().is_same(stale) {
+        if self.is_closed() || !self.current_session().is_same(stale) {
             return Ok(());
         }
         if logins.failures != seen
@@ -170,7 +169,11 @@ impl Client {
     }
 
     pub(crate) fn can_log_in_again(&self) -> bool {
-        !matches!(self.inner.credentials, Credentials::Session(_))
+        !matches!(self.inner.credentials, Credentials::Session(_)) && !self.is_closed()
+    }
+
+    fn is_closed(&self) -> bool {
+        self.inner.closed.load(Ordering::Acquire)
     }
 
     /// Whether the session is one of the pool, and not of a single host.
@@ -192,12 +195,12 @@ impl Client {
     }
 
     async fn log_out(&self) -> Result<()> {
-        let mut logins = self.inner.logins.lock().await;
+        let logins = self.inner.logins.lock().await;
         let session = self.current_session();
         let Some(method) = self.inner.goodbye(&session) else {
             return Ok(());
         };
-        logins.logged_out = true;
+        self.inner.closed.store(true, Ordering::Release);
         self.replace(Session {
             reference: SecretString::new(""),
             base: session.base.clone(),
@@ -242,6 +245,7 @@ pub(super) struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let inner = &self.inner;
+        inner.closed.store(true, Ordering::Release);
         let session = inner.session.borrow().clone();
         let (Some(method), Ok(runtime)) = (inner.goodbye(&session), tokio::runtime::Handle::try_current()) else {
             return;

@@ -114,6 +114,7 @@ async fn a_broken_connection_does_not_end_the_wait() {
     let (simulator, client) = pool(1, 4).await;
     let (halted, _) = halted_and_running(&client).await;
     simulator.set_pace(2, Duration::from_millis(50));
+    simulator.fault(Fault::on("event.from").times(1).reset());
     simulator.fault(Fault::on("task.get_record").times(1).reset());
     client.vm(halted).start(false, false).await.unwrap();
     assert_eq!(
@@ -161,4 +162,28 @@ async fn a_task_is_taken_up_again_by_its_reference() {
     let task = client.vm(halted).clone_as("copy").start().await.unwrap().reference();
     let copy: xenapi::Ref<xenapi::Vm> = client.task(task).resume().wait().await.unwrap();
     assert_eq!(client.vm(copy).name_label().await.unwrap(), "copy");
+}
+
+#[tokio::test]
+async fn forty_waits_share_one_watch_and_ask_for_no_record() {
+    let (simulator, client) = pool(1, 40).await;
+    simulator.set_pace(2, Duration::from_millis(20));
+    let vms = client.vms().all_records().await.unwrap();
+    let copies = vms
+        .iter()
+        .filter(|(_, vm)| vm.is_real_vm() && vm.power_state == xenapi::vm::PowerState::Halted);
+    let calls: Vec<_> = copies.map(|(&vm, _)| client.vm(vm).clone_as("copy")).collect();
+    let results = xenapi::bulk(calls).concurrency(40).run().await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(simulator.counters().calls("task.get_record"), 0);
+    assert!(simulator.counters().calls("event.from") < 40);
+}
+
+#[tokio::test]
+async fn where_nothing_is_told_tasks_are_asked() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.fault(Fault::on("event.from").error("RBAC_PERMISSION_DENIED", ["event.from", "no"]));
+    client.vm(halted).start(false, false).await.unwrap();
+    assert!(simulator.counters().calls("task.get_record") > 0);
 }
