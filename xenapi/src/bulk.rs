@@ -15,13 +15,10 @@ use futures_util::StreamExt;
 /// }
 /// # }
 /// ```
-pub fn bulk<I>(calls: I) -> Bulk<I::IntoIter>
-where
-    I: IntoIterator,
-    I::Item: Future,
-{
+pub fn bulk<F: Future>(calls: impl IntoIterator<Item = F>) -> Bulk<F> {
     Bulk {
-        calls: calls.into_iter(),
+        // Collected, so that the future of `run` is `Send` whatever the iterator borrows.
+        calls: calls.into_iter().collect(),
         concurrency: 8,
         on_done: Box::new(|_| {}),
     }
@@ -29,24 +26,22 @@ where
 
 /// Many calls that are not yet sent; see [`bulk`].
 #[must_use = "the calls are sent only by `run`"]
-pub struct Bulk<I> {
-    calls: I,
+pub struct Bulk<F> {
+    calls: Vec<F>,
     concurrency: usize,
     on_done: Box<dyn FnMut(usize) + Send>,
 }
 
-impl<I> std::fmt::Debug for Bulk<I> {
+impl<F> std::fmt::Debug for Bulk<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bulk")
+            .field("calls", &self.calls.len())
             .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
     }
 }
 
-impl<I: Iterator> Bulk<I>
-where
-    I::Item: Future,
-{
+impl<F: Future> Bulk<F> {
     /// How many calls run at once; 8 unless told, at least 1. A pool queues what it cannot do at once, so more is
     /// seldom faster.
     pub fn concurrency(mut self, calls: usize) -> Self {
@@ -60,11 +55,12 @@ where
         self
     }
 
-    /// Sends them all and answers with their results in the order of the calls. A call is made only when its turn
-    /// comes, so a long iterator costs no memory up front.
-    pub async fn run(mut self) -> Vec<<I::Item as Future>::Output> {
+    /// Sends them all and answers with their results in the order of the calls. A call is sent only when its turn
+    /// comes.
+    pub async fn run(mut self) -> Vec<F::Output> {
         let numbered = self
             .calls
+            .into_iter()
             .enumerate()
             .map(|(place, call)| async move { (place, call.await) });
         let mut finished = futures_util::stream::iter(numbered).buffer_unordered(self.concurrency);

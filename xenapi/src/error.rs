@@ -92,6 +92,21 @@ impl Error {
         }
     }
 
+    /// What to do about it, roughly, where XenAPI said no.
+    pub fn kind(&self) -> Option<ErrorKind> {
+        self.api().map(ApiError::kind)
+    }
+
+    /// Whether the same call, sent again a little later, does no harm and may succeed: nothing of it was carried out,
+    /// and the reason may pass.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Interrupted(_) => true,
+            Self::Api(error) => error.kind() == ErrorKind::Busy || *error.code() == ErrorCode::HostStillBooting,
+            _ => false,
+        }
+    }
+
     /// Names the task that tells how a call without an answer went on.
     pub(crate) fn in_task(mut self, reference: Ref<Task>) -> Self {
         match &mut self {

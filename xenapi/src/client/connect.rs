@@ -75,8 +75,8 @@ impl Connect {
     }
 
     /// Sends requests through this in place of HTTP and TLS of our own.
-    pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
-        self.transport = Some(transport);
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
         self
     }
 

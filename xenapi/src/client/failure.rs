@@ -71,24 +71,36 @@ pub(crate) fn http_error(request: &str, status: u16, page: &[u8], secrets: &[&Se
     let mut in_tag = false;
     let plain: String = text
         .chars()
-        .filter(|&letter| {
-            let keep = !in_tag && letter != '<';
-            in_tag = letter == '<' || in_tag && letter != '>';
-            keep
+        .filter_map(|letter| {
+            let was_in_tag = std::mem::replace(&mut in_tag, letter == '<' || in_tag && letter != '>');
+            match letter {
+                '<' => Some(' '),
+                _ => (!was_in_tag).then_some(letter),
+            }
         })
         .collect();
-    let detail: String = plain
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(200)
-        .collect();
+    let detail = shortened(plain.split_whitespace());
     Error::Http(Box::new(HttpError {
         request: request.into(),
         status,
         detail: detail.into(),
     }))
+}
+
+/// As many words as fit into a line or two.
+fn shortened<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    for word in words {
+        if text.len() + word.len() > 200 {
+            text.push('…');
+            break;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(word);
+    }
+    text
 }
 
 #[cfg(test)]

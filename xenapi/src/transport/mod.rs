@@ -45,6 +45,19 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     }
 }
 
+impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
+    fn send(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
+        (**self).send(request)
+    }
+
+    fn vouch(&self, host: &str, fingerprint: Fingerprint) {
+        (**self).vouch(host, fingerprint);
+    }
+}
+
 /// Why a request got no response, or a response broke off.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -188,3 +188,16 @@ async fn optional_arguments_are_sent_only_where_they_matter() {
     let bare = client.vm(halted).snapshot_with("bare", &options).await.unwrap();
     assert_eq!(client.vm(bare).name_label().await.unwrap(), "bare");
 }
+
+#[tokio::test]
+async fn a_bulk_over_borrowed_names_runs_in_a_spawned_task() {
+    let (_simulator, client) = pool(1, 4).await;
+    let vms = client.vms().all().await.unwrap();
+    let renamed = tokio::spawn(async move {
+        xenapi::bulk(vms.iter().map(|&vm| client.vm(vm).name_label()))
+            .run()
+            .await
+            .len()
+    });
+    assert!(renamed.await.unwrap() >= 4);
+}
