@@ -72,7 +72,8 @@ pub(crate) fn http_error(request: &str, status: u16, page: &[u8], secrets: &[&Se
     let plain: String = text
         .chars()
         .filter_map(|letter| {
-            let was_in_tag = std::mem::replace(&mut in_tag, letter == '<' || in_tag && letter != '>');
+            let was_in_tag = in_tag;
+            in_tag = letter == '<' || in_tag && letter != '>';
             match letter {
                 '<' => Some(' '),
                 _ => (!was_in_tag).then_some(letter),
