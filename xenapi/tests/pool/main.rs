@@ -1,6 +1,7 @@
 //! The client against the simulated pool.
 
 mod calls;
+mod certificates;
 mod export;
 mod sessions;
 mod tasks;
