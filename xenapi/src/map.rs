@@ -23,6 +23,17 @@ use self::places::Places;
 /// assert_eq!(config.get("owner").map(String::as_str), Some("support"));
 /// assert_eq!(config["folder"], "/lab");
 /// ```
+///
+/// # Printing
+///
+/// `Debug` shows each key, but `(hidden)` for the value of one that names a secret: maps such as
+/// [`device_config`](crate::PbdRecord::device_config) and `other_config` hold passwords beside what is worth a log
+/// line. A key does where it contains `passw`, `pwd`, `secret`, `private_key`, `token` or `session_id`, in any case.
+///
+/// ```
+/// let config = xenapi::Map::<String, String>::from([("server", "nas"), ("cifspassword", "hunter2")]);
+/// assert_eq!(format!("{config:?}"), r#"{"server": "nas", "cifspassword": (hidden)}"#);
+/// ```
 #[derive(Clone)]
 pub struct Map<K, V> {
     entries: Vec<(K, V)>,
@@ -140,8 +151,23 @@ impl<K, V> Default for Map<K, V> {
 
 impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        let mut map = f.debug_map();
+        for (key, value) in self {
+            if names_secret(key) {
+                map.entry(key, &format_args!("(hidden)"));
+            } else {
+                map.entry(key, value);
+            }
+        }
+        map.finish()
     }
+}
+
+fn names_secret(key: &impl fmt::Debug) -> bool {
+    let key = format!("{key:?}").to_ascii_lowercase().replace('-', "_");
+    ["passw", "pwd", "secret", "private_key", "token", "session_id"]
+        .iter()
+        .any(|word| key.contains(word))
 }
 
 impl<K: Ord, V: PartialEq> PartialEq for Map<K, V> {

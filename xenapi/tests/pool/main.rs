@@ -3,6 +3,7 @@
 mod calls;
 mod certificates;
 mod export;
+mod secrets;
 mod sessions;
 mod tasks;
 mod trust;
