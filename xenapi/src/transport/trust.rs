@@ -21,7 +21,8 @@ pub enum Trust {
     /// Whatever certificate the host shows first, written into this file; another one later is refused.
     ///
     /// A line holds `host fingerprint`, or `host:port fingerprint` for another port than 443. Delete the line of a host
-    /// whose certificate was renewed. Programs may share the file; two lines that contradict each other are an error.
+    /// whose certificate was renewed. Programs may share the file, which is locked while it is read or written; two lines
+    /// that contradict each other are an error.
     OnFirstUse(PathBuf),
     /// Any certificate at all: everybody on the way can read the password.
     DangerAcceptAny,
