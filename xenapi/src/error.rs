@@ -282,7 +282,7 @@ pub struct UntrustedCertificate {
 }
 
 impl UntrustedCertificate {
-    /// The host as it was addressed.
+    /// The host, with its port where that is not 443.
     pub fn host(&self) -> &str {
         &self.host
     }

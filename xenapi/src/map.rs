@@ -1,11 +1,15 @@
 //! The map type of fields, arguments and `all_records`.
 
+mod places;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Index;
 use std::sync::OnceLock;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+use self::places::Places;
 
 /// A map in the order in which the server sent it.
 ///
@@ -19,10 +23,22 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 /// assert_eq!(config.get("owner").map(String::as_str), Some("support"));
 /// assert_eq!(config["folder"], "/lab");
 /// ```
+///
+/// # Printing
+///
+/// `Debug` shows each key, but `(hidden)` for the value of one that names a secret: maps such as
+/// [`device_config`](crate::PbdRecord::device_config) and `other_config` hold passwords beside what is worth a log
+/// line. A key does where it contains `passw`, `pwd`, `secret`, `private_key`, `token` or `session_id`, in any case.
+///
+/// ```
+/// let config = xenapi::Map::<String, String>::from([("server", "nas"), ("cifspassword", "hunter2")]);
+/// assert_eq!(format!("{config:?}"), r#"{"server": "nas", "cifspassword": (hidden)}"#);
+/// ```
 #[derive(Clone)]
 pub struct Map<K, V> {
     entries: Vec<(K, V)>,
-    order: OnceLock<Box<[u32]>>,
+    /// Made at the first look-up; `None` inside where there are too many entries to count.
+    places: OnceLock<Option<Places>>,
 }
 
 /// From this many entries on a look-up goes through the index.
@@ -33,7 +49,7 @@ impl<K, V> Map<K, V> {
     pub const fn new() -> Self {
         Self {
             entries: Vec::new(),
-            order: OnceLock::new(),
+            places: OnceLock::new(),
         }
     }
 
@@ -92,38 +108,38 @@ impl<K: Ord, V> Map<K, V> {
         match self.position(&key) {
             Some(at) => Some(std::mem::replace(&mut self.entries[at].1, value)),
             None => {
-                self.order = OnceLock::new();
                 self.entries.push((key, value));
+                if let Some(Some(places)) = self.places.get_mut()
+                    && !places.add_last(&self.entries)
+                {
+                    self.places = OnceLock::new();
+                }
                 None
             }
         }
     }
 
-    /// Takes the entry of `key` out.
+    /// Takes all entries of `key` out, and answers with the value that it had. The longer the map, the more this costs.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where
         K: std::borrow::Borrow<Q>,
     {
         let at = self.position(key)?;
-        self.order = OnceLock::new();
-        Some(self.entries.remove(at).1)
+        self.places = OnceLock::new();
+        let (_, value) = self.entries.remove(at);
+        self.entries.retain(|(known, _)| known.borrow() != key);
+        Some(value)
     }
 
     fn position<Q: Ord + ?Sized>(&self, key: &Q) -> Option<usize>
     where
         K: std::borrow::Borrow<Q>,
     {
-        if self.entries.len() < INDEXED || u32::try_from(self.entries.len()).is_err() {
-            return self.entries.iter().rposition(|(known, _)| known.borrow() == key);
+        let indexed = self.entries.len() >= INDEXED;
+        match indexed.then(|| self.places.get_or_init(|| Places::of(&self.entries))) {
+            Some(Some(places)) => places.find(key, &self.entries),
+            _ => self.entries.iter().rposition(|(known, _)| known.borrow() == key),
         }
-        let order = self.order.get_or_init(|| {
-            let mut order: Box<[u32]> = (0..self.entries.len() as u32).collect();
-            order.sort_by(|&a, &b| self.entries[a as usize].0.cmp(&self.entries[b as usize].0));
-            order
-        });
-        let end = order.partition_point(|&at| self.entries[at as usize].0.borrow() <= key);
-        let at = *order[..end].last()? as usize;
-        (self.entries[at].0.borrow() == key).then_some(at)
     }
 }
 
@@ -135,14 +151,35 @@ impl<K, V> Default for Map<K, V> {
 
 impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        let mut map = f.debug_map();
+        for (key, value) in self {
+            if names_secret(key) {
+                map.entry(key, &format_args!("(hidden)"));
+            } else {
+                map.entry(key, value);
+            }
+        }
+        map.finish()
     }
 }
 
+/// Whether what a key names is not to be printed.
+pub(crate) fn names_secret(key: &impl fmt::Debug) -> bool {
+    let key = format!("{key:?}").to_ascii_lowercase().replace('-', "_");
+    ["passw", "pwd", "secret", "private_key", "token", "session_id"]
+        .iter()
+        .any(|word| key.contains(word))
+}
+
 impl<K: Ord, V: PartialEq> PartialEq for Map<K, V> {
-    /// Equal when both hold the same entries, in whatever order: a server's map has no order of its own.
+    /// Equal when each key has the same [value](Map::get) in both, in whatever order: a server's map has no order of
+    /// its own.
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().all(|(key, value)| other.get(key) == Some(value))
+        let has_all = |keys: &Self| {
+            keys.keys()
+                .all(|key| matches!((self.get(key), other.get(key)), (Some(one), Some(two)) if one == two))
+        };
+        has_all(self) && has_all(other)
     }
 }
 
@@ -162,7 +199,7 @@ impl<K, V> FromIterator<(K, V)> for Map<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         Self {
             entries: entries.into_iter().collect(),
-            order: OnceLock::new(),
+            places: OnceLock::new(),
         }
     }
 }
@@ -264,6 +301,72 @@ mod tests {
         for filler in [0, 40] {
             let entries = (0..filler).map(|key| (key + 10, 0)).chain([(1, 1), (1, 2)]);
             assert_eq!(entries.collect::<Map<i32, i32>>().get(&1), Some(&2));
+        }
+    }
+
+    #[test]
+    fn removing_a_key_takes_all_its_entries() {
+        for filler in [0, 40] {
+            let entries = (0..filler).map(|key| (key + 10, 0)).chain([(1, 1), (1, 2)]);
+            let mut map: Map<i32, i32> = entries.collect();
+            assert_eq!(map.remove(&1), Some(2));
+            assert_eq!((map.get(&1), map.len()), (None, filler as usize));
+        }
+    }
+
+    /// A key that counts how often it is compared.
+    #[derive(PartialEq, Eq)]
+    struct Counted(u32);
+
+    thread_local! {
+        static COMPARISONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    impl Ord for Counted {
+        fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+            COMPARISONS.set(COMPARISONS.get() + 1);
+            self.0.cmp(&other.0)
+        }
+    }
+
+    impl PartialOrd for Counted {
+        fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+            Some(self.cmp(other))
+        }
+    }
+
+    #[test]
+    fn filling_a_large_map_costs_little_per_entry() {
+        let orders: [fn(u32) -> u32; 3] = [|at| at, |at| u32::MAX - at, |at| at.wrapping_mul(2_654_435_761)];
+        for order in orders {
+            const SIZE: u32 = 10_000;
+            COMPARISONS.set(0);
+            let mut map = Map::new();
+            for at in 0..SIZE {
+                assert_eq!(map.insert(Counted(order(at)), at), None);
+            }
+            for at in 0..SIZE {
+                assert_eq!(map.get(&Counted(order(at))), Some(&at));
+            }
+            let each = COMPARISONS.get() / SIZE as usize;
+            assert!(each < 300, "{each} comparisons for each entry");
+        }
+    }
+
+    #[test]
+    fn what_a_key_has_last_is_what_is_compared() {
+        for filler in [0, 40] {
+            let map = |entries: &[(i32, i32)]| -> Map<i32, i32> {
+                let filler = (0..filler).map(|key| (key + 10, 0));
+                filler.chain(entries.iter().copied()).collect()
+            };
+            let twice = map(&[(1, 1), (1, 2)]);
+            assert_eq!(twice, twice);
+            assert_eq!(twice, map(&[(1, 2)]));
+            assert_eq!(map(&[(1, 2)]), twice);
+            assert_ne!(twice, map(&[(1, 2), (1, 1)]));
+            assert_ne!(twice, map(&[(1, 2), (2, 2)]));
+            assert_ne!(map(&[(1, 2), (2, 2)]), twice);
         }
     }
 

@@ -1,5 +1,8 @@
 //! A value as it travels, without a type from the datamodel.
 
+use std::fmt;
+
+use crate::map::names_secret;
 use crate::{DateTime, Map, Ref};
 
 /// Any value that XenAPI can send or take, in neither of its two encodings yet.
@@ -9,7 +12,7 @@ use crate::{DateTime, Map, Ref};
 /// Over XML-RPC the server writes an integer, an enum and a reference like a string, so a value that was read
 /// without a type is [`String`](Value::String) there where JSON says [`Int`](Value::Int); [`as_int`](Value::as_int)
 /// reads both.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
     /// No value. The server never sends it; it is what an absent member reads as.
@@ -29,6 +32,32 @@ pub enum Value {
     Array(Vec<Self>),
     /// A map or a record, in the server's order.
     Struct(Vec<(String, Self)>),
+}
+
+impl fmt::Debug for Value {
+    /// Shows no member of a struct whose name says that it is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("Null"),
+            Self::Bool(truth) => fmt::Debug::fmt(truth, f),
+            Self::Int(number) => fmt::Debug::fmt(number, f),
+            Self::Float(number) => fmt::Debug::fmt(number, f),
+            Self::String(text) => fmt::Debug::fmt(text, f),
+            Self::DateTime(time) => fmt::Debug::fmt(time, f),
+            Self::Array(items) => fmt::Debug::fmt(items, f),
+            Self::Struct(members) => {
+                let mut map = f.debug_map();
+                for (name, value) in members {
+                    if names_secret(name) {
+                        map.entry(name, &format_args!("(hidden)"));
+                    } else {
+                        map.entry(name, value);
+                    }
+                }
+                map.finish()
+            }
+        }
+    }
 }
 
 impl Value {

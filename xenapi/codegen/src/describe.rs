@@ -6,6 +6,7 @@ use crate::model::{
     Change, Class, Datamodel, Derived, Enum, ErrorCode, Field, HttpAction, LeastRole, Lifecycle, Qualifier, Role, Type,
 };
 use crate::names;
+use crate::secrets::{self, Hidden};
 
 /// Composes documentation in Markdown, with links that resolve from anywhere in the crate.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +90,7 @@ impl<'a> Describe<'a> {
         facts.push(self.history_sentence(&field.lifecycle));
         paragraphs([
             sentence.unwrap_or_else(|| format!("The field `{}`{}.", field.name, kind(&field.ty))),
+            secrecy(class, field),
             facts.join(" "),
         ])
     }
@@ -134,7 +136,12 @@ impl<'a> Describe<'a> {
             .as_ref()
             .map(|default| format!("; left out it is `{default}`"))
             .unwrap_or_default();
-        format!("The argument `{}`{unit}{default}.", param.name)
+        let secrecy = if names::is_secret(&class.name, &message.name, &param.name, &param.ty) {
+            " `Debug` prints `(hidden)` in its place."
+        } else {
+            ""
+        };
+        format!("The argument `{}`{unit}{default}.{secrecy}", param.name)
     }
 
     /// What a message does, from its name and place.
@@ -369,6 +376,17 @@ fn touched<'a>(class: &'a Class, message: &Expanded<'a>) -> Operation<'a> {
     match message.operation {
         Operation::Written(_) => found().unwrap_or(message.operation),
         derived => derived,
+    }
+}
+
+/// What a field holds that is not printed.
+fn secrecy(class: &Class, field: &Field) -> String {
+    match secrets::hidden(&class.name, field) {
+        Some(Hidden::Whole(what)) => format!("Holds {what}: `Debug` prints `(hidden)` in its place."),
+        Some(Hidden::Some(what)) => {
+            format!("May hold {what}: [`Debug`](crate::Map#printing) hides the values whose key names a secret.")
+        }
+        None => String::new(),
     }
 }
 

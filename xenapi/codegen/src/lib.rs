@@ -27,4 +27,5 @@ pub mod names;
 pub mod parse;
 pub mod print;
 mod scan;
+pub mod secrets;
 pub mod store;

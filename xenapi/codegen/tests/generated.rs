@@ -103,3 +103,13 @@ fn everything_has_a_topic() {
     assert_eq!(count(|topic| matches!(topic, Topic::Message(..))), 2007);
     assert_eq!(count(|topic| matches!(topic, Topic::Value(..))), 360);
 }
+
+#[test]
+fn records_and_options_with_secrets_say_so_and_do_not_print_them() {
+    let text = |name: &str| fs::read_to_string(package().join("src/classes").join(name)).unwrap();
+    let secret = text("secret.rs");
+    assert!(secret.contains("impl fmt::Debug for PoolSecretRecord"));
+    assert!(secret.contains("Holds the secret itself: `Debug` prints `(hidden)` in its place."));
+    assert!(text("pool.rs").contains("impl fmt::Debug for SyncUpdatesOptions"));
+    assert!(text("pbd.rs").contains("May hold the storage's password"));
+}

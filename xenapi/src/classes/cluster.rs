@@ -7,6 +7,7 @@ use crate::handle::{
 use crate::open_enum::open_enum;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
+use std::fmt;
 
 handle! {
     /// The group of hosts that keep a shared membership through corosync, which clustered storage needs.
@@ -403,7 +404,7 @@ impl PoolCreateOptions {
 /// From [`Cluster::record`](crate::Cluster::record) and
 /// [`Clusters::all_records`](crate::Clusters::all_records).
 #[doc(alias = "Cluster")]
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ClusterRecord {
     /// The UUID of the object, which unlike its reference also survives a restored database.
@@ -419,6 +420,8 @@ pub struct ClusterRecord {
     /// Since XenServer 7.6 (lima).
     pub pending_forget: Vec<String>,
     /// The field `cluster_token`.
+    ///
+    /// Holds the key of the cluster's own traffic: `Debug` prints `(hidden)` in its place.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub cluster_token: String,
@@ -477,6 +480,32 @@ pub struct ClusterRecord {
     /// Can be changed at any time. Since XenServer 7.5 (kolkata).
     pub other_config: Map<String, String>,
     unknown: Map<String, Value>,
+}
+
+impl fmt::Debug for ClusterRecord {
+    /// Without its secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterRecord")
+            .field("uuid", &self.uuid)
+            .field("cluster_hosts", &self.cluster_hosts)
+            .field("pending_forget", &self.pending_forget)
+            .field("cluster_token", &format_args!("(hidden)"))
+            .field("cluster_stack", &self.cluster_stack)
+            .field("cluster_stack_version", &self.cluster_stack_version)
+            .field("is_quorate", &self.is_quorate)
+            .field("quorum", &self.quorum)
+            .field("live_hosts", &self.live_hosts)
+            .field("expected_hosts", &self.expected_hosts)
+            .field("allowed_operations", &self.allowed_operations)
+            .field("current_operations", &self.current_operations)
+            .field("pool_auto_join", &self.pool_auto_join)
+            .field("token_timeout", &self.token_timeout)
+            .field("token_timeout_coefficient", &self.token_timeout_coefficient)
+            .field("cluster_config", &self.cluster_config)
+            .field("other_config", &self.other_config)
+            .field("unknown", &self.unknown)
+            .finish()
+    }
 }
 
 impl Default for ClusterRecord {

@@ -2167,6 +2167,8 @@ pub struct HostRecord {
     pub external_auth_service_name: String,
     /// Settings of the directory.
     ///
+    /// May hold the directory's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
+    ///
     /// Since XenServer 5.5 (george).
     pub external_auth_configuration: Map<String, String>,
     /// The edition that it is licensed for.
@@ -2186,6 +2188,9 @@ pub struct HostRecord {
     /// Since XenServer 5.6 (midnight-ride).
     pub power_on_mode: String,
     /// What that way of switching on needs to know.
+    ///
+    /// May hold the password of the power controller: [`Debug`](crate::Map#printing) hides the values whose key
+    /// names a secret.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub power_on_config: Map<String, String>,

@@ -199,6 +199,8 @@ pub struct PbdRecord {
     pub sr: Ref<Sr>,
     /// The field `device_config`.
     ///
+    /// May hold the storage's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
+    ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub device_config: Map<String, String>,
     /// Whether it is in use right now.

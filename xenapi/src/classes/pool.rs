@@ -8,6 +8,7 @@ use crate::handle::{
 use crate::open_enum::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
+use std::fmt;
 
 handle! {
     /// The hosts that are managed together. There is always exactly one, even where it has a single host.
@@ -1920,16 +1921,28 @@ impl UninstallCaCertificateOptions {
 
 /// The optional arguments of `pool.sync_updates`, for
 /// [`Pool::sync_updates_with`](crate::Pool::sync_updates_with).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct SyncUpdatesOptions {
-    /// The argument `token`; left out it is `""`.
+    /// The argument `token`; left out it is `""`. `Debug` prints `(hidden)` in its place.
     pub token: String,
     /// The argument `token_id`; left out it is `""`.
     pub token_id: String,
     /// The argument `username`; left out it is `""`.
     pub username: String,
-    /// The argument `password`; left out it is `""`.
+    /// The argument `password`; left out it is `""`. `Debug` prints `(hidden)` in its place.
     pub password: String,
+}
+
+impl fmt::Debug for SyncUpdatesOptions {
+    /// Without its secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncUpdatesOptions")
+            .field("token", &format_args!("(hidden)"))
+            .field("token_id", &self.token_id)
+            .field("username", &self.username)
+            .field("password", &format_args!("(hidden)"))
+            .finish()
+    }
 }
 
 impl SyncUpdatesOptions {

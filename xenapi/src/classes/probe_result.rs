@@ -14,6 +14,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 pub struct ProbeResultRecord {
     /// The field `configuration`.
     ///
+    /// May hold the storage's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
+    ///
     /// Since XenServer 7.5 (kolkata).
     pub configuration: Map<String, String>,
     /// The field `complete`.

@@ -3,6 +3,7 @@
 use crate::handle::{ReadFields, begin, begin_task, collection, deserialize_record, handle, members, next_into};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
+use std::fmt;
 
 handle! {
     /// A text, such as a storage password, that other objects refer to instead of holding it themselves.
@@ -138,7 +139,7 @@ impl PoolSecrets {
 /// From [`PoolSecret::record`](crate::PoolSecret::record) and
 /// [`PoolSecrets::all_records`](crate::PoolSecrets::all_records).
 #[doc(alias = "secret")]
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolSecretRecord {
     /// The UUID of the object, which unlike its reference also survives a restored database.
@@ -146,6 +147,8 @@ pub struct PoolSecretRecord {
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
     /// The field `value`.
+    ///
+    /// Holds the secret itself: `Debug` prints `(hidden)` in its place.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub value: String,
@@ -155,6 +158,18 @@ pub struct PoolSecretRecord {
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
     unknown: Map<String, Value>,
+}
+
+impl fmt::Debug for PoolSecretRecord {
+    /// Without its secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolSecretRecord")
+            .field("uuid", &self.uuid)
+            .field("value", &format_args!("(hidden)"))
+            .field("other_config", &self.other_config)
+            .field("unknown", &self.unknown)
+            .finish()
+    }
 }
 
 impl Record for PoolSecretRecord {

@@ -3,15 +3,18 @@
 use crate::handle::{ReadFields, deserialize_record, next_into};
 use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
+use std::fmt;
 
 /// An address at which a disk image can be read over NBD, and what to check there.
 ///
 /// All the fields of one `vdi_nbd_server_info`.
 #[doc(alias = "vdi_nbd_server_info")]
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VdiNbdServerInfoRecord {
     /// The field `exportname`.
+    ///
+    /// Holds a session that can read the disk: `Debug` prints `(hidden)` in its place.
     ///
     /// Since XenServer 7.3 (inverness).
     pub exportname: String,
@@ -32,6 +35,20 @@ pub struct VdiNbdServerInfoRecord {
     /// Since XenServer 7.3 (inverness).
     pub subject: String,
     unknown: Map<String, Value>,
+}
+
+impl fmt::Debug for VdiNbdServerInfoRecord {
+    /// Without its secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VdiNbdServerInfoRecord")
+            .field("exportname", &format_args!("(hidden)"))
+            .field("address", &self.address)
+            .field("port", &self.port)
+            .field("cert", &self.cert)
+            .field("subject", &self.subject)
+            .field("unknown", &self.unknown)
+            .finish()
+    }
 }
 
 impl Record for VdiNbdServerInfoRecord {

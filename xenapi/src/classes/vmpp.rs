@@ -67,6 +67,8 @@ pub struct VmppRecord {
     pub archive_target_type: ArchiveTargetType,
     /// The field `archive_target_config`.
     ///
+    /// May hold the archive's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
+    ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub archive_target_config: Map<String, String>,
     /// The field `archive_frequency`.

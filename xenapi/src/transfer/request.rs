@@ -1,5 +1,6 @@
 //! Reaching a handler on the right host.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -145,15 +146,20 @@ impl Handler {
     }
 }
 
-/// The host with this address. A record holds the bare address, an authority brackets and perhaps a port.
+/// The host with this address, which a record and a URL can spell in different ways.
 fn member(hosts: &Map<Ref<Host>, HostRecord>, authority: &http::uri::Authority) -> Option<Ref<Host>> {
-    let bare = |text: &str| text.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    let (whole, host) = (bare(authority.as_str()), bare(authority.host()));
-    let is_named = |address: &str| [&whole, &host].contains(&&bare(address));
+    let (whole, host) = (spelled(authority.as_str()), spelled(authority.host()));
+    let is_named = |address: &str| [&whole, &host].contains(&&spelled(address));
     hosts
         .iter()
         .find(|(_, record)| is_named(&record.address))
         .map(|(&host, _)| host)
+}
+
+fn spelled(address: &str) -> String {
+    let bare = address.trim_start_matches('[').trim_end_matches(']');
+    bare.parse::<IpAddr>()
+        .map_or_else(|_| bare.to_ascii_lowercase(), |address| address.to_string())
 }
 
 /// Has the coordinator, which is trusted, say which certificate a member shows. Where it cannot, the connection to the

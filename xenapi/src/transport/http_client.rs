@@ -1,13 +1,14 @@
 //! The transport over HTTP and TLS.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt;
 
-use super::tls::{Verifier, configure};
+use super::tls::{Certificates, refusal};
 use super::{BodyStream, Fingerprint, RequestBody, Transport, TransportError, Trust};
 use crate::Error;
 
@@ -15,38 +16,60 @@ use crate::Error;
 const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct HttpTransport {
-    client: reqwest::Client,
-    verifier: Arc<Verifier>,
+    certificates: Arc<Certificates>,
+    user_agent: String,
+    /// One per port, because certificates are remembered per port. Nearly always there is one.
+    clients: Mutex<BTreeMap<u16, reqwest::Client>>,
 }
 
 impl HttpTransport {
     /// `host` is the one that a pin in `trust` is for.
     pub(crate) fn new(trust: &Trust, host: &str, user_agent: &str) -> Result<Self, Error> {
-        let (verifier, config) = configure(trust, host)?;
+        let transport = Self {
+            certificates: Arc::new(Certificates::new(trust, host)?),
+            user_agent: user_agent.to_owned(),
+            clients: Mutex::default(),
+        };
+        // What is wrong with the settings shows here, before anything is sent.
+        transport.client(443)?;
+        Ok(transport)
+    }
+
+    fn client(&self, port: u16) -> Result<reqwest::Client, Error> {
+        let mut clients = self.clients.lock().unwrap_or_else(|poison| poison.into_inner());
+        if let Some(client) = clients.get(&port) {
+            return Ok(client.clone());
+        }
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(config)
+            .tls_backend_preconfigured(self.certificates.configure(port)?)
             .http1_only()
-            .user_agent(user_agent)
+            .user_agent(&self.user_agent)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_LIMIT)
             .tcp_keepalive(Duration::from_secs(60))
             .no_proxy()
             .build()
             .map_err(|error| Error::config(format!("the HTTP client cannot be set up: {error}")))?;
-        Ok(Self { client, verifier })
+        clients.insert(port, client.clone());
+        Ok(client)
     }
+}
 
-    fn explain(&self, host: &str, error: reqwest::Error) -> TransportError {
-        let connecting = error.is_connect();
-        if let Some(refused) = self.verifier.refused(host).filter(|_| connecting) {
-            return TransportError::Untrusted(Box::new(refused));
-        }
-        let reason = causes(&error.without_url());
-        if connecting {
-            TransportError::Unreachable(reason)
-        } else {
-            TransportError::Broken(reason)
-        }
+fn port(uri: &http::Uri) -> u16 {
+    let usual = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    uri.port_u16().unwrap_or(usual)
+}
+
+fn explain(error: reqwest::Error) -> TransportError {
+    if let Some(refused) = refusal(&error) {
+        return TransportError::Untrusted(Box::new(refused.clone()));
+    }
+    let connecting = error.is_connect();
+    let reason = causes(&error.without_url());
+    if connecting {
+        TransportError::Unreachable(reason)
+    } else {
+        TransportError::Broken(reason)
     }
 }
 
@@ -65,18 +88,16 @@ impl Transport for HttpTransport {
         request: http::Request<RequestBody>,
     ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
         Box::pin(async move {
-            let host = request.uri().host().unwrap_or_default().to_owned();
+            let client = self
+                .client(port(request.uri()))
+                .map_err(|error| TransportError::Unreachable(error.to_string()))?;
             let request = request.map(|body| match body {
                 RequestBody::Whole(bytes) => reqwest::Body::from(bytes),
                 RequestBody::Stream(pieces) => reqwest::Body::wrap_stream(pieces),
             });
             let request = reqwest::Request::try_from(request)
                 .map_err(|error| TransportError::Unreachable(causes(&error.without_url())))?;
-            let response = self
-                .client
-                .execute(request)
-                .await
-                .map_err(|error| self.explain(&host, error))?;
+            let response = client.execute(request).await.map_err(explain)?;
             let (status, headers) = (response.status(), response.headers().clone());
             let body = response
                 .bytes_stream()
@@ -89,7 +110,7 @@ impl Transport for HttpTransport {
     }
 
     fn vouch(&self, host: &str, fingerprint: Fingerprint) {
-        self.verifier.vouch(host, fingerprint);
+        self.certificates.vouch(host, fingerprint);
     }
 }
 

@@ -4,6 +4,8 @@
 //! pool of `xenapi-sim` answers in the same process, and a program can bring its own (a Unix socket, a tunnel).
 
 mod body;
+#[cfg(feature = "http")]
+mod endpoint;
 mod fingerprint;
 #[cfg(feature = "http")]
 mod http_client;
@@ -11,6 +13,8 @@ mod http_client;
 mod known_hosts;
 #[cfg(feature = "http")]
 mod public_key;
+#[cfg(feature = "http")]
+mod rule;
 #[cfg(feature = "http")]
 mod tls;
 mod trust;
@@ -38,8 +42,8 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         request: http::Request<RequestBody>,
     ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>>;
 
-    /// From now on also accepts this certificate from this host: a pool member that is already trusted vouched for
-    /// it. Transports without certificates ignore it.
+    /// From now on also accepts this certificate from this host, at any port: a pool member that is already trusted
+    /// vouched for it. How the host is spelled makes no difference. Transports without certificates ignore it.
     fn vouch(&self, host: &str, fingerprint: Fingerprint) {
         let _ = (host, fingerprint);
     }

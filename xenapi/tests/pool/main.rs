@@ -1,8 +1,10 @@
 //! The client against the simulated pool.
 
 mod calls;
+mod certificates;
 mod detour;
 mod export;
+mod secrets;
 mod sessions;
 mod tasks;
 mod trust;

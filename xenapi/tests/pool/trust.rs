@@ -79,19 +79,11 @@ async fn the_first_certificate_is_remembered_and_another_one_refused() {
     }
     let written = std::fs::read_to_string(&known_hosts).unwrap();
     assert_eq!(written.lines().count(), 1, "{written}");
-    assert!(
-        written.contains(&first.fingerprint_sha256().unwrap().to_ascii_lowercase()),
-        "{written}"
-    );
+    let pin = first.fingerprint_sha256().unwrap().to_ascii_lowercase();
+    assert!(written.contains(&pin), "{written}");
 
-    let other = Simulator::builder()
-        .seed(7)
-        .build()
-        .unwrap()
-        .listen_tls("127.0.0.1:0")
-        .await
-        .unwrap();
-    let error = Client::connect(other.url())
+    std::fs::write(&known_hosts, written.replace(&pin, &"00".repeat(32))).unwrap();
+    let error = Client::connect(first.url())
         .trust(trust)
         .login("root", "xensource")
         .await

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::types::Imports;
-use super::{Context, alias, doc};
+use super::{Context, alias, debug, doc};
 use crate::expand::{Expanded, Operation};
 use crate::model::{Class, Param, Type};
 use crate::names;
@@ -42,7 +42,7 @@ fn one(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: &mu
     }
     let own = on_object(class, message);
     let mut params = String::from("&self");
-    let secret = |param: &Param| names::is_secret(&class.name, &message.name, &param.name, &param.ty);
+    let secret = |param: &Param| is_secret(class, message, param);
     let arg = |secret: bool| if secret { "secret_arg" } else { "arg" };
     let call = imports.root(if message.has_async { "TaskCall" } else { "Call" });
     let mut body = if own {
@@ -73,6 +73,10 @@ fn one(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: &mu
     let result = result(context, class, message, imports);
     let _ = writeln!(text, "pub fn {name}({params}) -> {call}<{result}> {{ {body} }}\n");
     text
+}
+
+fn is_secret(class: &Class, message: &Expanded<'_>, param: &Param) -> bool {
+    names::is_secret(&class.name, message.name.as_str(), &param.name, &param.ty)
 }
 
 /// What the call answers with; two messages of the class `event` answer with types written by hand.
@@ -115,6 +119,7 @@ pub(super) fn options(
         names::collection(&class.name)
     };
     let (mut fields, mut defaults, mut given, mut usual) = (String::new(), String::new(), String::new(), true);
+    let mut printed = Vec::new();
     for (index, param) in optional(message) {
         let member = names::member(&param.name);
         fields.push_str(&doc(&describe.option(class, message, index)));
@@ -125,10 +130,20 @@ pub(super) fn options(
             let _ = writeln!(defaults, "{member}: {},", imports.value(context, default, &param.ty));
         }
         let _ = write!(given, "self.{member}.to_value(), ");
+        printed.push((member, is_secret(class, message, param)));
     }
     let mut text = doc(&describe.options(class, message, &owner));
-    let derives = if usual { "Clone, Debug, Default" } else { "Clone, Debug" };
+    let has_secrets = printed.iter().any(|(_, secret)| *secret);
+    let derives = match (has_secrets, usual) {
+        (false, true) => "Clone, Debug, Default",
+        (false, false) => "Clone, Debug",
+        (true, true) => "Clone, Default",
+        (true, false) => "Clone",
+    };
     let _ = writeln!(text, "#[derive({derives})]\npub struct {name} {{\n{fields}}}\n");
+    if has_secrets {
+        text.push_str(&debug::text(&name, &printed, imports));
+    }
     if !usual {
         let _ = writeln!(
             text,

@@ -2,6 +2,7 @@
 
 mod class;
 mod codes;
+mod debug;
 mod enums;
 mod http;
 mod message;

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 
 use super::types::Imports;
-use super::{Context, alias, class, doc};
+use super::{Context, alias, class, debug, doc};
 use crate::model::{Class, Field, Qualifier};
 use crate::names;
+use crate::secrets::{self, Hidden};
 
 /// Fields that the server sends.
 fn sent(class: &Class) -> impl Iterator<Item = &Field> {
@@ -27,6 +28,7 @@ pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -
             .is_none_or(|default| names::is_type_default(default, &field.ty))
     });
     let (mut fields, mut defaults, mut wire, mut arms) = (String::new(), String::new(), String::new(), String::new());
+    let mut printed = Vec::new();
     for (place, field) in sent(class).enumerate() {
         let member = names::member(&field.name);
         fields.push_str(&doc(&context.describe.field(class, field)));
@@ -39,20 +41,28 @@ pub(super) fn text(context: Context<'_>, class: &Class, imports: &mut Imports) -
             };
             let _ = writeln!(defaults, "{member}: {default},");
         }
+        let hidden = matches!(secrets::hidden(&class.name, field), Some(Hidden::Whole(_)));
+        printed.push((member.clone(), hidden));
         let _ = write!(wire, "{:?}, ", field.name);
         let _ = writeln!(arms, "{place} => next_into(&mut self.{member}, members),");
     }
     let mut text = doc(&context.describe.record(class, class::has_handle(class)));
     text.push_str(&alias(&class.name, &name));
-    let derives = if usual {
-        "Clone, Debug, Default, PartialEq"
-    } else {
-        "Clone, Debug, PartialEq"
+    printed.push(("unknown".to_owned(), false));
+    let has_secrets = printed.iter().any(|(_, hidden)| *hidden);
+    let derives = match (has_secrets, usual) {
+        (false, true) => "Clone, Debug, Default, PartialEq",
+        (false, false) => "Clone, Debug, PartialEq",
+        (true, true) => "Clone, Default, PartialEq",
+        (true, false) => "Clone, PartialEq",
     };
     let _ = writeln!(
         text,
         "#[derive({derives})]\n#[non_exhaustive]\npub struct {name} {{\n{fields}unknown: {map}<String, {value}>,\n}}\n"
     );
+    if has_secrets {
+        text.push_str(&debug::text(&name, &printed, imports));
+    }
     if !usual {
         let _ = writeln!(
             text,
