@@ -128,9 +128,12 @@ impl Builder {
         state.faults = self.faults;
         let addresses: Vec<_> = (0..hosts).map(inventory::address).collect();
         let certificate = |address: &String| {
-            Certificate::generate(&[address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
+            Certificate::generate(vec![address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
         };
         let certificates = addresses.iter().map(certificate).collect::<Result<Vec<_>, _>>()?;
+        for (host, certificate) in state.hosts.clone().iter().zip(&certificates) {
+            state.create("Certificate", &certificate.fields(host));
+        }
         state.certificates = certificates
             .iter()
             .map(|certificate| certificate.pem().to_owned())

@@ -35,6 +35,7 @@
 mod behaviour;
 mod builder;
 mod certificate;
+mod class_order;
 mod clock;
 mod config;
 mod counters;
