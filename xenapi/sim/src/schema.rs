@@ -158,6 +158,14 @@ pub(crate) fn method(name: &str) -> Option<Method> {
     METHODS.get(name).copied()
 }
 
+/// All documented messages, in the order of their classes.
+pub(crate) fn methods() -> impl Iterator<Item = Method> {
+    CLASS_INFOS.iter().flat_map(|class| {
+        let messages = class.class.messages.iter();
+        messages.map(move |message| Method { class, message })
+    })
+}
+
 /// All names that `system.listMethods` gives.
 pub(crate) fn method_names() -> Vec<String> {
     CLASS_ORDER.iter().flat_map(|name| method_names_of(name)).collect()

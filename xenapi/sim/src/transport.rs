@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use xenapi::transport::{BodyStream, Transport, TransportError};
 
 use crate::dispatch::Origin;
-use crate::http::{Body, Broken, Reply, Request, answer};
+use crate::http::{Body, Broken, Reply, Request, Upload, answer};
 use crate::state::Shared;
 
 /// A [`Transport`] to a simulated pool in the same process; see [`Simulator::transport`](crate::Simulator::transport).
@@ -35,6 +35,7 @@ impl SimTransport {
             addresses: Arc::clone(&self.addresses),
         };
         let value = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let uploads = head.method == http::Method::PUT;
         let request = Request {
             method: head.method.to_string(),
             target: head
@@ -48,10 +49,15 @@ impl SimTransport {
                 .iter()
                 .map(|(name, text)| (name.as_str().to_owned(), value(text)))
                 .collect(),
-            body,
+            body: if uploads { Bytes::new() } else { body.clone() },
             unreadable: None,
         };
-        respond(answer(&self.shared, &origin, request).await)
+        let upload = if uploads {
+            Upload::from_memory(body)
+        } else {
+            Upload::none()
+        };
+        respond(answer(&self.shared, &origin, request, upload).await)
     }
 }
 
