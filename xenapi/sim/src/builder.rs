@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::certificate::Certificate;
-use crate::config::Config;
+use crate::config::{Account, Config};
 use crate::faults::Fault;
 use crate::inventory;
+use crate::roles::Role;
 use crate::server::Server;
 use crate::simulator::Simulator;
 use crate::state::{Shared, State};
@@ -63,15 +64,33 @@ impl Builder {
         self
     }
 
-    /// The user that can log in; `root` by default.
-    pub fn user(mut self, name: impl Into<String>) -> Self {
-        self.config.user = name.into();
+    /// The name of the superuser; `root` by default, as it always is in xapi.
+    pub fn superuser(mut self, name: impl Into<String>) -> Self {
+        self.config.superuser = name.into();
         self
     }
 
-    /// The password of that user; `xensource` by default.
+    /// The superuser's password; `xensource` by default.
     pub fn password(mut self, password: impl Into<String>) -> Self {
         self.config.password = password.into();
+        self
+    }
+
+    /// One more user who can log in, and who may do what the role allows. Other calls fail with
+    /// `RBAC_PERMISSION_DENIED`, other handlers answer 403.
+    pub fn user(mut self, name: impl Into<String>, password: impl Into<String>, role: Role) -> Self {
+        self.config.accounts.push(Account {
+            name: name.into(),
+            password: password.into(),
+            role,
+        });
+        self
+    }
+
+    /// Has the metrics in JSON be bare numbers, `NaN` and `Infinity` among them, as servers before xapi 23.31 send
+    /// them. By default they are texts.
+    pub fn bare_metrics(mut self) -> Self {
+        self.config.bare_metrics = true;
         self
     }
 
@@ -128,9 +147,12 @@ impl Builder {
         state.faults = self.faults;
         let addresses: Vec<_> = (0..hosts).map(inventory::address).collect();
         let certificate = |address: &String| {
-            Certificate::generate(&[address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
+            Certificate::generate(vec![address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
         };
         let certificates = addresses.iter().map(certificate).collect::<Result<Vec<_>, _>>()?;
+        for (host, certificate) in state.hosts.clone().iter().zip(&certificates) {
+            state.create("Certificate", &certificate.fields(host));
+        }
         state.certificates = certificates
             .iter()
             .map(|certificate| certificate.pem().to_owned())

@@ -12,12 +12,18 @@ pub struct Counters {
     pub requests: BTreeMap<String, u64>,
     /// Bytes of response bodies sent, by path.
     pub sent: BTreeMap<String, u64>,
+    /// Bytes of request bodies that handlers read while they came in, by path.
+    pub received: BTreeMap<String, u64>,
     /// Connections accepted by listeners.
     pub connections: u64,
-    /// Exports that are being sent now.
+    /// Bodies that handlers are sending now.
     pub exports: u64,
-    /// The most exports that were sent at one time.
+    /// The most bodies that handlers were sending at one time.
     pub most_exports: u64,
+    /// Uploads that are being read now.
+    pub imports: u64,
+    /// The most uploads that were read at one time.
+    pub most_imports: u64,
     /// Calls that are being answered now.
     pub pending: u64,
     /// The most calls that were being answered at one time.
@@ -34,5 +40,10 @@ impl Counters {
     /// How many bytes of bodies a handler sent.
     pub fn sent(&self, path: &str) -> u64 {
         self.sent.get(path).copied().unwrap_or_default()
+    }
+
+    /// How many bytes of bodies a handler read.
+    pub fn received(&self, path: &str) -> u64 {
+        self.received.get(path).copied().unwrap_or_default()
     }
 }

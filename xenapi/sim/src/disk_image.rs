@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The content of a virtual disk: sparse, so that terabytes of zeros cost nothing.
 ///
@@ -18,17 +18,29 @@ use std::sync::Mutex;
 /// assert_eq!(&text, b"far inside\0\0");
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DiskImage {
     size: u64,
-    content: Content,
+    /// Chunks by their index; where one is missing, what the file has there counts, or else zeros.
+    chunks: BTreeMap<u64, Arc<[u8]>>,
+    file: Option<Arc<Backing>>,
 }
 
+/// The raw image that lies below what was written.
 #[derive(Debug)]
-enum Content {
-    /// Chunks by their index; a missing one is all zeros.
-    Chunks(BTreeMap<u64, Box<[u8]>>),
-    File(Mutex<File>),
+struct Backing {
+    file: Mutex<File>,
+    length: u64,
+}
+
+impl Backing {
+    /// Fills a buffer, with zeros behind the end of the file.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let there = self.length.saturating_sub(offset).min(buffer.len() as u64) as usize;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(offset))?;
+        file.read_exact(&mut buffer[..there])
+    }
 }
 
 /// How much one chunk holds, in bytes.
@@ -39,7 +51,8 @@ impl DiskImage {
     pub fn new(size: u64) -> Self {
         Self {
             size,
-            content: Content::Chunks(BTreeMap::new()),
+            chunks: BTreeMap::new(),
+            file: None,
         }
     }
 
@@ -50,15 +63,18 @@ impl DiskImage {
         disk
     }
 
-    /// A disk with the content of a raw image file, which is read when it is wanted.
+    /// A disk with the content of a raw image file, which is read when it is wanted and never written.
     ///
     /// # Errors
     /// Where the file cannot be opened.
     pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
         let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let file = Mutex::new(file);
         Ok(Self {
-            size: file.metadata()?.len(),
-            content: Content::File(Mutex::new(file)),
+            size: length,
+            chunks: BTreeMap::new(),
+            file: Some(Arc::new(Backing { file, length })),
         })
     }
 
@@ -67,22 +83,39 @@ impl DiskImage {
         self.size
     }
 
-    /// Writes bytes at an offset; the disk grows where they end behind its end. Does nothing to an image in a file.
+    /// Writes bytes at an offset; the disk grows where they end behind its end. What is all zero takes no memory.
+    ///
+    /// Above an image in a file the bytes stay in memory. Where that file cannot be read, what surrounds them in their
+    /// chunk of 64 KiB becomes zero.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
-        let Content::Chunks(chunks) = &mut self.content else {
-            return;
-        };
         self.size = self.size.max(offset.saturating_add(bytes.len() as u64));
         let (mut at, mut rest) = (offset, bytes);
         while !rest.is_empty() {
             let start = (at % CHUNK) as usize;
             let count = rest.len().min(CHUNK as usize - start);
-            let chunk = chunks
-                .entry(at / CHUNK)
-                .or_insert_with(|| vec![0; CHUNK as usize].into());
-            chunk[start..start + count].copy_from_slice(&rest[..count]);
+            self.write_in_chunk(at / CHUNK, start, &rest[..count]);
             rest = &rest[count..];
             at += count as u64;
+        }
+    }
+
+    fn write_in_chunk(&mut self, index: u64, start: usize, bytes: &[u8]) {
+        let zeros = is_zero(bytes);
+        if let Some(chunk) = self.chunks.get_mut(&index) {
+            let chunk = Arc::make_mut(chunk);
+            chunk[start..start + bytes.len()].copy_from_slice(bytes);
+            if zeros && self.file.is_none() && is_zero(chunk) {
+                self.chunks.remove(&index);
+            }
+        } else if !zeros || self.file.is_some() {
+            let mut chunk = vec![0; CHUNK as usize];
+            if let Some(file) = &self.file
+                && file.read(index * CHUNK, &mut chunk).is_err()
+            {
+                chunk.fill(0);
+            }
+            chunk[start..start + bytes.len()].copy_from_slice(bytes);
+            self.chunks.insert(index, chunk.into());
         }
     }
 
@@ -93,47 +126,64 @@ impl DiskImage {
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         buffer.fill(0);
         let wanted = self.size.saturating_sub(offset).min(buffer.len() as u64) as usize;
-        let buffer = &mut buffer[..wanted];
-        match &self.content {
-            Content::Chunks(chunks) => {
-                let mut done = 0;
-                while done < buffer.len() {
-                    let at = offset + done as u64;
-                    let start = (at % CHUNK) as usize;
-                    let count = (buffer.len() - done).min(CHUNK as usize - start);
-                    if let Some(chunk) = chunks.get(&(at / CHUNK)) {
-                        buffer[done..done + count].copy_from_slice(&chunk[start..start + count]);
-                    }
-                    done += count;
-                }
-                Ok(())
+        let mut rest = &mut buffer[..wanted];
+        let mut at = offset;
+        while !rest.is_empty() {
+            let start = (at % CHUNK) as usize;
+            let count = rest.len().min(CHUNK as usize - start);
+            let (part, after) = rest.split_at_mut(count);
+            match (self.chunks.get(&(at / CHUNK)), &self.file) {
+                (Some(chunk), _) => part.copy_from_slice(&chunk[start..start + count]),
+                (None, Some(file)) => file.read(at, part)?,
+                (None, None) => {}
             }
-            Content::File(file) => {
-                let mut file = file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                file.seek(SeekFrom::Start(offset))?;
-                file.read_exact(buffer)
-            }
+            rest = after;
+            at += count as u64;
         }
+        Ok(())
     }
 
     /// Whether a stretch is known to be all zero without looking at it.
     pub(crate) fn is_hole(&self, offset: u64, length: u64) -> bool {
-        match &self.content {
-            Content::Chunks(chunks) => chunks
-                .range(offset / CHUNK..offset.saturating_add(length).div_ceil(CHUNK))
-                .next()
-                .is_none(),
-            Content::File(_) => false,
+        let end = offset.saturating_add(length);
+        let above = self.file.as_ref().is_none_or(|file| offset >= file.length);
+        above && self.chunks.range(offset / CHUNK..end.div_ceil(CHUNK)).next().is_none()
+    }
+
+    /// Whether a stretch has the same bytes as in another image.
+    pub(crate) fn has_same(&self, other: &Self, offset: u64, length: u64) -> io::Result<bool> {
+        let same_file = match (&self.file, &other.file) {
+            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+            (None, None) => true,
+            _ => false,
+        };
+        let (mut mine, mut theirs) = ([0; CHUNK as usize], [0; CHUNK as usize]);
+        for index in offset / CHUNK..offset.saturating_add(length).div_ceil(CHUNK) {
+            let same = match (self.chunks.get(&index), other.chunks.get(&index)) {
+                (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one == two,
+                (None, None) if same_file => true,
+                _ => {
+                    self.read(index * CHUNK, &mut mine)?;
+                    other.read(index * CHUNK, &mut theirs)?;
+                    mine == theirs
+                }
+            };
+            if !same {
+                return Ok(false);
+            }
         }
+        Ok(true)
     }
 
     /// How many bytes of storage the content takes.
     pub(crate) fn used(&self) -> u64 {
-        match &self.content {
-            Content::Chunks(chunks) => chunks.len() as u64 * CHUNK,
-            Content::File(_) => self.size,
-        }
+        let file = self.file.as_ref().map_or(0, |file| file.length);
+        file + self.chunks.len() as u64 * CHUNK
     }
+}
+
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|&byte| byte == 0)
 }
 
 #[cfg(test)]
@@ -158,5 +208,25 @@ mod tests {
         let mut back = [7; 8];
         disk.read(3, &mut back).unwrap();
         assert_eq!(&back, b"rt\0\0\0\0\0\0");
+    }
+
+    #[test]
+    fn zeros_take_no_memory() {
+        let mut disk = DiskImage::new(1 << 30);
+        disk.write(0, &[0; 4096]);
+        assert_eq!(disk.used(), 0);
+        disk.write(100, b"data");
+        disk.write(100, &[0; 4]);
+        assert_eq!(disk.used(), 0);
+    }
+
+    #[test]
+    fn copies_share_what_neither_has_written() {
+        let mut disk = DiskImage::from_bytes(b"start");
+        let before = disk.clone();
+        disk.write(200_000, b"later");
+        assert!(disk.has_same(&before, 0, 65536).unwrap());
+        assert!(!disk.has_same(&before, 0, 1 << 20).unwrap());
+        assert_eq!(before.size(), 5);
     }
 }

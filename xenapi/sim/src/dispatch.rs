@@ -13,6 +13,7 @@ use crate::events::{self, Filter, Token};
 use crate::faults::Effect;
 use crate::generic;
 use crate::hidden::HIDDEN;
+use crate::roles;
 use crate::schema::{self, Method};
 use crate::state::{Shared, State};
 
@@ -188,7 +189,9 @@ fn admit(state: &mut State, origin: &Origin, invocation: &Invocation) -> Result<
     if !local {
         origin.only_coordinator(state)?;
     }
-    state.check_session(session)
+    state.check_session(session)?;
+    let permission = invocation.method.name().to_lowercase();
+    roles::check(state.role_of(session), invocation.method.message.role, &permission)
 }
 
 /// Starts a call as a task and answers with the task.

@@ -40,6 +40,16 @@ impl ApiError {
         Self::internal(&format!("Failure({text:?})"))
     }
 
+    /// A disk that cannot be read or written.
+    pub(crate) fn device() -> Self {
+        Self::new("VDI_IO_ERROR", ["Device I/O errors"])
+    }
+
+    /// As it stands in the page of a refusal.
+    pub(crate) fn page_text(&self) -> String {
+        format!("{}: [ {} ]", self.code, self.params.join("; "))
+    }
+
     /// The code and the parameters as one list, which is how XML-RPC and `task.error_info` hold them.
     pub(crate) fn description(&self) -> Vec<String> {
         std::iter::once(self.code.clone().into_owned())

@@ -2,6 +2,7 @@
 
 use xenapi::{ToValue, Value};
 
+use crate::class_order::CLASS_ORDER;
 use crate::db::{Database, Row};
 use crate::error::{ApiError, Result};
 use crate::schema::{self, CLASS_INFOS, ClassInfo};
@@ -121,7 +122,9 @@ impl Change {
 /// All that happened since a token: messages first, then additions, modifications and deletions.
 pub(crate) fn since(db: &Database, token: Token, filters: &[Filter]) -> Vec<Value> {
     let mut events = [const { Vec::new() }; 4];
-    let classes = CLASS_INFOS.iter().filter(|info| info.class.gen_events);
+    let classes = CLASS_INFOS
+        .iter()
+        .filter(|info| info.class.gen_events && info.name() != "role");
     for info in classes.filter(|info| filters.iter().any(|filter| filter.covers_class(info))) {
         let wanted = |reference: &str| filters.iter().any(|filter| filter.covers(info, reference));
         let is_message = !info.class.in_database;
@@ -166,26 +169,19 @@ fn event(info: &ClassInfo, id: u64, change: Change, reference: &str, snapshot: O
     Value::Struct(members)
 }
 
-/// How many objects of each class there are, by the names that events use; messages are never counted.
+/// How many objects of each class there are, by the names that events use; messages and roles are never counted.
 fn valid_ref_counts(db: &Database) -> Value {
-    let mut counts: Vec<_> = CLASS_INFOS
-        .iter()
-        .map(|info| {
-            let count = if info.class.in_database {
-                db.table(info).rows.len()
-            } else {
-                0
-            };
-            (info.name(), i64::try_from(count).unwrap_or(i64::MAX))
-        })
-        .collect();
-    counts.sort_by_key(|&(name, _)| std::cmp::Reverse(name));
-    Value::Struct(
-        counts
-            .into_iter()
-            .map(|(name, count)| (name.to_ascii_lowercase(), Value::Int(count)))
-            .collect(),
-    )
+    let mut names = CLASS_ORDER;
+    names.sort_by_key(|&name| std::cmp::Reverse(name));
+    let count = |name: &str| {
+        let rows = schema::class(name).filter(|info| info.has_rows());
+        rows.map_or(0, |info| db.table(info).rows.len())
+    };
+    let entry = |name: &str| {
+        let count = i64::try_from(count(name)).unwrap_or(i64::MAX);
+        (name.to_ascii_lowercase(), Value::Int(count))
+    };
+    Value::Struct(names.into_iter().map(entry).collect())
 }
 
 /// The answer of `event.from`.

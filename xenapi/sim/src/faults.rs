@@ -43,6 +43,18 @@ pub(crate) enum Effect {
     VanishTask,
     Truncate(u64),
     ErrorInBody(u64),
+    Stall(u64),
+}
+
+impl Effect {
+    /// After how many bytes of a body it strikes.
+    pub(crate) fn cut(&self) -> Option<u64> {
+        match self {
+            Self::Truncate(bytes) | Self::ErrorInBody(bytes) | Self::Stall(bytes) => Some(*bytes),
+            Self::Reset => Some(4096),
+            _ => None,
+        }
+    }
 }
 
 impl Fault {
@@ -130,15 +142,24 @@ impl Fault {
         self
     }
 
-    /// The body of a transfer ends cleanly after this many bytes, and its task fails.
+    /// The body of a transfer ends cleanly after this many bytes, and its task fails. Of an upload no more than that is
+    /// read.
     pub fn truncate(mut self, bytes: u64) -> Self {
         self.effect = Effect::Truncate(bytes);
         self
     }
 
-    /// After this many bytes the body of a transfer goes on with a second HTTP response, a 500, and its task fails.
+    /// After this many bytes the body of a transfer goes on with a second HTTP response, a 500, and its task fails. An
+    /// upload gets that response after so many bytes were read.
     pub fn error_in_body(mut self, bytes: u64) -> Self {
         self.effect = Effect::ErrorInBody(bytes);
+        self
+    }
+
+    /// The body of a transfer stands still after this many bytes: nothing more is sent or read, and the task stays
+    /// pending until the client gives up. A call with this fault is never answered.
+    pub fn stall(mut self, bytes: u64) -> Self {
+        self.effect = Effect::Stall(bytes);
         self
     }
 
@@ -172,7 +193,7 @@ impl Fault {
 #[error(
     "{part:?} is no part of a fault: expected TARGET:EFFECT[;object=NAME][;probability=P][;after=N][;times=N] with an \
      effect of error=CODE[,PARAM…], delay=MILLISECONDS, reset, unauthorized, server-error, host-is-slave=ADDRESS, \
-     invalidate-session, vanish-task, truncate=BYTES or error-in-body=BYTES"
+     invalidate-session, vanish-task, truncate=BYTES, error-in-body=BYTES or stall=BYTES"
 )]
 pub struct FaultError {
     part: String,
@@ -212,6 +233,7 @@ impl FromStr for Fault {
                 "vanish-task" => fault.vanish_task(),
                 "truncate" => fault.truncate(number()?),
                 "error-in-body" => fault.error_in_body(number()?),
+                "stall" => fault.stall(number()?),
                 _ => return Err(wrong(part)),
             };
         }

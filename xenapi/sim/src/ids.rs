@@ -26,6 +26,10 @@ impl Ids {
         )
     }
 
+    pub(crate) fn number(&mut self) -> u128 {
+        self.random.u128(..)
+    }
+
     pub(crate) fn reference(&mut self) -> String {
         format!("OpaqueRef:{}", self.uuid())
     }

@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
-use xenapi_sim::{BuildError, Fault, Server, Simulator};
+use xenapi_sim::{BuildError, Fault, Role, RoleError, Server, Simulator};
 
 /// A simulated XenServer pool that answers as xapi does
 ///
@@ -17,10 +18,13 @@ struct Options {
     /// Where the coordinator listens; other hosts get free ports of the same address
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDR:PORT")]
     listen: String,
-    /// The user that can log in
+    /// The name of the superuser
     #[arg(long, default_value = "root")]
-    user: String,
-    /// The user's password
+    superuser: String,
+    /// One more user, for example "anna:secret:read-only"; repeatable
+    #[arg(long, value_name = "NAME:PASSWORD:ROLE")]
+    user: Vec<User>,
+    /// The superuser's password
     #[arg(
         long,
         env = "XENAPI_SIM_PASSWORD",
@@ -57,6 +61,31 @@ struct Options {
     seed: u64,
 }
 
+/// A user, his password and his role.
+#[derive(Clone, Debug)]
+struct User {
+    name: String,
+    password: String,
+    role: Role,
+}
+
+impl FromStr for User {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').zip(text.rsplit_once(':'));
+        let ((name, _), (rest, role)) = parts.ok_or_else(|| "expected NAME:PASSWORD:ROLE".to_owned())?;
+        let password = rest
+            .get(name.len() + 1..)
+            .ok_or_else(|| "expected NAME:PASSWORD:ROLE".to_owned())?;
+        Ok(Self {
+            name: name.to_owned(),
+            password: password.to_owned(),
+            role: role.parse().map_err(|error: RoleError| error.to_string())?,
+        })
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
@@ -76,12 +105,15 @@ async fn run(options: Options) -> Result<(), BuildError> {
         .hosts(options.hosts)
         .vms(options.vms)
         .isos(options.isos)
-        .user(options.user)
+        .superuser(options.superuser)
         .password(options.password)
         .delay(Duration::from_millis(options.delay))
         .task_steps(options.task_steps)
         .task_delay(Duration::from_millis(options.task_delay))
         .seed(options.seed);
+    let builder = options.user.into_iter().fold(builder, |builder, user| {
+        builder.user(user.name, user.password, user.role)
+    });
     let pool = options
         .fault
         .into_iter()

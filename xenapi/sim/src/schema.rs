@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use xenapi::{DateTime, ToValue, Value};
 
+use crate::class_order::{self, CLASS_ORDER};
 use crate::datamodel::{Class, Field, Literal, Message, Operation, Param, Qualifier, Type};
 use crate::error::{ApiError, Result};
 use crate::hidden::HIDDEN;
@@ -25,6 +26,12 @@ pub(crate) struct ClassInfo {
 impl ClassInfo {
     pub(crate) fn name(&self) -> &'static str {
         self.class.name
+    }
+
+    /// Whether its objects are rows that events report and counts count. Roles are not, whatever the datamodel says:
+    /// they are part of the program. Messages are files.
+    pub(crate) fn has_rows(&self) -> bool {
+        self.class.in_database && self.name() != "role"
     }
 
     pub(crate) fn field(&self, name: &str) -> Option<usize> {
@@ -60,8 +67,10 @@ impl Method {
 }
 
 pub(crate) static CLASS_INFOS: LazyLock<Vec<ClassInfo>> = LazyLock::new(|| {
-    CLASSES
-        .iter()
+    let mut classes: Vec<_> = CLASSES.iter().collect();
+    classes.sort_by_key(|class| class_order::position(class.name));
+    classes
+        .into_iter()
         .enumerate()
         .map(|(index, class)| ClassInfo {
             class,
@@ -149,19 +158,29 @@ pub(crate) fn method(name: &str) -> Option<Method> {
     METHODS.get(name).copied()
 }
 
+/// All documented messages, in the order of their classes.
+pub(crate) fn methods() -> impl Iterator<Item = Method> {
+    CLASS_INFOS.iter().flat_map(|class| {
+        let messages = class.class.messages.iter();
+        messages.map(move |message| Method { class, message })
+    })
+}
+
 /// All names that `system.listMethods` gives.
 pub(crate) fn method_names() -> Vec<String> {
-    let listed = CLASS_INFOS.iter().flat_map(|info| {
-        let queries = QUERIES
-            .iter()
-            .filter(|_| info.class.messages.iter().any(|m| m.operation == Operation::GetAll));
-        info.class
-            .messages
-            .iter()
-            .chain(queries)
-            .map(move |message| format!("{}.{}", info.name(), message.name))
+    CLASS_ORDER.iter().flat_map(|name| method_names_of(name)).collect()
+}
+
+fn method_names_of(name: &str) -> impl Iterator<Item = String> {
+    let messages = class(name).map_or(&[][..], |info| info.class.messages);
+    let listed = messages.iter().any(|message| message.operation == Operation::GetAll);
+    let queries = QUERIES.iter().filter(move |_| listed);
+    let documented = messages.iter().chain(queries).map(|message| message.name);
+    let hidden = HIDDEN.iter().filter_map(move |method| {
+        let (class, message) = method.split_once('.')?;
+        (class == name).then_some(message)
     });
-    listed.chain(HIDDEN.iter().map(|&name| name.to_owned())).collect()
+    documented.chain(hidden).map(move |message| format!("{name}.{message}"))
 }
 
 /// The values of an enumeration.

@@ -5,25 +5,28 @@ use std::collections::BTreeSet;
 use xenapi::{ToValue, Value};
 
 use crate::error::{ApiError, Result};
+use crate::roles::Role;
 use crate::schema::NULL;
 use crate::state::State;
 
 impl State {
     /// Checks a name and a password and makes a session.
     pub(crate) fn login(&mut self, user: &str, password: &str, originator: &str, host: usize) -> Result<String> {
-        if user != self.config.user || password != self.config.password {
+        if !self.config.knows(user, password) {
             return Err(ApiError::new(
                 "SESSION_AUTHENTICATION_FAILED",
                 [user, "Authentication failure"],
             ));
         }
-        Ok(self.open_session(originator, host, true))
+        Ok(self.open_session(user, originator, host))
     }
 
-    /// Makes a session without asking.
-    pub(crate) fn open_session(&mut self, originator: &str, host: usize, pool: bool) -> String {
+    /// Makes a session of a user whose password was right.
+    fn open_session(&mut self, user: &str, originator: &str, host: usize) -> String {
         self.make_room(originator);
         let now = Value::DateTime(self.clock.now());
+        let role = self.config.role_of(user);
+        let subject = self.db.find("subject", "subject_identifier", user);
         let fields = [
             (
                 "this_host",
@@ -32,9 +35,14 @@ impl State {
             ("this_user", NULL.to_value()),
             ("last_active", now.clone()),
             ("validation_time", now),
-            ("pool", Value::Bool(pool)),
-            ("is_local_superuser", Value::Bool(true)),
-            ("auth_user_name", self.config.user.to_value()),
+            ("pool", Value::Bool(true)),
+            ("is_local_superuser", Value::Bool(role.is_none())),
+            ("subject", subject.unwrap_or_else(|| NULL.to_owned()).to_value()),
+            ("auth_user_name", user.to_value()),
+            (
+                "rbac_permissions",
+                role.map_or_else(Vec::new, Role::permissions).to_value(),
+            ),
             ("originator", originator.to_value()),
             ("client_certificate", Value::Bool(false)),
         ];
@@ -65,6 +73,11 @@ impl State {
         }
         self.db.refresh("session", session, "last_active", self.clock.now());
         Ok(())
+    }
+
+    /// The role of a session's user; the superuser's has none and may do everything.
+    pub(crate) fn role_of(&self, session: &str) -> Option<Role> {
+        self.config.role_of(&self.db.text("session", session, "auth_user_name"))
     }
 
     /// Whether the session was opened for the pool, not for one host.

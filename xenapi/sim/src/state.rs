@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::watch;
 use xenapi::{ToValue, Value};
 
@@ -74,6 +75,8 @@ pub(crate) struct State {
     pub(crate) unreachable: HashSet<usize>,
     /// What is on the disks, by the VDI's reference; a VDI that is not here is all zeros.
     pub(crate) images: HashMap<String, Arc<DiskImage>>,
+    /// What clients keep with the pool, by the blob's reference.
+    pub(crate) blobs: HashMap<String, Bytes>,
     pub(crate) subscriptions: HashMap<String, Subscription>,
     /// Tasks that were asked to stop.
     pub(crate) cancelled: HashSet<String>,
@@ -95,6 +98,7 @@ impl State {
             coordinator: 0,
             unreachable: HashSet::new(),
             images: HashMap::new(),
+            blobs: HashMap::new(),
             subscriptions: HashMap::new(),
             cancelled: HashSet::new(),
             doomed: HashSet::new(),

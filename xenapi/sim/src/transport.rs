@@ -8,7 +8,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use xenapi::transport::{BodyStream, RequestBody, Transport, TransportError};
 
 use crate::dispatch::Origin;
-use crate::http::{Body, Broken, Reply, Request, answer};
+use crate::http::{Body, Broken, Reply, Request, Upload, answer};
 use crate::state::Shared;
 
 /// A [`Transport`] to a simulated pool in the same process; see [`Simulator::transport`](crate::Simulator::transport).
@@ -35,6 +35,16 @@ impl SimTransport {
             addresses: Arc::clone(&self.addresses),
         };
         let value = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let uploads = head.method == http::Method::PUT;
+        let (whole, upload) = match body {
+            RequestBody::Whole(body) if uploads => (Bytes::new(), Upload::from_memory(body)),
+            RequestBody::Whole(body) => (body, Upload::none()),
+            RequestBody::Stream(pieces) => {
+                let length = head.headers.get(http::header::CONTENT_LENGTH);
+                let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+                (Bytes::new(), Upload::from_stream(pieces, length))
+            }
+        };
         let request = Request {
             method: head.method.to_string(),
             target: head
@@ -48,23 +58,10 @@ impl SimTransport {
                 .iter()
                 .map(|(name, text)| (name.as_str().to_owned(), value(text)))
                 .collect(),
-            body: whole(body).await?,
+            body: whole,
             unreadable: None,
         };
-        respond(answer(&self.shared, &origin, request).await)
-    }
-}
-
-async fn whole(body: RequestBody) -> Result<Bytes, TransportError> {
-    match body {
-        RequestBody::Whole(body) => Ok(body),
-        RequestBody::Stream(mut pieces) => {
-            let mut body = Vec::new();
-            while let Some(piece) = pieces.next().await {
-                body.extend_from_slice(&piece.map_err(|error| TransportError::Broken(error.to_string()))?);
-            }
-            Ok(body.into())
-        }
+        respond(answer(&self.shared, &origin, request, upload).await)
     }
 }
 

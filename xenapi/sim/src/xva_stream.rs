@@ -66,6 +66,16 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
+    /// The blocks of one disk alone, in a folder of that name.
+    pub(crate) fn of_disk(disk: Disk) -> Self {
+        Self {
+            description: None,
+            disks: vec![disk].into_iter(),
+            current: None,
+            ended: false,
+        }
+    }
+
     /// An archive with this `ova.xml`, dated in seconds since 1970, and these disks in this order.
     pub(crate) fn new(xml: String, date: u64, disks: Vec<Disk>) -> Self {
         Self {
@@ -118,6 +128,14 @@ impl Iterator for Archive {
     fn next(&mut self) -> Option<Self::Item> {
         self.next_piece().transpose()
     }
+}
+
+/// A tar archive with one file.
+pub(crate) fn tar_of(name: &str, content: &[u8], date: u64) -> Vec<u8> {
+    let mut archive = Vec::new();
+    push_entry(&mut archive, name, content, date);
+    archive.resize(archive.len() + 2 * TAR_BLOCK, 0);
+    archive
 }
 
 /// Writes one entry with a header as old as xapi's: V7, without magic, seven digits of checksum.

@@ -126,3 +126,24 @@ async fn another_host_takes_over() {
         pool.addresses()[1]
     );
 }
+
+#[tokio::test]
+async fn the_pool_tells_the_fingerprints_of_its_certificates() {
+    let (pool, caller) = pool(|builder| builder.hosts(2).vms(0)).await;
+    let records = caller.ok("Certificate.get_all_records", args![]).await;
+    assert_eq!(records.as_struct().unwrap().len(), 2);
+    for (number, name) in ["host-01", "host-02"].into_iter().enumerate() {
+        let host = pool.find("host", name).unwrap();
+        let certificates = caller.ok("host.get_certificates", args![host]).await;
+        let record = records
+            .get(certificates.as_array().unwrap()[0].as_str().unwrap())
+            .unwrap();
+        let field = |name: &str| record.get(name).and_then(Value::as_str).unwrap();
+        assert_eq!([field("type"), field("host")], ["host", &host]);
+        assert_eq!(Some(field("fingerprint")), pool.fingerprint_sha256(number));
+        assert_eq!(field("fingerprint"), field("fingerprint_sha256"));
+        assert_eq!(field("fingerprint_sha1").len(), 59);
+        let pem = caller.text("host.get_server_certificate", args![host]).await;
+        assert!(pem.starts_with("-----BEGIN CERTIFICATE-----"), "{pem}");
+    }
+}

@@ -228,3 +228,60 @@ async fn the_older_way_to_listen_works_too() {
     caller.ok("event.unregister", args![vec!["vm".to_owned()]]).await;
     assert_eq!(caller.err("event.next", args![]).await[0], "SESSION_NOT_REGISTERED");
 }
+
+#[tokio::test]
+async fn classes_come_in_the_datamodels_order() {
+    let (_, caller) = pool(|builder| builder.vms(1)).await;
+    let (events, _) = caller.events(&["*"], "", 0.0).await;
+    let mut classes: Vec<_> = events.iter().map(|event| text(event, "class")).collect();
+    classes.dedup();
+    let expected = [
+        "message",
+        "task",
+        "pool",
+        "vm",
+        "vm_metrics",
+        "vm_guest_metrics",
+        "host",
+        "host_metrics",
+        "host_cpu",
+        "network",
+        "vif",
+        "vif_metrics",
+        "pif",
+        "pif_metrics",
+        "sm",
+        "sr",
+        "vdi",
+        "vbd",
+        "vbd_metrics",
+        "pbd",
+        "console",
+        "pci",
+        "certificate",
+    ];
+    let present: Vec<_> = expected.into_iter().filter(|class| classes.contains(class)).collect();
+    assert_eq!(classes, present, "each class once, and no others");
+    let methods = caller.raw("system.listMethods", args![]).await.unwrap();
+    let mut classes: Vec<_> = methods
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|name| name.as_str().unwrap().split('.').next().unwrap())
+        .collect();
+    classes.dedup();
+    assert_eq!(classes[..4], ["session", "auth", "subject", "role"]);
+    assert_eq!(classes[classes.len() - 2..], ["Caller", "Rate_limit"]);
+    assert_eq!(classes.len(), 69, "{classes:?}");
+}
+
+#[tokio::test]
+async fn counts_name_every_class_but_count_rows_only() {
+    let (_, caller) = pool(|builder| builder.hosts(2).vms(1)).await;
+    let batch = caller.ok("event.from", args![vec!["task".to_owned()], "", 0.0]).await;
+    let counts = batch.get("valid_ref_counts").unwrap();
+    let count = |class: &str| counts.get(class).and_then(Value::as_int);
+    assert_eq!(counts.as_struct().unwrap().len(), 73);
+    assert_eq!([count("host"), count("certificate")], [Some(2), Some(2)]);
+    assert_eq!([count("role"), count("message"), count("diagnostics")], [Some(0); 3]);
+}

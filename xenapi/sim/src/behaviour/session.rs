@@ -39,7 +39,7 @@ fn logout(state: &mut State, call: &Invocation) -> Result<Value> {
 
 fn change_password(state: &mut State, call: &Invocation) -> Result<Value> {
     if call.text(0) != state.config.password {
-        let user = state.config.user.clone();
+        let user = state.config.superuser.clone();
         return Err(ApiError::new(
             "SESSION_AUTHENTICATION_FAILED",
             [&user, "Authentication failure"],

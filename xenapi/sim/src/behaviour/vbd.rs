@@ -132,7 +132,8 @@ pub(crate) fn add_drive(state: &mut State, vm: &str, device: &str) -> String {
     add(state, &fields)
 }
 
-fn add(state: &mut State, fields: &[(&str, Value)]) -> String {
+/// Adds a device whose fields are given.
+pub(crate) fn add(state: &mut State, fields: &[(&str, Value)]) -> String {
     let metrics = state.create("VBD_metrics", &[]);
     let vbd = state.create("VBD", fields);
     state.db.set("VBD", &vbd, "metrics", metrics);

@@ -1,8 +1,11 @@
 //! Messages of the class `VDI`.
 
+use std::sync::Arc;
+
 use xenapi::{ToValue, Value};
 
 use super::{Behaviour, sr, vbd};
+use crate::disk_image::DiskImage;
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
@@ -12,7 +15,7 @@ use crate::state::State;
 /// Sizes are rounded up to this many bytes, the block size of a VHD.
 const GRANULE: i64 = 2 << 20;
 /// What an empty disk takes in its SR, in bytes.
-const EMPTY: i64 = 4096;
+pub(crate) const EMPTY: i64 = 4096;
 
 fn rounded(size: i64) -> i64 {
     size.checked_add(GRANULE - 1)
@@ -57,7 +60,7 @@ pub(crate) fn refresh(state: &mut State, vdi: &str) {
     state.db.refresh("VDI", vdi, "allowed_operations", allowed);
 }
 
-fn is_attached(state: &State, vdi: &str) -> bool {
+pub(crate) fn is_attached(state: &State, vdi: &str) -> bool {
     state
         .db
         .list("VDI", vdi, "VBDs")
@@ -106,6 +109,28 @@ pub(crate) fn add(state: &mut State, fields: &[(&str, Value)], used: i64) -> Res
     refresh(state, &reference);
     sr::count(state, &sr);
     Ok(reference)
+}
+
+/// Writes bytes on a disk.
+pub(crate) fn write(state: &mut State, vdi: &str, offset: u64, bytes: &[u8]) {
+    let size = size(state, vdi);
+    let image = state.images.entry(vdi.to_owned());
+    let image = image.or_insert_with(|| Arc::new(DiskImage::new(size)));
+    Arc::make_mut(image).write(offset, bytes);
+}
+
+/// The virtual size in bytes.
+pub(crate) fn size(state: &State, vdi: &str) -> u64 {
+    u64::try_from(state.db.int("VDI", vdi, "virtual_size")).unwrap_or_default()
+}
+
+/// Brings what a disk takes in its SR up to date, after it was written.
+pub(crate) fn count(state: &mut State, vdi: &str) {
+    let used = state.images.get(vdi).map_or(0, |image| image.used());
+    let used = i64::try_from(used).unwrap_or(i64::MAX).saturating_add(EMPTY);
+    state.db.refresh("VDI", vdi, "physical_utilisation", used);
+    let sr = state.db.text("VDI", vdi, "SR");
+    sr::count(state, &sr);
 }
 
 /// Removes a disk with all devices that show it; nothing where there is no such disk.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 
 use super::message::{Body, Reply, Request};
-use super::{export, pages, rpc};
+use super::upload::Upload;
+use super::{blobs, export, export_raw, files, import, import_raw, metrics, pages, rpc, snapshot};
 use crate::dispatch::Origin;
 use crate::state::Shared;
 use crate::tables::HTTP_ACTIONS;
@@ -13,7 +14,7 @@ use crate::tables::HTTP_ACTIONS;
 const FRONT_PAGE: &str = "<html><head><title>XCP-ng</title></head><body><h1>XCP-ng</h1>A simulated host.</body></html>";
 
 /// Answers a request to a host.
-pub(crate) async fn answer(shared: &Arc<Shared>, origin: &Origin, request: Request) -> Reply {
+pub(crate) async fn answer(shared: &Arc<Shared>, origin: &Origin, request: Request, upload: Upload) -> Reply {
     let path = request.path().to_owned();
     shared.with(|state| *state.counters.requests.entry(path.clone()).or_default() += 1);
     let reply = match (request.method.as_str(), path.as_str()) {
@@ -22,7 +23,19 @@ pub(crate) async fn answer(shared: &Arc<Shared>, origin: &Origin, request: Reque
         ("POST", _) => rpc::xml(shared, origin, &request).await,
         ("GET", "/export") => export::export(shared, origin, &request).await,
         ("GET", "/export_metadata") => export::export_metadata(shared, origin, &request).await,
-        ("GET", "/export_raw_vdi") => export::export_raw_vdi(shared, origin, &request).await,
+        ("GET", "/export_raw_vdi") => export_raw::export_raw_vdi(shared, origin, &request).await,
+        ("PUT", "/import") => import::import(shared, origin, &request, upload).await,
+        ("PUT", "/import_metadata") => import::import_metadata(shared, origin, &request, upload).await,
+        ("PUT", "/import_raw_vdi") => import_raw::import_raw_vdi(shared, origin, &request, upload).await,
+        ("GET", "/rrd_updates") => metrics::rrd_updates(shared, origin, &request).await,
+        ("GET", "/host_rrd") => metrics::host_rrd(shared, origin, &request, "host_rrd").await,
+        ("GET", "/host_rrds") => metrics::host_rrd(shared, origin, &request, "get_host_rrds").await,
+        ("GET", "/vm_rrd") => metrics::vm_rrd(shared, origin, &request, "vm_rrd").await,
+        ("GET", "/vm_rrds") => metrics::vm_rrd(shared, origin, &request, "get_vm_rrds").await,
+        ("GET", "/sr_rrd") => metrics::sr_rrd(shared, origin, &request).await,
+        ("GET", "/vncsnapshot") => snapshot::vncsnapshot(shared, origin, &request).await,
+        ("GET", "/blob") => blobs::get(shared, origin, &request).await,
+        ("PUT", "/blob") => blobs::put(shared, origin, &request, upload).await,
         ("GET", "/") => Reply::full(200, FRONT_PAGE)
             .with("connection", if request.keeps_alive() { "keep-alive" } else { "close" })
             .with("cache-control", "no-cache, no-store")
@@ -34,6 +47,8 @@ pub(crate) async fn answer(shared: &Arc<Shared>, origin: &Origin, request: Reque
             .with("Access-Control-Allow-Headers", "X-Requested-With")
             .with("Access-Control-Allow-Methods", "POST, OPTIONS"),
         ("HEAD", _) => pages::not_implemented("HEAD"),
+        ("GET", _) if files::sends(&path) => files::get(shared, origin, &request).await,
+        ("PUT", _) if files::takes(&path) => files::put(shared, origin, &request, upload).await,
         (method, path)
             if HTTP_ACTIONS
                 .iter()

@@ -1,17 +1,16 @@
-//! The handlers that send VMs and disks.
+//! The handlers that send VMs.
 
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::stream;
 
-use super::message::{Body, BodyStream, Broken, Reply, Request};
-use super::pages;
+use super::access::{Access, Action, location};
+use super::message::{Reply, Request};
+use super::transfer::Pieces;
 use crate::behaviour::{sr, vm};
 use crate::dispatch::Origin;
 use crate::error::{ApiError, Result};
-use crate::faults::Effect;
 use crate::ova::Ova;
 use crate::state::{Shared, State};
 use crate::xva_stream::{Archive, Disk};
@@ -22,7 +21,11 @@ pub(super) async fn export(shared: &Arc<Shared>, origin: &Origin, request: &Requ
         .query("uuid")
         .or_else(|| request.query("ref"))
         .unwrap_or_default();
-    let access = match Access::check(shared, origin, request, "get_export", "VM.export", &object).await {
+    let action = Action {
+        name: "get_export",
+        label: "VM.export",
+    };
+    let access = match Access::check(shared, origin, request, action, &object).await {
         Ok(access) => access,
         Err(refusal) => return *refusal,
     };
@@ -48,7 +51,7 @@ pub(super) async fn export(shared: &Arc<Shared>, origin: &Origin, request: &Requ
     });
     let (vm, archive) = match prepared {
         Ok(Ok(prepared)) => prepared,
-        Ok(Err(location)) => return redirect(&location, request),
+        Ok(Err(location)) => return access.redirect(shared, &location, request),
         Err(error) => return access.refuse(shared, &error),
     };
     let pieces = compressed(archive, request.query("use_compression").as_deref());
@@ -66,8 +69,11 @@ pub(super) async fn export_metadata(shared: &Arc<Shared>, origin: &Origin, reque
         .query("uuid")
         .or_else(|| request.query("ref"))
         .unwrap_or_default();
-    let realm = "get_export_metadata";
-    let access = match Access::check(shared, origin, request, realm, "VM.export_metadata", &object).await {
+    let action = Action {
+        name: "get_export_metadata",
+        label: "VM.export_metadata",
+    };
+    let access = match Access::check(shared, origin, request, action, &object).await {
         Ok(access) => access,
         Err(refusal) => return *refusal,
     };
@@ -94,53 +100,15 @@ pub(super) async fn export_metadata(shared: &Arc<Shared>, origin: &Origin, reque
             .map_err(|error| ApiError::internal(&error.to_string()))
     });
     match body {
-        Ok(pieces) => {
-            shared.with(|state| access.end(state, &Ok(String::new())));
-            Reply::full(200, pieces.concat())
-                .with("connection", "keep-alive")
-                .with("cache-control", "no-cache, no-store")
-                .with("task-id", access.task.as_str())
-                .with("content-type", "application/octet-stream")
-                .with("content-disposition", "attachment; filename=\"export.xva\"")
-        }
+        Ok(pieces) => access
+            .document(shared, "application/octet-stream", pieces.concat())
+            .with("content-disposition", "attachment; filename=\"export.xva\""),
         Err(error) => access.refuse(shared, &error),
     }
 }
 
-/// `GET /export_raw_vdi`: one disk, as raw bytes only.
-pub(super) async fn export_raw_vdi(shared: &Arc<Shared>, origin: &Origin, request: &Request) -> Reply {
-    let object = request.query("vdi").unwrap_or_default();
-    let realm = "get_export_raw_vdi";
-    let access = match Access::check(shared, origin, request, realm, "VDI.export_raw", &object).await {
-        Ok(access) => access,
-        Err(refusal) => return *refusal,
-    };
-    let format = request.query("format").unwrap_or_default().to_ascii_lowercase();
-    if !matches!(format.as_str(), "" | "raw") {
-        let error = ApiError::internal(&format!("Unknown format {format}"));
-        shared.with(|state| access.end(state, &Err(error)));
-        return Reply {
-            close: true,
-            ..Reply::full(404, "")
-        }
-        .with("connection", "close");
-    }
-    let prepared = shared.with(|state| {
-        access.fault()?;
-        let vdi = find_by(state, "VDI", request.query("vdi"))?;
-        Ok((state.uuid("VDI", &vdi), disk(state, "", &vdi)))
-    });
-    let (uuid, disk) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return access.refuse(shared, &error),
-    };
-    access
-        .transfer(shared, None, Box::new(disk.into_raw()))
-        .with("content-type", "application/octet-stream")
-        .with("content-disposition", format!("attachment; filename=\"{uuid}.raw\""))
-}
-
-fn disk(state: &State, folder: &str, vdi: &str) -> Disk {
+/// A disk as it goes into an archive.
+pub(super) fn disk(state: &State, folder: &str, vdi: &str) -> Disk {
     Disk {
         folder: folder.to_owned(),
         size: u64::try_from(state.db.int("VDI", vdi, "virtual_size")).unwrap_or_default(),
@@ -149,7 +117,7 @@ fn disk(state: &State, folder: &str, vdi: &str) -> Disk {
 }
 
 /// The object that `uuid` or `ref` of a query names.
-fn find(state: &State, request: &Request, class: &'static str) -> Result<String> {
+pub(super) fn find(state: &State, request: &Request, class: &'static str) -> Result<String> {
     match request.query("ref") {
         Some(reference) => state.require(class, &reference).map(|()| reference),
         None => find_by(state, class, request.query("uuid")),
@@ -157,7 +125,7 @@ fn find(state: &State, request: &Request, class: &'static str) -> Result<String>
 }
 
 /// The object with this UUID or reference.
-fn find_by(state: &State, class: &'static str, name: Option<String>) -> Result<String> {
+pub(super) fn find_by(state: &State, class: &'static str, name: Option<String>) -> Result<String> {
     let name = name.unwrap_or_default();
     if state.db.exists(class, &name) {
         return Ok(name);
@@ -170,36 +138,25 @@ fn find_by(state: &State, class: &'static str, name: Option<String>) -> Result<S
 
 /// Where to ask instead, if this host does not see all the disks.
 fn elsewhere(state: &State, origin: &Origin, ova: &Ova) -> Result<Option<String>> {
-    let storage: Vec<_> = ova
-        .disks
-        .iter()
-        .map(|(_, vdi)| state.db.text("VDI", vdi, "SR"))
-        .collect();
+    let storage = ova.disks.iter().map(|(_, vdi)| state.db.text("VDI", vdi, "SR"));
+    host_that_sees(state, origin, &storage.collect::<Vec<_>>())
+}
+
+/// Where to ask instead, if this host does not see all these SRs.
+///
+/// # Errors
+/// Where no host sees them all.
+pub(super) fn host_that_sees(state: &State, origin: &Origin, storage: &[String]) -> Result<Option<String>> {
     let sees_all = |host: &String| storage.iter().all(|sr| sr::is_seen_by(state, sr, host));
     if state.hosts.get(origin.host).is_some_and(sees_all) {
         return Ok(None);
     }
-    let other = state
-        .hosts
-        .iter()
-        .position(sees_all)
-        .and_then(|at| origin.addresses.get(at));
-    let address = other.ok_or_else(|| ApiError::new("NO_HOSTS_AVAILABLE", []))?;
-    Ok(Some(format!("{}://{address}", origin.scheme)))
+    let other = state.hosts.iter().position(sees_all);
+    let location = other.and_then(|host| location(origin, host));
+    location
+        .map(Some)
+        .ok_or_else(|| ApiError::new("NO_HOSTS_AVAILABLE", []))
 }
-
-fn redirect(location: &str, request: &Request) -> Reply {
-    let reply = Reply {
-        close: true,
-        ..Reply::full(302, "")
-    };
-    reply
-        .with("connection", "close")
-        .with("cache-control", "no-cache, no-store")
-        .with("location", format!("{location}{}", request.target))
-}
-
-type Pieces = Box<dyn Iterator<Item = io::Result<Bytes>> + Send>;
 
 /// The archive as it goes over the wire. An unknown method of compression means none.
 fn compressed(archive: Archive, method: Option<&str>) -> Pieces {
@@ -266,253 +223,5 @@ impl Iterator for Compressing {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_piece().transpose()
-    }
-}
-
-/// A transfer that was let in, and the task that stands for it.
-struct Access {
-    task: String,
-    effect: Option<Effect>,
-}
-
-impl Access {
-    /// Looks for a session or a password, and commits faults that need no body.
-    async fn check(
-        shared: &Arc<Shared>,
-        origin: &Origin,
-        request: &Request,
-        realm: &str,
-        label: &str,
-        object: &str,
-    ) -> Result<Self, Box<Reply>> {
-        let effect = shared.with(|state| state.strike(request.path(), Some(object)).map(|(effect, _)| effect));
-        if let Some(Effect::Delay(delay)) = effect {
-            tokio::time::sleep(delay).await;
-        }
-        let given = request.parameter("task_id").filter(|task| !task.is_empty());
-        let allowed = shared.with(|state| {
-            let allowed = effect != Some(Effect::Unauthorized) && authenticate(state, request);
-            if let (false, Some(task)) = (allowed, &given) {
-                state.finish_task(task, &Err(ApiError::new("SESSION_AUTHENTICATION_FAILED", [])));
-            }
-            allowed
-        });
-        if !allowed {
-            return Err(Box::new(pages::unauthorised(realm)));
-        }
-        if effect == Some(Effect::ServerError) {
-            return Err(Box::new(pages::internal_error("Stack_overflow")));
-        }
-        let task = given.unwrap_or_else(|| shared.with(|state| state.new_task(label, "", origin.host)));
-        Ok(Self { task, effect })
-    }
-
-    /// The error of a fault that fails the transfer before it begins.
-    fn fault(&self) -> Result<()> {
-        match &self.effect {
-            Some(Effect::Error(code, params)) => Err(ApiError::owned(code, params)),
-            _ => Ok(()),
-        }
-    }
-
-    fn refuse(&self, shared: &Shared, error: &ApiError) -> Reply {
-        shared.with(|state| self.end(state, &Err(error.clone())));
-        pages::internal_error(&format!("{}: [ {} ]", error.code, error.params.join("; ")))
-    }
-
-    fn end(&self, state: &mut State, outcome: &Result<String>) {
-        if self.effect == Some(Effect::VanishTask) {
-            state.db.remove("task", &self.task);
-        } else {
-            state.finish_task(&self.task, outcome);
-        }
-    }
-
-    /// Sends the pieces; the task ends with them.
-    fn transfer(self, shared: &Arc<Shared>, vm: Option<String>, pieces: Pieces) -> Reply {
-        let task = self.task.clone();
-        let transfer = Transfer::new(shared, self, vm, pieces);
-        let stream = stream::unfold(Some(transfer), async |transfer| {
-            let mut transfer = transfer?;
-            tokio::task::yield_now().await;
-            match transfer.next_piece() {
-                Step::Piece(piece) => Some((Ok(piece), Some(transfer))),
-                Step::Last(piece) => Some((Ok(piece), None)),
-                Step::Broken(broken) => Some((Err(broken), None)),
-                Step::End => None,
-            }
-        });
-        let stream: BodyStream = Box::pin(stream);
-        let reply = Reply {
-            body: Body::Stream(stream),
-            close: true,
-            ..Reply::full(200, "")
-        };
-        // The missing space is xapi's.
-        reply
-            .with("connection", "close")
-            .with("cache-control", "no-cache, no-store")
-            .with("task-id:", task)
-    }
-}
-
-/// Whether a request carries a session that lives, or the right name and password.
-fn authenticate(state: &mut State, request: &Request) -> bool {
-    if let Some(session) = request.parameter("session_id") {
-        return state.check_session(&session).is_ok();
-    }
-    let basic = request
-        .header("authorization")
-        .and_then(|text| text.strip_prefix("Basic "));
-    let Some(decoded) = basic.and_then(|text| base64(text.trim())) else {
-        return false;
-    };
-    decoded == format!("{}:{}", state.config.user, state.config.password).into_bytes()
-}
-
-/// Decodes base64; none where it is not.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    Some(out)
-}
-
-enum Step {
-    Piece(Bytes),
-    Last(Bytes),
-    Broken(Broken),
-    End,
-}
-
-/// A body under way. Dropping it early is what happens when the client goes away: the task fails.
-struct Transfer {
-    shared: Arc<Shared>,
-    access: Access,
-    vm: Option<String>,
-    pieces: Pieces,
-    sent: u64,
-    ended: bool,
-}
-
-impl Transfer {
-    fn new(shared: &Arc<Shared>, access: Access, vm: Option<String>, pieces: Pieces) -> Self {
-        shared.with(|state| {
-            let counters = &mut state.counters;
-            counters.exports += 1;
-            counters.most_exports = counters.most_exports.max(counters.exports);
-        });
-        Self {
-            shared: Arc::clone(shared),
-            access,
-            vm,
-            pieces,
-            sent: 0,
-            ended: false,
-        }
-    }
-
-    fn next_piece(&mut self) -> Step {
-        if let Err(cancelled) = self.shared.with(|state| state.check_cancelled(&self.access.task)) {
-            self.end(&Err(cancelled));
-            return Step::Broken(Broken::Closed);
-        }
-        let mut piece = match self.pieces.next() {
-            Some(Ok(piece)) => piece,
-            Some(Err(error)) => {
-                self.end(&Err(ApiError::new("VDI_IO_ERROR", [&error.to_string()])));
-                return Step::Broken(Broken::Closed);
-            }
-            None => {
-                self.end(&Ok(String::new()));
-                return Step::End;
-            }
-        };
-        let cut = match self.access.effect {
-            Some(Effect::Truncate(bytes) | Effect::ErrorInBody(bytes)) => Some(bytes),
-            Some(Effect::Reset) => Some(4096),
-            _ => None,
-        };
-        let room = cut.map(|cut| cut.saturating_sub(self.sent));
-        self.sent += piece.len() as u64;
-        match (room, &self.access.effect) {
-            (Some(room), effect) if room <= piece.len() as u64 => {
-                let (in_body, reset) = (
-                    matches!(effect, Some(Effect::ErrorInBody(_))),
-                    *effect == Some(Effect::Reset),
-                );
-                piece.truncate(room as usize);
-                self.end(&Err(ApiError::new("VDI_IO_ERROR", ["Device I/O errors"])));
-                if in_body {
-                    Step::Last([piece, second_response()].concat().into())
-                } else if reset {
-                    Step::Broken(Broken::Reset)
-                } else {
-                    Step::Last(piece)
-                }
-            }
-            _ => Step::Piece(piece),
-        }
-    }
-
-    fn end(&mut self, outcome: &Result<String>) {
-        if std::mem::replace(&mut self.ended, true) {
-            return;
-        }
-        self.shared.with(|state| {
-            state.counters.exports = state.counters.exports.saturating_sub(1);
-            if let Some(vm) = &self.vm {
-                state.db.remove_entry("VM", vm, "current_operations", &self.access.task);
-                vm::refresh(state, vm);
-            }
-            self.access.end(state, outcome);
-        });
-    }
-}
-
-impl Drop for Transfer {
-    fn drop(&mut self) {
-        self.end(&Err(ApiError::internal("Unix.Unix_error(Unix.EPIPE, \"write\", \"\")")));
-    }
-}
-
-/// What xapi writes where it fails after it has said 200.
-fn second_response() -> Bytes {
-    let page = pages::internal_error("VDI_IO_ERROR: [ Device I/O errors ]");
-    let Body::Full(body) = page.body else {
-        return Bytes::new();
-    };
-    let mut text = format!("HTTP/1.1 500 Internal Error\r\ncontent-length: {}\r\n", body.len());
-    for (name, value) in &page.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    [text.as_bytes(), b"\r\n", &body].concat().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_base64() {
-        assert_eq!(base64("cm9vdDpwdw=="), Some(b"root:pw".to_vec()));
-        assert_eq!(base64("cm9v"), Some(b"roo".to_vec()));
-        assert_eq!(base64("!"), None);
     }
 }

@@ -32,9 +32,27 @@ impl Request {
             .map(|(_, value)| value.as_str())
     }
 
+    pub(crate) fn content_length(&self) -> Option<u64> {
+        self.header("content-length")?.trim().parse().ok()
+    }
+
     /// A value from the query.
     pub(crate) fn query(&self, name: &str) -> Option<String> {
         pairs(self.target.split_once('?')?.1, &['&'], name)
+    }
+
+    /// All values of a name that the query repeats.
+    pub(crate) fn queries(&self, name: &str) -> Vec<String> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        values(query, &['&'], name).collect()
+    }
+
+    /// The names in the query.
+    pub(crate) fn query_keys(&self) -> impl Iterator<Item = String> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        query
+            .split('&')
+            .map(|part| unescape(part.split('=').next().unwrap_or_default()))
     }
 
     /// A value from the cookies, or else from the query.
@@ -52,11 +70,13 @@ impl Request {
 }
 
 fn pairs(text: &str, separators: &[char], name: &str) -> Option<String> {
-    let mut parts = text
-        .split(separators)
-        .map(|part| part.trim().split_once('=').unwrap_or((part.trim(), "")));
-    parts
-        .find(|(key, _)| unescape(key) == name)
+    values(text, separators, name).next()
+}
+
+fn values(text: &str, separators: &[char], name: &str) -> impl Iterator<Item = String> {
+    text.split(separators)
+        .map(|part| part.trim().split_once('=').unwrap_or((part.trim(), "")))
+        .filter(move |(key, _)| unescape(key) == name)
         .map(|(_, value)| unescape(value))
 }
 
@@ -130,6 +150,40 @@ impl Reply {
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// The connection stays, if the client wants it to; the length of the body must be in the headers.
+    pub(crate) fn keeping_alive(mut self, request: &Request) -> Self {
+        if request.keeps_alive() {
+            self.close = false;
+            for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == "connection") {
+                "keep-alive".clone_into(value);
+            }
+        }
+        self
+    }
+
+    /// The whole response as it goes over the wire in HTTP/1.1, where its body is known.
+    pub(crate) fn into_text(self) -> Bytes {
+        let mut text = self.head("1.1").into_bytes();
+        if let Body::Full(body) = &self.body {
+            text.extend_from_slice(body);
+        }
+        text.into()
+    }
+
+    /// The status line and the headers, with the empty line behind them.
+    pub(crate) fn head(&self, version: &str) -> String {
+        let mut head = format!("HTTP/{version} {} {}\r\n", self.status, self.reason());
+        if let Body::Full(body) = &self.body {
+            head.push_str(&format!("content-length: {}\r\n", body.len()));
+        }
+        for (name, value) in &self.headers {
+            let separator = if name.ends_with(':') { "" } else { ": " };
+            head.push_str(&format!("{name}{separator}{value}\r\n"));
+        }
+        head.push_str("\r\n");
+        head
     }
 
     pub(crate) fn reason(&self) -> &'static str {

@@ -1,12 +1,24 @@
 //! HTTP as xapi speaks it, over sockets and in process.
 
+mod access;
 mod answer;
+mod blobs;
 mod export;
+mod export_raw;
+mod files;
+mod import;
+mod import_raw;
+mod intake;
 mod message;
+mod metrics;
 mod pages;
 mod rpc;
 mod server;
+mod snapshot;
+mod transfer;
+mod upload;
 
 pub(crate) use self::answer::answer;
 pub(crate) use self::message::{Body, Broken, Reply, Request};
 pub(crate) use self::server::{Listener, serve};
+pub(crate) use self::upload::Upload;

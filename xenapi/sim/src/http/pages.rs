@@ -11,13 +11,17 @@ fn page(status: u16, text: &str) -> Reply {
         .with("cache-control", "no-cache, no-store")
 }
 
-/// 500 with what went wrong.
-pub(super) fn internal_error(details: &str) -> Reply {
-    let details = details
-        .replace('&', "&amp;")
+/// Text as it stands in a page, or in an attribute of XML.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
-        .replace('"', "&quot;");
+        .replace('"', "&quot;")
+}
+
+/// 500 with what went wrong.
+pub(super) fn internal_error(details: &str) -> Reply {
+    let details = escaped(details);
     page(
         500,
         &format!(

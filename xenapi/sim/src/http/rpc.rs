@@ -121,6 +121,7 @@ async fn reply(
     .await;
     match &effect {
         Some(Effect::Unauthorized) => return pages::unauthorised("post_root"),
+        Some(Effect::Stall(_)) => std::future::pending().await,
         Some(Effect::ServerError) => return pages::internal_error("Stack_overflow"),
         Some(Effect::InvalidateSession) => {
             if let Some(session) = params.first().and_then(Value::as_str) {

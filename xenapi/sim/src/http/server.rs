@@ -5,6 +5,7 @@
 //! without a space, connections reset half-way.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use xenapi::wire::MAX_REQUEST_BYTES;
 
 use super::message::{Body, Broken, Reply, Request};
+use super::upload::Upload;
 use super::{answer, pages};
 use crate::dispatch::Origin;
 use crate::state::Shared;
@@ -25,6 +28,8 @@ use crate::state::Shared;
 /// The longest head of a request.
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
+/// How much of an upload is read at a time.
+const PIECE: usize = 64 << 10;
 /// How long a closing connection still takes what the client sends, so that the reply is not lost to a reset.
 const LINGER: Duration = Duration::from_millis(200);
 
@@ -101,8 +106,11 @@ async fn talk<S: AsyncRead + AsyncWrite + Abort + Unpin>(
             Incoming::Refused(refusal) => return refuse(&mut stream, *refusal).await,
             Incoming::End => return Ok(()),
         };
+        if request.method == "PUT" {
+            return take_upload(shared, origin, stream, request, buffer).await;
+        }
         let (keeps_alive, old, unread) = (request.keeps_alive(), request.old, request.unreadable.is_some());
-        let reply = answer(&shared, &origin, request).await;
+        let reply = answer(&shared, &origin, request, Upload::none()).await;
         let close = reply.close || !keeps_alive || unread;
         match write_reply(&mut stream, reply, old).await? {
             Some(Broken::Reset) => {
@@ -112,6 +120,53 @@ async fn talk<S: AsyncRead + AsyncWrite + Abort + Unpin>(
             Some(Broken::Closed) => return Ok(()),
             None if close => return close_gently(&mut stream).await,
             None => {}
+        }
+    }
+}
+
+/// Answers a request whose body is read while it is answered. The connection ends with it.
+async fn take_upload<S: AsyncRead + AsyncWrite + Abort + Unpin>(
+    shared: Arc<Shared>,
+    origin: Origin,
+    stream: S,
+    request: Request,
+    buffer: BytesMut,
+) -> io::Result<()> {
+    let (sender, receiver) = mpsc::channel(1);
+    let length = request.content_length();
+    let upload = Upload::from_socket(receiver, length);
+    let old = request.old;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let written = {
+        let send = async {
+            let reply = answer(&shared, &origin, request, upload).await;
+            write_reply(&mut writer, reply, old).await
+        };
+        let mut send = pin!(send);
+        tokio::select! {
+            written = &mut send => written,
+            () = receive(&mut reader, buffer, sender) => send.await,
+        }
+    };
+    let mut stream = reader.unsplit(writer);
+    match written? {
+        Some(Broken::Reset) => stream.abort(),
+        Some(Broken::Closed) => {}
+        None => close_gently(&mut stream).await?,
+    }
+    Ok(())
+}
+
+/// Hands on what a client sends, until it stops or nobody wants more.
+async fn receive<S: AsyncRead + Unpin>(stream: &mut S, mut buffer: BytesMut, sender: mpsc::Sender<Bytes>) {
+    loop {
+        if !buffer.is_empty() && sender.send(buffer.split().freeze()).await.is_err() {
+            return;
+        }
+        buffer.reserve(PIECE);
+        match stream.read_buf(&mut buffer).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => return,
         }
     }
 }
@@ -169,11 +224,11 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMu
             return Ok(Incoming::End);
         }
     };
-    let length = request
-        .header("content-length")
-        .and_then(|text| text.parse::<usize>().ok());
+    let length = request.content_length();
     match (request.method.as_str(), length) {
-        ("POST", Some(length)) if length <= MAX_REQUEST_BYTES => {
+        ("PUT", _) => {}
+        ("POST", Some(length)) if length <= MAX_REQUEST_BYTES as u64 => {
+            let length = length as usize;
             while buffer.len() < length {
                 if stream.read_buf(buffer).await? == 0 {
                     return Ok(Incoming::End);
@@ -194,15 +249,7 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMu
 /// Writes a reply; answers with how it broke off where it did.
 async fn write_reply<S: AsyncWrite + Unpin>(stream: &mut S, reply: Reply, old: bool) -> io::Result<Option<Broken>> {
     let version = if old || reply.old { "1.0" } else { "1.1" };
-    let mut head = format!("HTTP/{version} {} {}\r\n", reply.status, reply.reason());
-    if let Body::Full(body) = &reply.body {
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
-    }
-    for (name, value) in &reply.headers {
-        let separator = if name.ends_with(':') { "" } else { ": " };
-        head.push_str(&format!("{name}{separator}{value}\r\n"));
-    }
-    head.push_str("\r\n");
+    let head = reply.head(version);
     stream.write_all(head.as_bytes()).await?;
     stream.flush().await?;
     match reply.body {

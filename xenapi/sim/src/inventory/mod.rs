@@ -71,7 +71,16 @@ fn add_accounts(state: &mut State) {
         ];
         state.create("role", &fields);
     }
-    let user = state.config.user.clone();
+    for account in state.config.accounts.clone() {
+        let role = state.db.find("role", "name_label", account.role.as_str());
+        let fields = [
+            ("subject_identifier", account.name.to_value()),
+            ("other_config", map(&[("subject-name", &account.name)])),
+            ("roles", Value::Array(role.map(Value::String).into_iter().collect())),
+        ];
+        state.create("subject", &fields);
+    }
+    let user = state.config.superuser.clone();
     state.create(
         "user",
         &[("short_name", user.to_value()), ("fullname", user.to_value())],

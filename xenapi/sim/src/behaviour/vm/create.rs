@@ -111,8 +111,13 @@ pub(super) fn create(state: &mut State, call: &Invocation) -> Result<Value> {
 }
 
 pub(super) fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
-    let vm = call.text(0);
-    announce(state, vm, "VM_DESTROYED", "destroyed");
+    announce(state, call.text(0), "VM_DESTROYED", "destroyed");
+    remove(state, call.text(0));
+    Ok(void())
+}
+
+/// Removes a VM with its devices, but not their disks.
+pub(crate) fn remove(state: &mut State, vm: &str) {
     for device in state.db.list("VM", vm, "VBDs") {
         vbd::remove(state, &device);
     }
@@ -136,7 +141,6 @@ pub(super) fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
         state.db.set("VM", &child, "parent", parent.as_str());
     }
     state.db.remove("VM", vm);
-    Ok(void())
 }
 
 /// Makes the disks that a template describes in `other_config:disks`.

@@ -8,7 +8,7 @@ mod place;
 mod power;
 
 pub(crate) use self::copy::take_snapshot;
-pub(crate) use self::create::{Template, add_metrics};
+pub(crate) use self::create::{Template, add_metrics, remove};
 pub(crate) use self::lifecycle::{assert_operation, operation, refresh};
 pub(crate) use self::place::count_free_memory;
 pub(crate) use self::power::{can_evacuate, evacuate, is_xenopsd_operation, prevents_evacuation, start_on_host};
