@@ -43,7 +43,10 @@ pub use self::object::{Object, Record};
 pub use self::reference::{Ref, RefError};
 pub use self::running_task::{Outcome, RunningTask, TaskCall};
 pub use self::secret_string::SecretString;
-pub use self::transfer::{Compression, Download, ExportCall};
+pub use self::transfer::{
+    Compression, DiskFormat, Download, DownloadCall, ExportCall, ExportMetadataCall, ExportRawCall, ImportCall,
+    ImportMetadataCall, ImportRawCall, Source, UploadCall,
+};
 pub use self::transport::{Fingerprint, FingerprintError, Trust};
 pub use self::value::{ToValue, Value};
 pub use self::watch::{AnyRef, Change, Changes, Health, Watch};

@@ -28,7 +28,7 @@ const TIDYING_LIMIT: Duration = Duration::from_secs(10);
 /// How many looks at a task in a row may fail to reach the server before the task is given up as lost.
 const MOST_FAILURES: usize = 5;
 
-type OnProgress = Box<dyn FnMut(f64) + Send>;
+pub(crate) type OnProgress = Box<dyn FnMut(f64) + Send>;
 type Waiting<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
 /// A call that the server can run as a task, not yet sent.
@@ -301,18 +301,13 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
     /// # Errors
     /// Where the wait itself failed: [`Error::Timeout`], or the connection.
     pub async fn outcome(mut self) -> Result<Outcome<T>> {
-        let follow = Follow {
-            client: &self.task.client,
-            task: self.task.reference,
-        };
+        let Guarded { client, reference, .. } = &self.task;
+        let wait = until_done(client, *reference, &self.method, &mut self.watch.on_progress);
         let waited = match (self.deadline, self.watch.limit) {
-            (Some(deadline), Some(limit)) => {
-                let wait = follow.until_done(&mut self.watch.on_progress, &self.method);
-                tokio::time::timeout_at(deadline, wait)
-                    .await
-                    .unwrap_or_else(|_| Err(timed_out(&self.method, limit).in_task(self.task.reference)))
-            }
-            _ => follow.until_done(&mut self.watch.on_progress, &self.method).await,
+            (Some(deadline), Some(limit)) => tokio::time::timeout_at(deadline, wait)
+                .await
+                .unwrap_or_else(|_| Err(timed_out(&self.method, limit).in_task(*reference))),
+            _ => wait.await,
         };
         self.task.is_cancelled_on_drop = false;
         let Some(record) = waited? else {
@@ -356,68 +351,66 @@ impl<T> fmt::Debug for RunningTask<T> {
     }
 }
 
-/// Follows a task until it has ended.
-struct Follow<'a> {
-    client: &'a Client,
+/// The task goes on, but the server that knows about it is out of reach.
+fn lost(method: &str, task: Ref<Task>) -> Error {
+    Error::Lost(Box::new(LostCall {
+        method: method.into(),
+        reason: "its task was started, but the server cannot be reached any more".into(),
+        task: Some(task),
+    }))
+}
+
+/// Waits for the end of a task, and answers with its record; `None` where it is gone.
+///
+/// What changes is told by the watch that all waits share. Where it says nothing, the task itself is asked.
+pub(crate) async fn until_done(
+    client: &Client,
     task: Ref<Task>,
-}
-
-impl Follow<'_> {
-    /// The task goes on, but the server that knows about it is out of reach.
-    fn lost(&self, method: &str) -> Error {
-        Error::Lost(Box::new(LostCall {
-            method: method.into(),
-            reason: "its task was started, but the server cannot be reached any more".into(),
-            task: Some(self.task),
-        }))
-    }
-
-    /// What changes is told by the watch that all waits share. Where it says nothing, the task itself is asked.
-    async fn until_done(&self, on_progress: &mut Option<OnProgress>, method: &str) -> Result<Option<TaskRecord>> {
-        let seat = self.client.task_watch();
-        let mut state = seat.state();
-        let mut failures = 0;
-        let mut seen = f64::NAN;
-        let mut news = true;
-        loop {
-            let told = seat.record(self.task).filter(|_| news);
-            let record = match told {
-                Some(record) => Some(record),
-                None if news && state.borrow().lists == 0 => None,
-                None => match record(self.client, self.task).await {
-                    Ok(Some(record)) => {
-                        failures = 0;
-                        Some(record.into())
-                    }
-                    Ok(None) => return Ok(None),
-                    Err(Error::Interrupted(_) | Error::Connect { .. }) if failures < MOST_FAILURES => {
-                        failures += 1;
-                        None
-                    }
-                    Err(Error::Interrupted(_) | Error::Connect { .. }) => return Err(self.lost(method)),
-                    Err(error) => return Err(error),
-                },
-            };
-            if let Some(record) = record {
-                if let Some(report) = on_progress
-                    && record.progress != seen
-                {
-                    seen = record.progress;
-                    report(seen);
+    method: &str,
+    on_progress: &mut Option<OnProgress>,
+) -> Result<Option<TaskRecord>> {
+    let seat = client.task_watch();
+    let mut state = seat.state();
+    let mut failures = 0;
+    let mut seen = f64::NAN;
+    let mut news = true;
+    loop {
+        let told = seat.record(task).filter(|_| news);
+        let record = match told {
+            Some(record) => Some(record),
+            None if news && state.borrow().lists == 0 => None,
+            None => match record(client, task).await {
+                Ok(Some(record)) => {
+                    failures = 0;
+                    Some(record.into())
                 }
-                if is_done(&record) {
-                    return Ok(Some(Arc::unwrap_or_clone(record)));
+                Ok(None) => return Ok(None),
+                Err(Error::Interrupted(_) | Error::Connect { .. }) if failures < MOST_FAILURES => {
+                    failures += 1;
+                    None
                 }
+                Err(Error::Interrupted(_) | Error::Connect { .. }) => return Err(lost(method, task)),
+                Err(error) => return Err(error),
+            },
+        };
+        if let Some(record) = record {
+            if let Some(report) = on_progress
+                && record.progress != seen
+            {
+                seen = record.progress;
+                report(seen);
             }
-            let patience = if seat.is_live() { LONGEST_SILENCE } else { PAUSE };
-            news = match tokio::time::timeout(patience, state.changed()).await {
-                Ok(Ok(())) => true,
-                Ok(Err(_)) | Err(_) => false,
-            };
+            if is_done(&record) {
+                return Ok(Some(Arc::unwrap_or_clone(record)));
+            }
         }
+        let patience = if seat.is_live() { LONGEST_SILENCE } else { PAUSE };
+        news = match tokio::time::timeout(patience, state.changed()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(_)) | Err(_) => false,
+        };
     }
 }
-
 /// Whether a task has ended; its progress does not tell.
 pub(crate) fn is_done(record: &TaskRecord) -> bool {
     matches!(

@@ -1,12 +1,9 @@
-//! `GET /export`: a VM as an XVA archive.
+//! `GET /export` and `/export_metadata`: VMs as XVA archives.
 
-use std::future::IntoFuture;
-use std::pin::Pin;
-use std::time::Duration;
-
-use super::Download;
-use super::request::{Handler, SILENCE};
-use crate::{Client, Ref, Result, Vm};
+use super::DownloadCall;
+use super::call::wraps_download;
+use super::handler::Handler;
+use crate::{Vm, Vms};
 
 /// How the server packs an export. It does so with one slow process, so on a fast network none is often the fastest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,72 +22,94 @@ pub enum Compression {
 #[derive(Debug)]
 #[must_use = "an export is asked for only when it is awaited"]
 pub struct ExportCall {
-    client: Client,
-    vm: Ref<Vm>,
-    compression: Compression,
-    preserve_power_state: bool,
-    silence: Duration,
+    call: DownloadCall,
 }
+
+wraps_download!(ExportCall);
 
 impl Vm {
     /// Streams the VM as an XVA archive: its configuration, then its disks block by block.
     ///
     /// The VM must be halted or suspended; of a running one, export a snapshot. Only blocks with data are sent, and
-    /// the server does not say how long the archive will be.
+    /// the server does not say how long the archive will be. It sends a sign of life every few seconds also while it
+    /// reads empty parts of a disk.
     ///
     /// Least role: VM admin. Errors: `VM_BAD_POWER_STATE`, `OTHER_OPERATION_IN_PROGRESS`, HTTP 500 for a VM that does
     /// not exist.
     #[doc(alias = "/export")]
     pub fn export(&self) -> ExportCall {
+        let reference = self.reference().to_wire();
+        let handler = Handler::new("/export").query("ref", &reference);
         ExportCall {
-            client: self.client().clone(),
-            vm: self.reference(),
-            compression: Compression::None,
-            preserve_power_state: false,
-            silence: SILENCE,
+            call: DownloadCall::new(self.client(), reference, handler),
+        }
+    }
+
+    /// Streams the VM's configuration without its disks, as an archive of nothing but an `ova.xml`. The VM's power
+    /// state does not matter, and the server says how long it is.
+    ///
+    /// Least role: VM admin.
+    #[doc(alias = "/export_metadata")]
+    pub fn export_metadata(&self) -> ExportMetadataCall {
+        let reference = self.reference().to_wire();
+        let handler = Handler::new("/export_metadata").query("ref", &reference);
+        ExportMetadataCall {
+            call: DownloadCall::new(self.client(), reference, handler),
+        }
+    }
+}
+
+impl Vms {
+    /// Streams the configuration of all VMs of the pool without their disks.
+    ///
+    /// Least role: VM admin.
+    #[doc(alias = "/export_metadata")]
+    pub fn export_metadata(&self) -> ExportMetadataCall {
+        let handler = Handler::new("/export_metadata").query("all", "true");
+        ExportMetadataCall {
+            call: DownloadCall::new(&self.client, "all VMs", handler),
         }
     }
 }
 
 impl ExportCall {
     /// Has the server compress the archive.
-    pub fn compression(mut self, compression: Compression) -> Self {
-        self.compression = compression;
-        self
+    pub fn compression(self, compression: Compression) -> Self {
+        match compression {
+            Compression::None => self,
+            Compression::Gzip => self.query("use_compression", "gzip"),
+            Compression::Zstd => self.query("use_compression", "zstd"),
+        }
     }
 
     /// Keeps a suspended VM suspended: its memory image is exported too.
-    pub fn preserve_power_state(mut self) -> Self {
-        self.preserve_power_state = true;
-        self
-    }
-
-    /// How long the server may send nothing before the export is given up; five minutes by default. It sends a sign of
-    /// life every few seconds also while it reads empty parts of a disk.
-    pub fn silence_limit(mut self, limit: Duration) -> Self {
-        self.silence = limit;
-        self
-    }
-
-    fn handler(&self) -> Handler {
-        let compression = match self.compression {
-            Compression::None => None,
-            Compression::Gzip => Some("gzip"),
-            Compression::Zstd => Some("zstd"),
-        };
-        Handler::new("/export")
-            .silence(self.silence)
-            .query("ref", self.vm.to_wire())
-            .query_if("use_compression", compression)
-            .query_if("preserve_power_state", self.preserve_power_state.then_some("true"))
+    pub fn preserve_power_state(self) -> Self {
+        self.query("preserve_power_state", "true")
     }
 }
 
-impl IntoFuture for ExportCall {
-    type Output = Result<Download>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Download>> + Send>>;
+/// An export of configurations that is not yet asked for; awaiting it answers with the stream.
+#[derive(Debug)]
+#[must_use = "an export is asked for only when it is awaited"]
+pub struct ExportMetadataCall {
+    call: DownloadCall,
+}
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.handler().download(&self.client, self.vm.to_wire()).await })
+wraps_download!(ExportMetadataCall);
+
+impl ExportMetadataCall {
+    /// Leaves the VMs' snapshots out.
+    pub fn without_snapshots(self) -> Self {
+        self.query("export_snapshots", "false")
+    }
+
+    /// Leaves the control domains out of an export of all VMs.
+    pub fn without_control_domains(self) -> Self {
+        self.query("include_dom0", "false")
+    }
+
+    /// Includes the hidden parents of disks that are stored as chains.
+    pub fn with_vhd_parents(self) -> Self {
+        self.query("include_vhd_parents", "true")
     }
 }

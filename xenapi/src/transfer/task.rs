@@ -5,14 +5,13 @@ use std::time::Duration;
 use crate::classes::task::StatusType;
 use crate::client::unanswered;
 use crate::error::ApiError;
-use crate::running_task::{cancel_and_destroy, destroy, is_done, record, spawn, tidy};
+use crate::running_task::{cancel_and_destroy, destroy, is_done, record, spawn, tidy, until_done};
 use crate::{Call, Client, Error, Ref, Result, Task, TaskRecord};
 
 /// How long the task of a transfer that broke off may take to say why.
 const EXPLANATION_LIMIT: Duration = Duration::from_secs(5);
 /// How long the task of what looks like an error page may take to fail.
 const SUSPICION_LIMIT: Duration = Duration::from_secs(2);
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// A task made for one transfer. Where it is dropped before its outcome is known, it is cancelled.
 pub(super) struct TransferTask {
@@ -117,13 +116,9 @@ impl TransferTask {
         unanswered(self.path, reason).in_task(self.reference)
     }
 
-    async fn ended(&self) -> Result<Option<TaskRecord>> {
-        loop {
-            match record(&self.client, self.reference).await? {
-                Some(record) if !is_done(&record) => tokio::time::sleep(PAUSE).await,
-                known => return Ok(known),
-            }
-        }
+    /// Waits for the end of the task; `None` where it is gone.
+    pub(super) async fn ended(&self) -> Result<Option<TaskRecord>> {
+        until_done(&self.client, self.reference, self.path, &mut None).await
     }
 
     fn failure(&self, record: &TaskRecord) -> Option<Error> {

@@ -7,6 +7,7 @@ mod export;
 mod secrets;
 mod sessions;
 mod tasks;
+mod transfers;
 mod trust;
 mod watch;
 

@@ -1,0 +1,194 @@
+//! Transfers that are not yet asked for.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::Download;
+use super::handler::Handler;
+use super::source::Source;
+use super::upload::OnSent;
+use crate::error::DecodeError;
+use crate::{Client, Error, Result, wire};
+
+/// A download that is not yet asked for; awaiting it answers with the stream as soon as the server has begun.
+#[derive(Debug)]
+#[must_use = "a download is asked for only when it is awaited"]
+pub struct DownloadCall {
+    client: Client,
+    handler: Handler,
+    subject: String,
+}
+
+impl DownloadCall {
+    pub(super) fn new(client: &Client, subject: impl Into<String>, handler: Handler) -> Self {
+        Self {
+            client: client.clone(),
+            handler,
+            subject: subject.into(),
+        }
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.handler = self.handler.query(name, value);
+        self
+    }
+
+    /// How long the server may send nothing before the transfer is given up; five minutes by default.
+    pub fn silence_limit(mut self, limit: Duration) -> Self {
+        self.handler = self.handler.silence(limit);
+        self
+    }
+}
+
+impl IntoFuture for DownloadCall {
+    type Output = Result<Download>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Download>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.handler.download(&self.client, self.subject).await })
+    }
+}
+
+/// An upload that is not yet begun; awaiting it sends everything, waits for the server to have dealt with it, and
+/// answers with what came of it.
+///
+/// The task decides: a server that took all bytes can still fail, and one that closes the connection roughly can have
+/// succeeded. Dropping the future closes the connection and cancels the task.
+#[must_use = "an upload begins only when it is awaited"]
+pub struct UploadCall<T> {
+    client: Client,
+    handler: Handler,
+    subject: String,
+    source: Source,
+    on_sent: Option<OnSent>,
+    result: PhantomData<fn() -> T>,
+}
+
+impl<T> UploadCall<T> {
+    pub(super) fn new(client: &Client, subject: impl Into<String>, handler: Handler, source: Source) -> Self {
+        Self {
+            client: client.clone(),
+            handler,
+            subject: subject.into(),
+            source,
+            on_sent: None,
+            result: PhantomData,
+        }
+    }
+
+    pub(super) fn query(mut self, name: impl Into<std::borrow::Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.handler = self.handler.query(name, value);
+        self
+    }
+
+    /// Called about four times a second with the number of bytes that have gone out.
+    pub fn on_sent(mut self, report: impl FnMut(u64) + Send + 'static) -> Self {
+        self.on_sent = Some(Box::new(report));
+        self
+    }
+
+    /// How long the server may take nothing, or work on after the last byte, before the transfer is given up; five
+    /// minutes by default. It waits forever for the rest of an archive that breaks off.
+    pub fn silence_limit(mut self, limit: Duration) -> Self {
+        self.handler = self.handler.silence(limit);
+        self
+    }
+}
+
+impl<T: DeserializeOwned + 'static> IntoFuture for UploadCall<T> {
+    type Output = Result<T>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let path = self.handler.path();
+        Box::pin(async move {
+            let record = self
+                .handler
+                .upload(&self.client, self.subject, self.source, self.on_sent)
+                .await?;
+            wire::xml::from_value_text(&record.result).map_err(|source| {
+                Error::Decode(Box::new(DecodeError {
+                    method: path.into(),
+                    source,
+                }))
+            })
+        })
+    }
+}
+
+impl<T> fmt::Debug for UploadCall<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UploadCall")
+            .field("handler", &self.handler)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The methods that a call with options of its own has in common with a plain one.
+macro_rules! wraps_download {
+    ($call:ident) => {
+        impl $call {
+            /// How long the server may send nothing before the transfer is given up; five minutes by default.
+            pub fn silence_limit(mut self, limit: std::time::Duration) -> Self {
+                self.call = self.call.silence_limit(limit);
+                self
+            }
+
+            fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+                self.call = self.call.query(name, value);
+                self
+            }
+        }
+
+        impl std::future::IntoFuture for $call {
+            type Output = crate::Result<super::Download>;
+            type IntoFuture = <super::DownloadCall as std::future::IntoFuture>::IntoFuture;
+
+            fn into_future(self) -> Self::IntoFuture {
+                self.call.into_future()
+            }
+        }
+    };
+}
+
+/// The same for uploads.
+macro_rules! wraps_upload {
+    ($call:ident, $result:ty) => {
+        impl $call {
+            /// Called about four times a second with the number of bytes that have gone out.
+            pub fn on_sent(mut self, report: impl FnMut(u64) + Send + 'static) -> Self {
+                self.call = self.call.on_sent(report);
+                self
+            }
+
+            /// How long the server may take nothing, or work on after the last byte, before the transfer is given up;
+            /// five minutes by default. It waits forever for the rest of an archive that breaks off.
+            pub fn silence_limit(mut self, limit: std::time::Duration) -> Self {
+                self.call = self.call.silence_limit(limit);
+                self
+            }
+
+            fn query(mut self, name: impl Into<std::borrow::Cow<'static, str>>, value: impl Into<String>) -> Self {
+                self.call = self.call.query(name, value);
+                self
+            }
+        }
+
+        impl std::future::IntoFuture for $call {
+            type Output = crate::Result<$result>;
+            type IntoFuture = <super::UploadCall<$result> as std::future::IntoFuture>::IntoFuture;
+
+            fn into_future(self) -> Self::IntoFuture {
+                self.call.into_future()
+            }
+        }
+    };
+}
+
+pub(super) use {wraps_download, wraps_upload};

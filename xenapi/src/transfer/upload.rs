@@ -1,0 +1,228 @@
+//! A transfer to the server, under way.
+
+use std::future::Future;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::StreamExt;
+use futures_util::future::{Either, select};
+use tokio::sync::watch;
+
+use super::source::Source;
+use super::task::TransferTask;
+use crate::transport::{BodyStream, RequestBody};
+
+/// How long the body waits for the server's word: a host that is the wrong one says so before it reads.
+const HESITATION: Duration = Duration::from_millis(500);
+/// How often an upload is looked at.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Hears how many bytes have gone out.
+pub(super) type OnSent = Box<dyn FnMut(u64) + Send>;
+
+/// What is uploaded. It can be offered to one host after the other until one takes it.
+pub(super) struct Parcel {
+    pub(super) length: u64,
+    source: Arc<Mutex<Option<Source>>>,
+    progress: Arc<Mutex<Progress>>,
+    is_taken: watch::Sender<bool>,
+    on_sent: Option<OnSent>,
+    reported: u64,
+    still: Duration,
+}
+
+#[derive(Clone, Default)]
+struct Progress {
+    sent: u64,
+    end: End,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+enum End {
+    #[default]
+    NotYet,
+    AllSent,
+    /// The source failed, or the connection was closed.
+    Cut(String),
+}
+
+/// Why an upload stopped.
+pub(super) enum Stop {
+    Silent,
+    Cut(String),
+}
+
+impl Parcel {
+    pub(super) fn new(source: Source, on_sent: Option<OnSent>) -> Self {
+        Self {
+            length: source.length,
+            source: Arc::new(Mutex::new(Some(source))),
+            progress: Arc::default(),
+            is_taken: watch::Sender::new(false),
+            on_sent,
+            reported: 0,
+            still: Duration::ZERO,
+        }
+    }
+
+    /// The body for one request. It opens the source when the server has answered, or has hesitated for long.
+    pub(super) fn body(&self) -> RequestBody {
+        let (source, progress) = (self.source.clone(), self.progress.clone());
+        let mut is_taken = self.is_taken.subscribe();
+        let opened = async move {
+            // It fails only where the upload has been given up, and this with it.
+            let _ = tokio::time::timeout(HESITATION, is_taken.wait_for(|&taken| taken)).await;
+            let source = lock(&source).take()?;
+            Some(Counted {
+                left: source.length,
+                source,
+                progress,
+            })
+        };
+        let pieces = futures_util::stream::once(opened)
+            .filter_map(std::future::ready)
+            .flatten();
+        RequestBody::Stream(Box::pin(pieces))
+    }
+
+    /// Whether some of it has gone out, so that it cannot be offered to another host.
+    pub(super) fn is_opened(&self) -> bool {
+        lock(&self.source).is_none()
+    }
+
+    pub(super) fn is_through(&self) -> bool {
+        lock(&self.progress).end == End::AllSent
+    }
+
+    /// Why the parcel itself broke off.
+    pub(super) fn cut(&self) -> Option<String> {
+        match &lock(&self.progress).end {
+            End::Cut(reason) => Some(reason.clone()),
+            _ => None,
+        }
+    }
+
+    /// Waits for the end of an upload that a host has taken; answers with why the connection looks broken.
+    pub(super) async fn delivered(
+        &mut self,
+        response: http::Response<BodyStream>,
+        task: &TransferTask,
+        silence: Duration,
+    ) -> Result<Option<String>, Stop> {
+        self.is_taken.send_replace(true);
+        // Whichever comes first. An answer that ends well says nothing: the body may still be on its way.
+        let (ended, broken) = (pin!(task.ended()), pin!(broken(response.into_body())));
+        let is_broken = match self.attend(select(ended, broken), silence).await? {
+            Either::Left(_) => None,
+            Either::Right((reason, _)) => Some(reason),
+        };
+        Ok(is_broken.filter(|_| !self.is_through()))
+    }
+
+    /// Does some work, and sees to it that bytes go out meanwhile.
+    pub(super) async fn attend<T>(&mut self, work: impl Future<Output = T>, silence: Duration) -> Result<T, Stop> {
+        let mut work = pin!(work);
+        loop {
+            let done = match select(work.as_mut(), pin!(tokio::time::sleep(LOOK))).await {
+                Either::Left((output, _)) => Some(output),
+                Either::Right(_) => None,
+            };
+            let Progress { sent, end } = lock(&self.progress).clone();
+            self.still = if sent == self.reported {
+                self.still + LOOK
+            } else {
+                Duration::ZERO
+            };
+            if sent != self.reported {
+                self.reported = sent;
+                self.on_sent.iter_mut().for_each(|report| report(sent));
+            }
+            match (done, end) {
+                (Some(output), _) => return Ok(output),
+                (None, End::Cut(reason)) => return Err(Stop::Cut(reason)),
+                (None, _) if self.still >= silence => return Err(Stop::Silent),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Reads the answer's body, and keeps nothing of it: what an error page in it says the task says too.
+async fn broken(mut body: BodyStream) -> String {
+    while let Some(piece) = body.next().await {
+        if let Err(error) = piece {
+            return error.to_string();
+        }
+    }
+    std::future::pending().await
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A source that counts what goes through it and ends where it said it would.
+struct Counted {
+    source: Source,
+    left: u64,
+    progress: Arc<Mutex<Progress>>,
+}
+
+impl Counted {
+    fn fail(&self, reason: String) -> Poll<Option<io::Result<Bytes>>> {
+        lock(&self.progress).end = End::Cut(reason.clone());
+        Poll::Ready(Some(Err(io::Error::other(reason))))
+    }
+
+    fn finish(&self) -> Poll<Option<io::Result<Bytes>>> {
+        lock(&self.progress).end = End::AllSent;
+        if self.left > 0 {
+            // The server was promised more: the connection stays open until the task has ended.
+            return Poll::Pending;
+        }
+        Poll::Ready(None)
+    }
+}
+
+impl Stream for Counted {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        let end = lock(&self.progress).end.clone();
+        match end {
+            End::NotYet if self.left > 0 => {}
+            End::NotYet | End::AllSent => return self.finish(),
+            End::Cut(_) => return Poll::Ready(None),
+        }
+        match ready!(self.source.pieces.as_mut().poll_next(context)) {
+            Some(Err(error)) => self.fail(format!("what was to be sent cannot be read: {error}")),
+            None if self.source.is_limit => self.finish(),
+            None => self.fail(format!("what was to be sent ended {} bytes too early", self.left)),
+            Some(Ok(piece)) if piece.len() as u64 > self.left && self.source.is_limit => {
+                self.fail("what was to be sent is longer than its limit".to_owned())
+            }
+            Some(Ok(mut piece)) => {
+                piece.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+                self.left -= piece.len() as u64;
+                lock(&self.progress).sent += piece.len() as u64;
+                Poll::Ready(Some(Ok(piece)))
+            }
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut progress = lock(&self.progress);
+        if progress.end == End::NotYet && self.left > 0 {
+            progress.end = End::Cut("the connection was closed before all was sent".to_owned());
+        } else if progress.end == End::NotYet {
+            progress.end = End::AllSent;
+        }
+    }
+}
