@@ -66,6 +66,7 @@ mod spec;
 mod state;
 mod tables;
 mod tasks;
+mod toolstack;
 mod transport;
 mod vhd;
 mod xva_stream;

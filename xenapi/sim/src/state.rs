@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use xenapi::{ToValue, Value};
 
 use crate::certificate::Certificate;
@@ -73,6 +74,12 @@ pub(crate) struct State {
     pub(crate) coordinator: usize,
     /// Which of them nobody can reach.
     pub(crate) unreachable: HashSet<usize>,
+    /// Until when hosts are starting.
+    pub(crate) booting: HashMap<usize, Instant>,
+    /// Members that have lost their coordinator.
+    pub(crate) in_emergency: HashSet<usize>,
+    /// How often the toolstack of the coordinator has started.
+    pub(crate) starts: u64,
     /// What is on the disks, by the VDI's reference; a VDI that is not here is all zeros.
     pub(crate) images: HashMap<String, Arc<DiskImage>>,
     /// What clients keep with the pool, by the blob's reference.
@@ -97,6 +104,9 @@ impl State {
             certificates: Vec::new(),
             coordinator: 0,
             unreachable: HashSet::new(),
+            booting: HashMap::new(),
+            in_emergency: HashSet::new(),
+            starts: 0,
             images: HashMap::new(),
             blobs: HashMap::new(),
             subscriptions: HashMap::new(),
@@ -150,15 +160,6 @@ impl State {
             .get(self.coordinator)
             .cloned()
             .unwrap_or_else(|| NULL.to_owned())
-    }
-
-    /// Makes a host the coordinator.
-    pub(crate) fn promote(&mut self, host: &str) -> Result<()> {
-        let at = self.hosts.iter().position(|known| known == host);
-        self.coordinator = at.ok_or_else(|| ApiError::handle_invalid("host", host))?;
-        let pool = self.pool();
-        self.db.set("pool", &pool, "master", host);
-        Ok(())
     }
 
     /// Leaves a message about an object.

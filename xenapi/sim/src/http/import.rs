@@ -143,5 +143,8 @@ async fn work(intake: &mut Intake, options: Options) -> Result<String> {
             None => break,
         }
     }
+    if import.has_rest() && !import.is_compressed() {
+        intake.leave_rest();
+    }
     import.finish()
 }

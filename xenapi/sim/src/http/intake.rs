@@ -112,6 +112,11 @@ impl Intake {
         ApiError::device()
     }
 
+    /// Says that of what was taken something was not wanted: a server would not have read it.
+    pub(super) fn leave_rest(&mut self) {
+        self.upload.leave_rest();
+    }
+
     /// Has the connection be reset, without a word about what went wrong.
     pub(super) fn reset(&mut self) {
         self.broken = Some(Broken::Reset);

@@ -40,7 +40,10 @@ impl Decoder {
         for slice in input.chunks(SLICE) {
             match self {
                 Self::Gzip(decoder) => {
-                    decoder.write_all(slice).map_err(failure)?;
+                    decoder
+                        .write_all(slice)
+                        .and_then(|()| decoder.flush())
+                        .map_err(failure)?;
                     take(&std::mem::take(decoder.get_mut()))?;
                 }
                 Self::Zstd(decoder) => {
