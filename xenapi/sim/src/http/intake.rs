@@ -85,7 +85,14 @@ impl Intake {
         Ok(Some(piece))
     }
 
-    /// The whole body, as far as it is announced.
+    /// Reads the body, as far as it is announced, and keeps nothing of it.
+    pub(super) async fn drain(&mut self) -> Result<()> {
+        let length = self.length().unwrap_or(u64::MAX);
+        while self.taken < length && self.next(length - self.taken).await?.is_some() {}
+        Ok(())
+    }
+
+    /// The whole body, as far as it is announced, of at most `limit` bytes.
     pub(super) async fn all(&mut self, limit: u64) -> Result<Vec<u8>> {
         let length = self.length().unwrap_or(u64::MAX);
         let mut content = Vec::new();
