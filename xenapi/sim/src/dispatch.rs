@@ -289,6 +289,7 @@ async fn event_from(shared: &Shared, invocation: &Invocation) -> Result<Value> {
     loop {
         changed.borrow_and_update();
         let events = shared.with(|state| {
+            state.check_reachable(invocation.host)?;
             state.check_session(&invocation.session)?;
             let events = events::since(&state.db, token, &filters);
             let late = Instant::now() >= deadline;
@@ -308,6 +309,7 @@ async fn event_next(shared: &Shared, invocation: &Invocation) -> Result<Value> {
     loop {
         changed.borrow_and_update();
         let events = shared.with(|state| {
+            state.check_reachable(invocation.host)?;
             state.check_session(&invocation.session)?;
             let Some(subscription) = state.subscriptions.get_mut(&invocation.session) else {
                 return Err(ApiError::new("SESSION_NOT_REGISTERED", [&invocation.session]));

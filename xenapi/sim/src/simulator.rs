@@ -205,7 +205,8 @@ impl Simulator {
         self.shared.with(|state| state.restart(host, takes));
     }
 
-    /// Has host number `host` die: nobody reaches it, and the coordinator, if that is another host, notes it.
+    /// Has host number `host` die: nobody reaches it, what it was answering breaks off, and the coordinator, if that is
+    /// another host, notes it.
     /// [`set_reachable`](Self::set_reachable) brings it back.
     pub fn kill(&self, host: usize) {
         self.shared.with(|state| state.kill(host));
@@ -235,15 +236,11 @@ impl Simulator {
             for subscription in state.subscriptions.values_mut() {
                 subscription.overflowed = true;
             }
-            // Those who wait have to look.
-            let pool = state.pool();
-            if let Some(info) = crate::schema::class("pool") {
-                state.db.touch(info, &pool);
-            }
+            state.wakes += 1;
         });
     }
 
-    /// Cuts host number `host` off the network, or brings it back.
+    /// Cuts host number `host` off the network, or brings it back. What it was answering breaks off.
     pub fn set_reachable(&self, host: usize, reachable: bool) {
         self.shared.with(|state| {
             if reachable {
@@ -253,7 +250,7 @@ impl Simulator {
                     state.db.refresh("host_metrics", &metrics, "live", true);
                 }
             } else {
-                state.unreachable.insert(host);
+                state.cut_off(host);
             }
         });
     }

@@ -24,7 +24,8 @@ use crate::schema::NULL;
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    changed: watch::Sender<u64>,
+    /// The generation of the database, and what else waiters have to look at.
+    changed: watch::Sender<(u64, u64)>,
     /// One certificate a host, in the order of [`State::hosts`].
     pub(crate) certificates: Vec<Certificate>,
 }
@@ -33,7 +34,7 @@ impl Shared {
     pub(crate) fn new(state: State, certificates: Vec<Certificate>) -> Self {
         Self {
             state: Mutex::new(state),
-            changed: watch::Sender::new(0),
+            changed: watch::Sender::new((0, 0)),
             certificates,
         }
     }
@@ -42,10 +43,10 @@ impl Shared {
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state);
-        let generation = state.db.generation();
+        let now = (state.db.generation(), state.wakes);
         drop(state);
         self.changed
-            .send_if_modified(|known| std::mem::replace(known, generation) != generation);
+            .send_if_modified(|known| std::mem::replace(known, now) != now);
         result
     }
 
@@ -53,8 +54,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees every later change of the database.
-    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+    /// Sees every later change of the database, and everything else that waiters have to look at.
+    pub(crate) fn watch(&self) -> watch::Receiver<(u64, u64)> {
         self.changed.subscribe()
     }
 }
@@ -74,6 +75,8 @@ pub(crate) struct State {
     pub(crate) coordinator: usize,
     /// Which of them nobody can reach.
     pub(crate) unreachable: HashSet<usize>,
+    /// How often waiters had to look without a change of the database.
+    pub(crate) wakes: u64,
     /// Until when hosts are starting.
     pub(crate) booting: HashMap<usize, Instant>,
     /// Members that have lost their coordinator.
@@ -104,6 +107,7 @@ impl State {
             certificates: Vec::new(),
             coordinator: 0,
             unreachable: HashSet::new(),
+            wakes: 0,
             booting: HashMap::new(),
             in_emergency: HashSet::new(),
             starts: 0,

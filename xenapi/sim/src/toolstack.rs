@@ -40,9 +40,24 @@ impl State {
         }
     }
 
+    /// Nobody reaches a host any more; those who wait for its answer see the connection break.
+    pub(crate) fn cut_off(&mut self, host: usize) {
+        self.unreachable.insert(host);
+        self.wakes += 1;
+    }
+
+    /// Complains where the host was cut off; nobody hears that.
+    pub(crate) fn check_reachable(&self, host: usize) -> Result<()> {
+        if self.unreachable.contains(&host) {
+            Err(ApiError::internal("End_of_file"))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Cuts a host off for good, as the others see it after a while.
     pub(crate) fn kill(&mut self, host: usize) {
-        self.unreachable.insert(host);
+        self.cut_off(host);
         if host == self.coordinator {
             return;
         }

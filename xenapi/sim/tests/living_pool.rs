@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{Caller, PASSWORD, args, fetch, pool, text};
+use futures_util::StreamExt;
 use xenapi::Value;
+use xenapi::transport::Transport;
 use xenapi::wire::Encoding;
 use xenapi_sim::Simulator;
 
@@ -127,6 +129,28 @@ async fn a_member_takes_over_from_a_dead_coordinator() {
     local.login().await;
     local.ok("VM.get_all", args![]).await;
     assert_eq!(pool.coordinator(), 1);
+}
+
+#[tokio::test]
+async fn what_a_host_was_answering_breaks_off_with_it() {
+    let (pool, caller) = pool(|builder| builder.vms(2)).await;
+    let (_, token) = caller.events(&["*"], "", 0.0).await;
+    let waiting = tokio::spawn({
+        let caller = caller.clone();
+        async move {
+            caller
+                .call("event.from", args![vec!["vm".to_owned()], token, 30.0])
+                .await
+        }
+    });
+    let vm = pool.find("VM", "db-01").unwrap();
+    let url = format!("{}/export?ref={vm}&session_id={}", caller.url, caller.session);
+    let request = http::Request::get(url).body(Bytes::new()).unwrap();
+    let mut body = pool.transport().send(request).await.unwrap().into_body();
+    body.next().await.unwrap().unwrap();
+    pool.kill(0);
+    assert!(waiting.await.unwrap().unwrap_err()[0].contains("reset"));
+    assert!(body.next().await.unwrap().is_err());
 }
 
 #[tokio::test]

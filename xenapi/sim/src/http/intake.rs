@@ -70,6 +70,10 @@ impl Intake {
     /// Where the task was cancelled, or a fault strikes.
     pub(super) async fn next(&mut self, most: u64) -> Result<Option<Bytes>> {
         self.shared.with(|state| state.check_cancelled(&self.access.task))?;
+        if self.shared.with(|state| self.access.is_lost(state)) {
+            self.broken = Some(Broken::Reset);
+            return Err(ApiError::internal("End_of_file"));
+        }
         let room = self.access.effect.as_ref().and_then(Effect::cut);
         let room = room.map(|cut| cut.saturating_sub(self.taken));
         if room == Some(0) {
@@ -170,6 +174,11 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        self.end(&Err(ApiError::new("IMPORT_ERROR_PREMATURE_EOF", [])));
+        let error = if self.path == "/import_raw_vdi" {
+            ApiError::device()
+        } else {
+            ApiError::new("IMPORT_ERROR_PREMATURE_EOF", [])
+        };
+        self.end(&Err(error));
     }
 }

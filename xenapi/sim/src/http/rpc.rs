@@ -137,7 +137,7 @@ async fn reply(
         }
         _ => {}
     }
-    let reset = effect == Some(Effect::Reset);
+    let resets = effect == Some(Effect::Reset);
     let unavailable = shared.with(|state| state.unavailable(origin.host, method));
     let early = unavailable.as_ref().filter(|_| content_type == JSON).map(early_failure);
     let outcome = match (unavailable, &effect) {
@@ -162,7 +162,7 @@ async fn reply(
         let certificate = shared.certificates.get(shared.with(|state| state.coordinator));
         reply = reply.with(TOLD, certificate.map_or("", |certificate| certificate.fingerprint()));
     }
-    reply.reset = reset;
+    reply.reset = resets || shared.with(|state| state.check_reachable(origin.host).is_err());
     reply
 }
 
