@@ -16,9 +16,9 @@ pub struct Counters {
     pub received: BTreeMap<String, u64>,
     /// Connections accepted by listeners.
     pub connections: u64,
-    /// Bodies that handlers are sending now.
+    /// VMs and disks that are being sent now.
     pub exports: u64,
-    /// The most bodies that handlers were sending at one time.
+    /// The most VMs and disks that were being sent at one time.
     pub most_exports: u64,
     /// Uploads that are being read now.
     pub imports: u64,

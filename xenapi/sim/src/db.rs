@@ -274,6 +274,29 @@ impl Database {
         true
     }
 
+    /// Removes an object without remembering that it was deleted.
+    pub(crate) fn remove_silently(&mut self, class: &str, reference: &str) -> bool {
+        let removed = self.remove(class, reference);
+        if let Some(info) = schema::class(class).filter(|_| removed) {
+            self.tables[info.index].deleted.pop_back();
+        }
+        removed
+    }
+
+    /// What a start of the server makes of the database: it forgets what was deleted and when anything changed, and
+    /// counts on from a lower number, as not every write had reached the disk.
+    pub(crate) fn reload(&mut self) {
+        let rows: usize = self.tables.iter().map(|table| table.rows.len()).sum();
+        self.generation = (rows as u64).min(self.generation);
+        for table in &mut self.tables {
+            table.deleted.clear();
+            for row in table.rows.values_mut() {
+                row.created = self.generation;
+                row.modified = self.generation;
+            }
+        }
+    }
+
     /// Drops all objects of a class without remembering that they were deleted.
     pub(crate) fn forget(&mut self, class: &str) {
         if let Some(info) = schema::class(class) {

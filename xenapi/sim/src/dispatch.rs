@@ -51,6 +51,8 @@ pub(crate) struct Invocation {
     pub(crate) task: String,
     /// What goes wrong with it.
     pub(crate) fault: Option<Effect>,
+    /// Which start of the toolstack it belongs to; another one ends it.
+    pub(crate) starts: u64,
 }
 
 impl Invocation {
@@ -121,8 +123,9 @@ pub(crate) async fn call(
         host: origin.host,
         task: String::new(),
         fault,
+        starts: 0,
     };
-    shared.with(|state| admit(state, origin, &invocation))?;
+    invocation.starts = shared.with(|state| admit(state, origin, &invocation).map(|()| state.starts))?;
     if is_async {
         return Ok(start(shared, invocation));
     }
@@ -260,6 +263,9 @@ async fn work(shared: &Shared, invocation: &Invocation, steps: u32, delay: Durat
 }
 
 fn execute(state: &mut State, invocation: &Invocation) -> Result<Value> {
+    if state.starts != invocation.starts {
+        return Err(ApiError::internal("End_of_file"));
+    }
     if let Some(Effect::Error(code, params)) = &invocation.fault {
         return Err(ApiError::owned(code, params));
     }
@@ -283,6 +289,7 @@ async fn event_from(shared: &Shared, invocation: &Invocation) -> Result<Value> {
     loop {
         changed.borrow_and_update();
         let events = shared.with(|state| {
+            state.check_reachable(invocation.host)?;
             state.check_session(&invocation.session)?;
             let events = events::since(&state.db, token, &filters);
             let late = Instant::now() >= deadline;
@@ -302,10 +309,15 @@ async fn event_next(shared: &Shared, invocation: &Invocation) -> Result<Value> {
     loop {
         changed.borrow_and_update();
         let events = shared.with(|state| {
+            state.check_reachable(invocation.host)?;
             state.check_session(&invocation.session)?;
             let Some(subscription) = state.subscriptions.get_mut(&invocation.session) else {
                 return Err(ApiError::new("SESSION_NOT_REGISTERED", [&invocation.session]));
             };
+            if std::mem::take(&mut subscription.overflowed) {
+                subscription.token = Token::now(&state.db);
+                return Err(ApiError::new("EVENTS_LOST", []));
+            }
             let events = events::since(&state.db, subscription.token, &subscription.filters);
             subscription.token = Token::now(&state.db);
             Ok(events)

@@ -100,6 +100,8 @@ impl Filter {
 pub(crate) struct Subscription {
     pub(crate) filters: Vec<Filter>,
     pub(crate) token: Token,
+    /// More happened than the server keeps.
+    pub(crate) overflowed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -22,15 +22,21 @@
 //! # What it does
 //! - Every class and message of the datamodel is known. What follows from the fields (getters, setters, records,
 //!   lists, `get_all_records_where`, constructors) works for all classes; sessions, tasks, events, VMs, their disks,
-//!   drives and interfaces, snapshots, SRs, networks, hosts, messages and secrets behave. Other messages answer with
-//!   `NOT_IMPLEMENTED`.
-//! - `GET /export`, `/export_metadata` and `/export_raw_vdi` send real archives and disks, which are made while they
-//!   are sent. Other handlers answer with 501.
+//!   drives and interfaces, snapshots, SRs, networks, hosts, messages, blobs and secrets behave. Other messages answer
+//!   with `NOT_IMPLEMENTED`.
+//! - Handlers send and take real archives and disks: `/export` and `/import` of whole VMs, with and without their
+//!   disks, `/export_raw_vdi` and `/import_raw_vdi` as raw bytes, VHD, differences and tar. Metrics, backups, logs,
+//!   screens and blobs look as they do; consoles and handlers for hosts among themselves answer with 501.
+//! - A pool lives: [restarts](Simulator::restart_toolstack) lose sessions, tasks and generations,
+//!   [another host](Simulator::promote) takes over, [hosts die](Simulator::kill), [deletions](Simulator::remove_silently)
+//!   go unnoticed.
+//! - Users other than the superuser may do what their [`Role`] allows.
 //! - A recording of a real xapi holds both to the same: the crate's tests replay it in both encodings.
 //!
 //! # What it is not
-//! Nothing runs: a VM's power state changes, and that is all. Roles are not checked, whoever logs in is the
-//! superuser. Allowed operations are up to date at once, which xapi does not promise.
+//! Nothing runs: a VM's power state changes, and that is all, and its metrics are curves without meaning. Allowed
+//! operations are up to date at once, which xapi does not promise. Disks go out as QCOW2 from no simulated host, as
+//! from real ones before 2025.
 
 mod behaviour;
 mod builder;
@@ -66,6 +72,7 @@ mod spec;
 mod state;
 mod tables;
 mod tasks;
+mod toolstack;
 mod transport;
 mod vhd;
 mod xva_stream;

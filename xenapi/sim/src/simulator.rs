@@ -178,7 +178,14 @@ impl Simulator {
         });
     }
 
-    /// Makes host number `host` the coordinator; the others answer with `HOST_IS_SLAVE`.
+    /// The number of the coordinator.
+    pub fn coordinator(&self) -> usize {
+        self.shared.with(|state| state.coordinator)
+    }
+
+    /// Makes host number `host` the coordinator; the others answer with `HOST_IS_SLAVE`. All that
+    /// [`restart_toolstack`](Self::restart_toolstack) loses is lost, as the new coordinator starts with the database
+    /// that is on its disk.
     pub fn promote(&self, host: usize) {
         self.shared.with(|state| {
             if let Some(reference) = state.hosts.get(host).cloned() {
@@ -188,13 +195,62 @@ impl Simulator {
         });
     }
 
-    /// Cuts host number `host` off the network, or brings it back.
+    /// Starts the toolstack of host number `host` anew. Until it is up, after `takes`, calls to the host fail with
+    /// `HOST_STILL_BOOTING`.
+    ///
+    /// Where the host is the coordinator, sessions and tasks are gone without events, operations that ran never end,
+    /// and the generations in the tokens of events go back: who asks with an older token hears nothing until they have
+    /// caught up, and can tell only by the lower token that comes back.
+    pub fn restart_toolstack(&self, host: usize, takes: Duration) {
+        self.shared.with(|state| state.restart(host, takes));
+    }
+
+    /// Has host number `host` die: nobody reaches it, what it was answering breaks off, and the coordinator, if that is
+    /// another host, notes it.
+    /// [`set_reachable`](Self::set_reachable) brings it back.
+    pub fn kill(&self, host: usize) {
+        self.shared.with(|state| state.kill(host));
+    }
+
+    /// Has member number `host` notice that it has lost its coordinator, or that all is well again. Until then it
+    /// answers with `HOST_IN_EMERGENCY_MODE`, except to local logins and `pool.emergency_transition_to_master`.
+    pub fn set_emergency(&self, host: usize, lost: bool) {
+        self.shared.with(|state| {
+            if lost {
+                state.in_emergency.insert(host);
+            } else {
+                state.in_emergency.remove(&host);
+            }
+        });
+    }
+
+    /// Removes an object so that no event ever tells, as happens to deletions that the server has forgotten about:
+    /// only `valid_ref_counts` shows it.
+    pub fn remove_silently(&self, class: &str, reference: &str) -> bool {
+        self.shared.with(|state| state.db.remove_silently(class, reference))
+    }
+
+    /// Has the queues of all who called `event.register` overflow: their next `event.next` fails with `EVENTS_LOST`.
+    pub fn lose_events(&self) {
+        self.shared.with(|state| {
+            for subscription in state.subscriptions.values_mut() {
+                subscription.overflowed = true;
+            }
+            state.wakes += 1;
+        });
+    }
+
+    /// Cuts host number `host` off the network, or brings it back. What it was answering breaks off.
     pub fn set_reachable(&self, host: usize, reachable: bool) {
         self.shared.with(|state| {
             if reachable {
                 state.unreachable.remove(&host);
+                let metrics = state.hosts.get(host).map(|host| state.db.text("host", host, "metrics"));
+                if let Some(metrics) = metrics {
+                    state.db.refresh("host_metrics", &metrics, "live", true);
+                }
             } else {
-                state.unreachable.insert(host);
+                state.cut_off(host);
             }
         });
     }

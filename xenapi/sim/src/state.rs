@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use xenapi::{ToValue, Value};
 
 use crate::certificate::Certificate;
@@ -23,7 +24,8 @@ use crate::schema::NULL;
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-    changed: watch::Sender<u64>,
+    /// The generation of the database, and what else waiters have to look at.
+    changed: watch::Sender<(u64, u64)>,
     /// One certificate a host, in the order of [`State::hosts`].
     pub(crate) certificates: Vec<Certificate>,
 }
@@ -32,7 +34,7 @@ impl Shared {
     pub(crate) fn new(state: State, certificates: Vec<Certificate>) -> Self {
         Self {
             state: Mutex::new(state),
-            changed: watch::Sender::new(0),
+            changed: watch::Sender::new((0, 0)),
             certificates,
         }
     }
@@ -41,10 +43,10 @@ impl Shared {
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state);
-        let generation = state.db.generation();
+        let now = (state.db.generation(), state.wakes);
         drop(state);
         self.changed
-            .send_if_modified(|known| std::mem::replace(known, generation) != generation);
+            .send_if_modified(|known| std::mem::replace(known, now) != now);
         result
     }
 
@@ -52,8 +54,8 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees every later change of the database.
-    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+    /// Sees every later change of the database, and everything else that waiters have to look at.
+    pub(crate) fn watch(&self) -> watch::Receiver<(u64, u64)> {
         self.changed.subscribe()
     }
 }
@@ -73,6 +75,14 @@ pub(crate) struct State {
     pub(crate) coordinator: usize,
     /// Which of them nobody can reach.
     pub(crate) unreachable: HashSet<usize>,
+    /// How often waiters had to look without a change of the database.
+    pub(crate) wakes: u64,
+    /// Until when hosts are starting.
+    pub(crate) booting: HashMap<usize, Instant>,
+    /// Members that have lost their coordinator.
+    pub(crate) in_emergency: HashSet<usize>,
+    /// How often the toolstack of the coordinator has started.
+    pub(crate) starts: u64,
     /// What is on the disks, by the VDI's reference; a VDI that is not here is all zeros.
     pub(crate) images: HashMap<String, Arc<DiskImage>>,
     /// What clients keep with the pool, by the blob's reference.
@@ -97,6 +107,10 @@ impl State {
             certificates: Vec::new(),
             coordinator: 0,
             unreachable: HashSet::new(),
+            wakes: 0,
+            booting: HashMap::new(),
+            in_emergency: HashSet::new(),
+            starts: 0,
             images: HashMap::new(),
             blobs: HashMap::new(),
             subscriptions: HashMap::new(),
@@ -150,15 +164,6 @@ impl State {
             .get(self.coordinator)
             .cloned()
             .unwrap_or_else(|| NULL.to_owned())
-    }
-
-    /// Makes a host the coordinator.
-    pub(crate) fn promote(&mut self, host: &str) -> Result<()> {
-        let at = self.hosts.iter().position(|known| known == host);
-        self.coordinator = at.ok_or_else(|| ApiError::handle_invalid("host", host))?;
-        let pool = self.pool();
-        self.db.set("pool", &pool, "master", host);
-        Ok(())
     }
 
     /// Leaves a message about an object.

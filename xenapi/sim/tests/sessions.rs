@@ -99,10 +99,12 @@ async fn another_host_takes_over() {
     pool.promote(1);
     let unreachable = caller.err("VM.get_all", args![]).await;
     assert!(unreachable[0].contains("no host"), "{unreachable:?}");
-    let caller = Caller {
+    let mut caller = Caller {
         url: pool.url(),
         ..caller
     };
+    assert_eq!(caller.err("VM.get_all", args![]).await[0], "SESSION_INVALID");
+    caller.login().await;
     caller.ok("VM.get_all", args![]).await;
     pool.set_reachable(0, true);
     let old = Caller {

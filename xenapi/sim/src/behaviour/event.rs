@@ -32,6 +32,7 @@ fn register(state: &mut State, call: &Invocation) -> Result<Value> {
         .or_insert_with(|| Subscription {
             filters: Vec::new(),
             token,
+            overflowed: false,
         })
         .filters
         .extend(filters);

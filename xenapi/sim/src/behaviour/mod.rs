@@ -1,5 +1,6 @@
 //! What messages do that have code of their own in xapi.
 
+mod blob;
 mod event;
 mod host;
 mod message;
@@ -31,6 +32,7 @@ pub(crate) fn find(name: &str) -> Option<Behaviour> {
         "session" => session::find(message),
         "task" => task::find(message),
         "event" => event::find(message),
+        "blob" => blob::find(message),
         "VM" => vm::find(message),
         "VBD" => vbd::find(message),
         "VDI" => vdi::find(message),

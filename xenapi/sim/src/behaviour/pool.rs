@@ -12,6 +12,8 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
     Some(match message {
         "sync_database" => sync_database,
         "designate_new_master" => designate_new_master,
+        "emergency_transition_to_master" => emergency_transition_to_master,
+        "emergency_reset_master" => emergency_reset_master,
         "eject" => eject,
         "recover_slaves" => recover_slaves,
         "has_extension" => has_extension,
@@ -24,9 +26,23 @@ fn sync_database(_: &mut State, _: &Invocation) -> Result<Value> {
     Ok(void())
 }
 
-/// From here on the other hosts, the old coordinator among them, answer with `HOST_IS_SLAVE`.
+/// From here on the other hosts, the old coordinator among them, answer with `HOST_IS_SLAVE`, and sessions and tasks
+/// are gone.
 fn designate_new_master(state: &mut State, call: &Invocation) -> Result<Value> {
     state.promote(call.text(0))?;
+    Ok(void())
+}
+
+/// A member that has lost its coordinator takes over itself.
+fn emergency_transition_to_master(state: &mut State, call: &Invocation) -> Result<Value> {
+    let host = state.hosts.get(call.host).cloned().unwrap_or_default();
+    state.promote(&host)?;
+    Ok(void())
+}
+
+/// A member that has lost its coordinator is told of the new one.
+fn emergency_reset_master(state: &mut State, call: &Invocation) -> Result<Value> {
+    state.in_emergency.remove(&call.host);
     Ok(void())
 }
 

@@ -19,6 +19,10 @@ pub(super) struct Access {
     pub(super) effect: Option<Effect>,
     /// Whether the task was made for this request, as the client brought none.
     own_task: bool,
+    action: Action,
+    /// The host that answers, and which start of the coordinator's toolstack this began in.
+    host: usize,
+    starts: u64,
 }
 
 /// How a handler is known.
@@ -66,7 +70,25 @@ impl Access {
             }
             task
         });
-        Ok(Self { task, effect, own_task })
+        let starts = shared.with(|state| state.starts);
+        Ok(Self {
+            task,
+            effect,
+            own_task,
+            action,
+            host: origin.host,
+            starts,
+        })
+    }
+
+    /// Whether this sends a VM or a disk, and is counted.
+    pub(super) fn is_export(&self) -> bool {
+        matches!(self.action.name, "get_export" | "get_export_raw_vdi")
+    }
+
+    /// Whether the host was cut off, or its toolstack started anew, which ends the connection.
+    pub(super) fn is_lost(&self, state: &State) -> bool {
+        self.starts != state.starts || state.check_reachable(self.host).is_err()
     }
 
     /// The error of a fault that fails the work before it begins.

@@ -17,9 +17,6 @@ use crate::schema::CLASS_INFOS;
 use crate::state::{Shared, State};
 use crate::xva_stream::tar_of;
 
-/// The most that is taken, in bytes; nothing of it is used.
-const LIMIT: u64 = 1 << 30;
-
 /// How much is sent at a time.
 const PIECE: usize = 64 << 10;
 
@@ -130,7 +127,7 @@ pub(super) async fn put(shared: &Arc<Shared>, origin: &Origin, request: &Request
         return access.redirect(shared, &location, request);
     }
     let intake = Intake::new(shared, access, request.path(), upload);
-    intake.answer(|intake| async { intake.all(LIMIT).await.map(|_| String::new()) }.boxed())
+    intake.answer(|intake| async { intake.drain().await.map(|()| String::new()) }.boxed())
 }
 
 fn host(state: &State, origin: &Origin) -> String {

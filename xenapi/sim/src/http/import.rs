@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use super::access::{Access, Action};
 use super::export::{find_by, host_that_sees};
 use super::intake::Intake;
-use super::message::{Body, Reply, Request};
+use super::message::{Reply, Request};
 use super::pages;
 use super::transfer::second_response;
 use super::upload::Upload;
@@ -70,21 +70,7 @@ async fn take(
 fn refuse_chunks(shared: &Shared, access: &Access) -> Reply {
     let error = ApiError::new("IMPORT_ERROR_CANNOT_HANDLE_CHUNKED", []);
     shared.with(|state| access.end(state, &Err(error.clone())));
-    let both = [pages::forbidden().into_text(), second_response(&error)].concat();
-    let head_ends = both
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .map_or(0, |at| at + 4);
-    let mut reply = pages::forbidden();
-    let length = match &reply.body {
-        Body::Full(body) => body.len(),
-        Body::Stream(_) => 0,
-    };
-    let behind = both[head_ends..].to_vec();
-    reply.body = Body::Stream(futures_util::StreamExt::boxed(futures_util::stream::iter([Ok(
-        behind.into()
-    )])));
-    reply.with("content-length", length.to_string())
+    pages::forbidden().followed_by(&second_response(&error))
 }
 
 fn options(state: &State, request: &Request, metadata: bool) -> Result<Options> {
@@ -142,6 +128,9 @@ async fn work(intake: &mut Intake, options: Options) -> Result<String> {
             Some(piece) => import.push(&piece)?,
             None => break,
         }
+    }
+    if import.has_rest() && !import.is_compressed() {
+        intake.leave_rest();
     }
     import.finish()
 }

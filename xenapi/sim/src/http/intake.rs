@@ -70,6 +70,10 @@ impl Intake {
     /// Where the task was cancelled, or a fault strikes.
     pub(super) async fn next(&mut self, most: u64) -> Result<Option<Bytes>> {
         self.shared.with(|state| state.check_cancelled(&self.access.task))?;
+        if self.shared.with(|state| self.access.is_lost(state)) {
+            self.broken = Some(Broken::Reset);
+            return Err(ApiError::internal("End_of_file"));
+        }
         let room = self.access.effect.as_ref().and_then(Effect::cut);
         let room = room.map(|cut| cut.saturating_sub(self.taken));
         if room == Some(0) {
@@ -85,7 +89,14 @@ impl Intake {
         Ok(Some(piece))
     }
 
-    /// The whole body, as far as it is announced.
+    /// Reads the body, as far as it is announced, and keeps nothing of it.
+    pub(super) async fn drain(&mut self) -> Result<()> {
+        let length = self.length().unwrap_or(u64::MAX);
+        while self.taken < length && self.next(length - self.taken).await?.is_some() {}
+        Ok(())
+    }
+
+    /// The whole body, as far as it is announced, of at most `limit` bytes.
     pub(super) async fn all(&mut self, limit: u64) -> Result<Vec<u8>> {
         let length = self.length().unwrap_or(u64::MAX);
         let mut content = Vec::new();
@@ -110,6 +121,11 @@ impl Intake {
             _ => {}
         }
         ApiError::device()
+    }
+
+    /// Says that of what was taken something was not wanted: a server would not have read it.
+    pub(super) fn leave_rest(&mut self) {
+        self.upload.leave_rest();
     }
 
     /// Has the connection be reset, without a word about what went wrong.
@@ -158,6 +174,11 @@ impl Intake {
 
 impl Drop for Intake {
     fn drop(&mut self) {
-        self.end(&Err(ApiError::new("IMPORT_ERROR_PREMATURE_EOF", [])));
+        let error = if self.path == "/import_raw_vdi" {
+            ApiError::device()
+        } else {
+            ApiError::new("IMPORT_ERROR_PREMATURE_EOF", [])
+        };
+        self.end(&Err(error));
     }
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, stream};
 
 /// A request whose body was read.
 #[derive(Clone, Debug, Default)]
@@ -159,6 +159,17 @@ impl Reply {
             for (_, value) in self.headers.iter_mut().filter(|(name, _)| *name == "connection") {
                 "keep-alive".clone_into(value);
             }
+        }
+        self
+    }
+
+    /// The same reply with bytes behind its body that its length does not count.
+    pub(crate) fn followed_by(mut self, more: &[u8]) -> Self {
+        if let Body::Full(body) = &self.body {
+            let length = body.len().to_string();
+            let both = Bytes::from([body, more].concat());
+            self.body = Body::Stream(Box::pin(stream::iter([Ok(both)])));
+            self.headers.push(("content-length", length));
         }
         self
     }

@@ -14,6 +14,7 @@ use crate::error::{ApiError, Result};
 use crate::faults::Effect;
 use crate::state::Shared;
 
+const JSON: &str = "application/json";
 /// What the request asks to be told about the coordinator's certificate.
 const ASKED: &str = "x-xenapi-request-host-certificate-thumbprint";
 /// The answer to that.
@@ -35,7 +36,7 @@ pub(super) async fn json(shared: &Arc<Shared>, origin: &Origin, request: &Reques
         request,
         &parsed.method,
         parsed.params,
-        "application/json",
+        JSON,
         |outcome| match outcome {
             Ok(value) => json::success(version, &id, value),
             Err(error) => json::failure(version, &id, &error.code, &error.params),
@@ -94,6 +95,12 @@ fn tag_counts(reply: Vec<u8>) -> Vec<u8> {
     format!("{before}{START}{counts}</struct>{after}").into_bytes()
 }
 
+/// An error from in front of the dispatcher looks like no other: an array, under no number.
+fn early_failure(error: &ApiError) -> Vec<u8> {
+    let words: Vec<_> = error.description().iter().map(|word| format!("{word:?}")).collect();
+    format!(r#"{{"jsonrpc":"2.0","error":[{}],"id":0}}"#, words.join(",")).into_bytes()
+}
+
 async fn reply(
     shared: &Arc<Shared>,
     origin: &Origin,
@@ -130,15 +137,19 @@ async fn reply(
         }
         _ => {}
     }
-    let reset = effect == Some(Effect::Reset);
-    let outcome = match &effect {
-        Some(Effect::HostIsSlave(address)) => Err(ApiError::new("HOST_IS_SLAVE", [address])),
+    let resets = effect == Some(Effect::Reset);
+    let unavailable = shared.with(|state| state.unavailable(origin.host, method));
+    let early = unavailable.as_ref().filter(|_| content_type == JSON).map(early_failure);
+    let outcome = match (unavailable, &effect) {
+        (Some(error), _) => Err(error),
+        (None, Some(Effect::HostIsSlave(address))) => Err(ApiError::new("HOST_IS_SLAVE", [address])),
         // Said of the very form that was called, an error comes at once and not from the task.
-        Some(Effect::Error(code, params)) if exact => Err(ApiError::owned(code, params)),
-        _ => dispatch::call(shared, origin, method, params, effect).await,
+        (None, Some(Effect::Error(code, params))) if exact => Err(ApiError::owned(code, params)),
+        (None, _) => dispatch::call(shared, origin, method, params, effect).await,
     };
     drop(pending);
-    let mut reply = Reply::full(200, Bytes::from(encode(&outcome)))
+    let body = early.unwrap_or_else(|| encode(&outcome));
+    let mut reply = Reply::full(200, Bytes::from(body))
         .with("connection", if request.keeps_alive() { "keep-alive" } else { "close" })
         .with("cache-control", "no-cache, no-store")
         .with("content-type", content_type)
@@ -151,7 +162,7 @@ async fn reply(
         let certificate = shared.certificates.get(shared.with(|state| state.coordinator));
         reply = reply.with(TOLD, certificate.map_or("", |certificate| certificate.fingerprint()));
     }
-    reply.reset = reset;
+    reply.reset = resets || shared.with(|state| state.check_reachable(origin.host).is_err());
     reply
 }
 

@@ -106,6 +106,10 @@ async fn talk<S: AsyncRead + AsyncWrite + Abort + Unpin>(
             Incoming::Refused(refusal) => return refuse(&mut stream, *refusal).await,
             Incoming::End => return Ok(()),
         };
+        if shared.with(|state| state.check_reachable(origin.host).is_err()) {
+            stream.abort();
+            return Ok(());
+        }
         if request.method == "PUT" {
             return take_upload(shared, origin, stream, request, buffer).await;
         }

@@ -40,7 +40,7 @@ impl Transfer {
     pub(super) fn new(shared: &Arc<Shared>, access: Access, vm: Option<String>, pieces: Pieces) -> Self {
         shared.with(|state| {
             let counters = &mut state.counters;
-            counters.exports += 1;
+            counters.exports += u64::from(access.is_export());
             counters.most_exports = counters.most_exports.max(counters.exports);
         });
         Self {
@@ -74,6 +74,10 @@ impl Transfer {
         if let Err(cancelled) = self.shared.with(|state| state.check_cancelled(&self.access.task)) {
             self.end(&Err(cancelled));
             return Step::Broken(Broken::Closed);
+        }
+        if self.shared.with(|state| self.access.is_lost(state)) {
+            self.end(&Err(ApiError::internal("End_of_file")));
+            return Step::Broken(Broken::Reset);
         }
         let piece = match self.pieces.next() {
             Some(Ok(piece)) => piece,
@@ -130,7 +134,8 @@ impl Transfer {
             return;
         }
         self.shared.with(|state| {
-            state.counters.exports = state.counters.exports.saturating_sub(1);
+            let counted = u64::from(self.access.is_export());
+            state.counters.exports = state.counters.exports.saturating_sub(counted);
             if let Some(vm) = &self.vm {
                 state.db.remove_entry("VM", vm, "current_operations", &self.access.task);
                 vm::refresh(state, vm);

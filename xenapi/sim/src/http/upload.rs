@@ -14,6 +14,8 @@ pub(crate) struct Upload {
     taken: u64,
     /// A piece that was looked at and not taken.
     next: Option<Bytes>,
+    /// Whether bytes were taken that should have been left.
+    too_many: bool,
 }
 
 impl Upload {
@@ -49,6 +51,7 @@ impl Upload {
             length,
             taken: 0,
             next: None,
+            too_many: false,
         }
     }
 
@@ -70,9 +73,15 @@ impl Upload {
         Some(taken)
     }
 
+    /// Counts some of the bytes that were taken as left unread.
+    pub(super) fn leave_rest(&mut self) {
+        self.too_many = true;
+    }
+
     /// Whether bytes of the body were left unread, as far as can be told without waiting.
     pub(super) fn has_more(&mut self) -> bool {
-        self.next.is_some()
+        self.too_many
+            || self.next.is_some()
             || match self.length {
                 Some(length) => self.taken < length,
                 None => self.pieces.next().now_or_never().flatten().is_some(),

@@ -23,6 +23,8 @@ pub(crate) struct Import {
     parser: Parser,
     /// The name field of the first entry, as far as it is there.
     name: Vec<u8>,
+    /// How many bytes of the archive came in.
+    received: u64,
     work: Work,
 }
 
@@ -44,6 +46,7 @@ impl Import {
             decoder: Decoder::new(),
             parser: Parser::with_options(xva::Options::new().verify(verify)),
             name: Vec::new(),
+            received: 0,
             work: Work {
                 shared: Arc::clone(shared),
                 task: task.to_owned(),
@@ -65,15 +68,23 @@ impl Import {
         self.work.created.is_some() && self.work.missing.is_empty()
     }
 
+    /// Whether more came in than was wanted.
+    pub(crate) fn has_rest(&self) -> bool {
+        const TAR_BLOCK: u64 = 512;
+        self.received > self.parser.position().next_multiple_of(TAR_BLOCK)
+    }
+
     /// Takes bytes of the archive.
     pub(crate) fn push(&mut self, input: &[u8]) -> Result<()> {
         let Self {
             decoder,
             parser,
             name,
+            received,
             work,
         } = self;
         decoder.push(input, |mut plain| {
+            *received += plain.len() as u64;
             if name.len() < NAME {
                 name.extend(plain.iter().take(NAME - name.len()));
                 check_name(name)?;

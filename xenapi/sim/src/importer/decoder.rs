@@ -13,7 +13,7 @@ pub(super) enum Decoder {
     /// Too few bytes are there to tell.
     Unknown(Vec<u8>),
     Plain,
-    Gzip(flate2::write::MultiGzDecoder<Vec<u8>>),
+    Gzip(Box<flate2::write::MultiGzDecoder<Vec<u8>>>),
     Zstd(zstd::stream::write::Decoder<'static, Vec<u8>>),
 }
 
@@ -40,7 +40,10 @@ impl Decoder {
         for slice in input.chunks(SLICE) {
             match self {
                 Self::Gzip(decoder) => {
-                    decoder.write_all(slice).map_err(failure)?;
+                    decoder
+                        .write_all(slice)
+                        .and_then(|()| decoder.flush())
+                        .map_err(failure)?;
                     take(&std::mem::take(decoder.get_mut()))?;
                 }
                 Self::Zstd(decoder) => {
@@ -60,7 +63,7 @@ impl Decoder {
         Ok(if first.starts_with(&ZSTD) {
             Self::Zstd(zstd::stream::write::Decoder::new(Vec::new())?)
         } else if first.starts_with(&GZIP) {
-            Self::Gzip(flate2::write::MultiGzDecoder::new(Vec::new()))
+            Self::Gzip(Box::new(flate2::write::MultiGzDecoder::new(Vec::new())))
         } else {
             Self::Plain
         })

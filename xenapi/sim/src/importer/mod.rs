@@ -2,6 +2,7 @@
 
 mod archive;
 mod decoder;
+mod making;
 mod objects;
 
 pub(crate) use self::archive::{Import, check_block, refusal};
