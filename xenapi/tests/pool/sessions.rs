@@ -207,8 +207,12 @@ async fn a_login_that_nobody_waits_for_leaves_no_session() {
         .transport(std::sync::Arc::new(simulator.transport()))
         .login("root", "xensource");
     assert!(tokio::time::timeout(Duration::from_millis(20), login).await.is_err());
+    eventually("the login", || {
+        simulator.counters().calls("session.login_with_password") == 1
+    })
+    .await;
     eventually("the logout", || simulator.counters().calls("session.logout") == 1).await;
-    assert!(simulator.refs("session").is_empty());
+    eventually("no session", || simulator.refs("session").is_empty()).await;
 }
 
 #[tokio::test]

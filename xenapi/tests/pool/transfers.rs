@@ -207,7 +207,7 @@ async fn a_disk_comes_in_every_format() {
     let vhd = whole(vdi.export_raw(DiskFormat::Vhd).await.unwrap()).await;
     assert!(vhd.starts_with(b"conectix"));
     let tar = whole(vdi.export_raw(DiskFormat::Tar).await.unwrap()).await;
-    assert_eq!(&tar[257..262], b"ustar");
+    assert!(tar.starts_with(b"00000000\0"), "the first block");
     let error = client
         .vdi("OpaqueRef:00000000-0000-4000-8000-00000000dead".parse().unwrap())
         .export_raw(DiskFormat::Raw)
@@ -241,7 +241,13 @@ async fn uploads_and_downloads_go_to_the_right_host() {
     whole(client.audit_log(None).await.unwrap()).await;
     let metadata = whole(client.vms().export_metadata().await.unwrap()).await;
     assert!(metadata.starts_with(b"ova.xml\0"));
-    eventually("no task is left", || server.pool().refs("task").is_empty()).await;
+    // A picture is fetched without a task of ours; the server keeps its own for an hour.
+    let ours = |task: &String| {
+        let name = server.pool().get("task", task, "name_label").unwrap_or_default();
+        name.as_str() != Some("VM.vncsnapshot")
+    };
+    let left = || server.pool().refs("task").into_iter().filter(ours).collect::<Vec<_>>();
+    eventually("no task is left", || left().is_empty()).await;
 }
 
 #[tokio::test]
