@@ -55,7 +55,10 @@ def unpacked(archive):
 def verified(archive, image):
     import xxhash
 
-    kinds = {"xxhash": lambda block: xxhash.xxh64_hexdigest(block).upper(), "checksum": lambda block: hashlib.sha1(block).hexdigest()}
+    digests = {
+        "xxhash": lambda block: xxhash.xxh64_hexdigest(block).upper(),
+        "checksum": lambda block: hashlib.sha1(block).hexdigest(),
+    }
     tar = tarfile.open(fileobj=unpacked(archive), mode="r|", bufsize=BLOCK)
     offset, previous, block = 0, -1, b""
     for member in tar:
@@ -67,7 +70,7 @@ def verified(archive, image):
         if not kind:
             block = content
             continue
-        if kinds[kind](block) != content.decode():
+        if digests[kind](block) != content.decode():
             raise ValueError(f"{member.name} differs")
         offset += (int(number) - previous - 1) * BLOCK
         image.seek(offset)

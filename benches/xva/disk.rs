@@ -13,7 +13,7 @@ pub(crate) fn make(folder: &Path, content: u64, size: u64) -> io::Result<PathBuf
     let staging = folder.join("files");
     for (source, quarters) in SOURCES {
         let mut left = content / 4 * quarters;
-        copy_some(Path::new(source), &staging.join(&source[1..]), &mut left)?;
+        copy_some(Path::new(source), &staging.join(&source[1..]), left / 8, &mut left)?;
     }
     let image = folder.join(format!("{size}.raw"));
     File::create(&image)?.set_len(size)?;
@@ -35,21 +35,31 @@ pub(crate) fn make(folder: &Path, content: u64, size: u64) -> io::Result<PathBuf
     Ok(image)
 }
 
-/// Copies files in the order of their names until `left` bytes are used up, passing over what does not fit.
-fn copy_some(from: &Path, to: &Path, left: &mut u64) -> io::Result<()> {
+/// Copies files no longer than `longest` in the order of their names, until one does not fit in what is `left`; tells
+/// whether that came.
+fn copy_some(from: &Path, to: &Path, longest: u64, left: &mut u64) -> io::Result<bool> {
     fs::create_dir_all(to)?;
     let mut entries: Vec<_> = fs::read_dir(from)?.collect::<Result<_, _>>()?;
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
         let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
         if kind.is_dir() {
-            copy_some(&entry.path(), &target, left)?;
+            if copy_some(&entry.path(), &target, longest, left)? {
+                return Ok(true);
+            }
         } else if kind.is_file() {
             let length = entry.metadata()?.len();
-            if length <= *left && fs::copy(entry.path(), target).is_ok() {
+            if length > longest {
+                continue;
+            }
+            if length > *left {
+                return Ok(true);
+            }
+            // Some files are for root alone.
+            if fs::copy(entry.path(), target).is_ok() {
                 *left -= length;
             }
         }
     }
-    Ok(())
+    Ok(false)
 }
