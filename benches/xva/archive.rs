@@ -1,16 +1,91 @@
-//! A dense archive as xapi writes it: every block full of data, each followed by its XXH64.
+//! An archive as xapi writes it: blocks of zeros left out, every other block followed by its checksum.
 
-use std::io::{self, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use flate2::Compression;
 use flate2::write::GzEncoder;
+use sha1::{Digest, Sha1};
 use twox_hash::XxHash64;
+use zstd::stream::write::Encoder;
 
 pub(crate) const BLOCK: usize = 1 << 20;
 
+/// The levels that xapi's `gzip` and `zstd` compress with.
+const GZIP_LEVEL: u32 = 6;
+const ZSTD_LEVEL: i32 = 3;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Checksum {
+    Xxhash,
+    Sha1,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+/// How much an archive holds.
+pub(crate) struct Content {
+    /// Its length before compression.
+    pub(crate) bytes: u64,
+    pub(crate) blocks: u64,
+}
+
+/// Writes the archive of the disk in `image`.
+pub(crate) fn write(path: &Path, image: &Path, checksum: Checksum, packing: Packing) -> io::Result<Content> {
+    let mut file = BufWriter::new(File::create(path)?);
+    let content = match packing {
+        Packing::Plain => write_to(&mut file, image, checksum)?,
+        Packing::Gzip => {
+            let mut packed = GzEncoder::new(&mut file, flate2::Compression::new(GZIP_LEVEL));
+            let content = write_to(&mut packed, image, checksum)?;
+            packed.finish()?;
+            content
+        }
+        Packing::Zstd => {
+            let mut packed = Encoder::new(&mut file, ZSTD_LEVEL)?;
+            let content = write_to(&mut packed, image, checksum)?;
+            packed.finish()?;
+            content
+        }
+    };
+    file.flush()?;
+    Ok(content)
+}
+
+fn write_to(file: &mut impl Write, image: &Path, checksum: Checksum) -> io::Result<Content> {
+    let mut disk = File::open(image)?;
+    let length = disk.metadata()?.len();
+    let last = length / BLOCK as u64 - 1;
+    let (mut bytes, mut blocks) = (1024, 0);
+    bytes += entry(file, "ova.xml", ova(length).as_bytes())?;
+    let mut block = vec![0; BLOCK];
+    for number in 0..=last {
+        disk.read_exact(&mut block)?;
+        if number != 0 && number != last && block.iter().all(|&byte| byte == 0) {
+            continue;
+        }
+        let (suffix, hash) = match checksum {
+            Checksum::Xxhash => ("xxhash", format!("{:016X}", XxHash64::oneshot(0, &block))),
+            Checksum::Sha1 => (
+                "checksum",
+                Sha1::digest(&block).iter().map(|byte| format!("{byte:02x}")).collect(),
+            ),
+        };
+        bytes += entry(file, &format!("Ref:3/{number:08}"), &block)?;
+        bytes += entry(file, &format!("Ref:3/{number:08}.{suffix}"), hash.as_bytes())?;
+        blocks += 1;
+    }
+    file.write_all(&[0; 1024])?;
+    Ok(Content { bytes, blocks })
+}
+
 /// The metadata of one VM with one disk, `Ref:3`.
-fn ova(blocks: usize) -> String {
+fn ova(length: u64) -> String {
     let member = |name: &str, value: &str| format!("<member><name>{name}</name><value>{value}</value></member>");
     let object = |class: &str, id: &str, snapshot: &str| {
         let snapshot = format!("<struct>{snapshot}</struct>");
@@ -18,9 +93,9 @@ fn ova(blocks: usize) -> String {
         format!("<value><struct>{members}</struct></value>")
     };
     let set = |id: &str| format!("<array><data><value>{id}</value></data></array>");
-    let vm = member("name_label", "dense") + &member("VBDs", &set("Ref:2"));
+    let vm = member("name_label", "machine") + &member("VBDs", &set("Ref:2"));
     let vbd = member("VM", "Ref:1") + &member("VDI", "Ref:3") + &member("type", "Disk") + &member("userdevice", "0");
-    let vdi = member("name_label", "dense") + &member("virtual_size", &(blocks * BLOCK).to_string());
+    let vdi = member("name_label", "system") + &member("virtual_size", &length.to_string());
     let objects = object("VM", "Ref:1", &vm) + &object("VBD", "Ref:2", &vbd) + &object("VDI", "Ref:3", &vdi);
     let version = format!("<struct>{}</struct>", member("export_vsn", "2"));
     let objects = format!("<array><data>{objects}</data></array>");
@@ -29,43 +104,6 @@ fn ova(blocks: usize) -> String {
         member("version", &version),
         member("objects", &objects)
     )
-}
-
-/// Writes the archive, as it is or through gzip; its length before compression is the answer.
-pub(crate) fn write(path: &Path, blocks: usize, gzip: bool) -> io::Result<u64> {
-    let file = BufWriter::new(std::fs::File::create(path)?);
-    if gzip {
-        let mut packed = GzEncoder::new(file, Compression::fast());
-        let length = write_to(&mut packed, blocks)?;
-        packed.finish()?.flush()?;
-        Ok(length)
-    } else {
-        let mut file = file;
-        let length = write_to(&mut file, blocks)?;
-        file.flush()?;
-        Ok(length)
-    }
-}
-
-fn write_to(file: &mut impl Write, blocks: usize) -> io::Result<u64> {
-    let mut length = 1024;
-    length += entry(file, "ova.xml", ova(blocks).as_bytes())?;
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut block = vec![0; BLOCK];
-    for number in 0..blocks {
-        for word in block.chunks_exact_mut(8) {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            // Half of each word is noise, so that gzip has something to do and something to gain.
-            word.copy_from_slice(&(state & 0x00ff_00ff_00ff_00ff).to_le_bytes());
-        }
-        length += entry(file, &format!("Ref:3/{number:08}"), &block)?;
-        let hash = format!("{:016X}", XxHash64::oneshot(0, &block));
-        length += entry(file, &format!("Ref:3/{number:08}.xxhash"), hash.as_bytes())?;
-    }
-    file.write_all(&[0; 1024])?;
-    Ok(length)
 }
 
 /// A V7 header, the content and its padding; how many bytes these are.

@@ -1,82 +1,188 @@
-//! How fast a disk comes out of an archive, beside `dissect.archive` from PyPI (`pip install dissect.archive`).
+//! How fast a disk comes out of an archive, beside what Python has.
 //!
-//! Both read every byte of a dense disk from the page cache in the same run, in turns; the best of each counts. Ours
-//! verifies every block's XXH64, the peer cannot and verifies nothing. `PYTHON` names the interpreter that has it.
-//! `--quick`, or the variable `BENCH_QUICK`, uses a small archive.
+//! Every job takes the archive from the page cache and, unless it only reads, makes a raw image of the disk. Ours
+//! verifies the checksum of every block. The peers are `dissect.archive` from PyPI, which verifies nothing, and the
+//! shortest Python that does verify; see `vs/xva.py`. All take turns in the same run, and the best of each counts.
+//!
+//! `PYTHON` names an interpreter that has `dissect.archive`, `xxhash` and `zstandard`; `TMPDIR` a folder with some
+//! 8 GiB to spare. Needs `mke2fs`. `--quick`, or the variable `BENCH_QUICK`, uses a small disk.
 
 mod archive;
+mod disk;
 
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use archive::{BLOCK, Checksum, Content, Packing};
 use xva::{Reader, Run};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// What is in the files of a disk, in bytes.
+const CONTENT: u64 = 768 << 20;
+const QUICK_CONTENT: u64 = 24 << 20;
+
+/// The peers, as `vs/xva.py` and the output call them.
+const PEERS: [(&str, &str); 2] = [
+    ("dissect", "dissect.archive, unverified"),
+    ("tarfile", "tarfile, verified"),
+];
+
+#[derive(Clone, Copy)]
+enum Job {
+    /// Every byte of the disk is looked at.
+    Read,
+    /// The disk becomes a raw image.
+    Extract,
+}
+
+fn main() -> Result<()> {
     let quick =
         std::env::args().any(|arg| arg == "--quick" || arg == "--test") || std::env::var_os("BENCH_QUICK").is_some();
+    let (content, rounds) = if quick { (QUICK_CONTENT, 1) } else { (CONTENT, 3) };
     let folder = tempfile::tempdir()?;
-    for (form, gzip, blocks) in [("plain", false, 1024), ("gzip", true, 256)] {
-        let (blocks, rounds) = if quick { (16, 1) } else { (blocks, 3) };
-        let path = folder.path().join(form);
-        let bytes = archive::write(&path, blocks, gzip)?;
-        println!(
-            "{form}: a disk of {blocks} MiB, {} bytes on disk",
-            path.metadata()?.len()
-        );
-        compare(&path, blocks, bytes, rounds)?;
-    }
-    Ok(())
-}
-
-fn compare(path: &Path, blocks: usize, bytes: u64, rounds: usize) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut ours, mut peer) = (Duration::MAX, Some(Duration::MAX));
-    for _ in 0..rounds {
-        ours = ours.min(read(path, blocks)?);
-        peer = peer.and_then(|best| Some(best.min(dissect(path, blocks)?)));
-    }
-    let speed = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
-    println!("  xva, verified              {ours:>9.1?} {:>7.0} MB/s", speed(ours));
-    match peer {
-        Some(peer) => {
-            println!("  dissect.archive, unverified {peer:>8.1?} {:>7.0} MB/s", speed(peer));
-            println!("  xva is {:.1} times as fast", peer.as_secs_f64() / ours.as_secs_f64());
+    let forms = [
+        (
+            "plain",
+            Checksum::Xxhash,
+            Packing::Plain,
+            &[Job::Read, Job::Extract][..],
+        ),
+        ("plain with SHA-1", Checksum::Sha1, Packing::Plain, &[Job::Extract]),
+        ("gzip", Checksum::Xxhash, Packing::Gzip, &[Job::Extract]),
+        ("zstd", Checksum::Xxhash, Packing::Zstd, &[Job::Extract]),
+    ];
+    for (kind, size, forms) in [
+        ("quarter full", 4 * content, &forms[..]),
+        ("nearly full", content / 4 * 5, &forms[..1]),
+    ] {
+        let image = disk::make(folder.path(), content, size)?;
+        println!("a disk of {} MiB, {kind}, MB/s of what the archive holds:", size >> 20);
+        for &(form, checksum, packing, jobs) in forms {
+            let archive = folder.path().join("machine.xva");
+            let content = archive::write(&archive, &image, checksum, packing)?;
+            println!(
+                "  {form}, {} MB of {} MB",
+                archive.metadata()?.len() / 1_000_000,
+                content.bytes / 1_000_000
+            );
+            for &job in jobs {
+                compare(&archive, &image, &content, job, rounds)?;
+            }
         }
-        None => println!("  dissect.archive: skipped, no Python that has it (set PYTHON)"),
+        std::fs::remove_file(image)?;
     }
     Ok(())
 }
 
-fn read(path: &Path, blocks: usize) -> Result<Duration, Box<dyn std::error::Error>> {
+fn compare(archive: &Path, original: &Path, content: &Content, job: Job, rounds: usize) -> Result<()> {
+    let image = archive.with_extension("raw");
+    let mut ours = Duration::MAX;
+    let mut peers = PEERS.map(|_| Ok(Duration::MAX));
+    for round in 0..rounds {
+        ours = ours.min(match job {
+            Job::Read => read(archive, content)?,
+            Job::Extract => extract(archive, content, &image)?,
+        });
+        if image.exists() {
+            if round == 0 && !same(&image, original)? {
+                return Err("the image differs from the disk".into());
+            }
+            std::fs::remove_file(&image)?;
+        }
+        for ((name, _), best) in PEERS.iter().zip(&mut peers) {
+            let target = matches!(job, Job::Extract).then_some(&image);
+            if let Ok(so_far) = *best {
+                *best = python(name, archive, target).map(|time| so_far.min(time));
+            }
+            if image.exists() {
+                std::fs::remove_file(&image)?;
+            }
+        }
+    }
+    let speed = |time: Duration| content.bytes as f64 / 1e6 / time.as_secs_f64();
+    let what = match job {
+        Job::Read => "read",
+        Job::Extract => "to a raw image",
+    };
+    println!("    {what}");
+    println!("      {:<28} {:>5.0} MB/s", "xva, verified", speed(ours));
+    for ((_, label), time) in PEERS.iter().zip(peers) {
+        match time {
+            Ok(time) => {
+                let ratio = time.as_secs_f64() / ours.as_secs_f64();
+                println!(
+                    "      {label:<28} {:>5.0} MB/s, xva is {ratio:.1} times as fast",
+                    speed(time)
+                );
+            }
+            Err(reason) => println!("      {label:<28} skipped: {reason}"),
+        }
+    }
+    Ok(())
+}
+
+/// Whether two files have the same content.
+fn same(one: &Path, two: &Path) -> Result<bool> {
+    let (mut one, mut two) = (File::open(one)?, File::open(two)?);
+    let (mut ones, mut twos) = (Vec::new(), Vec::new());
+    loop {
+        ones.clear();
+        twos.clear();
+        (&mut one).take(BLOCK as u64).read_to_end(&mut ones)?;
+        (&mut two).take(BLOCK as u64).read_to_end(&mut twos)?;
+        if ones != twos || ones.is_empty() {
+            return Ok(ones == twos);
+        }
+    }
+}
+
+fn read(archive: &Path, content: &Content) -> Result<Duration> {
     let began = Instant::now();
-    let mut archive = Reader::new(std::fs::File::open(path)?);
+    let mut archive = Reader::new(File::open(archive)?);
     let mut disk = archive.next_disk()?.ok_or("no disk")?;
-    let mut length = 0;
     while let Some(run) = disk.next_run()? {
         if let Run::Data(block) = run {
-            length += std::hint::black_box(block.data).len();
+            std::hint::black_box(block.data);
         }
     }
-    let summary = archive.finish()?;
-    assert_eq!((length, summary.verified), (blocks * archive::BLOCK, blocks as u64));
+    assert_eq!(archive.finish()?.verified, content.blocks);
     Ok(began.elapsed())
 }
 
-/// The seconds that the peer's own script prints for the same work.
-fn dissect(path: &Path, blocks: usize) -> Option<Duration> {
+fn extract(archive: &Path, content: &Content, image: &Path) -> Result<Duration> {
+    let began = Instant::now();
+    let mut archive = Reader::new(File::open(archive)?);
+    archive
+        .next_disk()?
+        .ok_or("no disk")?
+        .copy_to(&mut File::create(image)?)?;
+    assert_eq!(archive.finish()?.verified, content.blocks);
+    Ok(began.elapsed())
+}
+
+/// The seconds that the peer's own script prints for the same work, or why there are none.
+fn python(peer: &str, archive: &Path, image: Option<&PathBuf>) -> std::result::Result<Duration, String> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/vs/xva.py");
-    let output = Command::new(python)
-        .arg(script)
-        .arg(path)
-        .arg((blocks * archive::BLOCK).to_string())
+    let output = Command::new(&python)
+        .args([script, peer])
+        .arg(archive)
+        .args(image)
         .output()
-        .ok()?;
-    output.status.success().then_some(())?;
-    String::from_utf8(output.stdout)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+        .map_err(|error| format!("cannot run {python}: {error}"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let error = stderr
+            .lines()
+            .rfind(|line| line.contains("Error") && !line.starts_with([' ', '-']));
+        return Err(error.unwrap_or("failed without an error").to_owned());
+    }
+    let seconds = String::from_utf8_lossy(&output.stdout).trim().parse();
+    seconds
         .map(Duration::from_secs_f64)
+        .map_err(|error| format!("no seconds printed: {error}"))
 }

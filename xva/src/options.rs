@@ -54,6 +54,7 @@ impl Options {
     }
 
     /// The longest block that is read, in bytes; 64 MiB unless set. xapi writes blocks of 1 MiB.
+    /// [`Disk::copy_to`](crate::Disk::copy_to) holds up to five blocks, everything else one.
     #[must_use]
     pub fn block_limit(mut self, bytes: u64) -> Self {
         self.block_limit = bytes;

@@ -233,9 +233,14 @@ impl Parser {
 
     /// Gives the block of the step at hand away.
     pub(crate) fn take_block(&mut self, placed: Placed) -> Vec<u8> {
-        let mut data = std::mem::take(&mut self.buffer);
+        let mut data = self.swap_block(Vec::new());
         data.truncate(placed.len as usize);
         data
+    }
+
+    /// Gives the buffer of the block away, padding and all, and takes another for the next.
+    pub(crate) fn swap_block(&mut self, spare: Vec<u8>) -> Vec<u8> {
+        std::mem::replace(&mut self.buffer, spare)
     }
 
     fn event(&self, step: Step) -> Event<'_> {

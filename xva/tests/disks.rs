@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind, Seek, SeekFrom, Write};
 
 use common::{Builder, Flavour, Hash, UNIT, noise, ova, ova_of_version, read, sparse};
 use xva::{Algorithm, Check, Error, Options, Reader, Run, Verify};
@@ -140,6 +140,60 @@ fn a_raw_image() {
         raw.len() as u64
     );
     assert_eq!(image.into_inner(), raw);
+}
+
+/// Takes so many bytes and no more.
+struct Full {
+    image: Cursor<Vec<u8>>,
+    room: usize,
+}
+
+impl Write for Full {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        self.room = self.room.checked_sub(data.len()).ok_or(ErrorKind::StorageFull)?;
+        self.image.write(data)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Full {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.image.seek(to)
+    }
+}
+
+#[test]
+fn a_full_target_stops_the_image() {
+    let filled: Vec<_> = (0..20).collect();
+    let archive = Builder::xapi().disk("vdi", &sparse(20, 0, &filled)).end();
+    let mut target = Full {
+        image: Cursor::new(Vec::new()),
+        room: 3 * UNIT,
+    };
+    let mut reader = Reader::new(&archive[..]);
+    let outcome = reader.next_disk().unwrap().unwrap().copy_to(&mut target);
+    assert!(
+        matches!(&outcome, Err(Error::Target { offset, source })
+            if *offset == 3 * UNIT as u64 && source.kind() == ErrorKind::StorageFull),
+        "{outcome:?}"
+    );
+    assert!(reader.position() < archive.len() as u64 / 2, "reading stops soon after");
+}
+
+#[test]
+fn an_image_of_a_damaged_disk_has_what_came_before() {
+    let (raw, archive) = with_damage();
+    let mut image = Cursor::new(Vec::new());
+    let outcome = Reader::new(&archive[..])
+        .next_disk()
+        .unwrap()
+        .unwrap()
+        .copy_to(&mut image);
+    assert!(matches!(outcome, Err(Error::Checksum { number: 1, .. })), "{outcome:?}");
+    assert_eq!(image.into_inner(), raw[..UNIT]);
 }
 
 #[test]

@@ -220,6 +220,11 @@ impl Core {
         }
     }
 
+    /// Gives the data of a step away, in the front of the buffer it was read into, and takes `spare` for the next.
+    pub(crate) fn swap_block(&mut self, spare: Vec<u8>) -> Vec<u8> {
+        self.parser.swap_block(spare)
+    }
+
     /// The first block of a disk, given its first run.
     pub(crate) fn first_block(&mut self, step: RunStep) -> Vec<u8> {
         match step {

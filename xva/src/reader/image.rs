@@ -2,7 +2,6 @@
 
 use std::io::{Seek, SeekFrom, Write};
 
-use super::Run;
 use crate::error::{Error, Result};
 
 /// Zeros are looked for in pieces of this size, the smallest that file systems leave out.
@@ -30,16 +29,16 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         }
     }
 
-    pub(super) fn run(&mut self, run: Run<'_>) -> Result<()> {
-        match run {
-            Run::Hole { offset, len } => self.end = offset + len,
-            Run::Data(block) => {
-                for (start, data) in stretches(block.data) {
-                    self.write(block.offset + start as u64, data)?;
-                }
-                self.end = block.offset + block.data.len() as u64;
-            }
+    /// Leaves zeros up to `end`.
+    pub(super) fn hole(&mut self, end: u64) {
+        self.end = end;
+    }
+
+    pub(super) fn data(&mut self, offset: u64, data: &[u8]) -> Result<()> {
+        for (start, data) in stretches(data) {
+            self.write(offset + start as u64, data)?;
         }
+        self.end = offset + data.len() as u64;
         Ok(())
     }
 
@@ -105,7 +104,7 @@ mod tests {
     fn a_hole_at_the_end_gives_the_image_its_length() {
         let mut target = Cursor::new(Vec::new());
         let mut image = Writer::new(&mut target);
-        image.run(Run::Hole { offset: 0, len: 10_000 }).unwrap();
+        image.hole(10_000);
         assert_eq!(image.finish().unwrap(), 10_000);
         assert_eq!(target.into_inner(), vec![0; 10_000]);
     }

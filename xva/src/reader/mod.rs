@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tokio")]
 mod asynchronous;
+mod behind;
 mod core;
 mod image;
 mod sync;

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Read, Seek, Write};
 
 use super::core::{Core, RunStep};
-use super::{Run, image};
+use super::{Run, behind, image};
 use crate::error::{Error, Result};
 use crate::ova::{Ova, Vdi};
 use crate::summary::{DiskReport, Summary};
@@ -203,12 +203,41 @@ impl<R: Read> Disk<'_, R> {
     /// Zeros are not written but passed over, so a new file becomes sparse; a device that was in use has to be zeroed
     /// before. The image begins at the target's first byte, wherever the target stands.
     ///
+    /// A second thread writes, while this one reads and verifies up to four blocks ahead. Where no thread can be
+    /// started, this one does both.
+    ///
     /// # Errors
     /// Where the source or the target fails or the archive is damaged or cut off.
-    pub fn copy_to<W: Write + Seek>(&mut self, target: &mut W) -> Result<u64> {
+    pub fn copy_to<W: Write + Seek + Send>(&mut self, target: &mut W) -> Result<u64> {
+        match behind::write(target, |pieces| self.pass_on(pieces))? {
+            Some(len) => Ok(len),
+            None => self.copy_alone(target),
+        }
+    }
+
+    fn pass_on(&mut self, pieces: &behind::Pieces) -> Result<()> {
+        loop {
+            let passed = match self.reader.drive(Core::next_run)? {
+                RunStep::Data(placed, _) => {
+                    let buffer = self.reader.core.swap_block(pieces.spare());
+                    pieces.data(placed.offset, placed.len as usize, buffer)
+                }
+                RunStep::Hole { offset, len } => pieces.hole(offset + len),
+                RunStep::End => return Ok(()),
+            };
+            if passed.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn copy_alone<W: Write + Seek>(&mut self, target: &mut W) -> Result<u64> {
         let mut image = image::Writer::new(target);
         while let Some(run) = self.next_run()? {
-            image.run(run)?;
+            match run {
+                Run::Data(block) => image.data(block.offset, block.data)?,
+                Run::Hole { offset, len } => image.hole(offset + len),
+            }
         }
         image.finish()
     }
