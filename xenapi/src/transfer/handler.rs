@@ -131,7 +131,7 @@ impl Handler {
             Ok(response) => response,
             Err(error) if parcel.is_opened() => {
                 // The handler has seen some of it, and may know better what was wrong.
-                let cut = parcel.cut().unwrap_or_else(|| error.to_string());
+                let cut = parcel.failure().unwrap_or_else(|| error.to_string());
                 let told = task.begun().verdict(Some(cut), self.silence).await;
                 return Err(match told {
                     Err(told @ Error::Api(_)) => told,
@@ -141,10 +141,14 @@ impl Handler {
             Err(error) => return Err(task.refusal(error).await),
         };
         let task = task.begun();
-        match parcel.delivered(response, &task, self.silence).await {
-            Ok(cut) => task.verdict(cut, self.silence).await,
-            Err(Stop::Cut(reason)) => task.verdict(Some(reason), self.silence).await,
-            Err(Stop::Silent) => Err(timed_out(self.path, self.silence).in_task(task.reference)),
+        let cut = match parcel.delivered(response, &task, self.silence).await {
+            Ok(cut) => cut,
+            Err(Stop::Cut(reason)) => Some(reason),
+            Err(Stop::Silent) => return Err(timed_out(self.path, self.silence).in_task(task.reference)),
+        };
+        match parcel.failure() {
+            Some(reason) => task.verdict(Some(reason), self.silence).await,
+            None => task.delivery(cut, self.silence).await,
         }
     }
 

@@ -51,9 +51,19 @@ impl TransferTask {
         self
     }
 
+    /// The outcome of an upload. Here the task's success counts even where the connection broke: the server takes what
+    /// it needs, and may close the connection before the last byte.
+    pub(super) async fn delivery(self, cut: Option<String>, limit: Duration) -> Result<TaskRecord> {
+        self.outcome(cut, limit, true).await
+    }
+
     /// The outcome of a transfer whose connection has ended. `cut` tells why the connection itself looks broken;
     /// otherwise the task has `limit` to end.
-    pub(super) async fn verdict(mut self, cut: Option<String>, limit: Duration) -> Result<TaskRecord> {
+    pub(super) async fn verdict(self, cut: Option<String>, limit: Duration) -> Result<TaskRecord> {
+        self.outcome(cut, limit, false).await
+    }
+
+    async fn outcome(mut self, cut: Option<String>, limit: Duration, is_enough: bool) -> Result<TaskRecord> {
         let limit = if cut.is_some() { EXPLANATION_LIMIT } else { limit };
         let ended = tokio::time::timeout(limit, self.ended()).await;
         match ended {
@@ -62,8 +72,8 @@ impl TransferTask {
                 destroy(&self.client, self.reference).await;
                 match (self.failure(&record), cut) {
                     (Some(error), _) => Err(error),
-                    (None, Some(reason)) => Err(self.interrupted(reason)),
-                    (None, None) => Ok(record),
+                    (None, Some(reason)) if !is_enough => Err(self.interrupted(reason)),
+                    (None, _) => Ok(record),
                 }
             }
             Ok(Ok(None)) => {

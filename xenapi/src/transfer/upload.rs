@@ -47,13 +47,16 @@ enum End {
     #[default]
     NotYet,
     AllSent,
-    /// The source failed, or the connection was closed.
-    Cut(String),
+    /// The connection was closed before that.
+    Closed,
+    /// The source failed.
+    Failed(String),
 }
 
 /// Why an upload stopped.
 pub(super) enum Stop {
     Silent,
+    /// The connection broke, which need not mean that the server missed anything.
     Cut(String),
 }
 
@@ -99,10 +102,10 @@ impl Parcel {
         lock(&self.progress).end == End::AllSent
     }
 
-    /// Why the parcel itself broke off.
-    pub(super) fn cut(&self) -> Option<String> {
+    /// Why what was to be sent could not be read.
+    pub(super) fn failure(&self) -> Option<String> {
         match &lock(&self.progress).end {
-            End::Cut(reason) => Some(reason.clone()),
+            End::Failed(reason) => Some(reason.clone()),
             _ => None,
         }
     }
@@ -144,7 +147,10 @@ impl Parcel {
             }
             match (done, end) {
                 (Some(output), _) => return Ok(output),
-                (None, End::Cut(reason)) => return Err(Stop::Cut(reason)),
+                (None, End::Failed(reason)) => return Err(Stop::Cut(reason)),
+                (None, End::Closed) => {
+                    return Err(Stop::Cut("the connection was closed before all was sent".to_owned()));
+                }
                 (None, _) if self.still >= silence => return Err(Stop::Silent),
                 _ => {}
             }
@@ -175,7 +181,7 @@ struct Counted {
 
 impl Counted {
     fn fail(&self, reason: String) -> Poll<Option<io::Result<Bytes>>> {
-        lock(&self.progress).end = End::Cut(reason.clone());
+        lock(&self.progress).end = End::Failed(reason.clone());
         Poll::Ready(Some(Err(io::Error::other(reason))))
     }
 
@@ -197,7 +203,7 @@ impl Stream for Counted {
         match end {
             End::NotYet if self.left > 0 => {}
             End::NotYet | End::AllSent => return self.finish(),
-            End::Cut(_) => return Poll::Ready(None),
+            End::Closed | End::Failed(_) => return Poll::Ready(None),
         }
         match ready!(self.source.pieces.as_mut().poll_next(context)) {
             Some(Err(error)) => self.fail(format!("what was to be sent cannot be read: {error}")),
@@ -220,7 +226,7 @@ impl Drop for Counted {
     fn drop(&mut self) {
         let mut progress = lock(&self.progress);
         if progress.end == End::NotYet && self.left > 0 {
-            progress.end = End::Cut("the connection was closed before all was sent".to_owned());
+            progress.end = End::Closed;
         } else if progress.end == End::NotYet {
             progress.end = End::AllSent;
         }
