@@ -10,13 +10,13 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use xenapi::Value;
-use xenapi::transport::Transport;
+use xenapi::transport::{RequestBody, Transport};
 use xenapi::wire::Encoding;
 use xenapi_sim::{DiskImage, Fault, Simulator, VmSpec};
 
 const MIB: u64 = 1 << 20;
 
-fn request(caller: &Caller, method: &str, path_and_query: &str, body: &[u8]) -> http::Request<Bytes> {
+fn request(caller: &Caller, method: &str, path_and_query: &str, body: &[u8]) -> http::Request<RequestBody> {
     let joint = if path_and_query.contains('?') { '&' } else { '?' };
     http::Request::builder()
         .method(method)
@@ -24,7 +24,7 @@ fn request(caller: &Caller, method: &str, path_and_query: &str, body: &[u8]) -> 
             "{}{path_and_query}{joint}session_id={}",
             caller.url, caller.session
         ))
-        .body(Bytes::copy_from_slice(body))
+        .body(Bytes::copy_from_slice(body).into())
         .unwrap()
 }
 

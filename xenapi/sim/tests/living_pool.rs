@@ -79,7 +79,7 @@ async fn a_host_that_boots_says_so_in_its_own_way() {
     pool.restart_toolstack(0, Duration::from_millis(30));
     let body = r#"{"id":7,"method":"session.login_with_password","params":["root","x"]}"#;
     let request = http::Request::post(format!("{}/jsonrpc", caller.url))
-        .body(Bytes::from(body))
+        .body(body.into())
         .unwrap();
     let (status, body) = fetch(&pool.transport(), request).await.unwrap();
     let expected = r#"{"jsonrpc":"2.0","error":["HOST_STILL_BOOTING"],"id":0}"#;
@@ -145,7 +145,7 @@ async fn what_a_host_was_answering_breaks_off_with_it() {
     });
     let vm = pool.find("VM", "db-01").unwrap();
     let url = format!("{}/export?ref={vm}&session_id={}", caller.url, caller.session);
-    let request = http::Request::get(url).body(Bytes::new()).unwrap();
+    let request = http::Request::get(url).body(Bytes::new().into()).unwrap();
     let mut body = pool.transport().send(request).await.unwrap().into_body();
     body.next().await.unwrap().unwrap();
     pool.kill(0);

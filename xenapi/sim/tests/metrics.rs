@@ -16,13 +16,16 @@ async fn get(pool: &Simulator, caller: &Caller, host: usize, path: &str) -> (htt
     );
     let response = pool
         .transport()
-        .send(http::Request::get(&url).body(Bytes::new()).unwrap())
+        .send(http::Request::get(&url).body(Bytes::new().into()).unwrap())
         .await
         .unwrap();
     let (parts, _) = response.into_parts();
-    let (_, body) = fetch(&pool.transport(), http::Request::get(url).body(Bytes::new()).unwrap())
-        .await
-        .unwrap();
+    let (_, body) = fetch(
+        &pool.transport(),
+        http::Request::get(url).body(Bytes::new().into()).unwrap(),
+    )
+    .await
+    .unwrap();
     (parts, String::from_utf8_lossy(&body).into_owned())
 }
 
@@ -150,7 +153,9 @@ async fn a_blob_keeps_its_bytes() {
     let (pool, caller) = pool(|builder| builder.vms(0)).await;
     let blob = caller.text("blob.create", args!["text/plain", false]).await;
     let url = format!("{}/blob?ref={blob}&session_id={}", caller.url, caller.session);
-    let put = http::Request::put(&url).body(Bytes::from_static(b"kept")).unwrap();
+    let put = http::Request::put(&url)
+        .body(Bytes::from_static(b"kept").into())
+        .unwrap();
     assert_eq!(fetch(&pool.transport(), put).await.unwrap().0, 200);
     assert_eq!(caller.ok("blob.get_size", args![blob]).await.as_int(), Some(4));
     assert_eq!(get(&pool, &caller, 0, &format!("/blob?ref={blob}")).await.1, "kept");

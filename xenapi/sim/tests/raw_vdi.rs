@@ -9,17 +9,17 @@ use bytes::Bytes;
 use common::{Caller, args, fetch, pool, text};
 use futures_util::StreamExt;
 use xenapi::Value;
-use xenapi::transport::Transport;
+use xenapi::transport::{RequestBody, Transport};
 use xenapi_sim::{DiskImage, Simulator, VmSpec};
 
 const MIB: u64 = 1 << 20;
 const SIZE: u64 = 10 * MIB;
 
-fn request(caller: &Caller, method: &str, path_and_query: &str, body: &[u8]) -> http::Request<Bytes> {
+fn request(caller: &Caller, method: &str, path_and_query: &str, body: &[u8]) -> http::Request<RequestBody> {
     http::Request::builder()
         .method(method)
         .uri(format!("{}{path_and_query}&session_id={}", caller.url, caller.session))
-        .body(Bytes::copy_from_slice(body))
+        .body(Bytes::copy_from_slice(body).into())
         .unwrap()
 }
 

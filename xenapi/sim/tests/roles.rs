@@ -79,7 +79,7 @@ async fn handlers_refuse_with_403_and_fail_the_task() {
     let task = root.text("task.create", args!["backup", ""]).await;
     let get = |caller: &Caller, path: &str| {
         let url = format!("{}{path}&session_id={}", caller.url, caller.session);
-        http::Request::get(url).body(Bytes::new()).unwrap()
+        http::Request::get(url).body(Bytes::new().into()).unwrap()
     };
     let path = format!("/host_backup?task_id={task}");
     let response = pool.transport().send(get(&reader, &path)).await.unwrap();
@@ -101,7 +101,7 @@ async fn handlers_refuse_with_403_and_fail_the_task() {
     // A password serves as well as a session, with the same role.
     let by_password = http::Request::get(format!("{}/host_backup", reader.url))
         .header("authorization", "Basic cmVhZGVyOnNlY3JldA==")
-        .body(Bytes::new())
+        .body(Bytes::new().into())
         .unwrap();
     assert_eq!(fetch(&pool.transport(), by_password).await.unwrap().0, 403);
 }

@@ -63,7 +63,7 @@ fn some_disk() -> DiskImage {
     let mut disk = DiskImage::new(16 << 20);
     for block in [0u64, 3, 9, 15] {
         let text: Vec<u8> = (0..1 << 20)
-            .map(|place: u64| (place * (block + 7) >> 5) as u8)
+            .map(|place: u64| ((place * (block + 7)) >> 5) as u8)
             .collect();
         disk.write(block << 20, &text);
     }
@@ -192,9 +192,10 @@ async fn a_disk_goes_up_sparse_and_only_its_ranges_are_sent() {
     raw.read_exact(&mut start).await.unwrap();
     assert!(start[..3 << 20] == content(0..3 << 20) && start[3 << 20..].iter().all(|&byte| byte == 0));
     raw.cancel().await;
-    let error = client
-        .vdi(vdi)
-        .import_raw(DiskFormat::Vhd, Source::sparse([0..1], |_| async { Ok(Bytes::new()) }));
+    let error = client.vdi(vdi).import_raw(
+        DiskFormat::Vhd,
+        Source::sparse(std::iter::once(0..1), |_| async { Ok(Bytes::new()) }),
+    );
     assert!(matches!(error.await.unwrap_err(), Error::Unsendable { .. }));
     drop(server);
 }
@@ -207,12 +208,7 @@ async fn a_disk_comes_in_every_format() {
     let vhd = whole(vdi.export_raw(DiskFormat::Vhd).await.unwrap()).await;
     assert!(vhd.starts_with(b"conectix"));
     let tar = whole(vdi.export_raw(DiskFormat::Tar).await.unwrap()).await;
-    assert!(
-        tar.starts_with(&tar[..100]),
-        "{:?}",
-        String::from_utf8_lossy(&tar[..100])
-    );
-    panic!("{:?}", String::from_utf8_lossy(&tar[..100]));
+    assert!(tar.starts_with(b"vdi/00000000\0"), "the first block");
     let error = client
         .vdi("OpaqueRef:00000000-0000-4000-8000-00000000dead".parse().unwrap())
         .export_raw(DiskFormat::Raw)

@@ -186,7 +186,7 @@ async fn a_condition_is_waited_for_and_a_barrier_shows_ones_own_change() {
 
     for number in 0..20 {
         let name = format!("name {number}");
-        client.vm(halted).set_name_label(&*name).await.unwrap();
+        client.vm(halted).set_name_label(&name).await.unwrap();
         cache.barrier().await.unwrap();
         assert_eq!(cache.get(halted).unwrap().name_label, name);
     }

@@ -1,7 +1,6 @@
 //! A client just good enough to test the server.
 #![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
-use bytes::Bytes;
 use futures_util::TryStreamExt;
 use xenapi::transport::{RequestBody, Transport, TransportError};
 use xenapi::wire::{self, Encoding, ReplyError};
