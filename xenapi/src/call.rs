@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
+use crate::map::names_secret;
 use crate::{Client, Result, SecretString, ToValue, Value};
 
 /// What a call will send.
@@ -30,6 +31,14 @@ impl Request {
         }
     }
 
+    /// Appends an argument. What in it is a secret by its name is noted as one.
+    pub(crate) fn push(&mut self, value: Value) {
+        if matches!(value, Value::Struct(_)) {
+            collect_secrets(&value, false, &mut self.secrets);
+        }
+        self.params.push(value);
+    }
+
     pub(crate) fn push_secret(&mut self, value: Value) {
         collect_secrets(&value, true, &mut self.secrets);
         self.params.push(value);
@@ -42,11 +51,9 @@ fn collect_secrets(value: &Value, named: bool, secrets: &mut Vec<SecretString>) 
         Value::String(text) if named && !text.is_empty() => secrets.push(SecretString::new(text.as_str())),
         Value::Struct(members) => {
             for (name, member) in members {
-                let name = name.to_ascii_lowercase();
-                let named = ["passw", "secret", "private_key", "session"]
-                    .iter()
-                    .any(|part| name.contains(part));
-                collect_secrets(member, named, secrets);
+                // What a secret of the pool holds is called just that.
+                let is_secret = names_secret(name) || named && name == "value";
+                collect_secrets(member, is_secret, secrets);
             }
         }
         _ => {}
@@ -119,7 +126,7 @@ impl<T> Call<T> {
 #[inline(never)]
 fn push<T>(state: &mut State<T>, value: Value) {
     if let State::Ready(_, request) = state {
-        request.params.push(value);
+        request.push(value);
     }
 }
 

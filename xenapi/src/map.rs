@@ -166,9 +166,8 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
 /// Whether what a key names is not to be printed.
 pub(crate) fn names_secret(key: &impl fmt::Debug) -> bool {
     let key = format!("{key:?}").to_ascii_lowercase().replace('-', "_");
-    ["passw", "pwd", "secret", "private_key", "token", "session_id"]
-        .iter()
-        .any(|word| key.contains(word))
+    let words = ["passw", "pwd", "secret", "private_key", "token", "session"];
+    key.trim_matches('"') == "pass" || words.iter().any(|word| key.contains(word))
 }
 
 impl<K: Ord, V: PartialEq> PartialEq for Map<K, V> {

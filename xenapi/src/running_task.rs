@@ -76,7 +76,7 @@ impl<T> TaskCall<T> {
     /// Appends an argument.
     pub(crate) fn arg(self, value: impl ToValue) -> Self {
         let value = value.to_value();
-        self.plan(|plan| plan.request.params.push(value))
+        self.plan(|plan| plan.request.push(value))
     }
 
     /// Appends an argument that holds a password or a key, which no error may repeat.
@@ -162,6 +162,7 @@ impl Plan {
         let guarded = watch.cancel_on_drop;
         let begun = async move {
             let task = client.execute(request).await?.decode::<Ref<Task>>().await?;
+            tracing::debug!(method = &*method, %task, "the task runs");
             Ok(RunningTask {
                 method,
                 secrets,

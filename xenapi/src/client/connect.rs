@@ -1,5 +1,6 @@
 //! Describing a connection, and opening it.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -7,14 +8,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::session::{Credentials, Session};
-use super::{Client, EncodingChoice, Inner};
+use super::{Client, EncodingChoice, Inner, TraceParent};
 use crate::task_watch::TaskWatch;
 use crate::transport::{Transport, Trust};
 use crate::wire::Encoding;
 use crate::{Error, Fingerprint, Result, SecretString};
 
 /// A connection that is being described; one of its `login` methods opens it.
-#[derive(Debug)]
 #[must_use = "nothing is connected before one of the `login` methods is awaited"]
 pub struct Connect {
     base: Result<http::Uri>,
@@ -24,8 +24,19 @@ pub struct Connect {
     encoding: EncodingChoice,
     timeout: Duration,
     most_reply_bytes: u64,
+    concurrency: usize,
+    trace_parent: Option<TraceParent>,
     failover: bool,
     retries: u32,
+}
+
+impl fmt::Debug for Connect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("base", &self.base)
+            .field("trust", &self.trust)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connect {
@@ -38,6 +49,8 @@ impl Connect {
             encoding: EncodingChoice::Auto,
             timeout: Duration::from_secs(3600),
             most_reply_bytes: 1 << 30,
+            concurrency: 32,
+            trace_parent: None,
             failover: true,
             retries: 3,
         }
@@ -103,6 +116,20 @@ impl Connect {
     /// The most bytes a reply may have; 1 GiB by default.
     pub fn most_reply_bytes(mut self, bytes: u64) -> Self {
         self.most_reply_bytes = bytes;
+        self
+    }
+
+    /// How many calls may be under way at once; 32 by default, at least 1. More of them wait here, where they cost the
+    /// pool nothing. Waiting for events and transfers do not count.
+    pub fn concurrency(mut self, calls: usize) -> Self {
+        self.concurrency = calls.clamp(1, tokio::sync::Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Sends a W3C `traceparent` with each request, so that the server's spans continue this program's trace. Called
+    /// for each request; with OpenTelemetry, hand out the current span's context here.
+    pub fn trace_parent(mut self, parent: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        self.trace_parent = Some(Arc::new(parent));
         self
     }
 
@@ -192,6 +219,8 @@ impl Connect {
             next_id: 1.into(),
             closed: false.into(),
             tasks: TaskWatch::default(),
+            turns: tokio::sync::Semaphore::new(self.concurrency),
+            trace_parent: self.trace_parent,
             failover: self.failover,
             retries: self.retries,
             members: RwLock::default(),

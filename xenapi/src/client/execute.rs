@@ -2,7 +2,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::sync::SemaphorePermit;
+use tracing::Instrument;
 
 use super::failure::timed_out;
 use super::reply::Reply;
@@ -19,10 +22,30 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 impl Client {
     pub(crate) async fn execute(&self, request: Request) -> Result<Reply> {
         let limit = request.timeout.unwrap_or(self.inner.timeout);
-        match tokio::time::timeout(limit, self.attempt(&request)).await {
+        let span = tracing::debug_span!("call", method = &*request.method, error = tracing::field::Empty);
+        let begun = Instant::now();
+        let answered = async {
+            let _turn = self.turn(&request.method).await;
+            self.attempt(&request).await
+        };
+        let result = match tokio::time::timeout(limit, answered.instrument(span.clone())).await {
             Ok(result) => result,
             Err(_) => Err(timed_out(&request.method, limit)),
+        };
+        if let Err(error) = &result {
+            span.record("error", tracing::field::display(error));
         }
+        span.in_scope(|| tracing::debug!(milliseconds = begun.elapsed().as_millis() as u64, "answered"));
+        result
+    }
+
+    /// Waits until few enough calls are under way. One that the server holds open on purpose counts for none.
+    async fn turn(&self, method: &str) -> Option<SemaphorePermit<'_>> {
+        if method == "event.from" || method == "event.next" {
+            return None;
+        }
+        // The semaphore is never closed.
+        self.inner.turns.acquire().await.ok()
     }
 
     /// Holds what is no call of the user's to the client's own limit.
@@ -80,7 +103,12 @@ impl Client {
                 self.follow(session, &coordinator, fingerprint).await?;
                 Ok(Attempt::Moved)
             }
-            _ => Ok(Attempt::Answered(reply)),
+            refusal => {
+                if let Some((code, _)) = refusal {
+                    tracing::Span::current().record("error", tracing::field::display(code));
+                }
+                Ok(Attempt::Answered(reply))
+            }
         }
     }
 

@@ -52,12 +52,18 @@ struct Inner {
     /// Whether the session was ended for good: nothing logs in again.
     closed: AtomicBool,
     tasks: TaskWatch,
+    /// How many calls may be under way.
+    turns: tokio::sync::Semaphore,
+    trace_parent: Option<TraceParent>,
     failover: bool,
     retries: u32,
     /// The hosts of the pool as they were when it was last asked.
     members: RwLock<Vec<http::Uri>>,
     failing_over: tokio::sync::Mutex<()>,
 }
+
+/// Tells which trace the request that is being made belongs to.
+type TraceParent = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Which encoding calls use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,6 +145,15 @@ impl Client {
 
     pub(crate) fn transport(&self) -> &Arc<dyn Transport> {
         &self.inner.transport
+    }
+
+    /// Names the trace that a request belongs to, where there is one.
+    pub(crate) fn trace(&self, request: http::request::Builder) -> http::request::Builder {
+        let parent = self.inner.trace_parent.as_ref().and_then(|parent| parent());
+        match parent.and_then(|parent| http::HeaderValue::try_from(parent).ok()) {
+            Some(parent) => request.header("traceparent", parent),
+            None => request,
+        }
     }
 
     pub(crate) fn user_agent(&self) -> &str {

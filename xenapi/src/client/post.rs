@@ -35,7 +35,9 @@ impl Client {
 
     async fn post(&self, base: &http::Uri, encoding: Encoding, method: &str, params: &[Value]) -> Result<Sent> {
         let id = self.inner.next_id.fetch_add(1, Ordering::Relaxed);
-        let request = request(base, encoding, method, params, id, self.user_agent())?;
+        let request = request(base, encoding, method, params, id, |request| {
+            self.trace(request.header(http::header::USER_AGENT, self.user_agent()))
+        })?;
         tracing::trace!(method, host = base.host(), "calling");
         let response = self
             .transport()
@@ -55,7 +57,7 @@ pub(super) fn request(
     method: &str,
     params: &[Value],
     id: u64,
-    user_agent: &str,
+    signed: impl FnOnce(http::request::Builder) -> http::request::Builder,
 ) -> Result<http::Request<RequestBody>> {
     let unsendable = |reason: String| Error::Unsendable {
         method: method.into(),
@@ -77,10 +79,10 @@ pub(super) fn request(
         .scheme(base.scheme_str().unwrap_or("https"))
         .authority(authority)
         .path_and_query(path);
-    http::Request::post(uri.build().map_err(|error| unsendable(error.to_string()))?)
+    let head = http::Request::post(uri.build().map_err(|error| unsendable(error.to_string()))?);
+    signed(head)
         .header(http::header::CONTENT_TYPE, media_type)
         .header(http::header::CONTENT_LENGTH, body.len())
-        .header(http::header::USER_AGENT, user_agent)
         .header(ASK_THUMBPRINT, "sha-256:master")
         .body(RequestBody::Whole(body.into()))
         .map_err(|error| unsendable(error.to_string()))

@@ -251,7 +251,9 @@ impl Drop for Guard {
             return;
         };
         let params = [session.reference.expose().to_value()];
-        let request = super::post::request(&session.base, session.encoding, method, &params, 0, &inner.user_agent);
+        let request = super::post::request(&session.base, session.encoding, method, &params, 0, |request| {
+            request.header(http::header::USER_AGENT, &inner.user_agent)
+        });
         if let Ok(request) = request {
             let transport = inner.transport.clone();
             runtime.spawn(async move {

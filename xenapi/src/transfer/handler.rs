@@ -214,7 +214,8 @@ impl Handler {
         let cookie = format!("session_id={}", percent(client.current_session().reference.expose()));
         let mut cookie = http::HeaderValue::try_from(cookie).map_err(|error| unsendable(error.into()))?;
         cookie.set_sensitive(true);
-        let mut request = http::Request::builder()
+        let mut request = client
+            .trace(http::Request::builder())
             .method(if length.is_some() {
                 http::Method::PUT
             } else {

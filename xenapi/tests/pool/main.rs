@@ -4,6 +4,7 @@ mod calls;
 mod certificates;
 mod detour;
 mod export;
+mod manners;
 mod secrets;
 mod sessions;
 mod tasks;
