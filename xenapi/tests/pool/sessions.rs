@@ -190,7 +190,7 @@ async fn a_password_that_no_longer_works_is_tried_once_for_all_calls() {
     simulator.expire_sessions();
     let refusal = Fault::on("session.login_with_password").error("SESSION_AUTHENTICATION_FAILED", ["root", "no"]);
     simulator.fault(refusal);
-    let results = bulk((0..40).map(|_| client.vms().all())).concurrency(40).run().await;
+    let results = bulk((0..30).map(|_| client.vms().all())).concurrency(30).run().await;
     let refused = |result: &Result<_, Error>| match result {
         Err(error) => error.code() == Some(&ErrorCode::SessionAuthenticationFailed),
         Ok(_) => false,
