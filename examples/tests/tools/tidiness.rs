@@ -49,7 +49,7 @@ async fn ctrl_c_ends_the_task_and_the_session() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    while pool.simulator.counters().requests.get("/export").is_none() {
+    while !pool.simulator.counters().requests.contains_key("/export") {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let interrupt = format!("kill -INT {}", child.id().unwrap());
