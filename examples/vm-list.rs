@@ -5,32 +5,44 @@
 //!
 //! Without --url it lists a simulated pool.
 
+use std::io::{self, Write};
+use std::process::ExitCode;
+
 use clap::Parser;
 use serde_json::json;
 use vhd_mbr::Size;
 use xenapi::{Disk, VmRecord};
-use xenapi_examples::Connection;
+use xenapi_examples::{Connection, Pool, Printable, finish};
 
+/// Lists the pool's virtual machines with the sizes of their disks
 #[derive(Parser)]
-#[command(about = "Lists the pool's virtual machines with the sizes of their disks")]
 struct Flags {
-    #[command(flatten)]
-    connection: Connection,
-    /// Print one JSON document in place of the table.
+    /// Print one JSON document in place of the table
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let flags = Flags::parse();
-    let pool = flags.connection.open("vm-list").await?;
+    let outcome = flags
+        .connection
+        .run("vm-list", async |pool| list(pool, flags.json).await)
+        .await;
+    finish(outcome.map(|()| ExitCode::SUCCESS))
+}
 
-    let (vms, vbds, vdis) = tokio::try_join!(
-        pool.vms().all_records(),
-        pool.vbds().all_records(),
-        pool.vdis().all_records()
-    )?;
+async fn list(pool: &Pool, json: bool) -> anyhow::Result<()> {
+    let records = async {
+        tokio::try_join!(
+            pool.vms().all_records(),
+            pool.vbds().all_records(),
+            pool.vdis().all_records()
+        )
+    };
+    let (vms, vbds, vdis) = pool.unless_interrupted(records).await?;
     let mut listed: Vec<(&VmRecord, Vec<Disk<'_>>)> = vms
         .values()
         .filter(|vm| vm.is_real_vm())
@@ -38,24 +50,26 @@ async fn main() -> anyhow::Result<()> {
         .collect();
     listed.sort_by(|(a, _), (b, _)| a.name_label.cmp(&b.name_label));
 
-    if flags.json {
+    let mut out = io::stdout();
+    if json {
         let document: Vec<_> = listed.iter().map(|(vm, disks)| as_json(vm, disks)).collect();
-        println!("{}", serde_json::to_string_pretty(&document)?);
-    } else {
-        println!("{:<32} {:<10} {:>9}  DISKS", "NAME", "STATE", "TOTAL");
-        for (vm, disks) in &listed {
-            let total: u64 = disks.iter().map(|disk| bytes(disk)).sum();
-            let each: Vec<_> = disks.iter().map(|disk| Size(bytes(disk)).to_string()).collect();
-            println!(
-                "{:<32} {:<10} {:>9}  {}",
-                vm.name_label,
-                vm.power_state,
-                Size(total).to_string(),
-                each.join(" + ")
-            );
-        }
+        writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
+        return Ok(());
     }
-    pool.close().await
+    writeln!(out, "{:<32} {:<10} {:>9}  DISKS", "NAME", "STATE", "TOTAL")?;
+    for (vm, disks) in &listed {
+        let total = disks.iter().map(bytes).fold(0, u64::saturating_add);
+        let each: Vec<_> = disks.iter().map(|disk| Size(bytes(disk)).to_string()).collect();
+        writeln!(
+            out,
+            "{:<32} {:<10} {:>9}  {}",
+            Printable(&vm.name_label),
+            Printable(vm.power_state.as_str()),
+            Size(total).to_string(),
+            each.join(" + ")
+        )?;
+    }
+    Ok(())
 }
 
 fn bytes(disk: &Disk<'_>) -> u64 {

@@ -9,51 +9,58 @@
 //! - `*.xva`, also compressed, are archives: every block is verified, and each disk is printed in the VM's order with its
 //!   size, the SHA-256 of its raw image and its partition table.
 //!
-//! One line a name; exit code 1 on any difference.
+//! One line a name; exit code 1 on any difference, and where one of the two encodings is missing.
 
 mod archive;
+mod difference;
 mod enums;
 mod metrics;
 mod recording;
 mod typed;
 
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use xenapi_examples::finish;
 
+/// Checks recordings of a real pool against the typed bindings and the archive reader
 #[derive(Parser)]
-#[command(about = "Checks recordings of a real pool against the typed bindings and the archive reader")]
 struct Flags {
-    /// A folder of recordings.
+    /// A folder of recordings
     folder: PathBuf,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    let folder = Flags::parse().folder;
-    let files = file_names(&folder)?;
+fn main() -> ExitCode {
+    finish(check(&Flags::parse().folder))
+}
+
+fn check(folder: &Path) -> anyhow::Result<ExitCode> {
+    let files = file_names(folder)?;
     let recordings: BTreeSet<&str> = files.iter().filter_map(|name| recording::base_name(name)).collect();
     let archives = files.iter().filter(|name| name.ends_with(".xva"));
 
+    let mut out = io::stdout();
     let mut wrong = 0;
     let mut report = |name: &str, outcome: anyhow::Result<String>| match outcome {
-        Ok(said) => println!("ok    {name}: {said}"),
+        Ok(said) => writeln!(out, "ok    {name}: {said}"),
         Err(error) => {
             wrong += 1;
-            println!("WRONG {name}: {error:#}");
+            writeln!(out, "WRONG {name}: {error:#}")
         }
     };
     for name in &recordings {
-        report(name, recording::check(&folder, name));
+        report(name, recording::check(folder, name))?;
     }
     let mut checked = recordings.len();
     for name in archives {
-        report(name, archive::check(&folder.join(name)));
+        report(name, archive::check(&folder.join(name)))?;
         checked += 1;
     }
-    println!("{checked} checked, {wrong} wrong");
+    writeln!(out, "{checked} checked, {wrong} wrong")?;
     anyhow::ensure!(checked > 0, "{} holds no recording and no archive", folder.display());
     Ok(if wrong == 0 {
         ExitCode::SUCCESS

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use xenapi::wire::Encoding;
 
 use crate::{metrics, typed};
@@ -37,12 +37,12 @@ pub(crate) fn check(folder: &Path, name: &str) -> anyhow::Result<String> {
     } else {
         typed::compare(name, &bodies)?
     };
-    let encodings = if bodies.len() == 2 {
-        "both encodings equal"
-    } else {
-        "one encoding"
-    };
-    Ok(format!("{what}, {encodings}"))
+    match &bodies[..] {
+        [_, _] => Ok(format!("{what}, both encodings equal")),
+        _ if metrics::has_one_encoding(name) => Ok(format!("{what}, one encoding")),
+        [only] => bail!("{what}, but in {:?} only: the other encoding is missing", only.encoding),
+        [..] => bail!("no reply"),
+    }
 }
 
 /// The body of a successful HTTP reply, as long as its head says.

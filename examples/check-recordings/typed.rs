@@ -1,12 +1,11 @@
 //! Replies of calls, decoded into their types.
 
-use std::fmt::Debug;
-
 use anyhow::{Context, bail, ensure};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use xenapi::wire::{self, ReplyError};
 use xenapi::*;
 
+use crate::difference::Difference;
 use crate::enums;
 use crate::recording::Body;
 
@@ -68,7 +67,7 @@ fn decode<T: DeserializeOwned>(body: &Body) -> anyhow::Result<T> {
 }
 
 /// The one value that all encodings hold.
-fn equal<T: DeserializeOwned + PartialEq + Debug>(bodies: &[Body]) -> anyhow::Result<T> {
+fn equal<T: DeserializeOwned + PartialEq>(bodies: &[Body]) -> anyhow::Result<T> {
     let mut decoded = bodies
         .iter()
         .map(decode::<T>)
@@ -76,9 +75,21 @@ fn equal<T: DeserializeOwned + PartialEq + Debug>(bodies: &[Body]) -> anyhow::Re
         .into_iter();
     let first = decoded.next().context("no reply")?;
     for other in decoded {
-        ensure!(first == other, "the encodings differ:\n{first:?}\n{other:?}");
+        ensure!(first == other, "{}", difference(bodies));
     }
     Ok(first)
+}
+
+/// Says where the encodings differ.
+fn difference(bodies: &[Body]) -> String {
+    let values: anyhow::Result<Vec<Value>> = bodies.iter().map(decode).collect();
+    let first = match values.as_deref() {
+        Ok([left, right]) => Difference::first(left, right),
+        _ => None,
+    };
+    first.map_or("the encodings differ".to_owned(), |first| {
+        format!("the encodings differ at {first}")
+    })
 }
 
 fn records<R: Record>(bodies: &[Body]) -> anyhow::Result<String> {
@@ -124,12 +135,14 @@ fn events(bodies: &[Body]) -> anyhow::Result<String> {
         let head = |event: &Event| (event.class.clone(), event.operation.clone(), event.reference.clone());
         ensure!(
             first.events.iter().map(head).eq(other.events.iter().map(head)),
-            "the encodings hold different events"
+            "{}",
+            difference(bodies)
         );
-        ensure!(snapshots == others, "the encodings hold different snapshots");
+        ensure!(snapshots == others, "{}", difference(bodies));
         ensure!(
             first.valid_ref_counts == other.valid_ref_counts,
-            "the encodings count differently"
+            "{}",
+            difference(bodies)
         );
     }
     Ok(format!(

@@ -1,43 +1,48 @@
 //! The flags by which every tool finds its pool.
 
-use std::ops::Deref;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, ValueEnum};
 use xenapi::wire::Encoding;
 use xenapi::{Client, Connect, SecretString};
-use xenapi_sim::{Server, Simulator};
+use xenapi_sim::Simulator;
+
+use crate::interrupt::Interrupt;
+use crate::{Pool, note};
 
 /// Where the pool is and how to log in. Without `--url` a simulated pool is made in this process.
 ///
 /// The password comes from the environment variable `XENAPI_PASSWORD` or from a prompt, never from the command line,
 /// where every user of the machine could read it.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Connection")]
 pub struct Connection {
-    /// A host of the pool, for example https://10.0.0.2; without it, a simulated pool.
-    #[arg(long, env = "XENAPI_URL")]
+    // The variables are looked up where the flags are used, not by clap: what a shell's profile sets must neither
+    // conflict with another flag nor ask for one.
+    /// A host of the pool, for example https://10.0.0.2 [env: XENAPI_URL]; without it, a simulated pool
+    #[arg(long)]
     url: Option<String>,
-    /// The user to log in as.
+    /// The user to log in as; the password comes from XENAPI_PASSWORD or a prompt
     #[arg(long, env = "XENAPI_USER", default_value = "root")]
     user: String,
-    /// Accept exactly the certificate with this SHA-256 fingerprint.
-    #[arg(long, env = "XENAPI_PIN", conflicts_with_all = ["ca", "known_hosts", "insecure"])]
+    /// Accept exactly the certificate with this SHA-256 fingerprint [env: XENAPI_PIN]
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with_all = ["ca", "known_hosts", "insecure"])]
     pin: Option<String>,
-    /// Accept certificates of the authorities in this PEM file.
-    #[arg(long, conflicts_with_all = ["known_hosts", "insecure"])]
+    /// Accept certificates of the authorities in this PEM file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["known_hosts", "insecure"])]
     ca: Option<PathBuf>,
-    /// Accept what the host shows first and remember it in this file.
-    #[arg(long, conflicts_with = "insecure")]
+    /// Accept what the host shows first and remember it in this file
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
     known_hosts: Option<PathBuf>,
-    /// Accept any certificate: whoever is on the way can read the password.
+    /// Accept any certificate: whoever is on the way can read the password
     #[arg(long)]
     insecure: bool,
-    /// Use this encoding only; otherwise JSON first.
+    /// Use this encoding only; otherwise JSON first
     #[arg(long)]
     encoding: Option<Wire>,
-    /// How many VMs the simulated pool has.
-    #[arg(long, default_value_t = 40)]
+    /// How many VMs the simulated pool has
+    #[arg(long, value_name = "COUNT", default_value_t = 40, conflicts_with = "url")]
     simulated_vms: usize,
 }
 
@@ -47,61 +52,95 @@ enum Wire {
     Xml,
 }
 
-/// A connection, and the simulated pool behind it if it has one.
-#[derive(Debug)]
-pub struct Pool {
-    client: Client,
-    simulated: Option<Server>,
-}
-
 impl Connection {
-    /// Connects and logs in; `tool` is the name that the server sees.
-    pub async fn open(&self, tool: &str) -> anyhow::Result<Pool> {
-        match &self.url {
-            Some(url) => {
-                let connect = self
-                    .trusted(Client::connect(url))?
-                    .originator(format!("xenapi-examples-{tool}"));
-                let client = connect.login(&self.user, self.password()?).await?;
-                Ok(Pool {
-                    client,
-                    simulated: None,
-                })
-            }
-            None => self.simulated(tool).await,
-        }
+    /// The ids of the flags that make no sense without a pool.
+    pub const FLAGS: [&str; 5] = ["url", "pin", "ca", "known_hosts", "insecure"];
+
+    /// Logs in, runs a tool's work and logs out, however the work ended. `tool` is the name that the server sees.
+    ///
+    /// # Errors
+    /// Where the login, the work or the logout fails.
+    pub async fn run<T>(&self, tool: &str, work: impl AsyncFnOnce(&Pool) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let pool = self.open(tool).await?;
+        let outcome = work(&pool).await;
+        let closed = pool.close().await;
+        let value = outcome?;
+        closed.map(|()| value)
     }
 
-    async fn simulated(&self, tool: &str) -> anyhow::Result<Pool> {
-        eprintln!(
+    /// Whether the pool is a real one.
+    pub fn is_real(&self) -> bool {
+        self.url().is_some()
+    }
+
+    fn url(&self) -> Option<String> {
+        self.url.clone().or_else(|| variable("XENAPI_URL"))
+    }
+
+    async fn open(&self, tool: &str) -> anyhow::Result<Pool> {
+        let originator = format!("xenapi-examples-{tool}");
+        let (url, simulated, connect, user, password) = match self.url() {
+            Some(url) => {
+                let connect = self.trusted(Client::connect(&url))?;
+                (url, None, connect, self.user.as_str(), self.password()?)
+            }
+            None => {
+                ensure!(
+                    !self.names_trust(),
+                    "--pin, --ca, --known-hosts and --insecure say how to know the host at --url, which is missing"
+                );
+                let server = self.simulator().await?;
+                let pin = server
+                    .fingerprint_sha256()
+                    .context("the simulated pool has no certificate")?;
+                let connect = Client::connect(server.url()).pin_sha256(pin);
+                (
+                    server.url().to_owned(),
+                    Some(server),
+                    connect,
+                    "root",
+                    "simulated".into(),
+                )
+            }
+        };
+        let interrupt = Interrupt::watch();
+        let client = self
+            .encoded(connect)
+            .originator(originator)
+            .login(user, password)
+            .await?;
+        Ok(Pool {
+            client,
+            url,
+            simulated,
+            interrupt,
+        })
+    }
+
+    async fn simulator(&self) -> anyhow::Result<xenapi_sim::Server> {
+        note(format!(
             "No --url: using a simulated pool of {} VMs, over HTTPS in this process.",
             self.simulated_vms
-        );
+        ));
         let simulator = Simulator::builder()
             .hosts(2)
             .vms(self.simulated_vms)
             .password("simulated")
             .build()?;
-        let server = simulator.listen_tls("127.0.0.1:0").await?;
-        let pin = server
-            .fingerprint_sha256()
-            .context("the simulated pool has no certificate")?
-            .to_owned();
-        let connect = self.encoded(Client::connect(server.url())).pin_sha256(&pin);
-        let client = connect
-            .originator(format!("xenapi-examples-{tool}"))
-            .login("root", "simulated")
-            .await?;
-        Ok(Pool {
-            client,
-            simulated: Some(server),
-        })
+        Ok(simulator.listen_tls("127.0.0.1:0").await?)
+    }
+
+    fn names_trust(&self) -> bool {
+        self.pin.is_some() || self.ca.is_some() || self.known_hosts.is_some() || self.insecure
     }
 
     fn trusted(&self, connect: Connect) -> anyhow::Result<Connect> {
-        let connect = self.encoded(connect);
-        Ok(match (&self.pin, &self.ca, &self.known_hosts, self.insecure) {
-            (Some(pin), ..) => connect.pin_sha256(pin),
+        let pin = match self.names_trust() {
+            true => self.pin.clone(),
+            false => variable("XENAPI_PIN"),
+        };
+        Ok(match (pin, &self.ca, &self.known_hosts, self.insecure) {
+            (Some(pin), ..) => connect.pin_sha256(&pin),
             (_, Some(ca), ..) => {
                 connect.trust_ca_pem(std::fs::read(ca).with_context(|| format!("cannot read {}", ca.display()))?)
             }
@@ -130,22 +169,7 @@ impl Connection {
     }
 }
 
-impl Pool {
-    /// Whether this is a simulated pool of our own.
-    pub fn is_simulated(&self) -> bool {
-        self.simulated.is_some()
-    }
-
-    /// Logs out.
-    pub async fn close(self) -> anyhow::Result<()> {
-        Ok(self.client.logout().await?)
-    }
-}
-
-impl Deref for Pool {
-    type Target = Client;
-
-    fn deref(&self) -> &Client {
-        &self.client
-    }
+/// An environment variable that holds something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -126,7 +126,7 @@ fn mutated_archives() {
         })
         .collect();
     let mut random = Random(1);
-    for round in 0..10_000 {
+    for round in 0..20_000 {
         let mut archive = originals[round % originals.len()].clone();
         random.mutate(&mut archive);
         if round % 3 > 0 {
@@ -155,7 +155,7 @@ fn mutated_archives() {
 fn mutated_metadata() {
     let original = ova(&[("Ref:1", 1000), ("Ref:2", 2000)]);
     let mut random = Random(2);
-    for _ in 0..10_000 {
+    for _ in 0..20_000 {
         let mut bytes = original.clone().into_bytes();
         random.mutate(&mut bytes);
         let text = String::from_utf8_lossy(&bytes).into_owned();

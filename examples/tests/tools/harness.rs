@@ -1,0 +1,102 @@
+//! A pool on ports, and the programs that talk to it.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use tokio::process::Command;
+use xenapi_sim::{DiskImage, Server, Simulator};
+
+pub(crate) const PASSWORD: &str = "the password";
+
+/// The pool that a test runs tools against.
+pub(crate) struct Pool {
+    pub(crate) simulator: Simulator,
+    pub(crate) server: Server,
+}
+
+impl Pool {
+    pub(crate) async fn new(vms: usize) -> Self {
+        let simulator = Simulator::builder().vms(vms).password(PASSWORD).build().unwrap();
+        let server = simulator.listen_tls("127.0.0.1:0").await.unwrap();
+        Self { simulator, server }
+    }
+
+    pub(crate) fn pin(&self) -> String {
+        self.server.fingerprint_sha256().unwrap().to_owned()
+    }
+
+    /// A tool that knows the pool. `None` where the tool was not built.
+    pub(crate) fn tool(&self, name: &str) -> Option<Command> {
+        let mut command = tool(name)?;
+        command.args(["--url", self.server.url(), "--pin", &self.pin()]);
+        Some(command)
+    }
+
+    /// Nothing of a tool is left on the pool: no session and no task.
+    pub(crate) fn assert_tidy(&self) {
+        assert_eq!(self.simulator.refs("session"), [""; 0]);
+        assert_eq!(self.simulator.refs("task"), [""; 0]);
+    }
+}
+
+/// A tool, without the variables that would tell it of another pool. `None`, with the reason printed, where it was not
+/// built: `cargo test` does so unless it is told to build one test only.
+pub(crate) fn tool(name: &str) -> Option<Command> {
+    let tests = std::env::current_exe().unwrap();
+    let profile = tests.parent().and_then(|deps| deps.parent()).unwrap();
+    let path: PathBuf = [profile.as_os_str(), "examples".as_ref(), name.as_ref()]
+        .iter()
+        .collect();
+    let path = path.with_extension(std::env::consts::EXE_EXTENSION);
+    if !path.exists() {
+        assert!(std::env::var_os("CI").is_none(), "{} was not built", path.display());
+        eprintln!("skipped: {} was not built", path.display());
+        return None;
+    }
+    let mut command = Command::new(path);
+    for variable in ["XENAPI_URL", "XENAPI_PIN", "XENAPI_USER"] {
+        command.env_remove(variable);
+    }
+    command
+        .env("XENAPI_PASSWORD", PASSWORD)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    Some(command)
+}
+
+pub(crate) fn said(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+pub(crate) fn complained(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// What a tool said as JSON, after it ended well.
+pub(crate) fn json(output: &Output) -> serde_json::Value {
+    assert!(output.status.success(), "{}", complained(output));
+    serde_json::from_str(&said(output)).unwrap()
+}
+
+/// A disk without a zero block, so that all of it would be sent, with one partition.
+pub(crate) fn dense_disk(mebibytes: u64) -> DiskImage {
+    let mut disk = DiskImage::new(mebibytes << 20);
+    for at in 0..mebibytes {
+        disk.write(at << 20, &[0xa5; 64 << 10]);
+    }
+    disk.write(0, &[0; 440]);
+    disk.write(440, &mbr());
+    disk
+}
+
+/// The end of a first sector: a signature and one active partition of type 0x83 from sector 2048 on.
+fn mbr() -> [u8; 72] {
+    let mut end = [0; 72];
+    end[..4].copy_from_slice(&0x1234_abcd_u32.to_le_bytes());
+    end[6] = 0x80;
+    end[10] = 0x83;
+    end[14..18].copy_from_slice(&2048_u32.to_le_bytes());
+    end[18..22].copy_from_slice(&2048_u32.to_le_bytes());
+    end[70..].copy_from_slice(&[0x55, 0xaa]);
+    end
+}

@@ -1,0 +1,7 @@
+//! The tools as people run them: programs, against a simulated pool behind TLS.
+
+mod harness;
+mod partitions;
+mod tidiness;
+mod tour;
+mod trust;
