@@ -3,6 +3,7 @@
 mod bulk;
 mod cache;
 mod call;
+mod capability;
 pub mod classes;
 mod client;
 mod codes;
@@ -28,6 +29,7 @@ pub mod wire;
 pub use self::bulk::{Bulk, bulk};
 pub use self::cache::{Cache, CacheCall};
 pub use self::call::Call;
+pub use self::capability::Capabilities;
 pub use self::classes::*;
 pub use self::client::{Client, Connect};
 pub use self::codes::ErrorCode;

@@ -219,6 +219,7 @@ impl Connect {
             next_id: 1.into(),
             closed: false.into(),
             tasks: TaskWatch::default(),
+            methods: RwLock::default(),
             turns: tokio::sync::Semaphore::new(self.concurrency),
             trace_parent: self.trace_parent,
             failover: self.failover,

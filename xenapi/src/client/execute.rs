@@ -12,6 +12,7 @@ use super::reply::Reply;
 use super::session::at_host;
 use super::{Client, Session};
 use crate::call::Request;
+use crate::capability::means_unknown;
 use crate::{Error, ErrorCode, Fingerprint, Result, ToValue};
 
 /// How often a call logs in again or moves to another host before its error is believed.
@@ -105,6 +106,9 @@ impl Client {
             }
             refusal => {
                 if let Some((code, _)) = refusal {
+                    if means_unknown(&code) {
+                        self.forget_method(method);
+                    }
                     tracing::Span::current().record("error", tracing::field::display(code));
                 }
                 Ok(Attempt::Answered(reply))

@@ -8,9 +8,10 @@ mod post;
 mod reply;
 mod session;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -52,6 +53,7 @@ struct Inner {
     /// Whether the session was ended for good: nothing logs in again.
     closed: AtomicBool,
     tasks: TaskWatch,
+    methods: RwLock<Methods>,
     /// How many calls may be under way.
     turns: tokio::sync::Semaphore,
     trace_parent: Option<TraceParent>,
@@ -60,6 +62,13 @@ struct Inner {
     /// The hosts of the pool as they were when it was last asked.
     members: RwLock<Vec<http::Uri>>,
     failing_over: tokio::sync::Mutex<()>,
+}
+
+/// What has been learned about the messages that the server knows.
+#[derive(Default)]
+struct Methods {
+    known: Option<Arc<HashSet<String>>>,
+    unknown: HashSet<String>,
 }
 
 /// Tells which trace the request that is being made belongs to.
@@ -73,6 +82,9 @@ pub(crate) enum EncodingChoice {
     Auto,
     Only(Encoding),
 }
+
+/// How many messages are remembered as unknown: all there are, and room for typing errors.
+const MOST_UNKNOWN: usize = 4096;
 
 impl Client {
     /// Starts to describe a connection to a host of a pool, for example `https://10.0.0.2`.
@@ -167,6 +179,36 @@ impl Client {
     /// The records of the pool's tasks, for those who wait for one.
     pub(crate) fn task_watch(&self) -> Seat {
         self.inner.tasks.seat(self)
+    }
+
+    pub(crate) fn known_methods(&self) -> Option<Arc<HashSet<String>>> {
+        self.inner
+            .methods
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .known
+            .clone()
+    }
+
+    pub(crate) fn know_methods(&self, known: Arc<HashSet<String>>) -> Arc<HashSet<String>> {
+        let mut methods = self.inner.methods.write().unwrap_or_else(PoisonError::into_inner);
+        methods.known.insert(known).clone()
+    }
+
+    pub(crate) fn unknown_methods(&self) -> HashSet<String> {
+        self.inner
+            .methods
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .unknown
+            .clone()
+    }
+
+    fn forget_method(&self, method: &str) {
+        let mut methods = self.inner.methods.write().unwrap_or_else(PoisonError::into_inner);
+        if methods.unknown.len() < MOST_UNKNOWN {
+            methods.unknown.insert(method.trim_start_matches("Async.").to_owned());
+        }
     }
 
     /// Hears of new logins and moves to other hosts.

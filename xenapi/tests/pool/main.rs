@@ -1,6 +1,7 @@
 //! The client against the simulated pool.
 
 mod calls;
+mod capability;
 mod certificates;
 mod detour;
 mod export;

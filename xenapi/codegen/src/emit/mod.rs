@@ -6,6 +6,7 @@ mod debug;
 mod enums;
 mod http;
 mod message;
+mod messages;
 mod record;
 mod root;
 mod sim;
@@ -44,6 +45,7 @@ pub fn files(model: &Datamodel, docs: &Docs) -> Vec<(PathBuf, String)> {
     files.push(("src/classes/mod.rs".into(), root::file(context)));
     files.push(("src/codes.rs".into(), codes::file(context)));
     files.push(("src/http_actions.rs".into(), http::file(context)));
+    files.push(("src/capability/messages.rs".into(), messages::file(context)));
     files.push(("sim/src/tables.rs".into(), sim::file(context)));
     files
 }
