@@ -3,6 +3,7 @@
 mod calls;
 mod capability;
 mod certificates;
+mod chaos;
 mod detour;
 mod export;
 mod manners;

@@ -261,3 +261,48 @@ async fn a_connection_that_breaks_in_an_upload_is_told_with_its_task() {
     assert_eq!(error.code(), Some(&ErrorCode::SrFull), "{error}");
     eventually("no task is left", || simulator.refs("task").is_empty()).await;
 }
+
+/// Writes what a differencing VHD holds over its base: the sectors that its bitmaps name.
+fn apply(vhd: &[u8], image: &mut [u8]) {
+    let number = |at: usize| u32::from_be_bytes(vhd[at..at + 4].try_into().unwrap()) as usize;
+    let header = 512;
+    assert_eq!(
+        (&vhd[..8], &vhd[header..header + 8]),
+        (&b"conectix"[..], &b"cxsparse"[..])
+    );
+    assert_eq!(number(60), 4, "a differencing disk");
+    let table = number(header + 20);
+    let (entries, block) = (number(header + 28), number(header + 32));
+    for entry in 0..entries {
+        let sector = number(table + entry * 4);
+        if sector == 0xffff_ffff {
+            continue;
+        }
+        let bitmap = &vhd[sector * 512..sector * 512 + 512];
+        for place in 0..block / 512 {
+            if bitmap[place / 8] & (0x80 >> (place % 8)) != 0 {
+                let from = (sector + 1 + place) * 512;
+                let to = entry * block + place * 512;
+                image[to..to + 512].copy_from_slice(&vhd[from..from + 512]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_delta_over_its_base_is_the_disk() {
+    let (server, client) = over_tls(1, 0).await;
+    let vm = vm_with(server.pool(), "original", some_disk());
+    let vdi = client.vdi(disk_of(&client, vm).await);
+    let snapshot = vdi.snapshot().await.unwrap();
+    let mut image = whole(client.vdi(snapshot).export_raw(DiskFormat::Raw).await.unwrap()).await;
+    let changed = Source::sparse([512..1024, (5 << 20) + 4096..(7 << 20)], |range| async move {
+        Ok(vec![0xab; (range.end - range.start) as usize].into())
+    });
+    vdi.import_raw(DiskFormat::Raw, changed).await.unwrap();
+    let delta = whole(vdi.export_raw(DiskFormat::Vhd).base(snapshot).await.unwrap()).await;
+    assert!(delta.len() < 9 << 20, "{} bytes", delta.len());
+    apply(&delta, &mut image);
+    let now = whole(vdi.export_raw(DiskFormat::Raw).await.unwrap()).await;
+    assert!(image == now);
+}
