@@ -20,7 +20,7 @@ async fn a_closed_pipe_is_no_failure() {
         let output = child.wait_with_output().await.unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(complained(&output), "");
-        pool.assert_tidy();
+        pool.assert_tidy().await;
     }
 }
 
@@ -32,7 +32,7 @@ async fn an_error_ends_the_session() {
     assert_eq!(output.status.code(), Some(1));
     assert!(complained(&output).contains("\"nobody\""), "{output:?}");
     assert_eq!(pool.simulator.counters().calls("session.logout"), 1);
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 /// Ctrl-c before the server has answered: the task is there, the stream not yet.
@@ -59,7 +59,7 @@ async fn ctrl_c_ends_the_task_and_the_session() {
         .unwrap();
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +82,7 @@ async fn a_snapshot_is_gone_when_the_table_is_there() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(pool.simulator.counters().calls("VM.snapshot"), 2);
     assert_eq!(count(), before);
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
