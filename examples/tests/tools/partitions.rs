@@ -17,13 +17,12 @@ async fn a_big_disk_is_hardly_read() {
     assert_eq!(answer["partitions"][0]["start"], 1 << 20);
     let read = answer["bytes_read"].as_u64().unwrap();
     assert!(read < 3 << 20, "{read} bytes read");
+    pool.assert_tidy().await;
     let counters = pool.simulator.counters();
     // What the simulator has sent and nobody read lies in the buffers of two sockets.
     let sent = counters.sent("/export");
     assert!(sent < MEBIBYTES << 19, "{sent} bytes sent");
-    assert_eq!(counters.exports, 0, "the connection is closed");
     assert_eq!(counters.calls("task.cancel"), 1);
-    pool.assert_tidy().await;
 }
 
 /// Disks without a table come before and behind the one that has one, however the archive sorts them.
