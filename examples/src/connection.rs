@@ -64,6 +64,11 @@ impl Connection {
         let pool = self.open(tool).await?;
         let outcome = work(&pool).await;
         let closed = pool.close().await;
+        if let Err(error) = &closed
+            && outcome.is_err()
+        {
+            note(format!("{error:#}"));
+        }
         let value = outcome?;
         closed.map(|()| value)
     }

@@ -17,13 +17,12 @@ async fn a_big_disk_is_hardly_read() {
     assert_eq!(answer["partitions"][0]["start"], 1 << 20);
     let read = answer["bytes_read"].as_u64().unwrap();
     assert!(read < 3 << 20, "{read} bytes read");
+    pool.assert_tidy().await;
     let counters = pool.simulator.counters();
     // What the simulator has sent and nobody read lies in the buffers of two sockets.
     let sent = counters.sent("/export");
     assert!(sent < MEBIBYTES << 19, "{sent} bytes sent");
-    assert_eq!(counters.exports, 0, "the connection is closed");
     assert_eq!(counters.calls("task.cancel"), 1);
-    pool.assert_tidy();
 }
 
 /// Disks without a table come before and behind the one that has one, however the archive sorts them.
@@ -55,7 +54,7 @@ async fn disks_without_a_table_are_an_answer_or_passed_over() {
         assert!(blank["reason"].as_str().unwrap().starts_with("no partition table"));
         assert!(blank["bytes_read"].as_u64().unwrap() > 0);
     }
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 
     let archive = archive_of(&pool, "mixed").await;
     let Some(mut mbr) = tool("vm-mbr") else { return };

@@ -20,7 +20,7 @@ async fn a_closed_pipe_is_no_failure() {
         let output = child.wait_with_output().await.unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(complained(&output), "");
-        pool.assert_tidy();
+        pool.assert_tidy().await;
     }
 }
 
@@ -32,25 +32,39 @@ async fn an_error_ends_the_session() {
     assert_eq!(output.status.code(), Some(1));
     assert!(complained(&output).contains("\"nobody\""), "{output:?}");
     assert_eq!(pool.simulator.counters().calls("session.logout"), 1);
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 /// Ctrl-c before the server has answered: the task is there, the stream not yet.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_ends_the_task_and_the_session() {
+async fn ctrl_c_before_the_stream_ends_the_task_and_the_session() {
     let pool = Pool::new(4).await;
     pool.simulator
         .fault(Fault::on("/export").delay(Duration::from_secs(60)));
+    interrupted(&pool, "db-01", |counters| counters.requests.contains_key("/export")).await;
+}
+
+/// Ctrl-c while a big disk without a partition table is passed over.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_in_the_stream_ends_the_task_and_the_session() {
+    let pool = Pool::new(0).await;
+    let mut disk = dense_disk(1 << 10);
+    disk.write(0, &[0; 512]);
+    let spec = VmSpec::new("big").disk(disk).halted();
+    pool.simulator.add_vm(spec).unwrap();
+    interrupted(&pool, "big", |counters| counters.sent("/export") > 16 << 20).await;
+    assert!(pool.simulator.counters().sent("/export") < 1 << 30);
+}
+
+#[cfg(unix)]
+async fn interrupted(pool: &Pool, vm: &str, now: impl Fn(&xenapi_sim::Counters) -> bool) {
     let Some(mut mbr) = pool.tool("vm-mbr") else { return };
-    let child = mbr
-        .args(["--vm", "db-01"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while !pool.simulator.counters().requests.contains_key("/export") {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    mbr.args(["--vm", vm]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = mbr.spawn().unwrap();
+    while !now(&pool.simulator.counters()) {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let interrupt = format!("kill -INT {}", child.id().unwrap());
     std::process::Command::new("sh")
@@ -59,7 +73,7 @@ async fn ctrl_c_ends_the_task_and_the_session() {
         .unwrap();
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -82,7 +96,7 @@ async fn a_snapshot_is_gone_when_the_table_is_there() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(pool.simulator.counters().calls("VM.snapshot"), 2);
     assert_eq!(count(), before);
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ async fn without_a_yes_nothing_is_changed() {
     assert!(said(&output).contains("into 4 VMs"), "{output:?}");
     assert!(complained(&output).contains("--yes"), "{output:?}");
     assert_eq!(pool.simulator.counters().calls("VBD.insert"), 0);
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -29,7 +29,7 @@ async fn what_was_inserted_is_ejected() {
     assert!(said(&output).contains("MBR 0x"), "{output:?}");
     let counters = pool.simulator.counters();
     assert_eq!((counters.calls("VBD.insert"), counters.calls("VBD.eject")), (4, 4));
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

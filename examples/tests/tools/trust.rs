@@ -9,7 +9,7 @@ async fn the_right_pin_opens_the_pool() {
     let listed = json(&list.arg("--json").output().await.unwrap());
     let names: Vec<_> = listed.as_array().unwrap().iter().map(|vm| &vm["name"]).collect();
     assert_eq!(names, ["app-01", "db-01", "web-01", "win-01"]);
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
