@@ -21,9 +21,51 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[derive(Clone, Debug)]
 pub struct DiskImage {
     size: u64,
-    /// Chunks by their index; where one is missing, what the file has there counts, or else zeros.
+    /// Chunks by their index; where one is missing, what lies below counts, or else zeros.
     chunks: BTreeMap<u64, Arc<[u8]>>,
-    file: Option<Arc<Backing>>,
+    below: Option<Below>,
+}
+
+/// What an image was laid over.
+#[derive(Clone, Debug)]
+enum Below {
+    File(Arc<Backing>),
+    Image(Arc<DiskImage>),
+}
+
+impl Below {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.read(offset, buffer),
+            Self::Image(image) => image.read(offset, buffer),
+        }
+    }
+
+    fn is_hole(&self, offset: u64, length: u64) -> bool {
+        match self {
+            Self::File(file) => offset >= file.length,
+            Self::Image(image) => image.is_hole(offset, length),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(two)) => Arc::ptr_eq(one, two),
+            (Self::Image(one), Self::Image(two)) => Arc::ptr_eq(one, two),
+            _ => false,
+        }
+    }
+
+    /// How many bytes of storage there are beside those chunks that others cover.
+    fn used_beside(&self, above: &BTreeMap<u64, Arc<[u8]>>) -> u64 {
+        match self {
+            Self::File(file) => file.length,
+            Self::Image(image) => {
+                let covered = above.keys().filter(|&index| image.chunks.contains_key(index)).count();
+                image.used() - covered as u64 * CHUNK
+            }
+        }
+    }
 }
 
 /// The raw image that lies below what was written.
@@ -44,7 +86,9 @@ impl Backing {
 }
 
 /// How much one chunk holds, in bytes.
-const CHUNK: u64 = 64 << 10;
+const CHUNK: u64 = 4 << 10;
+/// How much is compared at a time, in bytes.
+const PIECE: u64 = 64 << 10;
 
 impl DiskImage {
     /// A disk of this many bytes, all zero.
@@ -52,7 +96,7 @@ impl DiskImage {
         Self {
             size,
             chunks: BTreeMap::new(),
-            file: None,
+            below: None,
         }
     }
 
@@ -74,8 +118,17 @@ impl DiskImage {
         Ok(Self {
             size: length,
             chunks: BTreeMap::new(),
-            file: Some(Arc::new(Backing { file, length })),
+            below: Some(Below::File(Arc::new(Backing { file, length }))),
         })
+    }
+
+    /// A disk with the content of another one, which both share until this one is written.
+    pub(crate) fn above(image: Arc<Self>) -> Self {
+        Self {
+            size: image.size,
+            chunks: BTreeMap::new(),
+            below: Some(Below::Image(image)),
+        }
     }
 
     /// The size in bytes.
@@ -86,7 +139,7 @@ impl DiskImage {
     /// Writes bytes at an offset; the disk grows where they end behind its end. What is all zero takes no memory.
     ///
     /// Above an image in a file the bytes stay in memory. Where that file cannot be read, what surrounds them in their
-    /// chunk of 64 KiB becomes zero.
+    /// chunk of 4 KiB becomes zero.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
         self.size = self.size.max(offset.saturating_add(bytes.len() as u64));
         let (mut at, mut rest) = (offset, bytes);
@@ -104,13 +157,13 @@ impl DiskImage {
         if let Some(chunk) = self.chunks.get_mut(&index) {
             let chunk = Arc::make_mut(chunk);
             chunk[start..start + bytes.len()].copy_from_slice(bytes);
-            if zeros && self.file.is_none() && is_zero(chunk) {
+            if zeros && self.below.is_none() && is_zero(chunk) {
                 self.chunks.remove(&index);
             }
-        } else if !zeros || self.file.is_some() {
+        } else if !zeros || self.below.is_some() {
             let mut chunk = vec![0; CHUNK as usize];
-            if let Some(file) = &self.file
-                && file.read(index * CHUNK, &mut chunk).is_err()
+            if let Some(below) = &self.below
+                && below.read(index * CHUNK, &mut chunk).is_err()
             {
                 chunk.fill(0);
             }
@@ -132,9 +185,9 @@ impl DiskImage {
             let start = (at % CHUNK) as usize;
             let count = rest.len().min(CHUNK as usize - start);
             let (part, after) = rest.split_at_mut(count);
-            match (self.chunks.get(&(at / CHUNK)), &self.file) {
+            match (self.chunks.get(&(at / CHUNK)), &self.below) {
                 (Some(chunk), _) => part.copy_from_slice(&chunk[start..start + count]),
-                (None, Some(file)) => file.read(at, part)?,
+                (None, Some(below)) => below.read(at, part)?,
                 (None, None) => {}
             }
             rest = after;
@@ -145,40 +198,52 @@ impl DiskImage {
 
     /// Whether a stretch is known to be all zero without looking at it.
     pub(crate) fn is_hole(&self, offset: u64, length: u64) -> bool {
-        let end = offset.saturating_add(length);
-        let above = self.file.as_ref().is_none_or(|file| offset >= file.length);
-        above && self.chunks.range(offset / CHUNK..end.div_ceil(CHUNK)).next().is_none()
+        let below = self.below.as_ref().is_none_or(|below| below.is_hole(offset, length));
+        below && self.chunks_in(offset, length).next().is_none()
+    }
+
+    /// The chunks of this layer that touch a stretch.
+    fn chunks_in(&self, offset: u64, length: u64) -> impl Iterator<Item = (&u64, &Arc<[u8]>)> {
+        let end = offset.saturating_add(length).div_ceil(CHUNK);
+        self.chunks.range(offset / CHUNK..end.max(offset / CHUNK))
     }
 
     /// Whether a stretch has the same bytes as in another image.
     pub(crate) fn has_same(&self, other: &Self, offset: u64, length: u64) -> io::Result<bool> {
-        let same_file = match (&self.file, &other.file) {
-            (Some(one), Some(two)) => Arc::ptr_eq(one, two),
+        let shares = match (&self.below, &other.below) {
+            (Some(one), Some(two)) => one.is_same(two),
             (None, None) => true,
             _ => false,
         };
-        let (mut mine, mut theirs) = ([0; CHUNK as usize], [0; CHUNK as usize]);
-        for index in offset / CHUNK..offset.saturating_add(length).div_ceil(CHUNK) {
-            let same = match (self.chunks.get(&index), other.chunks.get(&index)) {
-                (Some(one), Some(two)) => Arc::ptr_eq(one, two) || one == two,
-                (None, None) if same_file => true,
-                _ => {
-                    self.read(index * CHUNK, &mut mine)?;
-                    other.read(index * CHUNK, &mut theirs)?;
-                    mine == theirs
+        let known = |image: &Self| -> Vec<(u64, *const [u8])> {
+            let chunks = image.chunks_in(offset, length);
+            chunks.map(|(index, chunk)| (*index, Arc::as_ptr(chunk))).collect()
+        };
+        if shares && known(self) == known(other) {
+            return Ok(true);
+        }
+        let (mut mine, mut theirs) = (vec![0; PIECE as usize], vec![0; PIECE as usize]);
+        let end = offset.saturating_add(length);
+        let mut at = offset;
+        while at < end {
+            let count = (end - at).min(PIECE);
+            if !(self.is_hole(at, count) && other.is_hole(at, count)) {
+                let (mine, theirs) = (&mut mine[..count as usize], &mut theirs[..count as usize]);
+                self.read(at, mine)?;
+                other.read(at, theirs)?;
+                if mine != theirs {
+                    return Ok(false);
                 }
-            };
-            if !same {
-                return Ok(false);
             }
+            at += count;
         }
         Ok(true)
     }
 
     /// How many bytes of storage the content takes.
     pub(crate) fn used(&self) -> u64 {
-        let file = self.file.as_ref().map_or(0, |file| file.length);
-        file + self.chunks.len() as u64 * CHUNK
+        let below = self.below.as_ref().map_or(0, |below| below.used_beside(&self.chunks));
+        below + self.chunks.len() as u64 * CHUNK
     }
 }
 
@@ -228,5 +293,25 @@ mod tests {
         assert!(disk.has_same(&before, 0, 65536).unwrap());
         assert!(!disk.has_same(&before, 0, 1 << 20).unwrap());
         assert_eq!(before.size(), 5);
+    }
+
+    #[test]
+    fn a_layer_takes_only_what_was_written_above_the_other_image() {
+        let base = Arc::new(DiskImage::from_bytes(&[7; 100_000]));
+        let mut disk = DiskImage::above(Arc::clone(&base));
+        assert_eq!(disk.used(), base.used());
+        disk.write(50_000, b"mine");
+        assert_eq!(disk.used(), base.used());
+        assert_eq!(disk.chunks.len(), 1);
+        let mut back = [0; 6];
+        disk.read(49_999, &mut back).unwrap();
+        assert_eq!(&back, b"\x07mine\x07");
+        base.read(49_999, &mut back).unwrap();
+        assert_eq!(back, [7; 6]);
+        assert!(disk.has_same(&base, 0, 40_000).unwrap());
+        assert!(!disk.has_same(&base, 0, 100_000).unwrap());
+        disk.write(0, &[0; 100_000]);
+        disk.read(50_000, &mut back).unwrap();
+        assert_eq!(back, [0; 6], "zeros above hide what is below");
     }
 }

@@ -131,14 +131,16 @@ pub(crate) fn since(db: &Database, token: Token, filters: &[Filter]) -> Vec<Valu
         let wanted = |reference: &str| filters.iter().any(|filter| filter.covers(info, reference));
         let is_message = !info.class.in_database;
         let known = if is_message { token.messages } else { token.database };
-        for (reference, row) in db.table(info).rows.iter().filter(|(reference, _)| wanted(reference)) {
-            let Some(change) = change(row, known) else { continue };
+        let changed = db.table(info).changed_since(known).into_iter();
+        for (reference, row) in changed.filter(|(reference, _)| wanted(reference)) {
+            let change = change(row, known);
             let id = if is_message { 0 } else { row.modified };
             let event = event(info, id, change, reference, db.record(info, reference));
             events[if is_message { 0 } else { change as usize + 1 }].push((id, event));
         }
-        for gone in db.table(info).deleted.iter().filter(|gone| wanted(&gone.reference)) {
-            if known.is_some_and(|known| gone.created <= known && gone.deleted > known) {
+        let Some(known) = known else { continue };
+        for gone in db.table(info).deleted_since(known) {
+            if gone.created <= known && wanted(&gone.reference) {
                 let id = if is_message { 0 } else { gone.deleted };
                 events[3].push((id, event(info, id, Change::Del, &gone.reference, None)));
             }
@@ -150,12 +152,12 @@ pub(crate) fn since(db: &Database, token: Token, filters: &[Filter]) -> Vec<Valu
     events.into_iter().flatten().map(|(_, event)| event).collect()
 }
 
-fn change(row: &Row, known: Option<u64>) -> Option<Change> {
-    match known {
-        None => Some(Change::Add),
-        Some(known) if row.created > known => Some(Change::Add),
-        Some(known) if row.modified > known => Some(Change::Mod),
-        Some(_) => None,
+/// What happened to a row that was written after the generation that is known.
+fn change(row: &Row, known: Option<u64>) -> Change {
+    if known.is_some_and(|known| row.created <= known) {
+        Change::Mod
+    } else {
+        Change::Add
     }
 }
 
@@ -177,7 +179,7 @@ fn valid_ref_counts(db: &Database) -> Value {
     names.sort_by_key(|&name| std::cmp::Reverse(name));
     let count = |name: &str| {
         let rows = schema::class(name).filter(|info| info.has_rows());
-        rows.map_or(0, |info| db.table(info).rows.len())
+        rows.map_or(0, |info| db.table(info).len())
     };
     let entry = |name: &str| {
         let count = i64::try_from(count(name)).unwrap_or(i64::MAX);

@@ -48,11 +48,7 @@ pub(crate) fn execute(state: &mut State, call: &Invocation) -> Result<Value> {
                 .map(Value::String)
                 .ok_or_else(|| ApiError::new("UUID_INVALID", [info.name(), call.text(0)]))
         }
-        Operation::GetByNameLabel => {
-            let mut refs = state.db.refs(info.name());
-            refs.retain(|reference| state.db.is(info.name(), reference, "name_label", call.text(0)));
-            Ok(refs.to_value())
-        }
+        Operation::GetByNameLabel => Ok(state.db.find_all(info, "name_label", call.text(0)).to_value()),
         Operation::Create => {
             let fields = schema::constructor_argument(info, &call.value(0))?;
             Ok(state.create(info.name(), &fields).to_value())
@@ -63,8 +59,8 @@ pub(crate) fn execute(state: &mut State, call: &Invocation) -> Result<Value> {
 }
 
 fn records(state: &State, info: &'static ClassInfo) -> impl Iterator<Item = (String, Value)> {
-    let refs = state.db.table(info).rows.keys();
-    refs.filter_map(move |reference| Some((reference.clone(), state.db.record(info, reference)?)))
+    let refs = state.db.table(info).refs();
+    refs.filter_map(move |reference| Some((reference.to_string(), state.db.record(info, reference)?)))
 }
 
 fn get(state: &State, info: &ClassInfo, reference: &str, field: &str) -> Result<Value> {

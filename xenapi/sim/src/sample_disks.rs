@@ -1,5 +1,8 @@
 //! The disks of the VMs that a pool is built with: small in content, real in their structure.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use flate2::Crc;
 
 use crate::disk_image::DiskImage;
@@ -10,7 +13,7 @@ const MIB: u64 = 1 << 20;
 const FIRST: u64 = 2048;
 
 /// The kinds of disks in an inventory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// MBR with GRUB's boot code, a Linux root and swap.
     Grub,
@@ -20,6 +23,30 @@ pub(crate) enum Kind {
     Gpt,
     /// MBR with one Linux partition and no boot code.
     Data,
+}
+
+/// Disks that share all bytes but those by which a partition table says which disk it is on.
+#[derive(Debug, Default)]
+pub(crate) struct SampleDisks(HashMap<(Kind, u64), Arc<DiskImage>>);
+
+/// Where an MBR has the signature of its disk.
+const SIGNATURE: usize = 440;
+
+impl SampleDisks {
+    /// A disk of that kind; equal arguments give equal bytes.
+    pub(crate) fn take(&mut self, kind: Kind, size: u64, seed: u64) -> DiskImage {
+        if kind == Kind::Gpt {
+            // Checksums cover the GUIDs of a GPT.
+            return make(kind, size, seed);
+        }
+        let shared = self
+            .0
+            .entry((kind, size))
+            .or_insert_with(|| Arc::new(make(kind, size, 0)));
+        let mut disk = DiskImage::above(Arc::clone(shared));
+        disk.write(SIGNATURE as u64, &signature(seed).to_le_bytes());
+        disk
+    }
 }
 
 /// Makes a disk of that kind; equal arguments give equal bytes.
@@ -36,7 +63,7 @@ pub(crate) fn make(kind: Kind, size: u64, seed: u64) -> DiskImage {
                 (0, 0x83, FIRST + boot, root),
                 (0, 0x82, FIRST + boot + root, swap),
             ];
-            write_mbr(&mut disk, &grub_boot_code(), 0x1f2e_3d4c ^ seed as u32, &table);
+            write_mbr(&mut disk, &grub_boot_code(), signature(seed), &table);
             // The core image that GRUB puts between the table and the first partition.
             fill(&mut disk, SECTOR, 32 * 1024, seed);
             write_ext4(&mut disk, FIRST * SECTOR, boot * SECTOR, "boot");
@@ -47,7 +74,7 @@ pub(crate) fn make(kind: Kind, size: u64, seed: u64) -> DiskImage {
             let system = 500 * MIB / SECTOR;
             let drive = sectors.saturating_sub(FIRST + system + FIRST);
             let table = [(0x80, 0x07, FIRST, system), (0, 0x07, FIRST + system, drive)];
-            write_mbr(&mut disk, &windows_boot_code(), 0x5a6b_7c8d ^ seed as u32, &table);
+            write_mbr(&mut disk, &windows_boot_code(), signature(seed), &table);
             write_ntfs(&mut disk, FIRST, system);
             write_ntfs(&mut disk, FIRST + system, drive);
         }
@@ -56,7 +83,7 @@ pub(crate) fn make(kind: Kind, size: u64, seed: u64) -> DiskImage {
             write_mbr(
                 &mut disk,
                 &[],
-                0x0bad_cafe ^ seed as u32,
+                signature(seed),
                 &[(0, 0x83, FIRST, sectors.saturating_sub(FIRST))],
             );
             write_ext4(&mut disk, FIRST * SECTOR, (sectors - FIRST) * SECTOR, "data");
@@ -68,6 +95,11 @@ pub(crate) fn make(kind: Kind, size: u64, seed: u64) -> DiskImage {
         fill(&mut disk, offset, 256 * 1024, seed.wrapping_add(stretch));
     }
     disk
+}
+
+/// The signature of a disk, which is never zero: disks without one were never used.
+fn signature(seed: u64) -> u32 {
+    (seed as u32).wrapping_mul(0x9e37_79b1) | 1
 }
 
 /// Bytes that do not compress well.
@@ -83,7 +115,7 @@ fn write_mbr(disk: &mut DiskImage, code: &[u8], signature: u32, table: &[Entry])
     let mut sector = [0; SECTOR as usize];
     let code = &code[..code.len().min(440)];
     sector[..code.len()].copy_from_slice(code);
-    sector[440..444].copy_from_slice(&signature.to_le_bytes());
+    sector[SIGNATURE..SIGNATURE + 4].copy_from_slice(&signature.to_le_bytes());
     for (slot, &(status, kind, start, count)) in sector[446..510].chunks_exact_mut(16).zip(table) {
         slot[0] = status;
         // Cylinders, heads and sectors of a start and an end that lie beyond what they can say.
@@ -258,5 +290,16 @@ mod tests {
         let disk = make(Kind::Windows, 32 << 30, 9);
         assert!(disk.used() < 4 << 20);
         assert_eq!(sector(&disk, 0), sector(&make(Kind::Windows, 32 << 30, 9), 0));
+    }
+
+    #[test]
+    fn disks_of_a_kind_share_their_bytes_and_differ_in_their_signature() {
+        let mut disks = SampleDisks::default();
+        let (one, two) = (disks.take(Kind::Grub, 16 << 30, 1), disks.take(Kind::Grub, 16 << 30, 2));
+        assert!(one.has_same(&two, 4096, (16 << 30) - 4096).unwrap());
+        let (one, two) = (sector(&one, 0), sector(&two, 0));
+        let differences: Vec<_> = (0..512).filter(|&at| one[at] != two[at]).collect();
+        assert!(!differences.is_empty());
+        assert!(differences.iter().all(|at| (SIGNATURE..SIGNATURE + 4).contains(at)));
     }
 }

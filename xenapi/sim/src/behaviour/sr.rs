@@ -80,14 +80,8 @@ pub(crate) fn check_room(state: &State, sr: &str, bytes: i64) -> Result<()> {
 
 /// Brings the sums over the disks of an SR up to date.
 pub(crate) fn count(state: &mut State, sr: &str) {
-    let disks = state.db.list("SR", sr, "VDIs");
-    let sum = |field: &str| {
-        disks
-            .iter()
-            .map(|vdi| state.db.int("VDI", vdi, field))
-            .fold(0, i64::saturating_add)
-    };
-    let (allocated, used) = (sum("virtual_size"), sum("physical_utilisation"));
+    let allocated = state.db.sum("VDI", "virtual_size", sr);
+    let used = state.db.sum("VDI", "physical_utilisation", sr);
     state.db.refresh("SR", sr, "virtual_allocation", allocated);
     state.db.refresh("SR", sr, "physical_utilisation", used);
 }

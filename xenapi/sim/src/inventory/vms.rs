@@ -7,7 +7,7 @@ use super::storage::Storage;
 use crate::behaviour::{vbd, vdi, vif, vm};
 use crate::disk_image::DiskImage;
 use crate::error::Result;
-use crate::sample_disks::{self, Kind};
+use crate::sample_disks::{Kind, SampleDisks};
 use crate::schema::NULL;
 use crate::spec::VmSpec;
 use crate::state::State;
@@ -58,6 +58,7 @@ const ROLES: [(&str, &str); 4] = [
 ];
 
 pub(super) fn add_vms(state: &mut State, storage: &Storage, network: &str) {
+    let mut disks = SampleDisks::default();
     for number in 0..state.config.vms {
         let (role, description) = ROLES[number % ROLES.len()];
         let name = format!("{role}-{:02}", number / ROLES.len() + 1);
@@ -69,9 +70,9 @@ pub(super) fn add_vms(state: &mut State, storage: &Storage, network: &str) {
         };
         let mut spec = VmSpec::new(&name)
             .description(description)
-            .disk(sample_disks::make(kind, size, seed));
+            .disk(disks.take(kind, size, seed));
         if role == "db" {
-            spec = spec.disk(sample_disks::make(Kind::Data, 64 * GIB, !seed));
+            spec = spec.disk(disks.take(Kind::Data, 64 * GIB, !seed));
         }
         if number % 3 == 1 {
             spec = spec.halted();

@@ -60,15 +60,14 @@ pub(crate) fn count_free_memory(state: &mut State) {
     for host in state.hosts.clone() {
         let metrics = state.db.text("host", &host, "metrics");
         let total = state.db.int("host_metrics", &metrics, "memory_total");
-        let used: i64 = state
-            .db
-            .list("host", &host, "resident_VMs")
-            .iter()
-            .map(|vm| state.db.int("VM", vm, "memory_dynamic_max") + state.db.int("VM", vm, "memory_overhead"))
-            .sum();
-        state
-            .db
-            .refresh("host_metrics", &metrics, "memory_free", (total - used).max(0));
+        let sum = |field: &str| state.db.sum("VM", field, &host);
+        let used = sum("memory_dynamic_max").saturating_add(sum("memory_overhead"));
+        state.db.refresh(
+            "host_metrics",
+            &metrics,
+            "memory_free",
+            total.saturating_sub(used).max(0),
+        );
     }
 }
 

@@ -1,16 +1,17 @@
 //! The database: tables of rows, with a generation for every write so that events can tell what changed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod sums;
+mod table;
+
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use xenapi::{DateTime, ToValue, Value};
 
+use self::sums::Sums;
+pub(crate) use self::table::{Row, Table};
 use crate::relations::{RELATIONS, Relation};
 use crate::schema::{self, CLASS_INFOS, ClassInfo, NULL};
-
-/// The most deletions that a table remembers: on reaching this it forgets the older half, silently.
-pub(crate) const DELETED_LIMIT: usize = 512;
-const DELETED_KEPT: usize = 256;
 
 static OUTGOING: LazyLock<HashMap<(&'static str, &'static str), &'static Relation>> = LazyLock::new(|| {
     RELATIONS
@@ -19,42 +20,19 @@ static OUTGOING: LazyLock<HashMap<(&'static str, &'static str), &'static Relatio
         .collect()
 });
 
-/// One object.
-#[derive(Clone, Debug)]
-pub(crate) struct Row {
-    /// The generation of its creation.
-    pub(crate) created: u64,
-    /// The generation of its last write.
-    pub(crate) modified: u64,
-    values: Vec<Value>,
-}
-
-/// A deletion that the database still remembers.
-#[derive(Clone, Debug)]
-pub(crate) struct Deleted {
-    pub(crate) created: u64,
-    pub(crate) deleted: u64,
-    pub(crate) reference: String,
-}
-
-/// The objects of one class.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
-    pub(crate) rows: BTreeMap<String, Row>,
-    pub(crate) deleted: VecDeque<Deleted>,
-}
-
 /// All objects of a pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     tables: Vec<Table>,
+    sums: Sums,
     generation: u64,
 }
 
 impl Database {
     pub(crate) fn new() -> Self {
         Self {
-            tables: vec![Table::default(); CLASS_INFOS.len()],
+            tables: CLASS_INFOS.iter().map(Table::new).collect(),
+            sums: Sums::default(),
             generation: 0,
         }
     }
@@ -70,7 +48,7 @@ impl Database {
 
     fn row(&self, class: &str, reference: &str) -> Option<(&'static ClassInfo, &Row)> {
         let info = schema::class(class)?;
-        Some((info, self.table(info).rows.get(reference)?))
+        Some((info, self.table(info).get(reference)?))
     }
 
     pub(crate) fn exists(&self, class: &str, reference: &str) -> bool {
@@ -130,22 +108,38 @@ impl Database {
 
     /// The references of a class, in the database's order, which has no meaning.
     pub(crate) fn refs(&self, class: &str) -> Vec<String> {
-        schema::class(class).map_or_else(Vec::new, |info| self.table(info).rows.keys().cloned().collect())
+        schema::class(class).map_or_else(Vec::new, |info| {
+            self.table(info).refs().map(|key| key.to_string()).collect()
+        })
     }
 
     pub(crate) fn count(&self, class: &str) -> usize {
-        schema::class(class).map_or(0, |info| self.table(info).rows.len())
+        schema::class(class).map_or(0, |info| self.table(info).len())
     }
 
+    /// The first object with this text in a field.
     pub(crate) fn find(&self, class: &str, field: &str, text: &str) -> Option<String> {
-        self.refs(class)
-            .into_iter()
-            .find(|reference| self.is(class, reference, field, text))
+        let info = schema::class(class)?;
+        let found = self.table(info).find(info.field(field)?, text).next()?;
+        Some(found.to_string())
+    }
+
+    /// All objects with this text in a field.
+    pub(crate) fn find_all(&self, info: &ClassInfo, field: &str, text: &str) -> Vec<String> {
+        let table = self.table(info);
+        info.field(field).map_or_else(Vec::new, |at| {
+            table.find(at, text).map(|reference| reference.to_string()).collect()
+        })
+    }
+
+    /// The sum of a field over the objects that refer to the target; see [`sums`].
+    pub(crate) fn sum(&self, class: &str, field: &str, target: &str) -> i64 {
+        self.sums.get(class, field, target)
     }
 
     /// The whole object as it goes over the wire.
     pub(crate) fn record(&self, info: &'static ClassInfo, reference: &str) -> Option<Value> {
-        let row = self.table(info).rows.get(reference)?;
+        let row = self.table(info).get(reference)?;
         let members = info
             .fields()
             .iter()
@@ -166,12 +160,11 @@ impl Database {
         self.generation += 1;
         let generation = self.generation;
         let values = info.fields().iter().map(schema::initial).collect();
-        let row = Row {
-            created: generation,
-            modified: generation,
-            values,
-        };
-        self.tables[info.index].rows.insert(reference.to_owned(), row);
+        let table = &mut self.tables[info.index];
+        if let Some(replaced) = table.get(reference) {
+            self.sums.subtract(info, replaced);
+        }
+        table.insert(reference, values, generation);
         for (field, value) in given {
             self.write(info, reference, field, value.clone(), generation);
         }
@@ -197,36 +190,39 @@ impl Database {
     /// Marks an object as changed.
     pub(crate) fn touch(&mut self, info: &'static ClassInfo, reference: &str) {
         self.generation += 1;
-        if let Some(row) = self.tables[info.index].rows.get_mut(reference) {
-            row.modified = self.generation;
-        }
+        self.tables[info.index].touch(reference, self.generation);
     }
 
     fn write(&mut self, info: &'static ClassInfo, reference: &str, field: &str, value: Value, generation: u64) {
         let Some(at) = info.field(field) else {
             return debug_assert!(false, "{} has no {field}", info.name());
         };
-        let Some(row) = self.tables[info.index].rows.get_mut(reference) else {
+        let table = &mut self.tables[info.index];
+        let counts = Sums::depend_on(info, field);
+        if counts && let Some(row) = table.get(reference) {
+            self.sums.subtract(info, row);
+        }
+        let relation = OUTGOING.get(&(info.name(), field));
+        let new = relation.map(|_| value.as_str().unwrap_or(NULL).to_owned());
+        let Some(old) = table.write(reference, at, value, generation) else {
             return;
         };
-        row.modified = generation;
-        let slot = &mut row.values[at];
-        let old = std::mem::replace(slot, value);
-        let Some(relation) = OUTGOING.get(&(info.name(), field)) else {
+        if counts && let Some(row) = table.get(reference) {
+            self.sums.add(info, row);
+        }
+        let (Some(relation), Some(new)) = (relation, new) else {
             return;
         };
-        let new = row.values[at].as_str().unwrap_or(NULL).to_owned();
-        let old = old.as_str().unwrap_or(NULL).to_owned();
+        let old = old.as_str().unwrap_or(NULL);
         if new != old {
-            self.unlink(relation, &old, reference, generation);
+            self.unlink(relation, old, reference, generation);
             self.link(relation, &new, reference, generation);
         }
     }
 
     fn related(&mut self, relation: &Relation, target: &str, generation: u64) -> Option<&mut Vec<Value>> {
         let info = schema::class(relation.target)?;
-        let row = self.tables[info.index].rows.get_mut(target)?;
-        row.modified = generation;
+        let row = self.tables[info.index].touch(target, generation)?;
         match row.values.get_mut(info.field(relation.set)?)? {
             Value::Array(items) => Some(items),
             _ => None,
@@ -254,18 +250,10 @@ impl Database {
         let Some(info) = schema::class(class) else { return false };
         self.generation += 1;
         let generation = self.generation;
-        let table = &mut self.tables[info.index];
-        let Some(row) = table.rows.remove(reference) else {
+        let Some(row) = self.tables[info.index].remove(reference, generation) else {
             return false;
         };
-        table.deleted.push_back(Deleted {
-            created: row.created,
-            deleted: generation,
-            reference: reference.to_owned(),
-        });
-        if table.deleted.len() >= DELETED_LIMIT {
-            table.deleted.drain(..DELETED_LIMIT - DELETED_KEPT);
-        }
+        self.sums.subtract(info, &row);
         for (field, value) in info.fields().iter().zip(&row.values) {
             if let (Some(relation), Some(target)) = (OUTGOING.get(&(info.name(), field.name)), value.as_str()) {
                 self.unlink(relation, target, reference, generation);
@@ -278,7 +266,7 @@ impl Database {
     pub(crate) fn remove_silently(&mut self, class: &str, reference: &str) -> bool {
         let removed = self.remove(class, reference);
         if let Some(info) = schema::class(class).filter(|_| removed) {
-            self.tables[info.index].deleted.pop_back();
+            self.tables[info.index].forget_deletion();
         }
         removed
     }
@@ -286,14 +274,10 @@ impl Database {
     /// What a start of the server makes of the database: it forgets what was deleted and when anything changed, and
     /// counts on from a lower number, as not every write had reached the disk.
     pub(crate) fn reload(&mut self) {
-        let rows: usize = self.tables.iter().map(|table| table.rows.len()).sum();
+        let rows: usize = self.tables.iter().map(Table::len).sum();
         self.generation = (rows as u64).min(self.generation);
         for table in &mut self.tables {
-            table.deleted.clear();
-            for row in table.rows.values_mut() {
-                row.created = self.generation;
-                row.modified = self.generation;
-            }
+            table.rewind(self.generation);
         }
     }
 
@@ -301,7 +285,8 @@ impl Database {
     pub(crate) fn forget(&mut self, class: &str) {
         if let Some(info) = schema::class(class) {
             self.generation += 1;
-            self.tables[info.index] = Table::default();
+            self.tables[info.index] = Table::new(info);
+            self.sums.clear(info);
         }
     }
 
