@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt;
 
+use super::connection;
 use super::tls::{Certificates, refusal};
 use super::{BodyStream, Fingerprint, RequestBody, Transport, TransportError, Trust};
 use crate::Error;
@@ -19,7 +20,13 @@ pub(crate) struct HttpTransport {
     certificates: Arc<Certificates>,
     user_agent: String,
     /// One per port, because certificates are remembered per port. Nearly always there is one.
-    clients: Mutex<BTreeMap<u16, reqwest::Client>>,
+    clients: Mutex<BTreeMap<u16, PerPort>>,
+}
+
+#[derive(Clone)]
+struct PerPort {
+    client: reqwest::Client,
+    tls: Arc<rustls::ClientConfig>,
 }
 
 impl HttpTransport {
@@ -35,13 +42,14 @@ impl HttpTransport {
         Ok(transport)
     }
 
-    fn client(&self, port: u16) -> Result<reqwest::Client, Error> {
+    fn client(&self, port: u16) -> Result<PerPort, Error> {
         let mut clients = self.clients.lock().unwrap_or_else(|poison| poison.into_inner());
         if let Some(client) = clients.get(&port) {
             return Ok(client.clone());
         }
+        let tls = self.certificates.configure(port)?;
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(self.certificates.configure(port)?)
+            .tls_backend_preconfigured(tls.clone())
             .http1_only()
             .user_agent(&self.user_agent)
             .redirect(reqwest::redirect::Policy::none())
@@ -50,6 +58,8 @@ impl HttpTransport {
             .no_proxy()
             .build()
             .map_err(|error| Error::config(format!("the HTTP client cannot be set up: {error}")))?;
+        let tls = Arc::new(tls);
+        let client = PerPort { client, tls };
         clients.insert(port, client.clone());
         Ok(client)
     }
@@ -88,9 +98,14 @@ impl Transport for HttpTransport {
         request: http::Request<RequestBody>,
     ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
         Box::pin(async move {
-            let client = self
-                .client(port(request.uri()))
+            let port = port(request.uri());
+            let PerPort { client, tls } = self
+                .client(port)
                 .map_err(|error| TransportError::Unreachable(error.to_string()))?;
+            if request.method() == http::Method::GET {
+                let tls = (request.uri().scheme_str() != Some("http")).then_some(tls);
+                return connection::get(&request.into_parts().0, port, tls, CONNECT_LIMIT).await;
+            }
             let request = request.map(|body| match body {
                 RequestBody::Whole(bytes) => reqwest::Body::from(bytes),
                 RequestBody::Stream(pieces) => reqwest::Body::wrap_stream(pieces),

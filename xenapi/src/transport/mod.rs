@@ -5,6 +5,8 @@
 
 mod body;
 #[cfg(feature = "http")]
+mod connection;
+#[cfg(feature = "http")]
 mod endpoint;
 mod fingerprint;
 #[cfg(feature = "http")]

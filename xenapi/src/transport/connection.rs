@@ -1,0 +1,237 @@
+//! Connections of our own, for what a common HTTP client does too slowly: downloads without a length, gigabytes long.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::tls::refusal;
+use super::{BodyStream, TransportError};
+
+/// How much the kernel may hold for us: a reader that stops early has not made the server send much more.
+const RECEIVE_BUFFER: u32 = 512 << 10;
+/// How much is handed on at once.
+const PIECE: usize = 256 << 10;
+/// The longest head of a response.
+const LONGEST_HEAD: usize = 64 << 10;
+const MOST_HEADERS: usize = 100;
+
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// Sends a GET on a new connection, in HTTP/1.0, where a body has a length or ends with the connection.
+pub(super) async fn get(
+    head: &http::request::Parts,
+    port: u16,
+    tls: Option<Arc<ClientConfig>>,
+    limit: Duration,
+) -> Result<http::Response<BodyStream>, TransportError> {
+    let connected = tokio::time::timeout(limit, connect(&head.uri, port, tls));
+    let mut stream = connected
+        .await
+        .map_err(|_| TransportError::Unreachable(format!("no connection within {limit:?}")))??;
+    let request = written(head)?;
+    stream.write_all(&request).await.map_err(broken)?;
+    stream.flush().await.map_err(broken)?;
+    let (answer, rest) = read_head(&mut stream).await?;
+    let left = answer
+        .headers()
+        .get(http::header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let body = Body {
+        stream,
+        held: rest,
+        left,
+    };
+    Ok(answer.map(|()| Box::pin(body) as BodyStream))
+}
+
+fn broken(error: io::Error) -> TransportError {
+    TransportError::Broken(error.to_string())
+}
+
+fn unreachable(error: &io::Error) -> TransportError {
+    match refusal(error) {
+        Some(refused) => TransportError::Untrusted(Box::new(refused.clone())),
+        None => TransportError::Unreachable(error.to_string()),
+    }
+}
+
+async fn connect(
+    uri: &http::Uri,
+    port: u16,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<Box<dyn Duplex>, TransportError> {
+    let host = uri
+        .host()
+        .unwrap_or_default()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    let addresses = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|error| unreachable(&error))?;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host:?} has no address"));
+    for address in addresses {
+        match open(address).await {
+            Ok(stream) => return secured(stream, host, tls).await,
+            Err(error) => last = error,
+        }
+    }
+    Err(unreachable(&last))
+}
+
+async fn open(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    socket.set_keepalive(true)?;
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn secured(
+    stream: TcpStream,
+    host: &str,
+    tls: Option<Arc<ClientConfig>>,
+) -> Result<Box<dyn Duplex>, TransportError> {
+    let Some(config) = tls else {
+        return Ok(Box::new(stream));
+    };
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|error| TransportError::Unreachable(format!("{host:?} is no name of a host: {error}")))?;
+    let connector = tokio_rustls::TlsConnector::from(config);
+    let stream = connector
+        .connect(name, stream)
+        .await
+        .map_err(|error| unreachable(&error))?;
+    Ok(Box::new(stream))
+}
+
+fn written(head: &http::request::Parts) -> Result<Vec<u8>, TransportError> {
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    let authority = head
+        .uri
+        .authority()
+        .map(http::uri::Authority::as_str)
+        .unwrap_or_default();
+    let mut request = format!("GET {target} HTTP/1.0\r\nhost: {authority}\r\n").into_bytes();
+    for (name, value) in &head.headers {
+        request.extend_from_slice(name.as_str().as_bytes());
+        request.extend_from_slice(b": ");
+        request.extend_from_slice(value.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    Ok(request)
+}
+
+/// The head of the response, and what came with it of the body.
+async fn read_head(stream: &mut Box<dyn Duplex>) -> Result<(http::Response<()>, BytesMut), TransportError> {
+    let mut read = BytesMut::with_capacity(8 << 10);
+    loop {
+        if let Some((length, answer)) = parsed(&read)? {
+            return Ok((answer, read.split_off(length)));
+        }
+        if read.len() > LONGEST_HEAD {
+            return Err(TransportError::Broken("the head of the answer has no end".to_owned()));
+        }
+        if stream.read_buf(&mut read).await.map_err(broken)? == 0 {
+            return Err(TransportError::Broken(
+                "the connection was closed before an answer".to_owned(),
+            ));
+        }
+    }
+}
+
+fn parsed(read: &[u8]) -> Result<Option<(usize, http::Response<()>)>, TransportError> {
+    let strange = |error: String| TransportError::Broken(format!("the answer is not HTTP: {error}"));
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let length = match response.parse(read).map_err(|error| strange(error.to_string()))? {
+        httparse::Status::Complete(length) => length,
+        httparse::Status::Partial => return Ok(None),
+    };
+    let mut answer = http::Response::builder().status(response.code.unwrap_or_default());
+    for header in response.headers {
+        answer = answer.header(header.name, header.value);
+    }
+    let answer = answer.body(()).map_err(|error| strange(error.to_string()))?;
+    Ok(Some((length, answer)))
+}
+
+/// What follows the head: as long as it says, or as the connection lasts.
+struct Body {
+    stream: Box<dyn Duplex>,
+    held: BytesMut,
+    left: Option<u64>,
+}
+
+impl Body {
+    /// Fills the buffer with what is there. `true` at the end.
+    fn fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        self.held.reserve(PIECE);
+        while self.held.len() < PIECE {
+            let filled = self.held.len();
+            // Nothing is lost with a future of this kind that is not polled again.
+            match pin!(self.stream.read_buf(&mut self.held)).poll(context) {
+                Poll::Pending if filled == 0 => return Poll::Pending,
+                Poll::Pending => break,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(true)),
+                Poll::Ready(Ok(_)) => {}
+                // A server that closes without saying so in TLS has closed all the same.
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Poll::Ready(Ok(true));
+                }
+                // What came before the error is handed on first: the next read meets it again.
+                Poll::Ready(Err(error)) if filled == 0 => return Poll::Ready(Err(error)),
+                Poll::Ready(Err(_)) => break,
+            }
+        }
+        Poll::Ready(Ok(false))
+    }
+}
+
+impl Stream for Body {
+    type Item = Result<Bytes, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        let this = &mut *self;
+        if this.left == Some(0) {
+            return Poll::Ready(None);
+        }
+        let at_end = match this.fill(context) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(broken(error)))),
+            Poll::Ready(Ok(at_end)) => at_end,
+        };
+        if this.held.is_empty() {
+            let short = this.left.filter(|_| at_end).map(|left| {
+                this.left = Some(0);
+                Err(TransportError::Broken(format!(
+                    "the connection was closed {left} bytes too early"
+                )))
+            });
+            return Poll::Ready(short);
+        }
+        let mut piece = this.held.split().freeze();
+        if let Some(left) = &mut this.left {
+            piece.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= piece.len() as u64;
+        }
+        Poll::Ready(Some(Ok(piece)))
+    }
+}
