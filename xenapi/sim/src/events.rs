@@ -1,5 +1,7 @@
 //! `event.from`, `event.next` and `event.inject`.
 
+use std::sync::LazyLock;
+
 use xenapi::{ToValue, Value};
 
 use crate::class_order::CLASS_ORDER;
@@ -173,19 +175,23 @@ fn event(info: &ClassInfo, id: u64, change: Change, reference: &str, snapshot: O
     Value::Struct(members)
 }
 
-/// How many objects of each class there are, by the names that events use; messages and roles are never counted.
-fn valid_ref_counts(db: &Database) -> Value {
+/// The names of the classes as `valid_ref_counts` has them, in its order, with the classes that are counted.
+static COUNTED: LazyLock<Vec<(String, Option<&'static ClassInfo>)>> = LazyLock::new(|| {
     let mut names = CLASS_ORDER;
     names.sort_by_key(|&name| std::cmp::Reverse(name));
-    let count = |name: &str| {
-        let rows = schema::class(name).filter(|info| info.has_rows());
-        rows.map_or(0, |info| db.table(info).len())
-    };
-    let entry = |name: &str| {
-        let count = i64::try_from(count(name)).unwrap_or(i64::MAX);
-        (name.to_ascii_lowercase(), Value::Int(count))
-    };
-    Value::Struct(names.into_iter().map(entry).collect())
+    let counted = |name: &str| schema::class(name).filter(|info| info.has_rows());
+    names.map(|name| (name.to_ascii_lowercase(), counted(name))).into()
+});
+
+/// How many objects of each class there are, by the names that events use; messages and roles are never counted.
+fn valid_ref_counts(db: &Database) -> Value {
+    let count = |info: &&'static ClassInfo| i64::try_from(db.table(info).len()).unwrap_or(i64::MAX);
+    let entries = COUNTED.iter();
+    Value::Struct(
+        entries
+            .map(|(name, info)| (name.clone(), Value::Int(info.as_ref().map_or(0, count))))
+            .collect(),
+    )
 }
 
 /// The answer of `event.from`.

@@ -3,7 +3,6 @@
 mod sums;
 mod table;
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use xenapi::{DateTime, ToValue, Value};
@@ -13,10 +12,19 @@ pub(crate) use self::table::{Row, Table};
 use crate::relations::{RELATIONS, Relation};
 use crate::schema::{self, CLASS_INFOS, ClassInfo, NULL};
 
-static OUTGOING: LazyLock<HashMap<(&'static str, &'static str), &'static Relation>> = LazyLock::new(|| {
-    RELATIONS
+/// The relations that start at a field, by the numbers of its class and of the field.
+static OUTGOING: LazyLock<Vec<Vec<Option<&'static Relation>>>> = LazyLock::new(|| {
+    let relation = |class: &str, field: &str| {
+        RELATIONS
+            .iter()
+            .find(|relation| relation.class == class && relation.field == field)
+    };
+    CLASS_INFOS
         .iter()
-        .map(|relation| ((relation.class, relation.field), relation))
+        .map(|info| {
+            let fields = info.fields().iter();
+            fields.map(|field| relation(info.name(), field.name)).collect()
+        })
         .collect()
 });
 
@@ -202,7 +210,7 @@ impl Database {
         if counts && let Some(row) = table.get(reference) {
             self.sums.subtract(info, row);
         }
-        let relation = OUTGOING.get(&(info.name(), field));
+        let relation = OUTGOING[info.index][at];
         let new = relation.map(|_| value.as_str().unwrap_or(NULL).to_owned());
         let Some(old) = table.write(reference, at, value, generation) else {
             return;
@@ -254,8 +262,8 @@ impl Database {
             return false;
         };
         self.sums.subtract(info, &row);
-        for (field, value) in info.fields().iter().zip(&row.values) {
-            if let (Some(relation), Some(target)) = (OUTGOING.get(&(info.name(), field.name)), value.as_str()) {
+        for (relation, value) in OUTGOING[info.index].iter().zip(&row.values) {
+            if let (Some(relation), Some(target)) = (relation, value.as_str()) {
                 self.unlink(relation, target, reference, generation);
             }
         }

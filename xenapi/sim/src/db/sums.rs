@@ -19,7 +19,10 @@ const fn sum(class: &'static str, via: &'static str, field: &'static str) -> Sum
     Sum { class, via, field }
 }
 
-const SUMS: [Sum; 4] = [
+/// How many sums there are.
+const COUNT: usize = 4;
+
+const SUMS: [Sum; COUNT] = [
     sum("VDI", "SR", "virtual_size"),
     sum("VDI", "SR", "physical_utilisation"),
     sum("VM", "resident_on", "memory_dynamic_max"),
@@ -28,7 +31,7 @@ const SUMS: [Sum; 4] = [
 
 /// The sums of all classes, by the object that is referred to.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Sums([HashMap<String, i128>; SUMS.len()]);
+pub(super) struct Sums([HashMap<String, i128>; COUNT]);
 
 impl Sums {
     /// Whether a write of this field changes a sum.
