@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -18,6 +19,9 @@ const WAITING: usize = 4;
 
 /// More than any archive has: the server is told this of one whose length nobody knows.
 const LIMIT: u64 = 1 << 44;
+
+/// What is wrong with an archive. The server, which only sees that it ends early, cannot tell.
+pub(crate) type Damage = Arc<OnceLock<String>>;
 
 /// An archive in a file or on standard input.
 pub(crate) struct Archive {
@@ -36,7 +40,7 @@ impl Archive {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let about = file.metadata()?;
         Ok(Self {
-            length: about.is_file().then(|| about.len()),
+            length: about.is_file().then_some(about.len()),
             pieces: read_aside(file),
         })
     }
@@ -45,13 +49,16 @@ impl Archive {
         self.length.map_or(Total::Unknown, Total::Known)
     }
 
-    /// What is uploaded: its last piece only where the whole archive was found to be good.
-    pub(crate) fn checked(self, verify: Verify) -> Source {
-        let pieces = checked(self.pieces, verify);
-        match self.length {
+    /// What is uploaded, its last piece only where the whole archive was found to be good; and where it is not, later,
+    /// what was found.
+    pub(crate) fn checked(self, verify: Verify) -> (Source, Damage) {
+        let damage = Damage::default();
+        let pieces = checked(self.pieces, verify, damage.clone());
+        let source = match self.length {
             Some(length) => Source::stream(pieces, length),
             None => Source::marked_end(pieces, LIMIT),
-        }
+        };
+        (source, damage)
     }
 }
 
@@ -85,13 +92,19 @@ struct Passage {
     ahead: Option<Bytes>,
     /// It has nothing more to say once the archive proper is over.
     inspection: Option<Inspection>,
+    damage: Damage,
 }
 
-fn checked(pieces: mpsc::Receiver<io::Result<Bytes>>, verify: Verify) -> impl Stream<Item = io::Result<Bytes>> + Send {
+fn checked(
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    verify: Verify,
+    damage: Damage,
+) -> impl Stream<Item = io::Result<Bytes>> + Send {
     let passage = Passage {
         pieces,
         ahead: None,
         inspection: Some(Inspection::begin(verify)),
+        damage,
     };
     stream::try_unfold(passage, |mut passage| async move {
         if passage.ahead.is_none() {
@@ -116,8 +129,10 @@ impl Passage {
             if wants_more {
                 self.inspection = Some(inspection);
             } else {
-                let summary = inspection.finish().await;
-                let summary = summary.map_err(|damage| io::Error::other(format!("{damage:#}")))?;
+                let summary = inspection.finish().await.map_err(|damage| {
+                    let damage = self.damage.get_or_init(|| format!("{damage:#}"));
+                    io::Error::other(damage.as_str())
+                })?;
                 if summary.damaged > 0 {
                     note(format!("{} blocks differ from their checksums", summary.damaged));
                 }

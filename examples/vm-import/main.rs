@@ -59,10 +59,8 @@ async fn import(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let meter = Meter::new(archive.total());
     let shown = meter.clone();
     let verify = if flags.force { Verify::Report } else { Verify::Strict };
-    let mut call = pool
-        .vms()
-        .import_xva(archive.checked(verify))
-        .on_sent(move |bytes| shown.set(bytes));
+    let (source, damage) = archive.checked(verify);
+    let mut call = pool.vms().import_xva(source).on_sent(move |bytes| shown.set(bytes));
     if let Some(sr) = sr {
         call = call.sr(sr);
     }
@@ -75,7 +73,12 @@ async fn import(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let made = pool.unless_interrupted(call).await;
     let summary = meter.summary(meter.done());
     drop(meter);
-    let vms = made.with_context(|| format!("the import failed after {summary}"))?;
+    let vms = made
+        .map_err(|error| match damage.get() {
+            Some(damage) => error.context(format!("the archive is damaged: {damage}")),
+            None => error,
+        })
+        .with_context(|| format!("the import failed after {summary}"))?;
     note(summary);
     list(pool, &vms).await
 }

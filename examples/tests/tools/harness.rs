@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use tokio::process::Command;
 use xenapi_sim::{DiskImage, Server, Simulator};
@@ -36,6 +37,17 @@ impl Pool {
     pub(crate) fn assert_tidy(&self) {
         assert_eq!(self.simulator.refs("session"), [""; 0]);
         assert_eq!(self.simulator.refs("task"), [""; 0]);
+    }
+
+    /// The same a moment later: the task of a transfer that was cut off goes when the server has noticed.
+    pub(crate) async fn becomes_tidy(&self) {
+        for _ in 0..100 {
+            if self.simulator.refs("task").is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.assert_tidy();
     }
 }
 
