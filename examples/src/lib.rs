@@ -1,13 +1,21 @@
 //! What the tools share: the flags of the connection, an orderly end, and text that is safe to print.
 
+mod choice;
 mod connection;
+mod inspection;
 mod interrupt;
+mod meter;
 mod outcome;
 mod pool;
 mod printable;
+mod snapshot;
 
+pub use self::choice::{choose_vm, named};
 pub use self::connection::Connection;
+pub use self::inspection::Inspection;
 pub use self::interrupt::Interrupted;
+pub use self::meter::{Meter, Total};
 pub use self::outcome::{finish, note};
 pub use self::pool::Pool;
 pub use self::printable::Printable;
+pub use self::snapshot::with_snapshot;

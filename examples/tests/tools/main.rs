@@ -1,7 +1,9 @@
 //! The tools as people run them: programs, against a simulated pool behind TLS.
 
 mod harness;
+mod live;
 mod partitions;
 mod tidiness;
 mod tour;
+mod transfers;
 mod trust;

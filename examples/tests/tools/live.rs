@@ -1,0 +1,161 @@
+//! The tools that show a pool as it is.
+
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use xenapi_sim::VmSpec;
+
+use crate::harness::{Pool, complained, said, tool};
+
+/// How every JPEG picture begins.
+const JPEG: [u8; 3] = [0xff, 0xd8, 0xff];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_becomes_a_line_of_json() {
+    let pool = Pool::new(2).await;
+    let Some(mut watch) = pool.tool("pool-watch") else {
+        return;
+    };
+    let watch = watch.args(["--json", "--class", "vm", "--count", "2"]);
+    let mut child = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = notes.next_line().await.unwrap().unwrap();
+    assert!(first.starts_with("Watching "), "{first}");
+    let vm = pool.simulator.find("VM", "web-01").unwrap();
+    pool.simulator
+        .set("VM", &vm, "name_description", "moved \"up\"\u{1b}\n");
+    pool.simulator.remove("VM", &vm);
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = said(&output);
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (&last["class"], &last["ref"], &last["name"]),
+        (&"VM".into(), &vm.into(), &"web-01".into())
+    );
+    pool.assert_tidy();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_and_new_values_are_told() {
+    let pool = Pool::new(2).await;
+    for json in [true, false] {
+        let Some(mut watch) = pool.tool("pool-watch") else {
+            return;
+        };
+        watch
+            .args(["--class", "VM", "--count", "1"])
+            .args(json.then_some("--json"));
+        let mut child = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+        notes.next_line().await.unwrap();
+        let vm = pool.simulator.find("VM", "web-01").unwrap();
+        pool.simulator
+            .set("VM", &vm, "name_description", format!("\"{json}\"\u{1b}\n"));
+        let output = child.wait_with_output().await.unwrap();
+        if json {
+            let line: serde_json::Value = serde_json::from_str(&said(&output)).unwrap();
+            assert_eq!(line["kind"], "changed");
+            assert_eq!(line["changed"]["name_description"]["new"], "\"true\"\u{1b}\n");
+        } else {
+            let line = said(&output);
+            assert!(line.contains("web-01"), "{line}");
+            assert!(
+                line.contains(r#"name_description: "true"\u{1b}\n -> "false"\u{1b}\n"#),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_outlives_its_session_and_says_so() {
+    let pool = Pool::new(1).await;
+    let Some(mut watch) = pool.tool("pool-watch") else {
+        return;
+    };
+    watch.args(["--class", "VM", "--count", "1"]);
+    let mut child = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    notes.next_line().await.unwrap();
+    pool.simulator.expire_sessions();
+    let anew = notes.next_line().await.unwrap().unwrap();
+    assert!(anew.contains("listed anew"), "{anew}");
+    let vm = pool.simulator.find("VM", "web-01").unwrap();
+    pool.simulator.set("VM", &vm, "name_label", "renamed");
+    let output = child.wait_with_output().await.unwrap();
+    assert!(said(&output).contains("name_label: web-01 -> renamed"), "{output:?}");
+    pool.assert_tidy();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_happens_on_the_pool_in_the_process() {
+    let Some(mut watch) = tool("pool-watch") else { return };
+    let output = watch.args(["--class", "VM", "--count", "1"]).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(said(&output).contains("power_state: Halted -> Running"), "{output:?}");
+    let Some(mut watch) = tool("pool-watch") else { return };
+    let output = watch.args(["--class", "no such class"]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_frame_shows_the_vms_in_order() {
+    let pool = Pool::new(3).await;
+    let vm = VmSpec::new("big\u{1b}[2J").memory(64 << 30);
+    pool.simulator.add_vm(vm).unwrap();
+    let Some(mut top) = pool.tool("pool-top") else { return };
+    let output = top.args(["--once", "--sort", "memory"]).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let frame = said(&output);
+    assert!(!frame.contains('\u{1b}'), "{frame}");
+    let place = |text| frame.find(text).unwrap_or_else(|| panic!("{text}: {frame}"));
+    assert!(place("STORAGE") > place("web-01") && place("web-01") > place("db-01"));
+    assert!(place("db-01") > place(r"big\u{1b}[2J") && frame.contains("64 GiB"));
+    let Some(mut top) = pool.tool("pool-top") else { return };
+    let output = top.output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(complained(&output).contains("--once"), "{output:?}");
+    pool.assert_tidy();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn screens_become_pictures() {
+    let pool = Pool::new(4).await;
+    for _ in 0..2 {
+        pool.simulator.add_vm(VmSpec::new("../twin")).unwrap();
+    }
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("one.jpg");
+    let Some(mut shot) = pool.tool("screenshot") else {
+        return;
+    };
+    let output = shot.args(["--vm", "web-01"]).arg(&file).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(std::fs::read(&file).unwrap().starts_with(&JPEG));
+
+    let Some(mut shots) = pool.tool("screenshot") else {
+        return;
+    };
+    let all = folder.path().join("all");
+    let output = shots.args(["--all", "--dir"]).arg(&all).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let pictures: Vec<_> = std::fs::read_dir(&all)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    assert_eq!(pictures.len(), said(&output).lines().count());
+    assert!(pictures.len() > 3, "{pictures:?}");
+    for picture in pictures {
+        assert!(std::fs::read(&picture).unwrap().starts_with(&JPEG));
+    }
+
+    let Some(mut shot) = pool.tool("screenshot") else {
+        return;
+    };
+    let output = shot.args(["--vm", "db-01"]).arg(&file).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "a halted VM has no screen: {output:?}");
+    assert_eq!(pool.simulator.refs("session"), [""; 0]);
+}
