@@ -45,17 +45,6 @@ impl Pool {
         let gone = tokio::time::timeout(Duration::from_secs(10), gone).await;
         assert!(gone.is_ok(), "left: {:?}", self.simulator.refs("task"));
     }
-
-    /// The same a moment later: the task of a transfer that was cut off goes when the server has noticed.
-    pub(crate) async fn becomes_tidy(&self) {
-        for _ in 0..100 {
-            if self.simulator.refs("task").is_empty() {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        self.assert_tidy();
-    }
 }
 
 /// A tool, without the variables that would tell it of another pool. `None`, with the reason printed, where it was not

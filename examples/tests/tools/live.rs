@@ -35,7 +35,7 @@ async fn a_change_becomes_a_line_of_json() {
         (&last["class"], &last["ref"], &last["name"]),
         (&"VM".into(), &vm.into(), &"web-01".into())
     );
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +87,7 @@ async fn a_watch_outlives_its_session_and_says_so() {
     pool.simulator.set("VM", &vm, "name_label", "renamed");
     let output = child.wait_with_output().await.unwrap();
     assert!(said(&output).contains("name_label: web-01 -> renamed"), "{output:?}");
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +118,7 @@ async fn one_frame_shows_the_vms_in_order() {
     let output = top.output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(complained(&output).contains("--once"), "{output:?}");
-    pool.assert_tidy();
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

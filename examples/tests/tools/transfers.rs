@@ -97,7 +97,7 @@ async fn what_was_exported_comes_back_equal() {
         assert_eq!(name, NAME);
         assert_eq!(disks(&pool, uuid.trim()).await, original);
     }
-    pool.becomes_tidy().await;
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,7 +117,7 @@ async fn an_archive_can_go_through_pipes() {
     let imported = child.wait_with_output().await.unwrap();
     assert!(imported.status.success(), "{imported:?}");
     assert!(said(&imported).starts_with(NAME));
-    pool.becomes_tidy().await;
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,7 +138,7 @@ async fn a_broken_export_has_no_name() {
         assert!(complained(&output).contains("cannot be resumed"), "{output:?}");
         assert_eq!(names_in(&folder), if keep { vec!["vm.xva.part"] } else { vec![] });
         pool.simulator.clear_faults();
-        pool.becomes_tidy().await;
+        pool.assert_tidy().await;
     }
 }
 
@@ -158,7 +158,7 @@ async fn an_archive_that_is_there_is_replaced_only_when_asked() {
     let output = export(&pool, &file, &["--overwrite"]).await.unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(std::fs::metadata(&file).unwrap().len() > 3 << 20);
-    pool.becomes_tidy().await;
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,7 +180,7 @@ async fn a_running_vm_is_exported_by_a_snapshot_that_goes_away() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(names_in(&folder), ["vm.xva"]);
     assert_eq!(count(), before);
-    pool.becomes_tidy().await;
+    pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +196,7 @@ async fn an_archive_that_nobody_takes_is_a_failure() {
     let output = child.wait_with_output().await.unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(complained(&output).contains("standard output"), "{output:?}");
-    pool.becomes_tidy().await;
+    pool.assert_tidy().await;
 }
 
 #[cfg(unix)]
@@ -249,7 +249,7 @@ async fn a_damaged_archive_makes_no_vm() {
             "{complaint}"
         );
         assert_eq!(pool.simulator.refs("VM").len(), vms);
-        pool.becomes_tidy().await;
+        pool.assert_tidy().await;
     }
 }
 
@@ -269,5 +269,5 @@ async fn a_failed_import_says_what_the_task_said() {
     assert!(complained(&output).contains("SR_FULL"), "{output:?}");
     let output = import(&pool, &file, &["--sr", "no such storage"]).await.unwrap();
     assert!(complained(&output).contains("\"no such storage\""), "{output:?}");
-    pool.becomes_tidy().await;
+    pool.assert_tidy().await;
 }

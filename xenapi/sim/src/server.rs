@@ -1,9 +1,10 @@
 //! Ports on which a pool answers.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 use crate::builder::BuildError;
@@ -55,6 +56,33 @@ impl Drop for Server {
     }
 }
 
+/// How much the kernel may hold of what was sent: a client that reads no further is noticed soon.
+const SEND_BUFFER: u32 = 256 << 10;
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+async fn bound(address: &str) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    for address in tokio::net::lookup_host(address).await? {
+        let listening = || {
+            let socket = if address.is_ipv4() {
+                TcpSocket::new_v4()
+            } else {
+                TcpSocket::new_v6()
+            }?;
+            socket.set_send_buffer_size(SEND_BUFFER)?;
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        match listening() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 pub(crate) async fn listen(
     pool: Simulator,
     shared: Arc<Shared>,
@@ -68,7 +96,7 @@ pub(crate) async fn listen(
             address: wanted.clone(),
             source,
         };
-        let socket = TcpListener::bind(&wanted).await.map_err(failure)?;
+        let socket = bound(&wanted).await.map_err(failure)?;
         let local = socket.local_addr().map_err(failure)?;
         wanted = SocketAddr::new(local.ip(), 0).to_string();
         sockets.push((socket, local));
