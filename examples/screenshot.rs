@@ -103,9 +103,9 @@ fn running(vms: &Map<Ref<Vm>, VmRecord>) -> Vec<(Ref<Vm>, &VmRecord)> {
 fn names(dir: &Path, vms: &[(Ref<Vm>, &VmRecord)]) -> Vec<PathBuf> {
     let mut taken = HashSet::new();
     let files = vms.iter().map(|(_, vm)| {
-        let name: String = vm.name_label.chars().map(safe).collect();
+        let name = file_name(&vm.name_label);
         // File systems that ignore case would take two such names for one.
-        let is_alone = !name.trim_matches('.').is_empty() && taken.insert(name.to_lowercase());
+        let is_alone = !name.is_empty() && taken.insert(name.to_lowercase());
         let file = if is_alone {
             format!("{name}.jpg")
         } else {
@@ -116,10 +116,19 @@ fn names(dir: &Path, vms: &[(Ref<Vm>, &VmRecord)]) -> Vec<PathBuf> {
     files.collect()
 }
 
+/// A name without what file systems or terminals take for something else.
+fn file_name(name: &str) -> String {
+    let name: String = Printable(name).to_string().chars().map(safe).collect();
+    match name.strip_prefix('.') {
+        // It would be hidden, or another folder.
+        Some(rest) => format!("_{rest}"),
+        None => name,
+    }
+}
+
 fn safe(c: char) -> char {
     match c {
         '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
-        c if c.is_control() => '_',
         c => c,
     }
 }

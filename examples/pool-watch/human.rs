@@ -8,14 +8,22 @@ use xenapi_examples::Printable;
 
 use crate::tail::{Kind, News, Tail};
 
-/// The longest value that is written out.
+/// The longest value that is written out, and the most changes of one list or map.
 const LONGEST: usize = 60;
+const MOST: usize = 4;
+
+/// What people look for comes first.
+const FIRST: [&str; 4] = ["name_label", "power_state", "status", "progress"];
+/// What only follows from the rest comes last.
+const LAST: &str = "allowed_operations";
 
 pub(crate) fn print(tail: &Tail, news: &News) -> anyhow::Result<()> {
     let what = match &news.kind {
         Kind::Added(record) => format!("new{}", state(record)),
         Kind::Deleted => "gone".to_owned(),
         Kind::Changed(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(field, ..)| rank(field));
             let changes = fields.iter();
             let changes: Vec<_> = changes.map(|(field, old, new)| change(tail, field, old, new)).collect();
             changes.join(", ")
@@ -36,6 +44,11 @@ pub(crate) fn print(tail: &Tail, news: &News) -> anyhow::Result<()> {
         Printable(&what)
     )?;
     Ok(())
+}
+
+fn rank(field: &str) -> usize {
+    let first = FIRST.iter().position(|first| *first == field);
+    first.unwrap_or(FIRST.len() + usize::from(field == LAST))
 }
 
 /// What a new object is busy with: most of the others are new for a reason that another line tells.
@@ -71,10 +84,11 @@ fn change(tail: &Tail, field: &str, old: &Value, new: &Value) -> String {
 }
 
 fn listed(field: &str, changes: Vec<String>) -> String {
-    if changes.is_empty() {
-        return format!("{field}: in another order");
+    match changes.len() {
+        0 => format!("{field}: in another order"),
+        count if count > MOST => format!("{field}: {} and {} more", changes[..MOST].join(" "), count - MOST),
+        _ => format!("{field}: {}", changes.join(" ")),
     }
-    format!("{field}: {}", changes.join(" "))
 }
 
 /// A value in short, with names in place of references.

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use xenapi_sim::VmSpec;
 
 use crate::harness::{Pool, complained, said, tool};
@@ -158,4 +158,56 @@ async fn screens_become_pictures() {
     let output = shot.args(["--vm", "db-01"]).arg(&file).output().await.unwrap();
     assert_eq!(output.status.code(), Some(1), "a halted VM has no screen: {output:?}");
     assert_eq!(pool.simulator.refs("session"), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_to_read_to_the_end() {
+    let pool = Pool::new(3).await;
+    for (name, arguments) in [("pool-top", &["--once"][..]), ("pool-watch", &["--class", "VM"])] {
+        let Some(mut tool) = pool.tool(name) else { return };
+        let tool = tool.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = tool.spawn().unwrap();
+        drop(child.stdout.take());
+        let mut notes = BufReader::new(child.stderr.take().unwrap());
+        if name == "pool-watch" {
+            notes.read_line(&mut String::new()).await.unwrap();
+            let vm = pool.simulator.find("VM", "web-01").unwrap();
+            pool.simulator.set("VM", &vm, "name_description", "read by nobody");
+        }
+        let mut complaint = String::new();
+        notes.read_to_string(&mut complaint).await.unwrap();
+        assert!(child.wait().await.unwrap().success(), "{name}: {complaint}");
+        assert_eq!(complaint, "", "{name}");
+        pool.assert_tidy();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_name_steers_a_terminal_or_leaves_a_folder() {
+    let pool = Pool::new(0).await;
+    let evil = "../evil\u{202e}";
+    pool.simulator.add_vm(VmSpec::new(evil)).unwrap();
+    let folder = TempDir::new().unwrap();
+    let archive = folder.path().join("vm.xva");
+    let (file, dir) = (archive.to_str().unwrap(), folder.path().to_str().unwrap());
+    for (name, arguments) in [
+        ("pool-top", &["--once"][..]),
+        ("screenshot", &[]),
+        ("screenshot", &["--vm", evil, "--dir", dir]),
+        ("vm-export", &["--vm", evil, file]),
+        ("vm-export", &["--vm", evil, file, "--snapshot"]),
+        ("vm-import", &[file]),
+        ("vm-import", &[file, "--sr", evil]),
+    ] {
+        let Some(mut tool) = pool.tool(name) else { return };
+        let output = tool.args(arguments).output().await.unwrap();
+        let all = said(&output) + &complained(&output);
+        assert!(!all.contains('\u{202e}'), "{name} {arguments:?}: {all}");
+    }
+    let mut files: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    files.sort();
+    assert_eq!(files, ["_._evil_u{202e}.jpg", "vm.xva"]);
 }

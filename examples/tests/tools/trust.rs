@@ -60,6 +60,11 @@ async fn help_begins_with_what_the_tool_does() {
         ("vm-list", "Lists the pool's virtual machines"),
         ("vm-mbr", "Shows a VM's partition table"),
         ("tour", "Lists VMs, puts an ISO"),
+        ("pool-watch", "Tells what changes"),
+        ("pool-top", "Shows hosts, VMs"),
+        ("vm-export", "Exports a VM"),
+        ("vm-import", "Makes VMs out of"),
+        ("screenshot", "Saves what VMs show"),
         ("check-recordings", "Checks recordings of a real pool"),
     ] {
         let Some(mut tool) = tool(name) else { return };
