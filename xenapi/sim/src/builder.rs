@@ -1,11 +1,13 @@
 //! Building a pool.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::certificate::Certificate;
 use crate::config::{Account, Config};
 use crate::faults::Fault;
 use crate::inventory;
+use crate::inventory_file::{self, InventoryError};
 use crate::roles::Role;
 use crate::server::Server;
 use crate::simulator::Simulator;
@@ -16,6 +18,7 @@ use crate::state::{Shared, State};
 pub struct Builder {
     config: Config,
     faults: Vec<Fault>,
+    inventory: Option<PathBuf>,
 }
 
 /// Why a pool could not be built.
@@ -33,6 +36,9 @@ pub enum BuildError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The inventory in a file could not be loaded.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
 }
 
 impl BuildError {
@@ -61,6 +67,16 @@ impl Builder {
     /// How many images the ISO library has. Four by default.
     pub fn isos(mut self, count: usize) -> Self {
         self.config.isos = count;
+        self
+    }
+
+    /// Takes hosts, VMs and everything else from a file that [`Simulator::save`] wrote, in place of
+    /// [`hosts`](Self::hosts), [`vms`](Self::vms) and [`isos`](Self::isos).
+    ///
+    /// Accounts are not in it: they are those of the builder. Hosts get new certificates and the addresses of the
+    /// [transport](Simulator::transport); nobody is logged in, and nothing runs that was running.
+    pub fn load(mut self, path: impl Into<PathBuf>) -> Self {
+        self.inventory = Some(path.into());
         self
     }
 
@@ -139,19 +155,21 @@ impl Builder {
     /// Builds the pool.
     ///
     /// # Errors
-    /// Where no certificate could be made.
+    /// Where no certificate could be made, or the file to [`load`](Self::load) is not what it should be.
     pub fn build(self) -> Result<Simulator, BuildError> {
-        let hosts = self.config.hosts;
         let mut state = State::new(self.config);
-        inventory::build(&mut state);
+        match &self.inventory {
+            Some(path) => inventory_file::load(&mut state, path)?,
+            None => inventory::build(&mut state),
+        }
         state.faults = self.faults;
-        let addresses: Vec<_> = (0..hosts).map(inventory::address).collect();
+        let addresses: Vec<_> = (0..state.hosts.len()).map(inventory::address).collect();
         let certificate = |address: &String| {
             Certificate::generate(vec![address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
         };
         let certificates = addresses.iter().map(certificate).collect::<Result<Vec<_>, _>>()?;
         for (host, certificate) in state.hosts.clone().iter().zip(&certificates) {
-            state.create("Certificate", &certificate.fields(host));
+            state.set_certificate(host, certificate);
         }
         state.certificates = certificates
             .iter()
@@ -163,7 +181,7 @@ impl Builder {
     /// Builds the pool and answers over TLS on free ports of 127.0.0.1.
     ///
     /// # Errors
-    /// Where no certificate could be made, or no port could be opened.
+    /// As for [`build`](Self::build), and where no port could be opened.
     pub async fn start(self) -> Result<Server, BuildError> {
         self.build()?.listen_tls("127.0.0.1:0").await
     }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::sample_disks::Kind;
 
 /// The content of a virtual disk: sparse, so that terabytes of zeros cost nothing.
 ///
@@ -24,6 +26,22 @@ pub struct DiskImage {
     /// Chunks by their index; where one is missing, what lies below counts, or else zeros.
     chunks: BTreeMap<u64, Arc<[u8]>>,
     below: Option<Below>,
+    /// Where all of the content came from; none once it was written.
+    origin: Option<Origin>,
+}
+
+/// How the content of an image can be had again.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// It is generated.
+    Sample {
+        /// The kind of disk.
+        kind: Kind,
+        /// What tells it from others of its kind.
+        seed: u64,
+    },
+    /// It is a raw image in this file.
+    File(PathBuf),
 }
 
 /// What an image was laid over.
@@ -97,6 +115,7 @@ impl DiskImage {
             size,
             chunks: BTreeMap::new(),
             below: None,
+            origin: None,
         }
     }
 
@@ -112,13 +131,15 @@ impl DiskImage {
     /// # Errors
     /// Where the file cannot be opened.
     pub fn from_file(path: impl AsRef<Path>) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let path = std::path::absolute(path)?;
+        let file = File::open(&path)?;
         let length = file.metadata()?.len();
         let file = Mutex::new(file);
         Ok(Self {
             size: length,
             chunks: BTreeMap::new(),
             below: Some(Below::File(Arc::new(Backing { file, length }))),
+            origin: Some(Origin::File(path)),
         })
     }
 
@@ -128,7 +149,37 @@ impl DiskImage {
             size: image.size,
             chunks: BTreeMap::new(),
             below: Some(Below::Image(image)),
+            origin: None,
         }
+    }
+
+    /// The same disk, whose content can be had again as a sample.
+    pub(crate) fn generated(self, kind: Kind, seed: u64) -> Self {
+        Self {
+            origin: Some(Origin::Sample { kind, seed }),
+            ..self
+        }
+    }
+
+    /// How the content can be had again, where that is known.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_ref()
+    }
+
+    /// Writes the content as a raw image with holes.
+    pub(crate) fn write_raw(&self, file: &mut File) -> io::Result<()> {
+        file.set_len(self.size)?;
+        let mut piece = vec![0; PIECE as usize];
+        for at in (0..self.size).step_by(PIECE as usize) {
+            let count = (self.size - at).min(PIECE);
+            if !self.is_hole(at, count) {
+                let piece = &mut piece[..count as usize];
+                self.read(at, piece)?;
+                file.seek(SeekFrom::Start(at))?;
+                file.write_all(piece)?;
+            }
+        }
+        Ok(())
     }
 
     /// The size in bytes.
@@ -141,6 +192,7 @@ impl DiskImage {
     /// Above an image in a file the bytes stay in memory. Where that file cannot be read, what surrounds them in their
     /// chunk of 4 KiB becomes zero.
     pub fn write(&mut self, offset: u64, bytes: &[u8]) {
+        self.origin = None;
         self.size = self.size.max(offset.saturating_add(bytes.len() as u64));
         let (mut at, mut rest) = (offset, bytes);
         while !rest.is_empty() {

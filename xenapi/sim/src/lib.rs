@@ -30,6 +30,8 @@
 //! - A pool lives: [restarts](Simulator::restart_toolstack) lose sessions, tasks and generations,
 //!   [another host](Simulator::promote) takes over, [hosts die](Simulator::kill), [deletions](Simulator::remove_silently)
 //!   go unnoticed.
+//! - [`Simulator::save`] writes all that to a file of JSON that people can read and change, and [`Builder::load`] takes
+//!   it back.
 //! - Users other than the superuser may do what their [`Role`] allows.
 //! - A recording of a real xapi holds both to the same: the crate's tests replay it in both encodings.
 //!
@@ -58,6 +60,7 @@ mod http;
 mod ids;
 mod importer;
 mod inventory;
+mod inventory_file;
 mod ova;
 mod query;
 mod relations;
@@ -81,6 +84,7 @@ pub use self::builder::{BuildError, Builder};
 pub use self::counters::Counters;
 pub use self::disk_image::DiskImage;
 pub use self::faults::{Fault, FaultError};
+pub use self::inventory_file::InventoryError;
 pub use self::roles::{Role, RoleError};
 pub use self::server::Server;
 pub use self::simulator::{Refused, Simulator};

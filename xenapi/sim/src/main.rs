@@ -1,12 +1,14 @@
 //! A simulated pool on ports, for programs in any language.
 
+use std::error::Error;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
-use xenapi_sim::{BuildError, Fault, Role, RoleError, Server, Simulator};
+use xenapi_sim::{Fault, Role, RoleError, Server, Simulator};
 
 /// A simulated XenServer pool that answers as xapi does
 ///
@@ -44,6 +46,12 @@ struct Options {
     /// Number of images in the ISO library
     #[arg(long, default_value_t = 4)]
     isos: usize,
+    /// Take hosts, VMs and everything else from this file, in place of --hosts, --vms and --isos
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["hosts", "vms", "isos"])]
+    load: Option<PathBuf>,
+    /// Write the pool to this file, at once and when it is ended by Ctrl-C or SIGTERM
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
     /// How long every answer waits, in milliseconds
     #[arg(long, default_value_t = 0, value_name = "MS")]
     delay: u64,
@@ -98,7 +106,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(options: Options) -> Result<(), BuildError> {
+async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let tls = options.tls;
     let listen = options.listen.clone();
     let builder = Simulator::builder()
@@ -111,6 +119,10 @@ async fn run(options: Options) -> Result<(), BuildError> {
         .task_steps(options.task_steps)
         .task_delay(Duration::from_millis(options.task_delay))
         .seed(options.seed);
+    let builder = match options.load {
+        Some(path) => builder.load(path),
+        None => builder,
+    };
     let builder = options.user.into_iter().fold(builder, |builder, user| {
         builder.user(user.name, user.password, user.role)
     });
@@ -124,8 +136,29 @@ async fn run(options: Options) -> Result<(), BuildError> {
     } else {
         pool.listen(&listen).await?
     };
+    let save = || options.save.as_ref().map_or(Ok(()), |path| server.pool().save(path));
+    save()?;
     announce(&server);
-    std::future::pending().await
+    if options.save.is_none() {
+        return std::future::pending().await;
+    }
+    end_is_asked_for().await?;
+    Ok(save()?)
+}
+
+/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
+async fn end_is_asked_for() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminated = signal(SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = terminated.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
 fn announce(server: &Server) {

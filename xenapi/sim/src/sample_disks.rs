@@ -23,6 +23,36 @@ pub(crate) enum Kind {
     Gpt,
     /// MBR with one Linux partition and no boot code.
     Data,
+    /// An image of a CD with its volume descriptor.
+    Iso,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Grub, Self::Windows, Self::Gpt, Self::Data, Self::Iso];
+
+    /// The name in files.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Grub => "grub",
+            Self::Windows => "windows",
+            Self::Gpt => "gpt",
+            Self::Data => "data",
+            Self::Iso => "iso",
+        }
+    }
+
+    /// The least bytes that have room for its partitions.
+    pub(crate) const fn least_size(self) -> u64 {
+        match self {
+            Self::Iso => 1 << 20,
+            Self::Grub | Self::Windows | Self::Gpt | Self::Data => 4 << 30,
+        }
+    }
+
+    /// The kind with this name in files.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// Disks that share all bytes but those by which a partition table says which disk it is on.
@@ -35,9 +65,9 @@ const SIGNATURE: usize = 440;
 impl SampleDisks {
     /// A disk of that kind; equal arguments give equal bytes.
     pub(crate) fn take(&mut self, kind: Kind, size: u64, seed: u64) -> DiskImage {
-        if kind == Kind::Gpt {
-            // Checksums cover the GUIDs of a GPT.
-            return make(kind, size, seed);
+        // Checksums cover the GUIDs of a GPT, and a CD has nothing of its own.
+        if matches!(kind, Kind::Gpt | Kind::Iso) {
+            return make(kind, size, seed).generated(kind, seed);
         }
         let shared = self
             .0
@@ -45,7 +75,7 @@ impl SampleDisks {
             .or_insert_with(|| Arc::new(make(kind, size, 0)));
         let mut disk = DiskImage::above(Arc::clone(shared));
         disk.write(SIGNATURE as u64, &signature(seed).to_le_bytes());
-        disk
+        disk.generated(kind, seed)
     }
 }
 
@@ -86,7 +116,16 @@ pub(crate) fn make(kind: Kind, size: u64, seed: u64) -> DiskImage {
                 signature(seed),
                 &[(0, 0x83, FIRST, sectors.saturating_sub(FIRST))],
             );
-            write_ext4(&mut disk, FIRST * SECTOR, (sectors - FIRST) * SECTOR, "data");
+            write_ext4(
+                &mut disk,
+                FIRST * SECTOR,
+                sectors.saturating_sub(FIRST) * SECTOR,
+                "data",
+            );
+        }
+        Kind::Iso => {
+            disk.write(16 * 2048, b"\x01CD001\x01\x00");
+            return disk;
         }
     }
     // A few stretches of data, so that an export has blocks between its holes.

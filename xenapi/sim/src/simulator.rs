@@ -1,6 +1,7 @@
 //! The pool as a library sees it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::builder::{BuildError, Builder};
 use crate::counters::Counters;
 use crate::faults::Fault;
 use crate::inventory;
+use crate::inventory_file::{self, InventoryError};
 use crate::server::{self, Server};
 use crate::spec::VmSpec;
 use crate::state::Shared;
@@ -106,6 +108,19 @@ impl Simulator {
             let host = spec.host;
             inventory::add_vm(state, spec, &sr, &network, host)
         })?)
+    }
+
+    /// Writes all objects to a file of JSON, from which [`Builder::load`] makes the same pool again.
+    ///
+    /// The order of everything is stable, so two files can be compared line by line. Fields with their default value
+    /// are left out, and so are sets that mirror references, like a VM's `VBDs`. The content of a disk that nobody has
+    /// written is described; what was written goes to a raw image with holes, in a folder beside the file with the
+    /// ending `disks`. Sessions, tasks, passwords and the content of blobs are not saved.
+    ///
+    /// # Errors
+    /// Where a file cannot be written, or the image of a disk cannot be read.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), InventoryError> {
+        inventory_file::save(&self.shared, path.as_ref())
     }
 
     /// The references of all objects of a class, spelled as in calls (`VM`).

@@ -137,6 +137,22 @@ impl State {
         self.db.insert(class, reference, &fields);
     }
 
+    /// Makes the object of a host's certificate, or has the one that there is tell of this certificate.
+    pub(crate) fn set_certificate(&mut self, host: &str, certificate: &Certificate) {
+        let fields = certificate.fields(host);
+        let mut known = self.db.list("host", host, "certificates").into_iter();
+        match known.find(|known| self.db.is("Certificate", known, "type", "host")) {
+            Some(known) => {
+                for (field, value) in fields {
+                    self.db.refresh("Certificate", &known, field, value);
+                }
+            }
+            None => {
+                self.create("Certificate", &fields);
+            }
+        }
+    }
+
     /// Complains unless the object exists.
     pub(crate) fn require(&self, class: &str, reference: &str) -> Result<()> {
         if self.db.exists(class, reference) {

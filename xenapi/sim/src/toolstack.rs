@@ -81,7 +81,7 @@ impl State {
     }
 
     /// Operations end with their tasks.
-    fn drop_operations(&mut self) {
+    pub(crate) fn drop_operations(&mut self) {
         for class in ["VM", "VBD", "VIF", "VDI", "SR", "host", "network"] {
             for reference in self.db.refs(class) {
                 self.db.refresh(

@@ -178,6 +178,37 @@ impl Database {
         }
     }
 
+    /// Puts an object back as it was written to a file; [`relink`](Self::relink) makes up for the sets that mirror
+    /// references.
+    pub(crate) fn restore(&mut self, info: &'static ClassInfo, reference: &str, values: Vec<Value>) {
+        self.generation += 1;
+        let table = &mut self.tables[info.index];
+        table.insert(reference, values, self.generation);
+        if let Some(row) = table.get(reference) {
+            self.sums.add(info, row);
+        }
+    }
+
+    /// Makes the sets that mirror references.
+    pub(crate) fn relink(&mut self) {
+        for info in CLASS_INFOS.iter() {
+            let outgoing = OUTGOING[info.index].iter().enumerate();
+            for (at, relation) in outgoing.filter_map(|(at, relation)| Some((at, (*relation)?))) {
+                let table = self.table(info);
+                let links: Vec<_> = table
+                    .refs()
+                    .filter_map(|reference| {
+                        let target = table.get(reference)?.values.get(at)?.as_str()?;
+                        Some((reference.to_string(), target.to_owned()))
+                    })
+                    .collect();
+                for (reference, target) in links {
+                    self.link(relation, &target, &reference, self.generation);
+                }
+            }
+        }
+    }
+
     /// Writes one field.
     pub(crate) fn set(&mut self, class: &str, reference: &str, field: &str, value: impl ToValue) {
         let Some(info) = schema::class(class) else {

@@ -26,6 +26,13 @@ pub(crate) struct Row {
     reference: Arc<str>,
 }
 
+impl Row {
+    /// The values of the fields, in the order of the datamodel.
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
+    }
+}
+
 /// A deletion that the database still remembers.
 #[derive(Clone, Debug)]
 pub(crate) struct Deleted {

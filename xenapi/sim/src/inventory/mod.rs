@@ -71,7 +71,20 @@ fn add_accounts(state: &mut State) {
         ];
         state.create("role", &fields);
     }
+    add_subjects(state);
+    let user = state.config.superuser.clone();
+    state.create(
+        "user",
+        &[("short_name", user.to_value()), ("fullname", user.to_value())],
+    );
+}
+
+/// Makes the objects of the users beside the superuser that have none.
+pub(crate) fn add_subjects(state: &mut State) {
     for account in state.config.accounts.clone() {
+        if state.db.find("subject", "subject_identifier", &account.name).is_some() {
+            continue;
+        }
         let role = state.db.find("role", "name_label", account.role.as_str());
         let fields = [
             ("subject_identifier", account.name.to_value()),
@@ -80,11 +93,6 @@ fn add_accounts(state: &mut State) {
         ];
         state.create("subject", &fields);
     }
-    let user = state.config.superuser.clone();
-    state.create(
-        "user",
-        &[("short_name", user.to_value()), ("fullname", user.to_value())],
-    );
 }
 
 fn add_pool(state: &mut State, default_sr: &str) {

@@ -4,7 +4,7 @@ use xenapi::{ToValue, Value};
 
 use super::{map, set};
 use crate::behaviour::{sr, vdi};
-use crate::disk_image::DiskImage;
+use crate::sample_disks::{Kind, SampleDisks};
 use crate::state::State;
 
 const GIB: i64 = 1 << 30;
@@ -107,8 +107,8 @@ fn add_iso(state: &mut State, library: &str, name: &str, size: i64) -> Option<St
     ];
     let iso = vdi::add(state, &fields, size).ok()?;
     state.db.set("VDI", &iso, "location", name);
-    let mut image = DiskImage::new(u64::try_from(size).unwrap_or_default());
-    image.write(16 * 2048, b"\x01CD001\x01\x00");
+    let size = u64::try_from(size).unwrap_or_default();
+    let image = SampleDisks::default().take(Kind::Iso, size, 0);
     state.images.insert(iso.clone(), image.into());
     Some(iso)
 }

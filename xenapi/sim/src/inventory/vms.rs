@@ -72,7 +72,7 @@ pub(super) fn add_vms(state: &mut State, storage: &Storage, network: &str) {
             .description(description)
             .disk(disks.take(kind, size, seed));
         if role == "db" {
-            spec = spec.disk(disks.take(Kind::Data, 64 * GIB, !seed));
+            spec = spec.disk(disks.take(Kind::Data, 64 * GIB, seed));
         }
         if number % 3 == 1 {
             spec = spec.halted();
