@@ -230,6 +230,8 @@ pub enum ErrorKind {
     WrongHost,
     /// Something failed inside the server, a storage driver or a plugin.
     Internal,
+    /// The code says nothing that this crate knows: it is a newer server's, or a plugin's own.
+    Other,
 }
 
 impl ErrorKind {
@@ -237,21 +239,43 @@ impl ErrorKind {
         let any = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
         match code {
             "HANDLE_INVALID" | "UUID_INVALID" | "MESSAGE_METHOD_UNKNOWN" => Self::NotFound,
-            "HOST_IS_SLAVE" | "HOST_STILL_BOOTING" | "HOST_IN_EMERGENCY_MODE" | "HOST_OFFLINE" => Self::WrongHost,
-            "SESSION_INVALID" | "SESSION_AUTHENTICATION_FAILED" | "RBAC_PERMISSION_DENIED" | "PERMISSION_DENIED" => {
-                Self::Denied
-            }
+            "HOST_IS_SLAVE"
+            | "HOST_STILL_BOOTING"
+            | "HOST_IN_EMERGENCY_MODE"
+            | "HOST_OFFLINE"
+            | "HOST_UNREACHABLE"
+            | "CANNOT_CONTACT_HOST"
+            | "HOST_NOT_LIVE" => Self::WrongHost,
+            "SESSION_INVALID"
+            | "SESSION_AUTHENTICATION_FAILED"
+            | "RBAC_PERMISSION_DENIED"
+            | "PERMISSION_DENIED"
+            | "USER_IS_NOT_LOCAL_SUPERUSER"
+            | "SUBJECT_CANNOT_BE_RESOLVED" => Self::Denied,
             "OTHER_OPERATION_IN_PROGRESS" | "TOO_MANY_PENDING_TASKS" | "VDI_IN_USE" | "TOO_BUSY" => Self::Busy,
-            "MESSAGE_PARAMETER_COUNT_MISMATCH" | "FIELD_TYPE_ERROR" | "INVALID_VALUE" | "VALUE_NOT_SUPPORTED" => {
-                Self::Invalid
-            }
-            "MESSAGE_REMOVED" | "MESSAGE_DEPRECATED" | "NOT_IMPLEMENTED" | "LICENCE_RESTRICTION" => Self::Unsupported,
-            "INTERNAL_ERROR" | "XENAPI_PLUGIN_FAILURE" => Self::Internal,
+            "MESSAGE_PARAMETER_COUNT_MISMATCH"
+            | "FIELD_TYPE_ERROR"
+            | "INVALID_VALUE"
+            | "VALUE_NOT_SUPPORTED"
+            | "MEMORY_CONSTRAINT_VIOLATION"
+            | "SESSION_NOT_REGISTERED"
+            | "EVENT_FROM_TOKEN_PARSE_FAILURE"
+            | "EVENT_SUBSCRIPTION_PARSE_FAILURE"
+            | "EVENTS_LOST" => Self::Invalid,
+            "MESSAGE_REMOVED"
+            | "MESSAGE_DEPRECATED"
+            | "NOT_IMPLEMENTED"
+            | "LICENCE_RESTRICTION"
+            | "LICENSE_EXPIRED"
+            | "LICENSE_PROCESSING_ERROR" => Self::Unsupported,
+            "INTERNAL_ERROR" | "XENAPI_PLUGIN_FAILURE" | "WLB_TIMEOUT" => Self::Internal,
+            "VM_MISSING_PV_DRIVERS" => Self::Conflict,
             _ if any(&[
                 "_FULL",
                 "NOT_ENOUGH",
                 "INSUFFICIENT",
                 "NO_HOSTS_AVAILABLE",
+                "OUT_OF_SPACE",
                 "TOO_LARGE",
                 "LIMIT",
             ]) =>
@@ -264,7 +288,8 @@ impl ErrorKind {
             _ if code.starts_with("AUTH_") => Self::Denied,
             _ if code.starts_with("INVALID_") || code.ends_with("_INVALID") => Self::Invalid,
             _ if any(&["BACKEND_FAILURE", "_FAILED", "_ERROR", "EXN"]) => Self::Internal,
-            _ => Self::Conflict,
+            _ if ErrorCode::from(code).is_known() => Self::Conflict,
+            _ => Self::Other,
         }
     }
 }

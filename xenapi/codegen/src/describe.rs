@@ -99,20 +99,27 @@ impl<'a> Describe<'a> {
     pub fn message(&self, class: &Class, message: &Expanded<'_>) -> String {
         let sentence = self.sentence(Topic::Message(class.name.clone(), message.name.clone()));
         let head = sentence.unwrap_or_else(|| self.composed(class, message));
+        let facts = self.facts(class, message);
+        paragraphs([head, self.units(class, message), facts, self.errors(message)])
+    }
+
+    /// The name on the wire, the history and the least role of a message.
+    fn facts(&self, class: &Class, message: &Expanded<'_>) -> String {
         let mut facts = format!("`{}.{}`, {}", class.name, message.name, self.history(message.lifecycle));
         facts.push_str(&format!(" Least role: {}.", role(message.role)));
         if message.has_async {
             facts.push_str(" Runs as a task.");
         }
-        paragraphs([head, self.units(class, message), facts, self.errors(message)])
+        facts
     }
 
     /// A message with its optional arguments.
     pub fn message_with(&self, class: &Class, message: &Expanded<'_>) -> String {
         let method = names::method(&class.name, &message.name);
-        format!(
+        let head = format!(
             "[`{method}`](Self::{method}) with its optional arguments; those at the end that have their default are not sent."
-        )
+        );
+        paragraphs([head, String::new(), self.facts(class, message), String::new()])
     }
 
     /// The optional arguments of a message.

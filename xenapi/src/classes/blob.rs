@@ -163,6 +163,9 @@ impl Blobs {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `blob.create`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
+    #[doc(alias = "blob.create")]
     pub fn create_with(&self, mime_type: &str, optional: &CreateOptions) -> Call<Ref<Blob>> {
         optional
             .arguments()

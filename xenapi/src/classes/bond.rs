@@ -198,6 +198,9 @@ impl Bonds {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `Bond.create`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "Bond.create")]
     pub fn create_with(
         &self,
         network: Ref<Network>,

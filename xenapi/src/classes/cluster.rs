@@ -298,6 +298,9 @@ impl Clusters {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `Cluster.create`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "Cluster.create")]
     pub fn create_with(
         &self,
         pif: Ref<Pif>,
@@ -327,6 +330,9 @@ impl Clusters {
 
     /// [`pool_create`](Self::pool_create) with its optional arguments; those at the end that have their default are
     /// not sent.
+    ///
+    /// `Cluster.pool_create`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "Cluster.pool_create")]
     pub fn pool_create_with(
         &self,
         network: Ref<Network>,

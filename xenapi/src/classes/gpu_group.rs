@@ -233,6 +233,9 @@ impl GpuGroups {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `GPU_group.create`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "GPU_group.create")]
     pub fn create_with(&self, optional: &CreateOptions) -> TaskCall<Ref<GpuGroup>> {
         optional
             .arguments()

@@ -948,6 +948,10 @@ impl Host {
 
     /// [`disable`](Self::disable) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `host.disable`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client certificates. Runs as a
+    /// task.
+    #[doc(alias = "host.disable")]
     pub fn disable_with(&self, optional: &DisableOptions) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
             begin_task(&self.client, self.reference, "host.disable"),
@@ -1127,6 +1131,10 @@ impl Host {
 
     /// [`evacuate`](Self::evacuate) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `host.evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs as
+    /// a task.
+    #[doc(alias = "host.evacuate")]
     pub fn evacuate_with(&self, optional: &EvacuateOptions) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
             begin_task(&self.client, self.reference, "host.evacuate"),
@@ -1227,6 +1235,9 @@ impl Host {
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
     /// default are not sent.
+    ///
+    /// `host.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "host.create_new_blob")]
     pub fn create_new_blob_with(
         &self,
         name: &str,
@@ -1306,6 +1317,9 @@ impl Host {
 
     /// [`disable_external_auth`](Self::disable_external_auth) with its optional arguments; those at the end that
     /// have their default are not sent.
+    ///
+    /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
+    #[doc(alias = "host.disable_external_auth")]
     pub fn disable_external_auth_with(&self, optional: &DisableExternalAuthOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
             begin(&self.client, self.reference, "host.disable_external_auth"),
@@ -1323,6 +1337,9 @@ impl Host {
 
     /// [`external_auth_set_ldaps`](Self::external_auth_set_ldaps) with its optional arguments; those at the end
     /// that have their default are not sent.
+    ///
+    /// `host.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
+    #[doc(alias = "host.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps_with(&self, ldaps: bool, optional: &ExternalAuthSetLdapsOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
             begin(&self.client, self.reference, "host.external_auth_set_ldaps").arg(ldaps),
@@ -1372,6 +1389,10 @@ impl Host {
 
     /// [`install_server_certificate`](Self::install_server_certificate) with its optional arguments; those at the
     /// end that have their default are not sent.
+    ///
+    /// `host.install_server_certificate`, since Citrix Hypervisor 8.2 (stockholm). Least role: `pool-admin`. Runs
+    /// as a task.
+    #[doc(alias = "host.install_server_certificate")]
     pub fn install_server_certificate_with(
         &self,
         certificate: &str,
@@ -1404,6 +1425,9 @@ impl Host {
 
     /// [`apply_edition`](Self::apply_edition) with its optional arguments; those at the end that have their default
     /// are not sent.
+    ///
+    /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
+    #[doc(alias = "host.apply_edition")]
     pub fn apply_edition_with(&self, edition: &str, optional: &ApplyEditionOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
             begin(&self.client, self.reference, "host.apply_edition").arg(edition),
@@ -1766,6 +1790,9 @@ impl Hosts {
 
     /// [`emergency_ha_disable`](Self::emergency_ha_disable) with its optional arguments; those at the end that have
     /// their default are not sent.
+    ///
+    /// `host.emergency_ha_disable`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
+    #[doc(alias = "host.emergency_ha_disable")]
     pub fn emergency_ha_disable_with(&self, optional: &EmergencyHaDisableOptions) -> Call<()> {
         optional
             .arguments()

@@ -260,6 +260,9 @@ impl Network {
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
     /// default are not sent.
+    ///
+    /// `network.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "network.create_new_blob")]
     pub fn create_new_blob_with(
         &self,
         name: &str,

@@ -529,6 +529,9 @@ impl Pifs {
 
     /// [`introduce`](Self::introduce) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `PIF.introduce`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "PIF.introduce")]
     pub fn introduce_with(
         &self,
         host: Ref<Host>,
@@ -592,6 +595,9 @@ impl Pifs {
 
     /// [`db_introduce`](Self::db_introduce) with its optional arguments; those at the end that have their default
     /// are not sent.
+    ///
+    /// `PIF.db_introduce`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "PIF.db_introduce")]
     pub fn db_introduce_with(
         &self,
         device: &str,

@@ -943,6 +943,9 @@ impl Pool {
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
     /// default are not sent.
+    ///
+    /// `pool.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "pool.create_new_blob")]
     pub fn create_new_blob_with(
         &self,
         name: &str,
@@ -979,6 +982,9 @@ impl Pool {
 
     /// [`disable_external_auth`](Self::disable_external_auth) with its optional arguments; those at the end that
     /// have their default are not sent.
+    ///
+    /// `pool.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
+    #[doc(alias = "pool.disable_external_auth")]
     pub fn disable_external_auth_with(&self, optional: &DisableExternalAuthOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
             begin(&self.client, self.reference, "pool.disable_external_auth"),
@@ -996,6 +1002,9 @@ impl Pool {
 
     /// [`external_auth_set_ldaps`](Self::external_auth_set_ldaps) with its optional arguments; those at the end
     /// that have their default are not sent.
+    ///
+    /// `pool.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
+    #[doc(alias = "pool.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps_with(&self, ldaps: bool, optional: &ExternalAuthSetLdapsOptions) -> Call<()> {
         optional.arguments().into_iter().fold(
             begin(&self.client, self.reference, "pool.external_auth_set_ldaps").arg(ldaps),
@@ -1140,6 +1149,10 @@ impl Pool {
 
     /// [`sync_updates`](Self::sync_updates) with its optional arguments; those at the end that have their default
     /// are not sent.
+    ///
+    /// `pool.sync_updates`, since xapi 1.329.0. Least role: `pool-operator`, and client certificates. Runs as a
+    /// task.
+    #[doc(alias = "pool.sync_updates")]
     pub fn sync_updates_with(&self, force: bool, optional: &SyncUpdatesOptions) -> TaskCall<String> {
         optional.arguments().into_iter().fold(
             begin_task(&self.client, self.reference, "pool.sync_updates").arg(force),
@@ -1757,6 +1770,10 @@ impl Pools {
 
     /// [`uninstall_ca_certificate`](Self::uninstall_ca_certificate) with its optional arguments; those at the end
     /// that have their default are not sent.
+    ///
+    /// `pool.uninstall_ca_certificate`, since xapi 1.290.0. Deprecated since xapi 26.13.0. Least role:
+    /// `pool-operator`, and client certificates. Runs as a task.
+    #[doc(alias = "pool.uninstall_ca_certificate")]
     #[deprecated(note = "since xapi 26.13.0")]
     pub fn uninstall_ca_certificate_with(&self, name: &str, optional: &UninstallCaCertificateOptions) -> TaskCall<()> {
         optional.arguments().into_iter().fold(

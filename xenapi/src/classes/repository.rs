@@ -207,6 +207,10 @@ impl Repositories {
 
     /// [`introduce`](Self::introduce) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `Repository.introduce`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
+    /// task.
+    #[doc(alias = "Repository.introduce")]
     pub fn introduce_with(
         &self,
         name_label: &str,

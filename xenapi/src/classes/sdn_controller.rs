@@ -110,6 +110,9 @@ impl SdnControllers {
 
     /// [`introduce`](Self::introduce) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `SDN_controller.introduce`, since XenServer 7.2 (falcon). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "SDN_controller.introduce")]
     pub fn introduce_with(&self, optional: &IntroduceOptions) -> TaskCall<Ref<SdnController>> {
         optional.arguments().into_iter().fold(
             TaskCall::new(&self.client, "SDN_controller.introduce"),

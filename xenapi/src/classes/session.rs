@@ -223,6 +223,9 @@ impl Sessions {
 
     /// [`login_with_password`](Self::login_with_password) with its optional arguments; those at the end that have
     /// their default are not sent.
+    ///
+    /// `session.login_with_password`, since XenServer 4.0 (rio). Least role: `read-only`.
+    #[doc(alias = "session.login_with_password")]
     pub fn login_with_password_with(
         &self,
         uname: &str,

@@ -362,6 +362,9 @@ impl Sr {
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
     /// default are not sent.
+    ///
+    /// `SR.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "SR.create_new_blob")]
     pub fn create_new_blob_with(
         &self,
         name: &str,
@@ -525,6 +528,9 @@ impl Srs {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `SR.create`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "SR.create")]
     pub fn create_with(
         &self,
         host: Ref<Host>,
@@ -576,6 +582,9 @@ impl Srs {
 
     /// [`introduce`](Self::introduce) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `SR.introduce`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "SR.introduce")]
     pub fn introduce_with(
         &self,
         uuid: &str,
@@ -627,6 +636,10 @@ impl Srs {
     }
 
     /// [`make`](Self::make) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `SR.make`, since XenServer 4.0 (rio). Deprecated since XenServer 4.1 (miami). Least role: `pool-operator`.
+    /// Runs as a task.
+    #[doc(alias = "SR.make")]
     #[deprecated(note = "since XenServer 4.1 (miami)")]
     pub fn make_with(
         &self,
@@ -672,6 +685,9 @@ impl Srs {
     }
 
     /// [`probe`](Self::probe) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `SR.probe`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "SR.probe")]
     pub fn probe_with(
         &self,
         host: Ref<Host>,
@@ -706,6 +722,9 @@ impl Srs {
 
     /// [`probe_ext`](Self::probe_ext) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `SR.probe_ext`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "SR.probe_ext")]
     pub fn probe_ext_with(
         &self,
         host: Ref<Host>,

@@ -196,6 +196,9 @@ impl Tunnels {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `tunnel.create`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "tunnel.create")]
     pub fn create_with(
         &self,
         transport_pif: Ref<Pif>,

@@ -180,6 +180,9 @@ impl UsbGroups {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `USB_group.create`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
+    #[doc(alias = "USB_group.create")]
     pub fn create_with(&self, optional: &CreateOptions) -> TaskCall<Ref<UsbGroup>> {
         optional
             .arguments()

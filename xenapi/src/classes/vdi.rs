@@ -432,6 +432,9 @@ impl Vdi {
 
     /// [`snapshot`](Self::snapshot) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `VDI.snapshot`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    #[doc(alias = "VDI.snapshot")]
     pub fn snapshot_with(&self, optional: &SnapshotOptions) -> TaskCall<Ref<Self>> {
         optional.arguments().into_iter().fold(
             begin_task(&self.client, self.reference, "VDI.snapshot"),
@@ -449,6 +452,9 @@ impl Vdi {
 
     /// [`clone_vdi`](Self::clone_vdi) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `VDI.clone`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    #[doc(alias = "VDI.clone")]
     pub fn clone_vdi_with(&self, optional: &CloneOptions) -> TaskCall<Ref<Self>> {
         optional
             .arguments()
@@ -501,6 +507,9 @@ impl Vdi {
     }
 
     /// [`copy`](Self::copy) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `VDI.copy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    #[doc(alias = "VDI.copy")]
     pub fn copy_with(&self, optional: &CopyOptions) -> TaskCall<Ref<Self>> {
         optional
             .arguments()
@@ -757,6 +766,9 @@ impl Vdis {
 
     /// [`introduce`](Self::introduce) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `VDI.introduce`, since XenServer 4.1 (miami). Least role: `vm-admin`. Runs as a task.
+    #[doc(alias = "VDI.introduce")]
     pub fn introduce_with(
         &self,
         uuid: &str,

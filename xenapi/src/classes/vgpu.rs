@@ -210,6 +210,9 @@ impl Vgpus {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `VGPU.create`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    #[doc(alias = "VGPU.create")]
     pub fn create_with(&self, vm: Ref<Vm>, gpu_group: Ref<GpuGroup>, optional: &CreateOptions) -> TaskCall<Ref<Vgpu>> {
         optional.arguments().into_iter().fold(
             TaskCall::new(&self.client, "VGPU.create").arg(vm).arg(gpu_group),

@@ -427,6 +427,9 @@ impl Vif {
 
     /// [`configure_ipv4`](Self::configure_ipv4) with its optional arguments; those at the end that have their
     /// default are not sent.
+    ///
+    /// `VIF.configure_ipv4`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
+    #[doc(alias = "VIF.configure_ipv4")]
     pub fn configure_ipv4_with(&self, mode: Ipv4ConfigurationMode, optional: &ConfigureIpv4Options) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
             begin_task(&self.client, self.reference, "VIF.configure_ipv4").arg(mode),
@@ -444,6 +447,9 @@ impl Vif {
 
     /// [`configure_ipv6`](Self::configure_ipv6) with its optional arguments; those at the end that have their
     /// default are not sent.
+    ///
+    /// `VIF.configure_ipv6`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
+    #[doc(alias = "VIF.configure_ipv6")]
     pub fn configure_ipv6_with(&self, mode: Ipv6ConfigurationMode, optional: &ConfigureIpv6Options) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
             begin_task(&self.client, self.reference, "VIF.configure_ipv6").arg(mode),

@@ -1158,6 +1158,9 @@ impl Vm {
 
     /// [`snapshot`](Self::snapshot) with its optional arguments; those at the end that have their default are not
     /// sent.
+    ///
+    /// `VM.snapshot`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
+    #[doc(alias = "VM.snapshot")]
     pub fn snapshot_with(&self, new_name: &str, optional: &SnapshotOptions) -> TaskCall<Ref<Self>> {
         optional.arguments().into_iter().fold(
             begin_task(&self.client, self.reference, "VM.snapshot").arg(new_name),
@@ -1736,6 +1739,9 @@ impl Vm {
 
     /// [`migrate_send`](Self::migrate_send) with its optional arguments; those at the end that have their default
     /// are not sent.
+    ///
+    /// `VM.migrate_send`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
+    #[doc(alias = "VM.migrate_send")]
     pub fn migrate_send_with(
         &self,
         dest: &Map<String, String>,
@@ -1780,6 +1786,9 @@ impl Vm {
 
     /// [`assert_can_migrate`](Self::assert_can_migrate) with its optional arguments; those at the end that have
     /// their default are not sent.
+    ///
+    /// `VM.assert_can_migrate`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
+    #[doc(alias = "VM.assert_can_migrate")]
     pub fn assert_can_migrate_with(
         &self,
         dest: &Map<String, String>,
@@ -1919,6 +1928,9 @@ impl Vm {
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
     /// default are not sent.
+    ///
+    /// `VM.create_new_blob`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
+    #[doc(alias = "VM.create_new_blob")]
     pub fn create_new_blob_with(
         &self,
         name: &str,

@@ -173,6 +173,9 @@ impl Vusbs {
     }
 
     /// [`create`](Self::create) with its optional arguments; those at the end that have their default are not sent.
+    ///
+    /// `VUSB.create`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
+    #[doc(alias = "VUSB.create")]
     pub fn create_with(&self, vm: Ref<Vm>, usb_group: Ref<UsbGroup>, optional: &CreateOptions) -> TaskCall<Ref<Vusb>> {
         optional.arguments().into_iter().fold(
             TaskCall::new(&self.client, "VUSB.create").arg(vm).arg(usb_group),

@@ -34,9 +34,7 @@ fn one(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: &mu
     } else {
         describe.message(class, message)
     });
-    if !with {
-        text.push_str(&alias(&wire, &method));
-    }
+    text.push_str(&alias(&wire, &method));
     if let Some(note) = describe.deprecation(message.lifecycle) {
         let _ = writeln!(text, "#[deprecated(note = {note:?})]");
     }
