@@ -289,7 +289,7 @@ impl Simulator {
     pub(crate) fn set_addresses(&self, addresses: &[SocketAddr]) {
         self.shared.with(|state| {
             for (host, address) in state.hosts.clone().iter().zip(addresses) {
-                state.db.set("host", host, "address", address.to_string());
+                state.set_address(host, &address.to_string());
             }
         });
     }

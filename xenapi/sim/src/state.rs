@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use xenapi::{ToValue, Value};
 
+use crate::behaviour::console;
 use crate::certificate::Certificate;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -135,6 +136,14 @@ impl State {
         let mut fields = fields.to_vec();
         fields.push(("uuid", uuid.to_value()));
         self.db.insert(class, reference, &fields);
+    }
+
+    /// Has clients reach a host, and the consoles on it, at another address.
+    pub(crate) fn set_address(&mut self, host: &str, address: &str) {
+        self.db.set("host", host, "address", address);
+        for vm in self.db.list("host", host, "resident_VMs") {
+            console::locate(self, &vm);
+        }
     }
 
     /// Makes the object of a host's certificate, or has the one that there is tell of this certificate.

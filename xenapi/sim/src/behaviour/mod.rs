@@ -1,6 +1,7 @@
 //! What messages do that have code of their own in xapi.
 
 mod blob;
+pub(crate) mod console;
 mod event;
 mod host;
 mod message;

@@ -91,6 +91,23 @@ impl Access {
         self.starts != state.starts || state.check_reachable(self.host).is_err()
     }
 
+    /// The host that answers.
+    pub(super) fn host(&self) -> usize {
+        self.host
+    }
+
+    /// Complains where the user may not do this part of what the handler does.
+    pub(super) fn check_role(&self, state: &mut State, request: &Request, least: &str, part: &str) -> Result<()> {
+        let user = authenticate(state, request).unwrap_or_default();
+        let permission = format!("http/{}/{part}", self.action.name);
+        roles::check(state.config.role_of(&user), least, &permission)
+    }
+
+    /// Fails the task and says that the user may not.
+    pub(super) fn forbid(&self, shared: &Shared, error: &ApiError) -> Reply {
+        self.refuse_with(shared, error, pages::forbidden())
+    }
+
     /// The error of a fault that fails the work before it begins.
     pub(super) fn fault(&self) -> Result<()> {
         match &self.effect {

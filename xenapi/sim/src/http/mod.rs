@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod blobs;
+mod console;
 mod export;
 mod export_raw;
 mod files;

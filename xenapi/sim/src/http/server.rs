@@ -21,7 +21,7 @@ use xenapi::wire::MAX_REQUEST_BYTES;
 
 use super::message::{Body, Broken, Reply, Request};
 use super::upload::Upload;
-use super::{answer, pages};
+use super::{answer, console, pages};
 use crate::dispatch::Origin;
 use crate::state::Shared;
 
@@ -103,7 +103,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Abort + Unpin>(
     loop {
         let request = match read_request(&mut stream, &mut buffer).await? {
             Incoming::Request(request) => request,
-            Incoming::Refused(refusal) => return refuse(&mut stream, *refusal).await,
+            Incoming::Refused(refusal) => return refuse(&mut stream, *refusal, false).await,
             Incoming::End => return Ok(()),
         };
         if shared.with(|state| state.check_reachable(origin.host).is_err()) {
@@ -112,6 +112,12 @@ async fn talk<S: AsyncRead + AsyncWrite + Abort + Unpin>(
         }
         if request.method == "PUT" {
             return take_upload(shared, origin, stream, request, buffer).await;
+        }
+        if console::is_wanted(&request) {
+            return match console::connect(&shared, &origin, &mut stream, &request, buffer).await? {
+                Some(refusal) => refuse(&mut stream, refusal, request.old).await,
+                None => close_gently(&mut stream).await,
+            };
         }
         let (keeps_alive, old, unread) = (request.keeps_alive(), request.old, request.unreadable.is_some());
         let reply = answer(&shared, &origin, request, Upload::none()).await;
@@ -175,8 +181,8 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S, mut buffer: BytesMut, sen
     }
 }
 
-async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, reply: Reply) -> io::Result<()> {
-    write_reply(stream, reply, false).await?;
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, reply: Reply, old: bool) -> io::Result<()> {
+    write_reply(stream, reply, old).await?;
     close_gently(stream).await
 }
 

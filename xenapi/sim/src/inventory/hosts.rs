@@ -3,7 +3,7 @@
 use xenapi::{ToValue, Value};
 
 use super::{address, map, restrictions, set};
-use crate::behaviour::vm;
+use crate::behaviour::{console, vm};
 use crate::state::State;
 
 pub(super) const CPUS: usize = 8;
@@ -272,15 +272,7 @@ fn add_control_domain(state: &mut State, host: &str) {
         ("domain_type", "pv".to_value()),
     ];
     let domain = state.create("VM", &fields);
-    let address = state.db.text("host", host, "address");
-    for protocol in ["vt100", "rfb"] {
-        let console = state.create(
-            "console",
-            &[("protocol", protocol.to_value()), ("VM", domain.to_value())],
-        );
-        let location = format!("https://{address}/console?ref={console}");
-        state.db.set("console", &console, "location", location);
-    }
+    console::add(state, &domain);
     state.db.set("host", host, "control_domain", domain.as_str());
     vm::refresh(state, &domain);
 }

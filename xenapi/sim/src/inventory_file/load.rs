@@ -115,7 +115,7 @@ impl Reader<'_> {
         let coordinator = state.hosts.iter().position(|host| *host == master);
         state.coordinator = coordinator.ok_or_else(|| self.error("pool, master", "it is no host of the pool"))?;
         for (number, host) in state.hosts.clone().iter().enumerate() {
-            state.db.set("host", host, "address", inventory::address(number));
+            state.set_address(host, &inventory::address(number));
         }
         let domids = state
             .db

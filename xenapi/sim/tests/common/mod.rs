@@ -1,6 +1,8 @@
 //! A client just good enough to test the server.
 #![allow(dead_code, unused_imports, reason = "every test binary uses a part of it")]
 
+pub(crate) mod tls;
+
 use futures_util::TryStreamExt;
 use xenapi::transport::{RequestBody, Transport, TransportError};
 use xenapi::wire::{self, Encoding, ReplyError};

@@ -4,7 +4,7 @@ use xenapi::{ToValue, Value};
 
 use super::lifecycle::refresh;
 use super::power::announce;
-use crate::behaviour::{vbd, vdi};
+use crate::behaviour::{console, vbd, vdi};
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
@@ -126,9 +126,7 @@ pub(crate) fn remove(state: &mut State, vm: &str) {
         state.db.remove("VIF_metrics", &metrics);
         state.db.remove("VIF", &device);
     }
-    for console in state.db.list("VM", vm, "consoles") {
-        state.db.remove("console", &console);
-    }
+    console::remove(state, vm);
     for (class, field) in [("VM_metrics", "metrics"), ("VM_guest_metrics", "guest_metrics")] {
         let metrics = state.db.text("VM", vm, field);
         state.db.remove(class, &metrics);

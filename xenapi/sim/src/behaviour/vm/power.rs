@@ -4,7 +4,7 @@ use xenapi::{ToValue, Value};
 
 use super::lifecycle::{non_null, refresh};
 use super::place;
-use crate::behaviour::{vbd, vdi, vif};
+use crate::behaviour::{console, vbd, vdi, vif};
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
@@ -42,10 +42,7 @@ pub(crate) fn start_on_host(state: &mut State, vm: &str, host: &str, paused: boo
     for device in state.db.list("VM", vm, "VIFs") {
         vif::attach(state, &device);
     }
-    let console = state.create("console", &[("protocol", "rfb".to_value()), ("VM", vm.to_value())]);
-    let address = state.db.text("host", host, "address");
-    let location = format!("https://{address}/console?uuid={}", state.uuid("console", &console));
-    state.db.set("console", &console, "location", location);
+    console::add(state, vm);
     let metrics = state.db.text("VM", vm, "metrics");
     state.db.set("VM_metrics", &metrics, "start_time", state.clock.now());
     refresh(state, vm);
@@ -202,9 +199,7 @@ fn drop_guest_metrics(state: &mut State, vm: &str) {
 
 /// Takes a VM's domain away.
 fn leave(state: &mut State, vm: &str, power_state: &str) {
-    for console in state.db.list("VM", vm, "consoles") {
-        state.db.remove("console", &console);
-    }
+    console::remove(state, vm);
     drop_guest_metrics(state, vm);
     let metrics = state.db.text("VM", vm, "metrics");
     let db = &mut state.db;
@@ -345,11 +340,7 @@ fn migrate(state: &mut State, vm: &str, host: &str) {
     let domid = state.last_domid;
     state.db.set("VM", vm, "domid", domid);
     state.db.set("VM", vm, "resident_on", host);
-    for console in state.db.list("VM", vm, "consoles") {
-        let address = state.db.text("host", host, "address");
-        let location = format!("https://{address}/console?uuid={}", state.uuid("console", &console));
-        state.db.set("console", &console, "location", location);
-    }
+    console::locate(state, vm);
     place::count_free_memory(state);
     refresh(state, vm);
 }
