@@ -150,7 +150,7 @@ async fn a_thousand_breaks_leave_every_call_with_the_right_outcome() {
         }
         reads += looks.len();
         failed_reads += looks.iter().filter(|look| look.is_err()).count();
-        let honest = |look: &Result<String, Error>| look.as_ref().is_ok_or(|error| error.is_retryable());
+        let honest = |look: &Result<String, Error>| look.as_ref().err().is_none_or(Error::is_retryable);
         assert!(looks.iter().all(honest), "{looks:?}");
     }
     proxy.break_connections(false);
@@ -186,20 +186,6 @@ async fn a_thousand_breaks_leave_every_call_with_the_right_outcome() {
         lost.len(),
         unsent.len()
     );
-}
-
-/// Like `Result::is_ok_and`, for what may be wrong.
-trait IsOkOr<E> {
-    fn is_ok_or(self, excused: impl FnOnce(E) -> bool) -> bool;
-}
-
-impl<T, E> IsOkOr<E> for Result<T, E> {
-    fn is_ok_or(self, excused: impl FnOnce(E) -> bool) -> bool {
-        match self {
-            Ok(_) => true,
-            Err(error) => excused(error),
-        }
-    }
 }
 
 #[tokio::test]
