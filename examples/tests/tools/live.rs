@@ -178,7 +178,7 @@ async fn nobody_has_to_read_to_the_end() {
         notes.read_to_string(&mut complaint).await.unwrap();
         assert!(child.wait().await.unwrap().success(), "{name}: {complaint}");
         assert_eq!(complaint, "", "{name}");
-        pool.assert_tidy();
+        pool.assert_tidy().await;
     }
 }
 
