@@ -19,9 +19,9 @@ async fn a_big_disk_is_hardly_read() {
     assert!(read < 3 << 20, "{read} bytes read");
     pool.assert_tidy().await;
     let counters = pool.simulator.counters();
-    // What the simulator has sent and nobody read lies in the buffers of two sockets.
+    // What the simulator has sent beyond that lies in the buffers of two sockets, which the kernel sizes.
     let sent = counters.sent("/export");
-    assert!(sent < 3 << 20, "{sent} bytes sent");
+    assert!(sent < 5 << 20, "{sent} bytes sent");
     assert_eq!(counters.calls("task.cancel"), 1);
 }
 

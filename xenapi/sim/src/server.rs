@@ -57,7 +57,7 @@ impl Drop for Server {
 }
 
 /// How much the kernel may hold of what was sent: a client that reads no further is noticed soon.
-const SEND_BUFFER: u32 = 256 << 10;
+const SEND_BUFFER: u32 = 128 << 10;
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
