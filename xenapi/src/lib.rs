@@ -6,6 +6,7 @@ mod call;
 pub mod classes;
 mod client;
 mod codes;
+mod console_stream;
 mod datetime;
 mod error;
 mod event_batch;
@@ -13,6 +14,7 @@ mod ext;
 mod handle;
 mod http_actions;
 mod map;
+pub mod metrics;
 mod object;
 mod open_enum;
 mod reference;
@@ -31,6 +33,7 @@ pub use self::call::Call;
 pub use self::classes::*;
 pub use self::client::{Client, Connect};
 pub use self::codes::ErrorCode;
+pub use self::console_stream::{ConsoleCall, ConsoleError, ConsoleStream};
 pub use self::datetime::{DateTime, DateTimeError};
 pub use self::error::{
     ApiError, DecodeError, Error, ErrorKind, HttpError, LostCall, Result, Timeout, UntrustedCertificate,

@@ -2,8 +2,10 @@
 
 mod calls;
 mod certificates;
+mod console;
 mod detour;
 mod export;
+mod metrics;
 mod secrets;
 mod sessions;
 mod tasks;
