@@ -254,11 +254,28 @@ async fn a_vm_that_moves_is_followed() {
 
 #[tokio::test]
 async fn a_session_that_is_gone_is_made_anew() {
-    let scene = Scene::new(|count| if count == 0 { (401, b"") } else { (200, b"") }).await;
+    let simulator = Simulator::builder().hosts(2).vms(2).build().unwrap();
+    let pool = simulator.clone();
+    let scene = Scene::of(simulator, move |count| {
+        if count > 0 {
+            return (200, b"");
+        }
+        pool.expire_sessions();
+        (401, b"")
+    })
+    .await;
     let old = scene.client.session_reference();
-    scene.simulator.expire_sessions();
     scene.client.vm(scene.running).console().await.unwrap();
     assert_ne!(scene.client.session_reference().expose(), old.expose());
+    let cookies: Vec<_> = scene
+        .consoles
+        .requests
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|request| request.headers()["cookie"].clone())
+        .collect();
+    assert_ne!(cookies[0], cookies[1]);
 }
 
 #[tokio::test]

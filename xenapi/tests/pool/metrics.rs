@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use xenapi::metrics::{Consolidation, Owner, Resolution, SourceKind, Traffic, Unit};
-use xenapi::{Client, Error};
+use xenapi::transport::RequestBody;
+use xenapi::wire::json;
+use xenapi::{Client, Error, Value};
 use xenapi_sim::{Fault, Simulator};
 
 use crate::detour::Detour;
@@ -225,12 +227,29 @@ async fn whole_databases_of_hosts_vms_and_srs() {
 
 #[tokio::test]
 async fn live_values_of_many_at_once() {
-    let (simulator, client) = pool(1, 4).await;
-    let (halted, running) = halted_and_running(&client).await;
+    let simulator = Simulator::builder().hosts(1).vms(4).build().unwrap();
+    let (halted, running) = halted_and_running(&client(&simulator, None).await).await;
+    let transport = Detour::new(&simulator, move |request| {
+        let RequestBody::Whole(body) = request.body() else {
+            return None;
+        };
+        let call = json::parse_request(body).ok()?;
+        if call.method != "VM.query_data_source" {
+            return None;
+        }
+        let value = if call.params.get(1)?.as_str() == Some(&running.to_wire()) {
+            0.25
+        } else {
+            f64::NAN
+        };
+        let reply = json::success(call.version, &call.id, &Value::Float(value));
+        Some((200, ("content-type", "application/json".to_owned()), reply))
+    });
+    let connect = Client::connect(simulator.url()).transport(transport);
+    let client = connect.login("root", "xensource").await.unwrap();
     let values = client.vms().query_data_source([running, halted], "cpu0").run().await;
-    assert_eq!(values.len(), 2);
-    assert_eq!(values[0].0, running);
-    assert!((0.0..=1.0).contains(values[0].1.as_ref().unwrap()));
+    assert_eq!((values[0].0, *values[0].1.as_ref().unwrap()), (running, 0.25));
+    assert!(values[1].0 == halted && values[1].1.as_ref().unwrap().is_nan());
     simulator.fault(Fault::on("host.query_data_source").error("INTERNAL_ERROR", ["no"]));
     let hosts = client.hosts().all().await.unwrap();
     let values = client.hosts().query_data_source(hosts, "loadavg").run().await;
