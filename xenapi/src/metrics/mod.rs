@@ -80,6 +80,7 @@ pub use self::updates::Updates;
 use bytes::Bytes;
 use serde::de::Error as _;
 
+use crate::client::unanswered;
 use crate::error::DecodeError;
 use crate::{Error, Result, wire};
 
@@ -102,7 +103,7 @@ async fn read<T: Send + 'static>(
             Ok(parsed) => parsed,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(MetricsError::Missing("the runtime")),
+                Err(_) => return Err(unanswered(path, "the runtime shut down before the answer was read")),
             },
         }
     };

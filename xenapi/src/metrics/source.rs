@@ -193,7 +193,7 @@ const ACTIVITIES: [(&str, Activity); 14] = [
 
 impl<'a> SourceKind<'a> {
     fn of(name: &'a str) -> Self {
-        let known = match name {
+        match name {
             "cpu_avg" => Self::CpuAverage,
             "cpu_usage" => Self::CpuUsage,
             "loadavg" => Self::LoadAverage,
@@ -210,9 +210,8 @@ impl<'a> SourceKind<'a> {
             "pool_session_count" => Self::SessionCount,
             "pool_task_count" => Self::TaskCount,
             "xapi_free_memory_kib" | "xapi_live_memory_kib" | "xapi_memory_usage_kib" => Self::ToolstackMemory(name),
-            _ => return Self::composed(name).unwrap_or(Self::Other(name)),
-        };
-        known
+            _ => Self::composed(name).unwrap_or(Self::Other(name)),
+        }
     }
 
     /// A name that holds the name of a device or the like.

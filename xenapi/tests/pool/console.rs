@@ -48,12 +48,9 @@ impl Transport for Consoles {
             let (ours, mut theirs) = tokio::io::duplex(1 << 10);
             tokio::spawn(async move {
                 theirs.write_all(bytes).await.unwrap();
-                let mut echoed = [0; 1 << 8];
-                while status == 200 {
-                    match theirs.read(&mut echoed).await {
-                        Ok(length @ 1..) => theirs.write_all(&echoed[..length]).await.unwrap(),
-                        _ => break,
-                    }
+                if status == 200 {
+                    let (mut keys, mut screen) = tokio::io::split(theirs);
+                    let _ = tokio::io::copy(&mut keys, &mut screen).await;
                 }
             });
             let response = http::Response::builder().status(status);
@@ -297,4 +294,65 @@ async fn a_transport_without_streams_says_so() {
     let error = plain.vm(running).console().await.unwrap_err();
     assert!(matches!(error, ConsoleError::Other(Error::Connect { .. })), "{error:?}");
     assert!(error.to_string().contains("which consoles need"), "{error}");
+}
+
+/// A host behind TLS: its consoles greet, and all other requests go on to the simulated pool.
+async fn front(simulator: &Simulator) -> (String, String) {
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = key.cert.der().clone();
+    let fingerprint = ring::digest::digest(&ring::digest::SHA256, &certificate);
+    let pin: String = fingerprint.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = rustls::pki_types::PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
+    let tls = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], secret.into())
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let pool = simulator.listen("127.0.0.1:0").await.unwrap();
+    for host in simulator.refs("host") {
+        simulator.set("host", &host, "address", address.as_str());
+    }
+    tokio::spawn(async move {
+        let behind = pool.url().trim_start_matches("http://").to_owned();
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let (acceptor, behind) = (acceptor.clone(), behind.clone());
+            tokio::spawn(async move {
+                let mut client = acceptor.accept(socket).await.unwrap();
+                let mut first = [0; 7];
+                client.read_exact(&mut first).await.unwrap();
+                if &first == b"CONNECT" {
+                    client.write_all(b"HTTP/1.1 200 OK\r\n\r\nRFB 003.008\n").await.unwrap();
+                    client.flush().await.unwrap();
+                    // Until the client closes.
+                    let _ = client.read_to_end(&mut Vec::new()).await;
+                    return;
+                }
+                let mut host = tokio::net::TcpStream::connect(behind).await.unwrap();
+                host.write_all(&first).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut host).await;
+            });
+        }
+    });
+    (format!("https://{address}"), pin)
+}
+
+#[tokio::test]
+async fn over_tls_the_pin_holds_for_the_console_too() {
+    let simulator = Simulator::builder().hosts(1).vms(2).build().unwrap();
+    let (url, pin) = front(&simulator).await;
+    let client = Client::connect(url)
+        .pin_sha256(&pin)
+        .login("root", "xensource")
+        .await
+        .unwrap();
+    let (_, running) = halted_and_running(&client).await;
+    let mut screen = client.vm(running).console().await.unwrap();
+    let mut version = [0; 12];
+    screen.read_exact(&mut version).await.unwrap();
+    assert_eq!(&version, b"RFB 003.008\n");
 }
