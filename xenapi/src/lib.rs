@@ -7,6 +7,7 @@ mod capability;
 pub mod classes;
 mod client;
 mod codes;
+mod console_stream;
 mod datetime;
 mod error;
 mod event_batch;
@@ -14,6 +15,7 @@ mod ext;
 mod handle;
 mod http_actions;
 mod map;
+pub mod metrics;
 mod object;
 mod open_enum;
 mod reference;
@@ -33,6 +35,7 @@ pub use self::capability::Capabilities;
 pub use self::classes::*;
 pub use self::client::{Client, Connect};
 pub use self::codes::ErrorCode;
+pub use self::console_stream::{ConsoleCall, ConsoleError, ConsoleStream};
 pub use self::datetime::{DateTime, DateTimeError};
 pub use self::error::{
     ApiError, DecodeError, Error, ErrorKind, HttpError, LostCall, Result, Timeout, UntrustedCertificate,

@@ -26,7 +26,7 @@ const MOST_OF_A_PAGE: usize = 1 << 12;
 
 /// A handler that some host of the pool answers: its path and its query without session and task.
 #[derive(Debug)]
-pub(super) struct Handler {
+pub(crate) struct Handler {
     path: &'static str,
     query: Vec<(Cow<'static, str>, String)>,
     host: Option<Ref<Host>>,
@@ -34,7 +34,7 @@ pub(super) struct Handler {
 }
 
 impl Handler {
-    pub(super) fn new(path: &'static str) -> Self {
+    pub(crate) fn new(path: &'static str) -> Self {
         Self {
             path,
             query: Vec::new(),
@@ -47,18 +47,18 @@ impl Handler {
         self.path
     }
 
-    pub(super) fn silence(mut self, limit: Duration) -> Self {
+    pub(crate) fn silence(mut self, limit: Duration) -> Self {
         self.silence = limit;
         self
     }
 
-    pub(super) fn query(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+    pub(crate) fn query(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
         self.query.push((name.into(), value.into()));
         self
     }
 
     /// Asks this host and no other: the handler speaks of the host that it runs on.
-    pub(super) fn at(mut self, host: Ref<Host>) -> Self {
+    pub(crate) fn at(mut self, host: Ref<Host>) -> Self {
         self.host = Some(host);
         self
     }
@@ -73,7 +73,7 @@ impl Handler {
     }
 
     /// A small answer as a whole, without a task; of at most `most` bytes.
-    pub(super) async fn fetch(&self, client: &Client, most: usize) -> Result<Bytes> {
+    pub(crate) async fn fetch(&self, client: &Client, most: usize) -> Result<Bytes> {
         let response = self.get(client, None).await?;
         let mut body = response.into_body();
         let mut whole = BytesMut::new();
@@ -175,7 +175,7 @@ impl Handler {
     }
 
     /// Where to ask first: the coordinator, unless the handler speaks of one host.
-    async fn first_host(&self, client: &Client) -> Result<http::Uri> {
+    pub(crate) async fn first_host(&self, client: &Client) -> Result<http::Uri> {
         let base = client.current_session().base.clone();
         let Some(host) = self.host else {
             return Ok(base);
@@ -189,7 +189,7 @@ impl Handler {
     }
 
     /// The session travels in a cookie, so that no address holds it.
-    fn request(
+    pub(crate) fn request(
         &self,
         client: &Client,
         base: &http::Uri,

@@ -16,6 +16,7 @@ mod upload;
 pub use self::call::{DownloadCall, UploadCall};
 pub use self::download::Download;
 pub use self::export::{Compression, ExportCall, ExportMetadataCall};
+pub(crate) use self::handler::Handler;
 pub use self::import::{ImportCall, ImportMetadataCall};
 pub use self::raw_vdi::{DiskFormat, ExportRawCall, ImportRawCall};
 pub use self::source::Source;

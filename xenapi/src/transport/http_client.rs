@@ -10,11 +10,11 @@ use futures_util::TryStreamExt;
 
 use super::connection;
 use super::tls::{Certificates, refusal};
-use super::{BodyStream, Fingerprint, RequestBody, Transport, TransportError, Trust};
+use super::{BodyStream, Duplex, Fingerprint, RequestBody, Transport, TransportError, Trust, tunnel};
 use crate::Error;
 
 /// How long a connection may take to open.
-const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) struct HttpTransport {
     certificates: Arc<Certificates>,
@@ -84,7 +84,7 @@ fn explain(error: reqwest::Error) -> TransportError {
 }
 
 /// The last cause says what happened; those before it only where.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -121,6 +121,18 @@ impl Transport for HttpTransport {
             *answer.status_mut() = status;
             *answer.headers_mut() = headers;
             Ok(answer)
+        })
+    }
+
+    fn connect(
+        &self,
+        request: http::Request<()>,
+    ) -> BoxFuture<'_, Result<http::Response<Box<dyn Duplex>>, TransportError>> {
+        Box::pin(async move {
+            let port = port(request.uri());
+            let tls = self.certificates.configure(port);
+            let tls = tls.map_err(|error| TransportError::Unreachable(error.to_string()))?;
+            tunnel::open(request, port, tls).await
         })
     }
 

@@ -6,6 +6,7 @@
 mod body;
 #[cfg(feature = "http")]
 mod connection;
+mod duplex;
 #[cfg(feature = "http")]
 mod endpoint;
 mod fingerprint;
@@ -20,12 +21,15 @@ mod rule;
 #[cfg(feature = "http")]
 mod tls;
 mod trust;
+#[cfg(feature = "http")]
+mod tunnel;
 
 use std::fmt;
 
 use futures_core::future::BoxFuture;
 
 pub use self::body::{BodyStream, RequestBody, UploadStream};
+pub use self::duplex::Duplex;
 pub use self::fingerprint::{Fingerprint, FingerprintError};
 #[cfg(feature = "http")]
 pub(crate) use self::http_client::HttpTransport;
@@ -44,6 +48,25 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
         request: http::Request<RequestBody>,
     ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>>;
 
+    /// Sends a request, whose method is `CONNECT` and whose URI is absolute, and keeps the connection: after a response
+    /// of success its body is a stream in both directions, after any other it is that response's page. Nothing that
+    /// comes right behind the head is lost, and dropping the stream closes the connection.
+    ///
+    /// A transport that does not say how opens none: consoles need it, nothing else does.
+    ///
+    /// # Errors
+    /// As [`send`](Transport::send).
+    fn connect(
+        &self,
+        request: http::Request<()>,
+    ) -> BoxFuture<'_, Result<http::Response<Box<dyn Duplex>>, TransportError>> {
+        drop(request);
+        Box::pin(async {
+            let reason = "this transport opens no streams in both directions, which consoles need";
+            Err(TransportError::Unreachable(reason.to_owned()))
+        })
+    }
+
     /// From now on also accepts this certificate from this host, at any port: a pool member that is already trusted
     /// vouched for it. How the host is spelled makes no difference. Transports without certificates ignore it.
     fn vouch(&self, host: &str, fingerprint: Fingerprint) {
@@ -57,6 +80,13 @@ impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
         request: http::Request<RequestBody>,
     ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
         (**self).send(request)
+    }
+
+    fn connect(
+        &self,
+        request: http::Request<()>,
+    ) -> BoxFuture<'_, Result<http::Response<Box<dyn Duplex>>, TransportError>> {
+        (**self).connect(request)
     }
 
     fn vouch(&self, host: &str, fingerprint: Fingerprint) {

@@ -1,0 +1,9 @@
+//! Consoles: a VM's screen or serial port as a stream in both directions.
+
+mod call;
+mod error;
+mod stream;
+
+pub use self::call::ConsoleCall;
+pub use self::error::ConsoleError;
+pub use self::stream::ConsoleStream;
