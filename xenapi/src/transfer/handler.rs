@@ -47,7 +47,7 @@ impl Handler {
         self.path
     }
 
-    pub(crate) fn silence(mut self, limit: Duration) -> Self {
+    pub(super) fn silence(mut self, limit: Duration) -> Self {
         self.silence = limit;
         self
     }
