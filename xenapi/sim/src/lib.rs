@@ -26,7 +26,9 @@
 //!   with `NOT_IMPLEMENTED`.
 //! - Handlers send and take real archives and disks: `/export` and `/import` of whole VMs, with and without their
 //!   disks, `/export_raw_vdi` and `/import_raw_vdi` as raw bytes, VHD, differences and tar. Metrics, backups, logs,
-//!   screens and blobs look as they do; consoles and handlers for hosts among themselves answer with 501.
+//!   screens and blobs look as they do; handlers for hosts among themselves answer with 501.
+//! - `CONNECT /console` of a pool that [listens](Simulator::listen_tls) leads to a small RFB server, where keys change
+//!   the colour of the screen, and for serial lines to a prompt that repeats what is typed.
 //! - A pool lives: [restarts](Simulator::restart_toolstack) lose sessions, tasks and generations,
 //!   [another host](Simulator::promote) takes over, [hosts die](Simulator::kill), [deletions](Simulator::remove_silently)
 //!   go unnoticed.
