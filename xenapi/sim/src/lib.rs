@@ -35,6 +35,7 @@
 //! - [`Simulator::save`] writes all that to a file of JSON that people can read and change, and [`Builder::load`] takes
 //!   it back.
 //! - Users other than the superuser may do what their [`Role`] allows.
+//! - The [conformance] suite checks what every server does, here and against real hosts.
 //! - A recording of a real xapi holds both to the same: the crate's tests replay it in both encodings.
 //!
 //! # What it is not
@@ -48,6 +49,7 @@ mod certificate;
 mod class_order;
 mod clock;
 mod config;
+pub mod conformance;
 mod counters;
 pub mod datamodel;
 mod db;
