@@ -168,6 +168,7 @@ fn the_binary_keeps_a_pool_in_a_file() {
         assert!(std::env::var_os("CI").is_none(), "there is no kill");
         eprintln!("skipped: there is no kill");
         child.kill().unwrap();
+        child.wait().unwrap();
     }
     let loaded = Simulator::builder().load(&first).build().unwrap();
     assert!(loaded.find("VM", "app-01").is_some());

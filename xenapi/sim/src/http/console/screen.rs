@@ -164,7 +164,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Screen<'a, S> {
         out.extend_from_slice(&0_i32.to_be_bytes());
         for y in part.y..part.y + part.height {
             for x in part.x..part.x + part.width {
-                let light = (x / SQUARE + y / SQUARE) % 2 == 0;
+                let light = (x / SQUARE + y / SQUARE).is_multiple_of(2);
                 let green = if light { 0x60 } else { 0x40 };
                 self.format.put([self.keys.wrapping_mul(16), green, 0x80], &mut out);
             }
