@@ -26,13 +26,16 @@
 //!   with `NOT_IMPLEMENTED`.
 //! - Handlers send and take real archives and disks: `/export` and `/import` of whole VMs, with and without their
 //!   disks, `/export_raw_vdi` and `/import_raw_vdi` as raw bytes, VHD, differences and tar. Metrics, backups, logs,
-//!   screens and blobs look as they do; consoles and handlers for hosts among themselves answer with 501.
+//!   screens and blobs look as they do; handlers for hosts among themselves answer with 501.
+//! - `CONNECT /console` of a pool that [listens](Simulator::listen_tls) leads to a small RFB server, where keys change
+//!   the colour of the screen, and for serial lines to a prompt that repeats what is typed.
 //! - A pool lives: [restarts](Simulator::restart_toolstack) lose sessions, tasks and generations,
 //!   [another host](Simulator::promote) takes over, [hosts die](Simulator::kill), [deletions](Simulator::remove_silently)
 //!   go unnoticed.
 //! - [`Simulator::save`] writes all that to a file of JSON that people can read and change, and [`Builder::load`] takes
 //!   it back.
 //! - Users other than the superuser may do what their [`Role`] allows.
+//! - The [conformance] suite checks what every server does, here and against real hosts.
 //! - A recording of a real xapi holds both to the same: the crate's tests replay it in both encodings.
 //!
 //! # What it is not
@@ -46,6 +49,7 @@ mod certificate;
 mod class_order;
 mod clock;
 mod config;
+pub mod conformance;
 mod counters;
 pub mod datamodel;
 mod db;

@@ -12,6 +12,9 @@ use crate::http::{Body, Broken, Reply, Request, Upload, answer};
 use crate::state::Shared;
 
 /// A [`Transport`] to a simulated pool in the same process; see [`Simulator::transport`](crate::Simulator::transport).
+///
+/// It carries requests and replies and has no connection that could become something else: `CONNECT /console` is
+/// answered with 501 here, and with the console where the pool [listens](crate::Simulator::listen_tls).
 #[derive(Clone, Debug)]
 pub struct SimTransport {
     pub(crate) shared: Arc<Shared>,

@@ -161,7 +161,7 @@ async fn methods_and_paths_have_their_statuses() {
             "HTTP/1.1 404 ",
         ),
         ("DELETE / HTTP/1.1\r\nconnection: close\r\n\r\n", "HTTP/1.1 403 "),
-        ("PUT /bundle HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 501 "),
+        ("PUT /services HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 501 "),
         ("PUT /import HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "HTTP/1.1 401 "),
         (
             "OPTIONS /jsonrpc HTTP/1.1\r\nconnection: close\r\n\r\n",

@@ -7,6 +7,7 @@ mod host;
 mod message;
 mod network;
 mod pool;
+mod repository;
 mod session;
 pub(crate) mod sr;
 mod task;
@@ -43,6 +44,7 @@ pub(crate) fn find(name: &str) -> Option<Behaviour> {
         "host" => host::find(message),
         "pool" => pool::find(message),
         "message" => message::find(message),
+        "Repository" => repository::find(message),
         _ => None,
     }
 }

@@ -6,7 +6,9 @@ use futures_util::StreamExt;
 
 use super::message::{Body, Reply, Request};
 use super::upload::Upload;
-use super::{blobs, export, export_raw, files, import, import_raw, metrics, pages, rpc, snapshot};
+use super::{
+    blobs, bundle, export, export_raw, files, import, import_raw, metrics, pages, rpc, services, snapshot, workload,
+};
 use crate::dispatch::Origin;
 use crate::state::Shared;
 use crate::tables::HTTP_ACTIONS;
@@ -36,6 +38,10 @@ pub(crate) async fn answer(shared: &Arc<Shared>, origin: &Origin, request: Reque
         ("GET", "/vncsnapshot") => snapshot::vncsnapshot(shared, origin, &request).await,
         ("GET", "/blob") => blobs::get(shared, origin, &request).await,
         ("PUT", "/blob") => blobs::put(shared, origin, &request, upload).await,
+        ("PUT", "/bundle") => bundle::put(shared, origin, &request, upload).await,
+        ("GET", "/wlb_report") => workload::report(shared, origin, &request).await,
+        ("GET", "/wlb_diagnostics") => workload::diagnostics(shared, origin, &request).await,
+        ("GET", path) if services::lists(path) => services::get(shared, origin, &request).await,
         ("GET", "/") => Reply::full(200, FRONT_PAGE)
             .with("connection", if request.keeps_alive() { "keep-alive" } else { "close" })
             .with("cache-control", "no-cache, no-store")

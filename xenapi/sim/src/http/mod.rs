@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod blobs;
+mod bundle;
 mod console;
 mod export;
 mod export_raw;
@@ -15,9 +16,11 @@ mod metrics;
 mod pages;
 mod rpc;
 mod server;
+mod services;
 mod snapshot;
 mod transfer;
 mod upload;
+mod workload;
 
 pub(crate) use self::answer::answer;
 pub(crate) use self::message::{Body, Broken, Reply, Request};

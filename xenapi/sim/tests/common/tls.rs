@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -10,6 +14,7 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use xenapi::transport::{BodyStream, RequestBody, Transport, TransportError};
 
 /// Connects to the server of a URL that has the certificate with this fingerprint.
 pub(crate) async fn connect(url: &str, pin: &str) -> std::io::Result<TlsStream<TcpStream>> {
@@ -77,5 +82,72 @@ impl ServerCertVerifier for Pinned {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// A transport to hosts whose certificate has one fingerprint, with a connection for each request.
+#[derive(Clone, Debug)]
+pub(crate) struct PinnedTransport(pub(crate) String);
+
+impl PinnedTransport {
+    async fn carry(&self, request: http::Request<RequestBody>) -> Result<http::Response<BodyStream>, TransportError> {
+        let (head, body) = request.into_parts();
+        let authority = head.uri.authority().map(ToString::to_string).unwrap_or_default();
+        let address = if head.uri.port().is_some() {
+            authority.clone()
+        } else {
+            format!("{authority}:443")
+        };
+        let unreachable = |error: std::io::Error| TransportError::Unreachable(error.to_string());
+        let mut stream = connect(&format!("https://{address}"), &self.0)
+            .await
+            .map_err(unreachable)?;
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        let mut text = format!(
+            "{} {target} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n",
+            head.method
+        );
+        for (name, value) in head
+            .headers
+            .iter()
+            .filter(|(name, _)| !["host", "connection"].contains(&name.as_str()))
+        {
+            text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+        }
+        text.push_str("\r\n");
+        let RequestBody::Whole(body) = body else {
+            panic!("only whole bodies")
+        };
+        let broken = |error: std::io::Error| TransportError::Broken(error.to_string());
+        let mut reply = Vec::new();
+        let exchange = async {
+            stream.write_all(&[text.as_bytes(), &body].concat()).await?;
+            // A server that closes without a word of TLS has said all that it had to say.
+            match stream.read_to_end(&mut reply).await {
+                Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error),
+                _ => Ok(()),
+            }
+        };
+        exchange.await.map_err(broken)?;
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Response::new(&mut headers);
+        let Ok(httparse::Status::Complete(length)) = parsed.parse(&reply) else {
+            return Err(TransportError::Broken("the reply is no HTTP".to_owned()));
+        };
+        let mut response = http::Response::builder().status(parsed.code.unwrap_or_default());
+        for header in parsed.headers.iter() {
+            response = response.header(header.name, header.value);
+        }
+        let body = Bytes::copy_from_slice(&reply[length..]);
+        Ok(response.body(stream::iter([Ok(body)]).boxed()).unwrap())
+    }
+}
+
+impl Transport for PinnedTransport {
+    fn send(
+        &self,
+        request: http::Request<RequestBody>,
+    ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
+        self.carry(request).boxed()
     }
 }

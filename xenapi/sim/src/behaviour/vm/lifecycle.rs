@@ -119,48 +119,73 @@ const FOR_CONTROL_DOMAINS: &[&str] = &[
 
 /// Complains where the VM is in no state for the operation.
 pub(crate) fn assert_operation(state: &State, vm: &str, operation: &str) -> Result<()> {
-    let db = &state.db;
-    if let Some(reason) = db.entry("VM", vm, "blocked_operations", operation) {
-        return Err(ApiError::new("OPERATION_BLOCKED", [vm, &reason]));
+    Situation::of(state, vm).admit(operation)
+}
+
+/// What decides about operations on a VM.
+struct Situation<'a> {
+    vm: &'a str,
+    power_state: &'a str,
+    blocked: Option<&'a Value>,
+    /// The task and the name of what is under way.
+    current: Option<&'a (String, Value)>,
+    is_control_domain: bool,
+    is_snapshot: bool,
+    is_a_template: bool,
+}
+
+impl<'a> Situation<'a> {
+    fn of(state: &'a State, vm: &'a str) -> Self {
+        let db = &state.db;
+        let current = db.get("VM", vm, "current_operations").and_then(Value::as_struct);
+        Self {
+            vm,
+            power_state: db
+                .get("VM", vm, "power_state")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            blocked: db.get("VM", vm, "blocked_operations"),
+            current: current.and_then(<[_]>::first),
+            is_control_domain: db.flag("VM", vm, "is_control_domain"),
+            is_snapshot: db.flag("VM", vm, "is_a_snapshot"),
+            is_a_template: db.flag("VM", vm, "is_a_template"),
+        }
     }
-    let is_control_domain = db.flag("VM", vm, "is_control_domain");
-    let power_state = db.text("VM", vm, "power_state");
-    let expected = power_states(operation, is_control_domain);
-    if !expected.contains(&power_state.as_str()) {
-        let expected = expected.join(", ").to_lowercase();
-        return Err(ApiError::new(
-            "VM_BAD_POWER_STATE",
-            [vm, &expected, &power_state.to_lowercase()],
-        ));
+
+    fn admit(&self, operation: &str) -> Result<()> {
+        let vm = self.vm;
+        let blocked = self.blocked.and_then(|blocked| blocked.get(operation)?.as_str());
+        if let Some(reason) = blocked {
+            return Err(ApiError::new("OPERATION_BLOCKED", [vm, reason]));
+        }
+        let expected = power_states(operation, self.is_control_domain);
+        if !expected.contains(&self.power_state) {
+            let expected = expected.join(", ").to_lowercase();
+            let actual = self.power_state.to_lowercase();
+            return Err(ApiError::new("VM_BAD_POWER_STATE", [vm, &expected, &actual]));
+        }
+        if let Some((task, Value::String(other))) = self.current {
+            return Err(ApiError::new("OTHER_OPERATION_IN_PROGRESS", ["VM", vm, other, task]));
+        }
+        if self.is_snapshot && !FOR_SNAPSHOTS.contains(&operation) {
+            return Err(ApiError::new("VM_IS_SNAPSHOT", [vm, operation]));
+        }
+        if !self.is_snapshot && self.is_a_template && !FOR_TEMPLATES.contains(&operation) {
+            return Err(ApiError::new("VM_IS_TEMPLATE", [vm, operation]));
+        }
+        if !self.is_snapshot && operation == "revert" {
+            let text = "Only snapshots can be reverted";
+            return Err(ApiError::new("OPERATION_NOT_ALLOWED", [text]));
+        }
+        if operation == "provision" && !self.is_a_template {
+            return Err(ApiError::new("PROVISION_ONLY_ALLOWED_ON_TEMPLATE", []));
+        }
+        if self.is_control_domain && !FOR_CONTROL_DOMAINS.contains(&operation) {
+            let text = format!("Operation not allowed on a control domain: {operation}");
+            return Err(ApiError::new("OPERATION_NOT_ALLOWED", [&text]));
+        }
+        Ok(())
     }
-    if let Some((task, Value::String(other))) = db
-        .get("VM", vm, "current_operations")
-        .and_then(Value::as_struct)
-        .and_then(<[_]>::first)
-    {
-        return Err(ApiError::new("OTHER_OPERATION_IN_PROGRESS", ["VM", vm, other, task]));
-    }
-    let is_snapshot = db.flag("VM", vm, "is_a_snapshot");
-    if is_snapshot && !FOR_SNAPSHOTS.contains(&operation) {
-        return Err(ApiError::new("VM_IS_SNAPSHOT", [vm, operation]));
-    }
-    if !is_snapshot && db.flag("VM", vm, "is_a_template") && !FOR_TEMPLATES.contains(&operation) {
-        return Err(ApiError::new("VM_IS_TEMPLATE", [vm, operation]));
-    }
-    if !is_snapshot && operation == "revert" {
-        return Err(ApiError::new(
-            "OPERATION_NOT_ALLOWED",
-            ["Only snapshots can be reverted"],
-        ));
-    }
-    if operation == "provision" && !db.flag("VM", vm, "is_a_template") {
-        return Err(ApiError::new("PROVISION_ONLY_ALLOWED_ON_TEMPLATE", []));
-    }
-    if is_control_domain && !FOR_CONTROL_DOMAINS.contains(&operation) {
-        let text = format!("Operation not allowed on a control domain: {operation}");
-        return Err(ApiError::new("OPERATION_NOT_ALLOWED", [&text]));
-    }
-    Ok(())
 }
 
 /// The operations that `allowed_operations` ever names, in the server's order.
@@ -199,9 +224,8 @@ const LISTED: &[&str] = &[
 
 /// Brings `allowed_operations` up to date.
 pub(crate) fn refresh(state: &mut State, vm: &str) {
-    let allowed = LISTED
-        .iter()
-        .filter(|operation| assert_operation(state, vm, operation).is_ok());
+    let situation = Situation::of(state, vm);
+    let allowed = LISTED.iter().filter(|operation| situation.admit(operation).is_ok());
     let allowed = Value::Array(allowed.map(|operation| operation.to_value()).collect());
     state.db.refresh("VM", vm, "allowed_operations", allowed);
 }
