@@ -74,7 +74,9 @@ async fn look(pool: &Pool, flags: &Flags) -> anyhow::Result<Answer> {
     let (vm, record) = choose_vm(&vms, flags.vm.as_deref(), may_be_taken)?;
     let disk = flags.disk.as_deref();
     if !flags.snapshot {
-        return export(pool, vm, disk).await.map_err(|error| explain(error, record, &vms));
+        return export(pool, vm, disk)
+            .await
+            .map_err(|error| explain(error, record, &vms));
     }
     let name = format!("vm-mbr of {}", record.name_label);
     with_snapshot(pool, vm, &name, async |snapshot| export(pool, snapshot, disk).await).await
@@ -106,7 +108,10 @@ fn explain(error: anyhow::Error, vm: &VmRecord, vms: &Map<Ref<Vm>, VmRecord>) ->
         .map(|snapshot| format!("{:?} {}", snapshot.name_label, snapshot.uuid))
         .collect();
     if !snapshots.is_empty() {
-        advice.push_str(&format!("; or name one that it has with --vm: {}", snapshots.join(", ")));
+        advice.push_str(&format!(
+            "; or name one that it has with --vm: {}",
+            snapshots.join(", ")
+        ));
     }
     anyhow!(error).context(advice)
 }
