@@ -151,7 +151,7 @@ pub use self::vmss::{AllVmss, Vmss, VmssRecord};
 pub use self::vtpm::{Vtpm, VtpmRecord, Vtpms};
 pub use self::vusb::{Vusb, VusbRecord, Vusbs};
 
-use crate::open_enum::open_enum;
+use crate::wire::open_enum;
 use crate::wire::{self, DecodeError};
 use crate::{Record, Value};
 use std::any::Any;

@@ -60,7 +60,7 @@ pub(super) fn file(context: Context<'_>) -> String {
 
         {exports}
 
-        use crate::open_enum::open_enum;
+        use crate::wire::open_enum;
         use crate::wire::{{self, DecodeError}};
         use crate::{{Record, Value}};
         use std::any::Any;

@@ -6,10 +6,10 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::scanner::{Kind, Scanner, Start};
-use crate::wire::error::Segment;
-use crate::wire::key::{Key, Variant};
-use crate::wire::value::WITH_TIMES;
-use crate::wire::{DecodeError, number};
+use crate::error::Segment;
+use crate::key::{Key, Variant};
+use crate::read_value::WITH_TIMES;
+use crate::{DecodeError, number};
 
 /// The value that the scanner stands before.
 pub(super) struct Element<'s, 'de>(pub(super) &'s mut Scanner<'de>);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
-use xenapi::wire::{self, Encoding, ReplyError, xml};
-use xenapi::{DateTime, Map, Value};
+use xenapi_wire::{self as wire, Encoding, ReplyError, xml};
+use xenapi_wire::{DateTime, Map, Value};
 
 fn xml_value<T: DeserializeOwned>(value: &str) -> T {
     xml::from_value_text(value).unwrap_or_else(|error| panic!("{value}: {error}"))

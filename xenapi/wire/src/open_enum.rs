@@ -8,10 +8,26 @@ use serde::de::{self, Deserializer, Visitor};
 /// Makes an enum of texts: the known ones are variants, any other is kept in `Other`.
 ///
 /// Values compare by their texts, which costs far less to compile than derived comparisons of six hundred variants.
+///
+/// ```
+/// xenapi_wire::open_enum! {
+///     /// What a machine does.
+///     pub enum PowerState {
+///         /// It is off.
+///         Halted = "Halted",
+///         /// It runs.
+///         Running = "Running",
+///     }
+/// }
+///
+/// assert_eq!(PowerState::from("Running"), PowerState::Running);
+/// assert_eq!(PowerState::from("Hibernated").as_str(), "Hibernated");
+/// ```
+#[macro_export]
 macro_rules! open_enum {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }
+        $vis:vis enum $name:ident { $($(#[$about:meta])* $variant:ident = $text:literal,)* }
     ) => {
         $(#[$meta])*
         ///
@@ -20,7 +36,7 @@ macro_rules! open_enum {
         #[derive(Clone, Debug)]
         #[allow(clippy::enum_variant_names)]
         #[non_exhaustive]
-        pub enum $name {
+        $vis enum $name {
             $($(#[$about])* $variant,)*
             /// A value that this crate does not know.
             Other(Box<str>),
@@ -28,10 +44,10 @@ macro_rules! open_enum {
 
         impl $name {
             /// The known values.
-            pub const VALUES: &'static [Self] = &[$(Self::$variant,)*];
+            $vis const VALUES: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The text as it travels.
-            pub fn as_str(&self) -> &str {
+            $vis fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)*
                     Self::Other(text) => text,
@@ -39,15 +55,17 @@ macro_rules! open_enum {
             }
 
             /// Whether this crate knows the value.
-            pub const fn is_known(&self) -> bool {
+            $vis const fn is_known(&self) -> bool {
                 !matches!(self, Self::Other(_))
             }
         }
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                let known = [$($text),*].iter().zip(Self::VALUES).find(|(known, _)| **known == text);
-                known.map_or_else(|| Self::Other(text.into()), |(_, value)| value.clone())
+                match $crate::find_value(Self::VALUES, Self::as_str, text) {
+                    Some(known) => known,
+                    None => Self::Other(text.into()),
+                }
             }
         }
 
@@ -97,24 +115,30 @@ macro_rules! open_enum {
             }
         }
 
-        impl crate::ToValue for $name {
-            fn to_value(&self) -> crate::Value {
-                crate::Value::String(self.as_str().to_owned())
+        impl $crate::ToValue for $name {
+            fn to_value(&self) -> $crate::Value {
+                $crate::Value::String(self.as_str().to_owned())
             }
         }
 
-        impl<'de> serde::de::Deserialize<'de> for $name {
-            fn deserialize<D: serde::de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                crate::open_enum::deserialize(deserializer)
+        impl<'de> $crate::serde::Deserialize<'de> for $name {
+            fn deserialize<D: $crate::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                $crate::read_open_enum(deserializer)
             }
         }
     };
 }
 
-pub(crate) use open_enum;
+/// The one of `values` whose text is `text`, which is how an [`open_enum!`](crate::open_enum) reads what it knows.
+pub fn find_value<T: Clone>(values: &[T], text_of: fn(&T) -> &str, text: &str) -> Option<T> {
+    values.iter().find(|value| text_of(value) == text).cloned()
+}
 
-/// Reads text as a value of an open enum.
-pub(crate) fn deserialize<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+/// Reads text as a value of an [`open_enum!`](crate::open_enum).
+///
+/// # Errors
+/// Where the value that comes next is no text.
+pub fn read_open_enum<'de, T: for<'a> From<&'a str>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_str(Text(PhantomData))
 }
 
@@ -134,8 +158,17 @@ impl<T: for<'a> From<&'a str>> Visitor<'_> for Text<T> {
 
 #[cfg(test)]
 mod tests {
-    use crate::classes::vm::PowerState;
-    use crate::{ErrorCode, Value, wire};
+    use crate::{ErrorCode, Value, from_value};
+
+    open_enum! {
+        /// What a machine does.
+        enum PowerState {
+            /// It is off.
+            Halted = "Halted",
+            /// It stands still.
+            Paused = "Paused",
+        }
+    }
 
     #[test]
     fn a_known_value_is_a_variant_and_an_unknown_one_keeps_its_text() {
@@ -163,7 +196,7 @@ mod tests {
     #[test]
     fn a_value_is_read_from_a_reply() {
         let value = Value::String("Paused".to_owned());
-        assert_eq!(wire::from_value::<PowerState>(&value).ok(), Some(PowerState::Paused));
+        assert_eq!(from_value::<PowerState>(&value).ok(), Some(PowerState::Paused));
     }
 
     #[test]

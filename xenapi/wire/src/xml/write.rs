@@ -1,7 +1,7 @@
 //! Values as XML, in xapi's spelling and in that of a request.
 
 use crate::Value;
-use crate::wire::number::general;
+use crate::number::general;
 
 /// The two ways to write a value.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{DecodeError, json, xml};
-use crate::Value;
+use crate::{DecodeError, RequestError, Value, json, xml};
 
 /// One of the two ways in which XenAPI writes calls and replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,9 +14,37 @@ pub enum Encoding {
     Xml,
 }
 
+impl Encoding {
+    /// Where a host takes such calls.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Json => "/jsonrpc",
+            Self::Xml => "/RPC2",
+        }
+    }
+
+    /// What a call's `Content-Type` says.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Xml => "text/xml",
+        }
+    }
+
+    /// The body of a call; XML-RPC has no place for its `id`.
+    ///
+    /// # Errors
+    /// Where an argument holds what the server cannot keep.
+    pub fn request(self, method: &str, params: &[Value], id: u64) -> Result<Vec<u8>, RequestError> {
+        match self {
+            Self::Json => json::request(method, params, id),
+            Self::Xml => xml::request(method, params),
+        }
+    }
+}
+
 /// Why a reply holds no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReplyError {
     /// The server refused the call or failed at it.
     #[error("{code}{}{}", if .params.is_empty() { "" } else { ": " }, .params.join(", "))]

@@ -1,13 +1,13 @@
 //! Replies of a running xapi 26.17, read and written again.
 
-use xenapi::wire::{self, Encoding, ReplyError, json, xml};
-use xenapi::{DateTime, Map, Value};
+use xenapi_wire::{self as wire, Encoding, ReplyError, json, xml};
+use xenapi_wire::{DateTime, Map, Value};
 
 macro_rules! recording {
     ($name:literal) => {
         (
-            include_bytes!(concat!("fixtures/wire/", $name, ".xml")).as_slice(),
-            include_bytes!(concat!("fixtures/wire/", $name, ".json")).as_slice(),
+            include_bytes!(concat!("fixtures/", $name, ".xml")).as_slice(),
+            include_bytes!(concat!("fixtures/", $name, ".json")).as_slice(),
         )
     };
 }

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use self::places::Places;
+use crate::names_secret;
 
 /// A map in the order in which the server sent it.
 ///
@@ -17,7 +18,7 @@ use self::places::Places;
 /// index that is made at the first look-up, so that a map which is only iterated costs no more than a vector.
 ///
 /// ```
-/// use xenapi::Map;
+/// use xenapi_wire::Map;
 ///
 /// let config: Map<String, String> = Map::from([("folder", "/lab"), ("owner", "support")]);
 /// assert_eq!(config.get("owner").map(String::as_str), Some("support"));
@@ -27,11 +28,11 @@ use self::places::Places;
 /// # Printing
 ///
 /// `Debug` shows each key, but `(hidden)` for the value of one that names a secret: maps such as
-/// [`device_config`](crate::PbdRecord::device_config) and `other_config` hold passwords beside what is worth a log
+/// a storage repository's `device_config` and `other_config` hold passwords beside what is worth a log
 /// line. A key does where it contains `passw`, `pwd`, `secret`, `private_key`, `token` or `session_id`, in any case.
 ///
 /// ```
-/// let config = xenapi::Map::<String, String>::from([("server", "nas"), ("cifspassword", "hunter2")]);
+/// let config = xenapi_wire::Map::<String, String>::from([("server", "nas"), ("cifspassword", "hunter2")]);
 /// assert_eq!(format!("{config:?}"), r#"{"server": "nas", "cifspassword": (hidden)}"#);
 /// ```
 #[derive(Clone)]
@@ -153,7 +154,7 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         for (key, value) in self {
-            if names_secret(key) {
+            if names_secret(&format!("{key:?}")) {
                 map.entry(key, &format_args!("(hidden)"));
             } else {
                 map.entry(key, value);
@@ -161,13 +162,6 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Map<K, V> {
         }
         map.finish()
     }
-}
-
-/// Whether what a key names is not to be printed.
-pub(crate) fn names_secret(key: &impl fmt::Debug) -> bool {
-    let key = format!("{key:?}").to_ascii_lowercase().replace('-', "_");
-    let words = ["passw", "pwd", "secret", "private_key", "token", "session"];
-    key.trim_matches('"') == "pass" || words.iter().any(|word| key.contains(word))
 }
 
 impl<K: Ord, V: PartialEq> PartialEq for Map<K, V> {

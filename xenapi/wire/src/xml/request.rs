@@ -6,10 +6,10 @@ use super::de::Element;
 use super::scanner::{Scanner, Tag};
 use super::write::{Spelling, escape, write};
 use crate::Value;
-use crate::wire::error::Segment;
-use crate::wire::request::check;
-use crate::wire::text::text_of;
-use crate::wire::{DecodeError, RequestError};
+use crate::error::Segment;
+use crate::request::check;
+use crate::text::text_of;
+use crate::{DecodeError, RequestError};
 
 /// The body of a call, to be posted to `/RPC2` as `text/xml`.
 ///
@@ -17,11 +17,11 @@ use crate::wire::{DecodeError, RequestError};
 /// Where an argument holds what XML cannot carry.
 ///
 /// ```
-/// use xenapi::{ToValue, wire::xml};
+/// use xenapi_wire::{ToValue, xml};
 ///
 /// let body = xml::request("session.login_with_password", &["root".to_value(), "a & b".to_value()])?;
 /// assert!(String::from_utf8_lossy(&body).contains("<string>a &amp; b</string>"));
-/// # Ok::<(), xenapi::wire::RequestError>(())
+/// # Ok::<(), xenapi_wire::RequestError>(())
 /// ```
 pub fn request(method: &str, params: &[Value]) -> Result<Vec<u8>, RequestError> {
     check(method, params)?;

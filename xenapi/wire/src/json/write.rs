@@ -2,7 +2,7 @@
 
 use super::{Id, Version};
 use crate::Value;
-use crate::wire::number::general;
+use crate::number::general;
 
 /// The reply to a call that succeeded. No result is [`Value::String`] of no text.
 pub fn success(version: Version, id: &Id, value: &Value) -> Vec<u8> {
@@ -55,7 +55,7 @@ fn end(mut out: Vec<u8>, id: &Id) -> Vec<u8> {
 }
 
 /// Writes a value as Yojson does.
-pub(in crate::wire) fn write(out: &mut Vec<u8>, value: &Value) {
+pub(crate) fn write(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),

@@ -8,7 +8,7 @@ use serde::forward_to_deserialize_any;
 use super::DecodeError;
 use super::error::Segment;
 use super::key::{Key, Variant};
-use super::value::WITH_TIMES;
+use super::read_value::WITH_TIMES;
 use crate::Value;
 
 /// Reads a value as a type, with the same leniency as a reply: an integer may stand as text, a float as an integer
@@ -18,7 +18,7 @@ use crate::Value;
 /// Where the value is not of the type; the error's path starts inside the value.
 ///
 /// ```
-/// use xenapi::{Value, wire};
+/// use xenapi_wire::{self as wire, Value};
 ///
 /// let counts = Value::Array(vec![Value::Int(1), Value::String("2".into())]);
 /// assert_eq!(wire::from_value::<Vec<i64>>(&counts)?, [1, 2]);

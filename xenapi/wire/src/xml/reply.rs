@@ -5,12 +5,12 @@ use serde::de::{Deserialize, DeserializeOwned};
 use super::de::Element;
 use super::scanner::{Scanner, Start, Tag};
 use crate::Value;
-use crate::wire::error::Segment;
-use crate::wire::reply::refusal;
-use crate::wire::text::text_of;
-use crate::wire::{DecodeError, ReplyError, from_value};
+use crate::error::Segment;
+use crate::reply::refusal;
+use crate::text::text_of;
+use crate::{DecodeError, ReplyError, from_value};
 
-pub(in crate::wire) fn decode_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReplyError> {
+pub(crate) fn decode_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReplyError> {
     let text = text_of(body);
     reply(&mut Scanner::new(&text)).map_err(|error| match error {
         ReplyError::Decode(error) => ReplyError::Decode(error.in_message(text.as_bytes())),
@@ -103,12 +103,12 @@ fn fault(fault: Value) -> ReplyError {
 /// Where the value is no `T`.
 ///
 /// ```
-/// use xenapi::wire::xml::from_value_text;
+/// use xenapi_wire::xml::from_value_text;
 ///
 /// assert_eq!(from_value_text::<String>("<value>OpaqueRef:8fa8</value>")?, "OpaqueRef:8fa8");
 /// from_value_text::<()>("<value></value>")?;
 /// from_value_text::<()>("")?;
-/// # Ok::<(), xenapi::wire::DecodeError>(())
+/// # Ok::<(), xenapi_wire::DecodeError>(())
 /// ```
 pub fn from_value_text<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     if !text.trim_ascii_start().starts_with("<value") {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use xenapi::wire::{self, DecodeError, Encoding, ReplyError, json, xml};
-use xenapi::{Value, wire::decode_reply};
+use xenapi_wire::{self as wire, DecodeError, Encoding, ReplyError, json, xml};
+use xenapi_wire::{Value, decode_reply};
 
 type Records = BTreeMap<String, BTreeMap<String, Vec<i64>>>;
 
@@ -54,7 +54,7 @@ fn a_redacted_error_shows_nothing_of_the_reply() {
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("secret") && !shown.contains("OpaqueRef"), "{shown}");
     }
-    let quoting = wire::from_value::<xenapi::DateTime>(&Value::String("topsecret".to_owned())).unwrap_err();
+    let quoting = wire::from_value::<xenapi_wire::DateTime>(&Value::String("topsecret".to_owned())).unwrap_err();
     assert!(quoting.to_string().contains("topsecret"));
     assert!(!quoting.redacted().to_string().contains("topsecret"));
 }
@@ -129,7 +129,7 @@ fn wrong_types_are_refused_alike() {
         Value::Struct(vec![]),
     ]);
     refused::<Vec<String>>(&[text(), Value::Struct(vec![])]);
-    refused::<xenapi::Map<String, String>>(&[text(), Value::Array(vec![])]);
+    refused::<xenapi_wire::Map<String, String>>(&[text(), Value::Array(vec![])]);
     refused::<()>(&[text(), Value::Bool(false), Value::Array(vec![])]);
 }
 
@@ -174,7 +174,7 @@ fn errors_stay_small() {
             json::success(json::Version::V2, &json::Id::Int(1), &value),
         ),
     ] {
-        let error = decode_error::<xenapi::Map<String, xenapi::DateTime>>(encoding, &reply);
+        let error = decode_error::<xenapi_wire::Map<String, xenapi_wire::DateTime>>(encoding, &reply);
         assert!(format!("{error:?}").len() < 1000, "{}", error.to_string().len());
         assert!(error.offset().is_some());
     }

@@ -3,8 +3,8 @@
 use memchr::memchr2;
 
 use crate::Value;
-use crate::wire::error::Segment;
-use crate::wire::{DecodeError, MAX_DEPTH};
+use crate::error::Segment;
+use crate::{DecodeError, MAX_DEPTH};
 
 /// Reads a whole message.
 pub(super) fn parse(message: &[u8]) -> Result<Value, DecodeError> {

@@ -3,8 +3,8 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::Value;
-use crate::wire::request::check;
-use crate::wire::{DecodeError, RequestError};
+use crate::request::check;
+use crate::{DecodeError, RequestError};
 
 /// The body of a call in JSON-RPC 2.0, to be posted to `/jsonrpc` as `application/json`.
 ///
@@ -14,11 +14,11 @@ use crate::wire::{DecodeError, RequestError};
 /// Where an argument holds what the server cannot keep.
 ///
 /// ```
-/// use xenapi::{ToValue, wire::json};
+/// use xenapi_wire::{ToValue, json};
 ///
 /// let body = json::request("VM.get_record", &["OpaqueRef:s".to_value(), "OpaqueRef:v".to_value()], 7)?;
 /// assert_eq!(body, br#"{"jsonrpc":"2.0","method":"VM.get_record","params":["OpaqueRef:s","OpaqueRef:v"],"id":7}"#);
-/// # Ok::<(), xenapi::wire::RequestError>(())
+/// # Ok::<(), xenapi_wire::RequestError>(())
 /// ```
 pub fn request(method: &str, params: &[Value], id: u64) -> Result<Vec<u8>, RequestError> {
     check(method, params)?;

@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use crate::map::names_secret;
-use crate::{DateTime, Map, Ref};
+use crate::{DateTime, Map, names_secret};
 
 /// Any value that XenAPI can send or take, in neither of its two encodings yet.
 ///
-/// Arguments of a call become `Value`s at once; [`Client::call`](crate::Client::call) also answers with one.
+/// Arguments of a call become `Value`s at once; `Client::call` of the crate `xenapi` also answers with one.
 ///
 /// Over XML-RPC the server writes an integer, an enum and a reference like a string, so a value that was read
 /// without a type is [`String`](Value::String) there where JSON says [`Int`](Value::Int); [`as_int`](Value::as_int)
@@ -125,7 +124,7 @@ impl Value {
 /// Turns an argument into a [`Value`].
 ///
 /// Implemented for everything that a generated method takes; implement it for your own types to pass them to
-/// [`Client::call`](crate::Client::call).
+/// `Client::call` of the crate `xenapi`.
 pub trait ToValue {
     /// The value to send.
     fn to_value(&self) -> Value;
@@ -188,12 +187,6 @@ impl ToValue for String {
 impl ToValue for DateTime {
     fn to_value(&self) -> Value {
         Value::DateTime(*self)
-    }
-}
-
-impl<T> ToValue for Ref<T> {
-    fn to_value(&self) -> Value {
-        Value::String(self.to_wire())
     }
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2, memmem};
 
 use super::entity;
-use crate::wire::{DecodeError, MAX_DEPTH};
+use crate::{DecodeError, MAX_DEPTH};
 
 /// A position in a message, and how many arrays and structs are open there.
 pub(super) struct Scanner<'a> {

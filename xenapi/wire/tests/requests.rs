@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use xenapi::wire::{self, Encoding, RequestError, json, xml};
-use xenapi::{ToValue, Value};
+use xenapi_wire::{self as wire, Encoding, RequestError, json, xml};
+use xenapi_wire::{ToValue, Value};
 
 fn text(value: &str) -> Value {
     Value::String(value.to_owned())

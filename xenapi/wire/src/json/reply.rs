@@ -4,14 +4,14 @@ use serde::de::DeserializeOwned;
 
 use super::envelope::Envelope;
 use super::lenient;
-use crate::wire::error::Segment;
-use crate::wire::reply::refusal;
-use crate::wire::{DecodeError, ReplyError, from_value};
+use crate::error::Segment;
+use crate::reply::refusal;
+use crate::{DecodeError, ReplyError, from_value};
 
 /// `serde_json` on text whose UTF-8 was checked once is the fastest way to a record, but it refuses bare `NaN`, raw
 /// control characters and the empty text that stands for no result. Whatever it refuses is read again into a `Value`,
 /// which also tells where in the reply the reason lies.
-pub(in crate::wire) fn decode_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReplyError> {
+pub(crate) fn decode_reply<T: DeserializeOwned>(body: &[u8]) -> Result<T, ReplyError> {
     let strict = std::str::from_utf8(body)
         .ok()
         .and_then(|text| serde_json::from_str::<Envelope<T>>(text).ok());
