@@ -19,7 +19,6 @@ mod running_task;
 mod secret_string;
 mod task_watch;
 mod transfer;
-pub mod transport;
 mod watch;
 
 pub use self::bulk::{Bulk, bulk};
@@ -29,9 +28,7 @@ pub use self::capability::Capabilities;
 pub use self::classes::*;
 pub use self::client::{Client, Connect};
 pub use self::console_stream::{ConsoleCall, ConsoleError, ConsoleStream};
-pub use self::error::{
-    ApiError, DecodeError, Error, ErrorKind, HttpError, LostCall, Result, Timeout, UntrustedCertificate,
-};
+pub use self::error::{ApiError, DecodeError, Error, ErrorKind, HttpError, LostCall, Result, Timeout};
 pub use self::event_batch::{Event, EventBatch};
 pub use self::ext::Disk;
 pub use self::http_actions::{HTTP_ACTIONS, HttpAction};
@@ -43,8 +40,10 @@ pub use self::transfer::{
     Compression, DiskFormat, Download, DownloadCall, ExportCall, ExportMetadataCall, ExportRawCall, ImportCall,
     ImportMetadataCall, ImportRawCall, Source, UploadCall,
 };
-pub use self::transport::{Fingerprint, FingerprintError, Trust};
 pub use self::watch::{AnyRef, Change, Changes, Health, Watch};
+#[doc(inline)]
+pub use xenapi_transport as transport;
+pub use xenapi_transport::{Fingerprint, FingerprintError, Trust, UntrustedCertificate};
 #[doc(inline)]
 pub use xenapi_wire as wire;
 pub use xenapi_wire::{DateTime, DateTimeError, ErrorCode, Iter, Map, ToValue, Value};

@@ -1,7 +1,28 @@
-//! How requests reach a host.
+//! How requests of XenAPI reach a host: connections, and which certificates they accept.
 //!
-//! [`Transport`] is the seam between the bindings and the network: the default one speaks HTTP over TLS, the simulated
-//! pool of `xenapi-sim` answers in the same process, and a program can bring its own (a Unix socket, a tunnel).
+//! [`Transport`] is the seam between the bindings and the network: `HttpTransport`, the default, speaks HTTP over TLS,
+//! the simulated pool of `xenapi-sim` answers in the same process, and a program can bring its own (a Unix socket, a
+//! tunnel). The crate `xenapi` shows this one as `xenapi::transport`.
+//!
+//! ```
+//! use futures_core::future::BoxFuture;
+//! use xenapi_transport::{BodyStream, RequestBody, Transport, TransportError};
+//!
+//! /// Knows no host.
+//! #[derive(Debug)]
+//! struct Unplugged;
+//!
+//! impl Transport for Unplugged {
+//!     fn send(
+//!         &self,
+//!         _request: http::Request<RequestBody>,
+//!     ) -> BoxFuture<'_, Result<http::Response<BodyStream>, TransportError>> {
+//!         Box::pin(async { Err(TransportError::Unreachable("the cable is out".to_owned())) })
+//!     }
+//! }
+//! ```
+//!
+//! Without the feature `http` there are the seam and the words for trust, and neither `reqwest` nor `rustls`.
 
 mod body;
 #[cfg(feature = "http")]
@@ -9,6 +30,7 @@ mod connection;
 mod duplex;
 #[cfg(feature = "http")]
 mod endpoint;
+mod error;
 mod fingerprint;
 #[cfg(feature = "http")]
 mod http_client;
@@ -30,11 +52,11 @@ use futures_core::future::BoxFuture;
 
 pub use self::body::{BodyStream, RequestBody, UploadStream};
 pub use self::duplex::Duplex;
+pub use self::error::{ConfigError, TransportError, UntrustedCertificate};
 pub use self::fingerprint::{Fingerprint, FingerprintError};
 #[cfg(feature = "http")]
-pub(crate) use self::http_client::HttpTransport;
+pub use self::http_client::HttpTransport;
 pub use self::trust::Trust;
-use crate::UntrustedCertificate;
 
 /// Sends HTTP requests to the hosts of a pool.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
@@ -92,19 +114,4 @@ impl<T: Transport + ?Sized> Transport for std::sync::Arc<T> {
     fn vouch(&self, host: &str, fingerprint: Fingerprint) {
         (**self).vouch(host, fingerprint);
     }
-}
-
-/// Why a request got no response, or a response broke off.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TransportError {
-    /// The host could not be reached; nothing was sent.
-    #[error("{0}")]
-    Unreachable(String),
-    /// The host's certificate is not trusted; nothing was sent.
-    #[error(transparent)]
-    Untrusted(Box<UntrustedCertificate>),
-    /// The connection broke after something was sent: the server may have acted.
-    #[error("{0}")]
-    Broken(String),
 }

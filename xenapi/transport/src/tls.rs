@@ -11,7 +11,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, 
 use super::endpoint::Endpoint;
 use super::rule::{Rule, Shown};
 use super::{Fingerprint, Trust, public_key};
-use crate::{Error, UntrustedCertificate};
+use crate::{ConfigError, UntrustedCertificate};
 
 impl Fingerprint {
     pub(super) fn of(certificate: &CertificateDer<'_>) -> Self {
@@ -33,7 +33,7 @@ pub(super) struct Certificates {
 
 impl Certificates {
     /// `host` is the one whose certificate a pin was taken from.
-    pub(super) fn new(trust: &Trust, host: &str) -> Result<Self, Error> {
+    pub(super) fn new(trust: &Trust, host: &str) -> Result<Self, ConfigError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         Ok(Self {
             rule: Rule::new(trust, host, &provider)?,
@@ -43,14 +43,14 @@ impl Certificates {
     }
 
     /// The configuration of connections to this port: rustls tells a verifier the host, but not the port.
-    pub(super) fn configure(self: &Arc<Self>, port: u16) -> Result<ClientConfig, Error> {
+    pub(super) fn configure(self: &Arc<Self>, port: u16) -> Result<ClientConfig, ConfigError> {
         let verifier = Verifier {
             certificates: self.clone(),
             port,
         };
         Ok(ClientConfig::builder_with_provider(self.provider.clone())
             .with_safe_default_protocol_versions()
-            .map_err(|error| Error::config(format!("TLS cannot be set up: {error}")))?
+            .map_err(|error| ConfigError(format!("TLS cannot be set up: {error}")))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth())

@@ -13,7 +13,7 @@ use rustls::{CertificateError, RootCertStore};
 use super::endpoint::Endpoint;
 use super::known_hosts::KnownHosts;
 use super::{Fingerprint, Trust};
-use crate::Error;
+use crate::ConfigError;
 
 #[derive(Debug)]
 pub(super) enum Rule {
@@ -33,11 +33,11 @@ pub(super) struct Shown<'a> {
 
 impl Rule {
     /// `host` is the one whose certificate a pin was taken from.
-    pub(super) fn new(trust: &Trust, host: &str, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+    pub(super) fn new(trust: &Trust, host: &str, provider: &Arc<CryptoProvider>) -> Result<Self, ConfigError> {
         Ok(match trust {
             Trust::System => {
                 let verifier = rustls_platform_verifier::Verifier::new(provider.clone())
-                    .map_err(|error| Error::config(format!("the system's certificates cannot be used: {error}")))?;
+                    .map_err(|error| ConfigError(format!("the system's certificates cannot be used: {error}")))?;
                 Self::Authorities(Arc::new(verifier), RootCertStore::empty())
             }
             Trust::CaPem(pem) => Self::authorities(pem, provider)?,
@@ -46,25 +46,24 @@ impl Rule {
                 pin: *pin,
             },
             Trust::OnFirstUse(path) => {
-                let known = KnownHosts::open(path).map_err(|error| Error::config(error.to_string()))?;
+                let known = KnownHosts::open(path).map_err(|error| ConfigError(error.to_string()))?;
                 Self::OnFirstUse(known)
             }
             Trust::DangerAcceptAny => Self::Any,
         })
     }
 
-    fn authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+    fn authorities(pem: &[u8], provider: &Arc<CryptoProvider>) -> Result<Self, ConfigError> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate =
-                certificate.map_err(|error| Error::config(format!("the CA file is no PEM: {error:?}")))?;
+            let certificate = certificate.map_err(|error| ConfigError(format!("the CA file is no PEM: {error:?}")))?;
             roots
                 .add(certificate)
-                .map_err(|error| Error::config(format!("a CA certificate cannot be used: {error}")))?;
+                .map_err(|error| ConfigError(format!("a CA certificate cannot be used: {error}")))?;
         }
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots.clone()), provider.clone())
             .build()
-            .map_err(|error| Error::config(format!("the CA file holds no usable certificate: {error}")))?;
+            .map_err(|error| ConfigError(format!("the CA file holds no usable certificate: {error}")))?;
         Ok(Self::Authorities(verifier, roots))
     }
 

@@ -9,8 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::*;
-use crate::Trust;
-use crate::transport::{Fingerprint, HttpTransport, Transport};
+use crate::{Fingerprint, HttpTransport, Transport, Trust};
 
 /// A host that does with its first connection as it is told, after the head of a request.
 struct Host {

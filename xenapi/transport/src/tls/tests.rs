@@ -7,9 +7,9 @@ use super::*;
 const VALID: u64 = 1_800_000_000;
 const EXPIRED: u64 = 1_900_000_000;
 
-const WILDCARD: &[u8] = include_bytes!("../../../tests/fixtures/certificates/wildcard.pem");
-const OWN_AUTHORITY: &[u8] = include_bytes!("../../../tests/fixtures/certificates/own_authority.pem");
-const NAMELESS: &[u8] = include_bytes!("../../../tests/fixtures/certificates/nameless.pem");
+const WILDCARD: &[u8] = include_bytes!("../../tests/fixtures/certificates/wildcard.pem");
+const OWN_AUTHORITY: &[u8] = include_bytes!("../../tests/fixtures/certificates/own_authority.pem");
+const NAMELESS: &[u8] = include_bytes!("../../tests/fixtures/certificates/nameless.pem");
 
 fn fingerprint(pem: &[u8]) -> Fingerprint {
     Fingerprint::of(&CertificateDer::from_pem_slice(pem).unwrap())

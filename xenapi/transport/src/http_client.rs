@@ -11,12 +11,13 @@ use futures_util::TryStreamExt;
 use super::connection;
 use super::tls::{Certificates, refusal};
 use super::{BodyStream, Duplex, Fingerprint, RequestBody, Transport, TransportError, Trust, tunnel};
-use crate::Error;
+use crate::ConfigError;
 
 /// How long a connection may take to open.
 pub(super) const CONNECT_LIMIT: Duration = Duration::from_secs(20);
 
-pub(crate) struct HttpTransport {
+/// Sends requests over HTTP/1 and TLS, and knows which certificates to accept.
+pub struct HttpTransport {
     certificates: Arc<Certificates>,
     user_agent: String,
     /// One per port, because certificates are remembered per port. Nearly always there is one.
@@ -30,8 +31,11 @@ struct PerPort {
 }
 
 impl HttpTransport {
-    /// `host` is the one that a pin in `trust` is for.
-    pub(crate) fn new(trust: &Trust, host: &str, user_agent: &str) -> Result<Self, Error> {
+    /// A transport that connects to nothing yet; `host` is the one that a pin in `trust` is for.
+    ///
+    /// # Errors
+    /// Where `trust` cannot be used: a CA file that holds no certificate, a file of known hosts that cannot be read.
+    pub fn new(trust: &Trust, host: &str, user_agent: &str) -> Result<Self, ConfigError> {
         let transport = Self {
             certificates: Arc::new(Certificates::new(trust, host)?),
             user_agent: user_agent.to_owned(),
@@ -42,7 +46,7 @@ impl HttpTransport {
         Ok(transport)
     }
 
-    fn client(&self, port: u16) -> Result<PerPort, Error> {
+    fn client(&self, port: u16) -> Result<PerPort, ConfigError> {
         let mut clients = self.clients.lock().unwrap_or_else(|poison| poison.into_inner());
         if let Some(client) = clients.get(&port) {
             return Ok(client.clone());
@@ -57,7 +61,7 @@ impl HttpTransport {
             .tcp_keepalive(Duration::from_secs(60))
             .no_proxy()
             .build()
-            .map_err(|error| Error::config(format!("the HTTP client cannot be set up: {error}")))?;
+            .map_err(|error| ConfigError(format!("the HTTP client cannot be set up: {error}")))?;
         let tls = Arc::new(tls);
         let client = PerPort { client, tls };
         clients.insert(port, client.clone());

@@ -6,11 +6,11 @@ use std::str::FromStr;
 /// The SHA-256 fingerprint of a certificate (of its DER form), as `openssl x509 -fingerprint -sha256` prints it.
 ///
 /// ```
-/// use xenapi::Fingerprint;
+/// use xenapi_transport::Fingerprint;
 ///
 /// let pin: Fingerprint = "3F9A0011223344556677 8899aabbccddeeff00112233445566778899aabbccdd".replace(' ', "").parse()?;
 /// assert!(pin.to_string().starts_with("3f:9a:00:11:"));
-/// # Ok::<(), xenapi::FingerprintError>(())
+/// # Ok::<(), xenapi_transport::FingerprintError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub [u8; 32]);
