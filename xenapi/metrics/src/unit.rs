@@ -24,7 +24,7 @@ pub enum Unit {
     PerSecond,
     /// A number of things.
     Count,
-    /// Not known to this crate; [`DataSourceRecord::units`](crate::DataSourceRecord::units) may say.
+    /// Not known to this crate; the `units` of the class `data_source` may say.
     Unknown,
 }
 

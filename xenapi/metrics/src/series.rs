@@ -133,6 +133,23 @@ pub struct Series {
 }
 
 impl Series {
+    /// Points of one data source, oldest first, so many seconds apart.
+    pub const fn new(
+        owner: Owner,
+        source: DataSource,
+        consolidation: Consolidation,
+        step: i64,
+        points: Vec<Point>,
+    ) -> Self {
+        Self {
+            owner,
+            source,
+            consolidation,
+            step,
+            points,
+        }
+    }
+
     /// The newest value that is known.
     pub fn latest(&self) -> Option<Point> {
         self.points.iter().rev().copied().find(Point::is_known)
@@ -151,8 +168,8 @@ impl Series {
         (count > 0).then(|| sum / f64::from(count))
     }
 
-    /// Takes in what another host knows of the same.
-    pub(super) fn absorb(&mut self, other: Self) {
+    /// Takes in what another host knows of the same: of two points of one time, the one that has a value is kept.
+    pub fn absorb(&mut self, other: Self) {
         self.points.extend(other.points);
         self.points.sort_by_key(|point| (point.time, !point.is_known()));
         self.points.dedup_by_key(|point| point.time);

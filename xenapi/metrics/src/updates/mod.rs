@@ -13,14 +13,14 @@ use super::{MetricsError, Point, Series};
 /// bare numbers, `NaN` and `Infinity` among them. The server sends the newest row first; here the oldest is first.
 ///
 /// ```
-/// use xenapi::metrics::Updates;
+/// use xenapi_metrics::Updates;
 ///
 /// let document = br#"{"meta": {"start": 5, "step": 5, "end": 10, "rows": 2, "columns": 1,
 ///     "legend": ["AVERAGE:vm:7f1c0a52:cpu0"]},
 ///     "data": [{"t": 10, "values": [0.25]}, {"t": 5, "values": [NaN]}]}"#;
 /// let updates = Updates::parse(document)?;
 /// assert_eq!(updates.series[0].points[1].value, 0.25);
-/// # Ok::<(), xenapi::metrics::MetricsError>(())
+/// # Ok::<(), xenapi_metrics::MetricsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

@@ -10,10 +10,10 @@ use super::{Consolidation, DataSource, MetricsError, Point, Resolution};
 /// The round-robin database of one object: each data source, in archives of different resolution.
 ///
 /// ```no_run
-/// # async fn peak(pool: xenapi::Client, host: xenapi::Ref<xenapi::Host>) -> xenapi::Result<()> {
-/// use xenapi::metrics::{Consolidation, Resolution};
+/// # fn peak(document: &[u8]) -> Result<(), xenapi_metrics::MetricsError> {
+/// use xenapi_metrics::{Consolidation, Resolution, Rrd};
 ///
-/// let rrd = pool.host(host).rrd().await?;
+/// let rrd = Rrd::parse(document)?;
 /// if let Some(year) = rrd.archive(Consolidation::Maximum, Resolution::Day) {
 ///     let peak = year.points("cpu_avg").map(|day| day.value).fold(f64::NAN, f64::max);
 ///     println!("the busiest moment of the year: {peak}");

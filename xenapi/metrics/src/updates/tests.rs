@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::metrics::{Consolidation, Owner};
+use crate::{Consolidation, Owner};
 
 const XML: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<xport><meta><start>10</start><step>5</step><end>20</end>\
     <rows>3</rows><columns>2</columns><legend><entry>AVERAGE:host:h:loadavg</entry><entry>AVERAGE:vm:v:cpu0</entry>\

@@ -1,8 +1,8 @@
 //! Updates in XML, the form that every release knows.
 
 use super::{Document, Row};
-use crate::metrics::number::{float, integer, step};
-use crate::metrics::{MetricsError, xml};
+use crate::number::{float, integer, step};
+use crate::{MetricsError, xml};
 
 pub(super) fn read(text: &str) -> Result<Document, MetricsError> {
     let mut document = Document::default();

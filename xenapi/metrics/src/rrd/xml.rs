@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Archive, Rrd, RrdSource, Sampling};
-use crate::metrics::error::excerpt;
-use crate::metrics::number::{float, integer, step};
-use crate::metrics::{Consolidation, DataSource, MetricsError, xml};
+use crate::error::excerpt;
+use crate::number::{float, integer, step};
+use crate::{Consolidation, DataSource, MetricsError, xml};
 
 /// A database that is being read.
 #[derive(Default)]

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use super::{Document, Row};
-use crate::metrics::MetricsError;
-use crate::metrics::error::reason;
-use crate::metrics::number::{float, whole};
+use crate::MetricsError;
+use crate::error::reason;
+use crate::number::{float, whole};
 
 pub(super) fn read(text: &str) -> Result<Document, MetricsError> {
     serde_json::from_str(text)
