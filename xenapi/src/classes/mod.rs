@@ -716,7 +716,7 @@ impl AnyRecord {
         self.shared()?.downcast().ok()
     }
 
-    fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+    pub(crate) fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         Some(match self {
             Self::Blob(record) => record.clone(),
             Self::Bond(record) => record.clone(),

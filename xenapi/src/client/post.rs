@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
+use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt;
 
 use super::failure::{failed, http_error, unanswered};
@@ -19,18 +20,20 @@ const THUMBPRINT: &str = "x-xenapi-response-host-certificate-thumbprint";
 impl Client {
     /// Sends a message to a host. A server that does not know JSON-RPC is asked again in XML-RPC, where the choice is
     /// left to this crate.
-    pub(super) async fn exchange(
-        &self,
-        base: &http::Uri,
+    pub(super) fn exchange<'a>(
+        &'a self,
+        base: &'a http::Uri,
         encoding: Encoding,
-        method: &str,
-        params: &[Value],
-    ) -> Result<Sent> {
-        let sent = self.post(base, encoding, method, params).await?;
-        if encoding == Encoding::Json && self.inner.encoding == EncodingChoice::Auto && sent.knows_no_json() {
-            return self.post(base, Encoding::Xml, method, params).await;
-        }
-        Ok(sent)
+        method: &'a str,
+        params: &'a [Value],
+    ) -> BoxFuture<'a, Result<Sent>> {
+        Box::pin(async move {
+            let sent = self.post(base, encoding, method, params).await?;
+            if encoding == Encoding::Json && self.inner.encoding == EncodingChoice::Auto && sent.knows_no_json() {
+                return self.post(base, Encoding::Xml, method, params).await;
+            }
+            Ok(sent)
+        })
     }
 
     async fn post(&self, base: &http::Uri, encoding: Encoding, method: &str, params: &[Value]) -> Result<Sent> {
