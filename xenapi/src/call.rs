@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use crate::map::names_secret;
+use crate::wire::names_secret;
 use crate::{Client, Result, SecretString, ToValue, Value};
 
 /// What a call will send.

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{ErrorCode, Ref, SecretString, Task};
+use crate::transport::ConfigError;
+use crate::{ErrorCode, Ref, SecretString, Task, UntrustedCertificate};
 
 /// The result of everything that talks to a pool.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -119,6 +120,12 @@ impl Error {
 
     pub(crate) fn config(reason: impl Into<Box<str>>) -> Self {
         Self::Config(reason.into())
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::config(error.to_string())
     }
 }
 
@@ -291,30 +298,6 @@ impl ErrorKind {
             _ if ErrorCode::from(code).is_known() => Self::Conflict,
             _ => Self::Other,
         }
-    }
-}
-
-/// A certificate that the connection's trust does not cover.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the certificate of {host} is not trusted ({reason}); its SHA-256 fingerprint is {fingerprint}: compare it \
-         with the host's and pin it"
-)]
-pub struct UntrustedCertificate {
-    pub(crate) host: String,
-    pub(crate) fingerprint: crate::Fingerprint,
-    pub(crate) reason: String,
-}
-
-impl UntrustedCertificate {
-    /// The host, with its port where that is not 443.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// What to pin, once it is known to be the host's.
-    pub fn fingerprint(&self) -> crate::Fingerprint {
-        self.fingerprint
     }
 }
 

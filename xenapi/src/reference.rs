@@ -10,7 +10,7 @@ use std::sync::{LazyLock, RwLock};
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::Object;
+use crate::{Object, ToValue, Value};
 
 /// A reference to an object of class `T`, for example `Ref<Vm>`.
 ///
@@ -244,6 +244,12 @@ impl<T> Ord for Ref<T> {
 impl<T> Hash for Ref<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.id.hash(state);
+    }
+}
+
+impl<T> ToValue for Ref<T> {
+    fn to_value(&self) -> Value {
+        Value::String(self.to_wire())
     }
 }
 

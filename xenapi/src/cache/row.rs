@@ -1,13 +1,18 @@
 //! One object in the cache.
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::{AnyRecord, Object, Value};
+use crate::{Object, Value};
+
+/// A record of whichever class. That it may be shared between threads is known without a look at every field.
+pub(super) type Shared = Arc<dyn Any + Send + Sync>;
 
 /// An object: its record, and what it is found by.
 struct Row {
-    record: AnyRecord,
+    /// `None` where it could not be read as its type.
+    record: Option<Shared>,
     uuid: Box<str>,
     name: Box<str>,
 }
@@ -21,7 +26,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(super) fn put(&mut self, reference: Box<str>, record: AnyRecord, snapshot: &Value) {
+    pub(super) fn put(&mut self, reference: Box<str>, record: Option<Shared>, snapshot: &Value) {
         let text = |name| snapshot.get(name).and_then(Value::as_str).unwrap_or_default();
         let (uuid, name): (Box<str>, Box<str>) = (text("uuid").into(), text("name_label").into());
         self.remove(&reference);
@@ -58,7 +63,7 @@ impl Table {
     }
 
     pub(crate) fn get<T: Object>(&self, reference: &str) -> Option<Arc<T::Record>> {
-        self.rows.get(reference)?.record.get()
+        self.rows.get(reference)?.record.clone()?.downcast().ok()
     }
 
     pub(super) fn with_uuid(&self, uuid: &str) -> Option<&str> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::row::Table;
+use super::row::{Shared, Table};
 use crate::watch::{Delta, Feed};
 use crate::{AnyRecord, Class, Error, Value};
 
@@ -107,21 +107,21 @@ impl Store {
                 if let (Some(dropped), Value::Struct(members)) = (self.dropped.get(&class), &mut snapshot) {
                     members.retain(|(name, _)| !dropped.contains(name));
                 }
-                match AnyRecord::decode(&class, &snapshot) {
-                    Ok(record) => Step::Put(class, reference, record, snapshot),
+                let record = match AnyRecord::decode(&class, &snapshot) {
+                    Ok(record) => record.shared(),
                     Err(error) => {
-                        tracing::warn!(class = class.as_str(), %error, "a record is kept raw");
-                        let record = AnyRecord::Other(class.clone(), snapshot.clone());
-                        Step::Put(class, reference, record, snapshot)
+                        tracing::warn!(class = class.as_str(), %error, "a record cannot be read");
+                        None
                     }
-                }
+                };
+                Step::Put(class, reference, record, snapshot)
             }
         }
     }
 }
 
 enum Step {
-    Put(Class, Box<str>, AnyRecord, Value),
+    Put(Class, Box<str>, Option<Shared>, Value),
     Remove(Class, Box<str>),
     Listed,
     Nothing,

@@ -17,12 +17,12 @@ pub(super) struct Facts {
 }
 
 pub(super) fn facts(method: &str) -> Option<Facts> {
-    let place = MESSAGES.binary_search_by(|row| row.0.cmp(method)).ok()?;
-    let &(_, least_role, since, removed) = MESSAGES.get(place)?;
+    let mut facts = MESSAGES.lines().filter_map(|line| line.strip_prefix(method)?.strip_prefix(' '));
+    let mut words = facts.next()?.split(' ');
     Some(Facts {
-        least_role,
-        since,
-        removed,
+        least_role: words.next()?,
+        since: words.next()?,
+        removed: words.next().unwrap_or_default(),
     })
 }
 

@@ -4,7 +4,7 @@ use super::{ClusterHost, Network, Pif};
 use crate::handle::{
     ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into, up_to_last_changed,
 };
-use crate::open_enum::open_enum;
+use crate::wire::open_enum;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;

@@ -151,7 +151,7 @@ pub use self::vmss::{AllVmss, Vmss, VmssRecord};
 pub use self::vtpm::{Vtpm, VtpmRecord, Vtpms};
 pub use self::vusb::{Vusb, VusbRecord, Vusbs};
 
-use crate::open_enum::open_enum;
+use crate::wire::open_enum;
 use crate::wire::{self, DecodeError};
 use crate::{Record, Value};
 use std::any::Any;
@@ -716,7 +716,7 @@ impl AnyRecord {
         self.shared()?.downcast().ok()
     }
 
-    fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+    pub(crate) fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {
         Some(match self {
             Self::Blob(record) => record.clone(),
             Self::Bond(record) => record.clone(),

@@ -4,7 +4,7 @@ use super::{Crashdump, Pool, Session, Sr, Vbd, VdiNbdServerInfoRecord};
 use crate::handle::{
     ReadFields, begin, begin_task, collection, deserialize_record, handle, members, next_into, up_to_last_changed,
 };
-use crate::open_enum::open_enum;
+use crate::wire::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 

@@ -2,7 +2,7 @@
 
 use super::{GpuGroup, Pgpu, Vgpu};
 use crate::handle::{ReadFields, begin, collection, deserialize_record, handle, next_into};
-use crate::open_enum::open_enum;
+use crate::wire::open_enum;
 use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 

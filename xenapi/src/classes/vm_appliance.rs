@@ -2,7 +2,7 @@
 
 use super::{Session, Sr, Vm};
 use crate::handle::{ReadFields, begin, begin_task, collection, deserialize_record, handle, members, next_into};
-use crate::open_enum::open_enum;
+use crate::wire::open_enum;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 

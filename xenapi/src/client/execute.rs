@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_core::future::BoxFuture;
 use tokio::sync::SemaphorePermit;
 use tracing::Instrument;
 
@@ -21,7 +22,11 @@ const MOST_MOVES: usize = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Client {
-    pub(crate) async fn execute(&self, request: Request) -> Result<Reply> {
+    pub(crate) fn execute(&self, request: Request) -> BoxFuture<'_, Result<Reply>> {
+        Box::pin(self.send(request))
+    }
+
+    async fn send(&self, request: Request) -> Result<Reply> {
         let limit = request.timeout.unwrap_or(self.inner.timeout);
         let span = tracing::debug_span!("call", method = &*request.method, error = tracing::field::Empty);
         let begun = Instant::now();

@@ -17,7 +17,7 @@ pub(crate) fn failed(method: &str, base: &http::Uri, error: TransportError) -> E
             }
         }
         TransportError::Untrusted(certificate) => Error::Untrusted(certificate),
-        TransportError::Broken(reason) => unanswered(method, reason),
+        broken => unanswered(method, broken.to_string()),
     }
 }
 

@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
+use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt;
 
 use super::failure::{failed, http_error, unanswered};
 use super::reply::Reply;
 use super::{Client, EncodingChoice};
 use crate::transport::{BodyStream, RequestBody};
-use crate::wire::{self, Encoding, MAX_REQUEST_BYTES};
+use crate::wire::{Encoding, MAX_REQUEST_BYTES};
 use crate::{Error, Fingerprint, Result, SecretString, Value};
 
 /// With the request header, a member adds the coordinator's certificate to its refusal: what carries a pin over.
@@ -19,18 +20,20 @@ const THUMBPRINT: &str = "x-xenapi-response-host-certificate-thumbprint";
 impl Client {
     /// Sends a message to a host. A server that does not know JSON-RPC is asked again in XML-RPC, where the choice is
     /// left to this crate.
-    pub(super) async fn exchange(
-        &self,
-        base: &http::Uri,
+    pub(super) fn exchange<'a>(
+        &'a self,
+        base: &'a http::Uri,
         encoding: Encoding,
-        method: &str,
-        params: &[Value],
-    ) -> Result<Sent> {
-        let sent = self.post(base, encoding, method, params).await?;
-        if encoding == Encoding::Json && self.inner.encoding == EncodingChoice::Auto && sent.knows_no_json() {
-            return self.post(base, Encoding::Xml, method, params).await;
-        }
-        Ok(sent)
+        method: &'a str,
+        params: &'a [Value],
+    ) -> BoxFuture<'a, Result<Sent>> {
+        Box::pin(async move {
+            let sent = self.post(base, encoding, method, params).await?;
+            if encoding == Encoding::Json && self.inner.encoding == EncodingChoice::Auto && sent.knows_no_json() {
+                return self.post(base, Encoding::Xml, method, params).await;
+            }
+            Ok(sent)
+        })
     }
 
     async fn post(&self, base: &http::Uri, encoding: Encoding, method: &str, params: &[Value]) -> Result<Sent> {
@@ -63,11 +66,9 @@ pub(super) fn request(
         method: method.into(),
         reason: reason.into(),
     };
-    let (path, media_type, body) = match encoding {
-        Encoding::Json => ("/jsonrpc", "application/json", wire::json::request(method, params, id)),
-        Encoding::Xml => ("/RPC2", "text/xml", wire::xml::request(method, params)),
-    };
-    let body = body.map_err(|error| unsendable(error.to_string()))?;
+    let body = encoding
+        .request(method, params, id)
+        .map_err(|error| unsendable(error.to_string()))?;
     if body.len() > MAX_REQUEST_BYTES {
         return Err(unsendable(format!(
             "it has {} bytes, and the server takes at most {MAX_REQUEST_BYTES}",
@@ -78,10 +79,10 @@ pub(super) fn request(
     let uri = http::Uri::builder()
         .scheme(base.scheme_str().unwrap_or("https"))
         .authority(authority)
-        .path_and_query(path);
+        .path_and_query(encoding.path());
     let head = http::Request::post(uri.build().map_err(|error| unsendable(error.to_string()))?);
     signed(head)
-        .header(http::header::CONTENT_TYPE, media_type)
+        .header(http::header::CONTENT_TYPE, encoding.media_type())
         .header(http::header::CONTENT_LENGTH, body.len())
         .header(ASK_THUMBPRINT, "sha-256:master")
         .body(RequestBody::Whole(body.into()))

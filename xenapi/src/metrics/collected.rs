@@ -102,13 +102,8 @@ mod tests {
     use crate::metrics::{Consolidation, DataSource, Point};
 
     fn series(owner: Owner, source: &str, time: i64) -> Series {
-        Series {
-            owner,
-            source: DataSource::new(source),
-            consolidation: Consolidation::Average,
-            step: 5,
-            points: vec![Point { time, value: 1.0 }],
-        }
+        let points = vec![Point { time, value: 1.0 }];
+        Series::new(owner, DataSource::new(source), Consolidation::Average, 5, points)
     }
 
     #[test]

@@ -225,7 +225,7 @@ impl MetricsCall {
             Owner::Host(_) => self.hosts,
             Owner::Vm(uuid) => self.all_vms || self.vms.contains(uuid),
             Owner::Sr(uuid) => self.srs.contains(uuid),
-            Owner::Other { .. } => self.all_vms && self.hosts,
+            _ => self.all_vms && self.hosts,
         };
         is_of_interest && self.consolidations.contains(&series.consolidation)
     }

@@ -51,7 +51,7 @@ pub(super) fn file(context: Context<'_>, class: &Class) -> String {
     }
     for item in &context.model.enums {
         if names::home(context.model, &item.name).is_some_and(|home| home.name == class.name) {
-            imports.paths.insert("crate::open_enum::open_enum");
+            imports.paths.insert("crate::wire::open_enum");
             text.push_str(&enums::text(context, item));
         }
     }

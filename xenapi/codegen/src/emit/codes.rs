@@ -26,7 +26,7 @@ pub(super) fn file(context: Context<'_>) -> String {
     format!(
         "//! {HEAD}
 
-        use crate::open_enum::open_enum;
+        use crate::open_enum;
 
         {codes}
 

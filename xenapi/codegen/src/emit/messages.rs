@@ -28,7 +28,8 @@ pub(super) fn file(context: Context<'_>) -> String {
     rows.sort();
     let mut messages = String::new();
     for (name, role, since, removed) in rows {
-        let _ = writeln!(messages, "({name:?}, {role:?}, {since:?}, {removed:?}),");
+        let line = format!("{name} {role} {since} {removed}");
+        let _ = writeln!(messages, "{}", line.trim_end());
     }
     let mut releases = String::new();
     for release in &context.model.releases {
@@ -40,8 +41,11 @@ pub(super) fn file(context: Context<'_>) -> String {
     format!(
         "//! {HEAD}
 
-        /// Name, least role, first release, and the release without it where there is one; in the order of the names.
-        pub(crate) static MESSAGES: &[(&str, &str, &str, &str)] = &[{messages}];
+        /// A line a message: name, least role, first release, and the release without it where there is one.
+        ///
+        /// Text, because a table of tuples takes the compiler fifty times as long.
+        pub(crate) static MESSAGES: &str = \"\\
+{messages}\";
 
         /// The code names of releases with the version of the API, the oldest first. Later releases are known by the
         /// version of xapi.

@@ -43,7 +43,7 @@ pub fn files(model: &Datamodel, docs: &Docs) -> Vec<(PathBuf, String)> {
     };
     let mut files: Vec<(PathBuf, String)> = model.classes.iter().map(class).collect();
     files.push(("src/classes/mod.rs".into(), root::file(context)));
-    files.push(("src/codes.rs".into(), codes::file(context)));
+    files.push(("wire/src/codes.rs".into(), codes::file(context)));
     files.push(("src/http_actions.rs".into(), http::file(context)));
     files.push(("src/capability/messages.rs".into(), messages::file(context)));
     files.push(("sim/src/tables.rs".into(), sim::file(context)));

@@ -60,7 +60,7 @@ pub(super) fn file(context: Context<'_>) -> String {
 
         {exports}
 
-        use crate::open_enum::open_enum;
+        use crate::wire::open_enum;
         use crate::wire::{{self, DecodeError}};
         use crate::{{Record, Value}};
         use std::any::Any;
@@ -106,7 +106,7 @@ pub(super) fn file(context: Context<'_>) -> String {
             /// The record as its own type; `None` where it is of another class.
             pub fn get<R: Record>(&self) -> Option<Arc<R>> {{ self.shared()?.downcast().ok() }}
 
-            fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {{
+            pub(crate) fn shared(&self) -> Option<Arc<dyn Any + Send + Sync>> {{
                 Some(match self {{ {shared} Self::Other(..) => return None }})
             }}
         }}

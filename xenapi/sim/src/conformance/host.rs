@@ -106,7 +106,6 @@ impl Host {
             Ok(value) => Ok(Ok(value)),
             Err(ReplyError::Api { code, params }) => Ok(Err(std::iter::once(code).chain(params).collect())),
             Err(ReplyError::Decode(error)) => Err(format!("{method}: {}", error.redacted())),
-            Err(_) => Err(format!("{method}: no reply")),
         }
     }
 
