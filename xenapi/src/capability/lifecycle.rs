@@ -17,7 +17,9 @@ pub(super) struct Facts {
 }
 
 pub(super) fn facts(method: &str) -> Option<Facts> {
-    let mut facts = MESSAGES.lines().filter_map(|line| line.strip_prefix(method)?.strip_prefix(' '));
+    let mut facts = MESSAGES
+        .lines()
+        .filter_map(|line| line.strip_prefix(method)?.strip_prefix(' '));
     let mut words = facts.next()?.split(' ');
     Some(Facts {
         least_role: words.next()?,
