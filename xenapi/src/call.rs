@@ -136,13 +136,17 @@ impl<T: DeserializeOwned + Send + 'static> Future for Call<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         if let State::Ready(client, request) = &mut self.state {
             let (client, request) = (client.clone(), request.clone());
-            self.state = State::Running(Box::pin(async move { client.execute(request).await?.decode().await }));
+            self.state = State::Running(Box::pin(answer(client, request)));
         }
         match &mut self.state {
             State::Running(running) => running.as_mut().poll(context),
             State::Ready(..) => Poll::Pending,
         }
     }
+}
+
+async fn answer<T: DeserializeOwned + Send + 'static>(client: Client, request: Request) -> Result<T> {
+    client.execute(request).await?.decode().await
 }
 
 impl<T> fmt::Debug for Call<T> {

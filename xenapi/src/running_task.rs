@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::call::{Method, Request};
@@ -148,7 +149,22 @@ impl<T: DeserializeOwned + Send + 'static> TaskCall<T> {
 }
 
 impl Plan {
-    async fn start<T: DeserializeOwned + Send + 'static>(self) -> Result<RunningTask<T>> {
+    async fn start<T>(self) -> Result<RunningTask<T>> {
+        let begun = if self.watch.cancel_on_drop {
+            let begun = self.begin_anyway().await;
+            begun.unwrap_or_else(|error| Err(unanswered("task", error.to_string())))
+        } else {
+            self.begin().await
+        };
+        begun.map(RunningTask::with_result)
+    }
+
+    /// Begins also where nobody waits for it any more, so that the task can be cancelled.
+    fn begin_anyway(self) -> JoinHandle<Result<RunningTask<()>>> {
+        tokio::spawn(self.begin())
+    }
+
+    async fn begin(self) -> Result<RunningTask<()>> {
         let Self {
             client,
             mut request,
@@ -160,24 +176,19 @@ impl Plan {
         request.method = format!("Async.{method}").into();
         request.timeout = watch.limit;
         let guarded = watch.cancel_on_drop;
-        let begun = async move {
-            let task = client.execute(request).await?.decode::<Ref<Task>>().await?;
-            tracing::debug!(method = &*method, %task, "the task runs");
-            Ok(RunningTask {
-                method,
-                secrets,
-                watch,
-                deadline,
-                ..RunningTask::new(client, task, guarded)
-            })
-        };
-        if !guarded {
-            return begun.await;
-        }
-        // It runs to its end also where nobody waits any more, so that the task can be cancelled.
-        tokio::spawn(begun)
-            .await
-            .unwrap_or_else(|error| Err(unanswered("task", error.to_string())))
+        let task = client.execute(request).await?.decode::<Ref<Task>>().await?;
+        tracing::debug!(method = &*method, %task, "the task runs");
+        Ok(RunningTask {
+            method,
+            secrets,
+            watch,
+            deadline,
+            ..RunningTask::new(client, task, guarded)
+        })
+    }
+
+    async fn run<T: DeserializeOwned + Send + 'static>(self) -> Result<T> {
+        self.start::<T>().await?.wait().await
     }
 }
 
@@ -188,8 +199,7 @@ impl<T: DeserializeOwned + Send + 'static> Future for TaskCall<T> {
         if let State::Ready(_) = &self.state {
             let sent: Waiting<T> = Box::pin(std::future::pending());
             if let State::Ready(plan) = std::mem::replace(&mut self.state, State::Waiting(sent)) {
-                let wait = async move { plan.start::<T>().await?.wait().await };
-                self.state = State::Waiting(Box::pin(wait));
+                self.state = State::Waiting(Box::pin(plan.run()));
             }
         }
         match &mut self.state {
@@ -243,6 +253,17 @@ impl<T> RunningTask<T> {
             secrets: Vec::new(),
             watch: Watch::default(),
             deadline: None,
+            result: PhantomData,
+        }
+    }
+
+    fn with_result<R>(self) -> RunningTask<R> {
+        RunningTask {
+            task: self.task,
+            method: self.method,
+            secrets: self.secrets,
+            watch: self.watch,
+            deadline: self.deadline,
             result: PhantomData,
         }
     }
@@ -440,7 +461,7 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         if self.is_cancelled_on_drop {
             let (client, task) = (self.client.clone(), self.reference);
-            spawn(async move { cancel_and_destroy(&client, task).await });
+            spawn(cancel_and_destroy(client, task));
         }
     }
 }
@@ -453,9 +474,9 @@ pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
 }
 
 /// Best effort: a task that has ended or is gone needs neither.
-pub(crate) async fn cancel_and_destroy(client: &Client, task: Ref<Task>) {
-    tidy(Call::new(client, "task.cancel").arg(task)).await;
-    destroy(client, task).await;
+pub(crate) async fn cancel_and_destroy(client: Client, task: Ref<Task>) {
+    tidy(Call::new(&client, "task.cancel").arg(task)).await;
+    destroy(&client, task).await;
 }
 
 /// Best effort: the server collects what is left.

@@ -35,11 +35,7 @@ impl TaskWatch {
         let feed = Feed::new(client.unguarded(), tasks);
         let health = feed.health().subscribe();
         let store = Arc::new(Store::default());
-        let filled = store.clone();
-        let work = Background::spawn(async move {
-            let error = filled.fill(feed).await;
-            tracing::debug!(%error, "tasks are looked at one by one");
-        });
+        let work = Background::spawn(keep_filled(store.clone(), feed));
         let hub = Arc::new(Hub {
             store,
             health,
@@ -48,6 +44,16 @@ impl TaskWatch {
         *current = Arc::downgrade(&hub);
         Seat { hub }
     }
+}
+
+async fn keep_filled(store: Arc<Store>, feed: Feed) {
+    let error = store.fill(feed).await;
+    tracing::debug!(%error, "tasks are looked at one by one");
+}
+
+async fn linger(hub: Arc<Hub>) {
+    tokio::time::sleep(LINGER).await;
+    drop(hub);
 }
 
 /// The place of one who waits for a task.
@@ -74,9 +80,6 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let hub = self.hub.clone();
-        crate::running_task::spawn(async move {
-            tokio::time::sleep(LINGER).await;
-            drop(hub);
-        });
+        crate::running_task::spawn(linger(hub));
     }
 }

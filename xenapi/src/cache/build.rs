@@ -11,7 +11,7 @@ use super::Cache;
 use super::store::Store;
 use crate::client::unanswered;
 use crate::watch::{Background, Feed, Selection};
-use crate::{Class, Client, Result};
+use crate::{Class, Client, Error, Result};
 
 /// A cache that is being described; awaiting it fills it. See [`Client::cache`].
 #[derive(Debug)]
@@ -70,13 +70,7 @@ impl CacheCall {
         let health = feed.health().subscribe();
         let store = Arc::new(Store::new(self.dropped));
         let mut state = store.state();
-        let (failed, failure) = oneshot::channel();
-        let filled = store.clone();
-        let work = Background::spawn(async move {
-            let error = filled.fill(feed).await;
-            // Only the one who waits for the first list listens; later the state tells.
-            let _ = failed.send(error);
-        });
+        let (work, failure) = begin(store.clone(), feed);
         let cache = Cache::new(self.client, self.selection, store, health, work);
         let unknown = || unanswered("event.from", "the runtime shut down");
         let begun = state.wait_for(|state| state.lists > 0 || state.end.is_some()).await;
@@ -87,6 +81,18 @@ impl CacheCall {
             Err(failure.await.unwrap_or_else(|_| unknown()))
         }
     }
+}
+
+/// Fills the tables in the background; the receiver hears why that ended.
+fn begin(store: Arc<Store>, feed: Feed) -> (Background, oneshot::Receiver<Error>) {
+    let (failed, failure) = oneshot::channel();
+    (Background::spawn(keep_filled(store, feed, failed)), failure)
+}
+
+async fn keep_filled(store: Arc<Store>, feed: Feed, failed: oneshot::Sender<Error>) {
+    let error = store.fill(feed).await;
+    // Only the one who waits for the first list listens; later the state tells.
+    let _ = failed.send(error);
 }
 
 impl IntoFuture for CacheCall {

@@ -21,12 +21,13 @@ impl Client {
         if !self.inner.failover || !self.is_of_the_pool() {
             return;
         }
-        let client = self.unguarded();
-        tokio::spawn(async move {
-            if let Err(error) = client.learn_members().await {
-                tracing::debug!(%error, "the pool's hosts stay unknown");
-            }
-        });
+        tokio::spawn(self.unguarded().try_to_learn_members());
+    }
+
+    async fn try_to_learn_members(self) {
+        if let Err(error) = self.learn_members().await {
+            tracing::debug!(%error, "the pool's hosts stay unknown");
+        }
     }
 
     async fn learn_members(&self) -> crate::Result<()> {

@@ -27,13 +27,15 @@ impl Client {
         method: &'a str,
         params: &'a [Value],
     ) -> BoxFuture<'a, Result<Sent>> {
-        Box::pin(async move {
-            let sent = self.post(base, encoding, method, params).await?;
-            if encoding == Encoding::Json && self.inner.encoding == EncodingChoice::Auto && sent.knows_no_json() {
-                return self.post(base, Encoding::Xml, method, params).await;
-            }
-            Ok(sent)
-        })
+        Box::pin(self.ask(base, encoding, method, params))
+    }
+
+    async fn ask(&self, base: &http::Uri, encoding: Encoding, method: &str, params: &[Value]) -> Result<Sent> {
+        let sent = self.post(base, encoding, method, params).await?;
+        if encoding == Encoding::Json && self.inner.encoding == EncodingChoice::Auto && sent.knows_no_json() {
+            return self.post(base, Encoding::Xml, method, params).await;
+        }
+        Ok(sent)
     }
 
     async fn post(&self, base: &http::Uri, encoding: Encoding, method: &str, params: &[Value]) -> Result<Sent> {

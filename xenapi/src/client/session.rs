@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use super::failure::unanswered;
 use super::{Client, Inner};
+use crate::transport::{RequestBody, Transport};
 use crate::wire::Encoding;
 use crate::{Error, ErrorCode, Result, SecretString, ToValue};
 
@@ -65,15 +68,21 @@ impl Client {
     /// It runs to its end also where nobody waits for it any more, so that no session is made that nobody ends.
     pub(super) async fn login(&self, stale: &Arc<Session>) -> Result<()> {
         let seen = self.inner.failed_logins.load(Ordering::Acquire);
-        let (client, stale) = (self.clone(), stale.clone());
-        let work = async move { client.limited("session.login", client.log_in_once(&stale, seen)).await };
-        match tokio::spawn(work).await {
+        match self.clone().begin_login(stale.clone(), seen).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => Err(unanswered("session.login_with_password", "the runtime shut down")),
             },
         }
+    }
+
+    fn begin_login(self, stale: Arc<Session>, seen: u64) -> JoinHandle<Result<()>> {
+        tokio::spawn(self.log_in(stale, seen))
+    }
+
+    async fn log_in(self, stale: Arc<Session>, seen: u64) -> Result<()> {
+        self.limited("session.login", self.log_in_once(&stale, seen)).await
     }
 
     async fn log_in_once(&self, stale: &Arc<Session>, seen: u64) -> Result<()> {
@@ -255,14 +264,15 @@ impl Drop for Guard {
             request.header(http::header::USER_AGENT, &inner.user_agent)
         });
         if let Ok(request) = request {
-            let transport = inner.transport.clone();
-            runtime.spawn(async move {
-                let answer = tokio::time::timeout(GOODBYE_LIMIT, transport.send(request)).await;
-                if let Ok(Err(error)) = answer {
-                    tracing::debug!(%error, "the session was not logged out");
-                }
-            });
+            runtime.spawn(say_goodbye(inner.transport.clone(), request));
         }
+    }
+}
+
+async fn say_goodbye(transport: Arc<dyn Transport>, request: http::Request<RequestBody>) {
+    let answer = tokio::time::timeout(GOODBYE_LIMIT, transport.send(request)).await;
+    if let Ok(Err(error)) = answer {
+        tracing::debug!(%error, "the session was not logged out");
     }
 }
 

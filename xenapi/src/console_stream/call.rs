@@ -178,6 +178,14 @@ impl ConsoleCall {
     }
 }
 
+impl ConsoleCall {
+    async fn open_in_time(self) -> Result<ConsoleStream, ConsoleError> {
+        tokio::time::timeout(self.limit, self.open())
+            .await
+            .unwrap_or_else(|_| Err(timed_out(PATH, self.limit).into()))
+    }
+}
+
 /// Enough of a refusal to explain it.
 async fn page(body: Box<dyn Duplex>) -> Vec<u8> {
     let mut page = Vec::new();
@@ -193,10 +201,6 @@ impl IntoFuture for ConsoleCall {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            tokio::time::timeout(self.limit, self.open())
-                .await
-                .unwrap_or_else(|_| Err(timed_out(PATH, self.limit).into()))
-        })
+        Box::pin(self.open_in_time())
     }
 }

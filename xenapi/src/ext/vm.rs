@@ -1,6 +1,6 @@
 //! What people do to VMs that takes more than one message.
 
-use std::future::Future;
+use futures_core::future::BoxFuture;
 
 use crate::classes::vbd::VbdType;
 use crate::{Call, Client, ErrorCode, Map, Ref, Result, Vbd, VbdRecord, Vdi, VdiRecord, Vm, VmRecord};
@@ -68,38 +68,40 @@ impl Vm {
     ///
     /// # Errors
     /// As those messages; `VBD_TRAY_LOCKED` where the guest holds the medium.
-    pub fn insert_iso(&self, iso: Ref<Vdi>) -> impl Future<Output = Result<()>> + Send + use<> {
-        let vm = self.clone();
-        async move {
-            let devices = vm.devices().await?;
-            match devices.iter().find(|(_, vbd)| vbd.kind == VbdType::Cd) {
-                Some((_, drive)) if !drive.empty && drive.vdi == iso => Ok(()),
-                Some(&(reference, ref drive)) => {
-                    let drive_handle = vm.client().vbd(reference);
-                    if !drive.empty {
-                        drive_handle.eject_if_loaded().await?;
-                    }
-                    drive_handle.insert(iso).now().await
-                }
-                None => vm.add_drive(iso, &devices).await,
-            }
-        }
+    pub fn insert_iso(&self, iso: Ref<Vdi>) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.clone().load(iso))
     }
 
     /// Empties the VM's CD drives; a VM without one, or with empty ones, is left as it is.
     ///
     /// # Errors
     /// As `VM.get_VBDs`, `VBD.get_record` and `VBD.eject`.
-    pub fn eject_iso(&self) -> impl Future<Output = Result<()>> + Send + use<> {
-        let vm = self.clone();
-        async move {
-            for (reference, vbd) in vm.devices().await? {
-                if vbd.kind == VbdType::Cd && !vbd.empty {
-                    vm.client().vbd(reference).eject_if_loaded().await?;
+    pub fn eject_iso(&self) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.clone().unload())
+    }
+
+    async fn load(self, iso: Ref<Vdi>) -> Result<()> {
+        let devices = self.devices().await?;
+        match devices.iter().find(|(_, vbd)| vbd.kind == VbdType::Cd) {
+            Some((_, drive)) if !drive.empty && drive.vdi == iso => Ok(()),
+            Some(&(reference, ref drive)) => {
+                let drive_handle = self.client().vbd(reference);
+                if !drive.empty {
+                    drive_handle.eject_if_loaded().await?;
                 }
+                drive_handle.insert(iso).now().await
             }
-            Ok(())
+            None => self.add_drive(iso, &devices).await,
         }
+    }
+
+    async fn unload(self) -> Result<()> {
+        for (reference, vbd) in self.devices().await? {
+            if vbd.kind == VbdType::Cd && !vbd.empty {
+                self.client().vbd(reference).eject_if_loaded().await?;
+            }
+        }
+        Ok(())
     }
 
     async fn devices(&self) -> Result<Vec<(Ref<Vbd>, VbdRecord)>> {

@@ -2,7 +2,7 @@
 
 use futures_core::future::BoxFuture;
 
-use crate::{Bulk, Host, Hosts, Ref, Result, Sr, Srs, Vm, Vms, bulk};
+use crate::{Bulk, Call, Host, Hosts, Ref, Result, Sr, Srs, Vm, Vms, bulk};
 
 /// The same for each class that has data sources.
 macro_rules! query_many {
@@ -21,11 +21,15 @@ macro_rules! query_many {
             ) -> Bulk<BoxFuture<'static, (Ref<$object>, Result<f64>)>> {
                 bulk(objects.into_iter().map(|object| {
                     let value = self.client.$one(object).query_data_source(data_source);
-                    Box::pin(async move { (object, value.await) }) as BoxFuture<'static, _>
+                    Box::pin(with_object(object, value)) as BoxFuture<'static, _>
                 }))
             }
         }
     };
+}
+
+async fn with_object<T>(object: Ref<T>, value: Call<f64>) -> (Ref<T>, Result<f64>) {
+    (object, value.await)
 }
 
 query_many!(Hosts, Host, host, "host.query_data_source");

@@ -45,12 +45,18 @@ impl DownloadCall {
     }
 }
 
+impl DownloadCall {
+    async fn begin(self) -> Result<Download> {
+        self.handler.download(&self.client, self.subject).await
+    }
+}
+
 impl IntoFuture for DownloadCall {
     type Output = Result<Download>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Download>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.handler.download(&self.client, self.subject).await })
+        Box::pin(self.begin())
     }
 }
 
@@ -100,24 +106,27 @@ impl<T> UploadCall<T> {
     }
 }
 
+impl<T: DeserializeOwned> UploadCall<T> {
+    async fn send(self) -> Result<T> {
+        let path = self.handler.path();
+        let sent = self
+            .handler
+            .upload(&self.client, self.subject, self.source, self.on_sent);
+        wire::xml::from_value_text(&sent.await?.result).map_err(|source| {
+            Error::Decode(Box::new(DecodeError {
+                method: path.into(),
+                source,
+            }))
+        })
+    }
+}
+
 impl<T: DeserializeOwned + 'static> IntoFuture for UploadCall<T> {
     type Output = Result<T>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let path = self.handler.path();
-        Box::pin(async move {
-            let record = self
-                .handler
-                .upload(&self.client, self.subject, self.source, self.on_sent)
-                .await?;
-            wire::xml::from_value_text(&record.result).map_err(|source| {
-                Error::Decode(Box::new(DecodeError {
-                    method: path.into(),
-                    source,
-                }))
-            })
-        })
+        Box::pin(self.send())
     }
 }
 

@@ -122,10 +122,7 @@ impl Download {
                 State::Suspecting(reading, piece, mut verdict) => match verdict.as_mut().poll(context) {
                     Poll::Ready(Some(error)) => {
                         drop(reading.body);
-                        self.state = State::Ending(Box::pin(async move {
-                            reading.task.cancel().await;
-                            Err(error)
-                        }));
+                        self.state = State::Ending(Box::pin(cancelled(reading.task, error)));
                     }
                     Poll::Ready(None) => {
                         self.state = State::Reading(reading);
@@ -146,7 +143,7 @@ impl Download {
                     };
                     let cut = match piece {
                         Ok(Some(piece)) if piece.starts_with(ERROR_PAGE) && self.received > 0 => {
-                            let verdict = Box::pin(reading.task.suspected());
+                            let verdict = reading.task.suspected();
                             self.state = State::Suspecting(reading, piece, verdict);
                             continue;
                         }
@@ -160,7 +157,7 @@ impl Download {
                     };
                     let Reading { task, .. } = reading;
                     let limit = self.silence;
-                    self.state = State::Ending(Box::pin(async move { task.verdict(cut, limit).await.map(drop) }));
+                    self.state = State::Ending(Box::pin(ended(task, cut, limit)));
                 }
             }
         }
@@ -170,6 +167,15 @@ impl Download {
         self.received += piece.len() as u64;
         Poll::Ready(Some(Ok(piece)))
     }
+}
+
+async fn cancelled(task: TransferTask, error: Error) -> Result<()> {
+    task.cancel().await;
+    Err(error)
+}
+
+async fn ended(task: TransferTask, cut: Option<String>, limit: Duration) -> Result<()> {
+    task.verdict(cut, limit).await.map(drop)
 }
 
 /// Why there is no next piece.

@@ -113,19 +113,23 @@ impl ImportRawCall {
     }
 }
 
+impl ImportRawCall {
+    async fn send(self) -> Result<()> {
+        if !self.is_sendable {
+            return Err(Error::Unsendable {
+                method: "/import_raw_vdi".into(),
+                reason: "a sparse source has the format Raw".into(),
+            });
+        }
+        self.call.await.map(drop)
+    }
+}
+
 impl IntoFuture for ImportRawCall {
     type Output = Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            if !self.is_sendable {
-                return Err(Error::Unsendable {
-                    method: "/import_raw_vdi".into(),
-                    reason: "a sparse source has the format Raw".into(),
-                });
-            }
-            self.call.await.map(drop)
-        })
+        Box::pin(self.send())
     }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use futures_core::future::BoxFuture;
+use tokio::task::JoinHandle;
+
 use crate::classes::task::StatusType;
 use crate::client::unanswered;
 use crate::error::ApiError;
@@ -27,22 +30,27 @@ impl TransferTask {
     /// Makes the task. Its making runs to the end also where nobody waits for it any more, so that none is forgotten
     /// on the server.
     pub(super) async fn create(client: &Client, path: &'static str, subject: String) -> Result<Self> {
-        let client = client.clone();
-        let made = tokio::spawn(async move {
-            let reference = Call::<Ref<Task>>::new(&client, "task.create")
-                .arg(path.trim_start_matches('/'))
-                .arg(subject)
-                .await?;
-            Ok(Self {
-                client,
-                reference,
-                path,
-                is_watched: true,
-                is_begun: false,
-            })
-        });
-        made.await
+        Self::begin(client.clone(), path, subject)
+            .await
             .unwrap_or_else(|error| Err(unanswered("task.create", error.to_string())))
+    }
+
+    fn begin(client: Client, path: &'static str, subject: String) -> JoinHandle<Result<Self>> {
+        tokio::spawn(Self::make(client, path, subject))
+    }
+
+    async fn make(client: Client, path: &'static str, subject: String) -> Result<Self> {
+        let reference = Call::<Ref<Task>>::new(&client, "task.create")
+            .arg(path.trim_start_matches('/'))
+            .arg(subject)
+            .await?;
+        Ok(Self {
+            client,
+            reference,
+            path,
+            is_watched: true,
+            is_begun: false,
+        })
     }
 
     /// The handler has answered.
@@ -104,16 +112,18 @@ impl TransferTask {
     }
 
     /// The failure of a transfer in which an error page seems to stand.
-    pub(super) fn suspected(&self) -> impl Future<Output = Option<Error>> + Send + 'static {
+    pub(super) fn suspected(&self) -> BoxFuture<'static, Option<Error>> {
         let watched = Self {
             client: self.client.clone(),
             is_watched: false,
             ..*self
         };
-        async move {
-            let ended = tokio::time::timeout(SUSPICION_LIMIT, watched.ended()).await;
-            ended.ok()?.ok()?.and_then(|record| watched.failure(&record))
-        }
+        Box::pin(watched.failure_soon())
+    }
+
+    async fn failure_soon(self) -> Option<Error> {
+        let ended = tokio::time::timeout(SUSPICION_LIMIT, self.ended()).await;
+        ended.ok()?.ok()?.and_then(|record| self.failure(&record))
     }
 
     /// Gives up because of this side: what the server says of it is only that something is missing.
@@ -165,7 +175,7 @@ impl Drop for TransferTask {
 
 async fn give_up(client: Client, task: Ref<Task>, is_begun: bool) {
     if is_begun {
-        cancel_and_destroy(&client, task).await;
+        cancel_and_destroy(client, task).await;
     } else {
         tidy(Call::new(&client, "task.set_status").arg(task).arg("cancelled")).await;
         destroy(&client, task).await;

@@ -60,6 +60,22 @@ pub(super) enum Stop {
     Cut(String),
 }
 
+/// Opens the source when the server has answered, or has hesitated for long.
+async fn opened(
+    source: Arc<Mutex<Option<Source>>>,
+    progress: Arc<Mutex<Progress>>,
+    mut is_taken: watch::Receiver<bool>,
+) -> Option<Counted> {
+    // It fails only where the upload has been given up, and this with it.
+    let _ = tokio::time::timeout(HESITATION, is_taken.wait_for(|&taken| taken)).await;
+    let source = lock(&source).take()?;
+    Some(Counted {
+        left: source.length,
+        source,
+        progress,
+    })
+}
+
 impl Parcel {
     pub(super) fn new(source: Source, on_sent: Option<OnSent>) -> Self {
         Self {
@@ -73,20 +89,9 @@ impl Parcel {
         }
     }
 
-    /// The body for one request. It opens the source when the server has answered, or has hesitated for long.
+    /// The body for one request.
     pub(super) fn body(&self) -> RequestBody {
-        let (source, progress) = (self.source.clone(), self.progress.clone());
-        let mut is_taken = self.is_taken.subscribe();
-        let opened = async move {
-            // It fails only where the upload has been given up, and this with it.
-            let _ = tokio::time::timeout(HESITATION, is_taken.wait_for(|&taken| taken)).await;
-            let source = lock(&source).take()?;
-            Some(Counted {
-                left: source.length,
-                source,
-                progress,
-            })
-        };
+        let opened = opened(self.source.clone(), self.progress.clone(), self.is_taken.subscribe());
         let pieces = futures_util::stream::once(opened)
             .filter_map(std::future::ready)
             .flatten();
