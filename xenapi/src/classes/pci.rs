@@ -7,7 +7,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A PCI device of a host.
+    /// A PCI device of a host. Only devices that the toolstack deals with, above all graphics and network cards,
+    /// and those that depend on them have an object. The host refreshes them when the toolstack starts.
     ///
     /// Class `PCI`, since XenServer 6.0 (boston).
     #[doc(alias = "PCI")]
@@ -24,7 +25,8 @@ impl Pci {
     }
 
     /// Reads the field [`uuid`](crate::PciRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `PCI.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_uuid")]
@@ -32,7 +34,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_uuid")
     }
 
-    /// Reads the field [`class_id`](crate::PciRecord::class_id).
+    /// Reads the field [`class_id`](crate::PciRecord::class_id): the number of the device class in hexadecimal,
+    /// without prefix.
     ///
     /// `PCI.get_class_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_class_id")]
@@ -40,7 +43,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_class_id")
     }
 
-    /// Reads the field [`class_name`](crate::PciRecord::class_name).
+    /// Reads the field [`class_name`](crate::PciRecord::class_name): the device class in words, from the host's PCI
+    /// table.
     ///
     /// `PCI.get_class_name`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_class_name")]
@@ -48,7 +52,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_class_name")
     }
 
-    /// Reads the field [`vendor_id`](crate::PciRecord::vendor_id).
+    /// Reads the field [`vendor_id`](crate::PciRecord::vendor_id): the number of the maker in hexadecimal, without
+    /// prefix.
     ///
     /// `PCI.get_vendor_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_vendor_id")]
@@ -56,7 +61,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_vendor_id")
     }
 
-    /// Reads the field [`vendor_name`](crate::PciRecord::vendor_name).
+    /// Reads the field [`vendor_name`](crate::PciRecord::vendor_name): the maker's name from the host's PCI table,
+    /// so it can change with an update of that.
     ///
     /// `PCI.get_vendor_name`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_vendor_name")]
@@ -64,7 +70,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_vendor_name")
     }
 
-    /// Reads the field [`device_id`](crate::PciRecord::device_id).
+    /// Reads the field [`device_id`](crate::PciRecord::device_id): the number of the model in hexadecimal, without
+    /// prefix. Together with `vendor_id` it names the hardware.
     ///
     /// `PCI.get_device_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_device_id")]
@@ -72,7 +79,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_device_id")
     }
 
-    /// Reads the field [`device_name`](crate::PciRecord::device_name).
+    /// Reads the field [`device_name`](crate::PciRecord::device_name): the model's name from the host's PCI table,
+    /// so it can change with an update of that.
     ///
     /// `PCI.get_device_name`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_device_name")]
@@ -80,7 +88,7 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_device_name")
     }
 
-    /// Reads the field [`host`](crate::PciRecord::host).
+    /// Reads the field [`host`](crate::PciRecord::host): the host that the device is in. It never changes.
     ///
     /// `PCI.get_host`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_host")]
@@ -88,7 +96,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_host")
     }
 
-    /// Reads the field [`pci_id`](crate::PciRecord::pci_id).
+    /// Reads the field [`pci_id`](crate::PciRecord::pci_id): where the device sits: domain, bus, slot and function,
+    /// such as `0000:04:00.0`. It can change when hardware is added.
     ///
     /// `PCI.get_pci_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_pci_id")]
@@ -96,7 +105,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_pci_id")
     }
 
-    /// Reads the field [`dependencies`](crate::PciRecord::dependencies).
+    /// Reads the field [`dependencies`](crate::PciRecord::dependencies): other devices, such as the sound function
+    /// of a graphics card, that go to a VM together with this one.
     ///
     /// `PCI.get_dependencies`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_dependencies")]
@@ -105,7 +115,8 @@ impl Pci {
     }
 
     /// Reads the field [`other_config`](crate::PciRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PCI.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_other_config")]
@@ -114,7 +125,8 @@ impl Pci {
     }
 
     /// Sets the field [`other_config`](crate::PciRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PCI.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PCI.set_other_config")]
@@ -142,7 +154,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`subsystem_vendor_id`](crate::PciRecord::subsystem_vendor_id).
+    /// Reads the field [`subsystem_vendor_id`](crate::PciRecord::subsystem_vendor_id): the number of the maker of
+    /// the board in hexadecimal; empty where there is none.
     ///
     /// `PCI.get_subsystem_vendor_id`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -151,7 +164,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_subsystem_vendor_id")
     }
 
-    /// Reads the field [`subsystem_vendor_name`](crate::PciRecord::subsystem_vendor_name).
+    /// Reads the field [`subsystem_vendor_name`](crate::PciRecord::subsystem_vendor_name): the name of the maker of
+    /// the board; empty where the table does not know it.
     ///
     /// `PCI.get_subsystem_vendor_name`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -160,7 +174,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_subsystem_vendor_name")
     }
 
-    /// Reads the field [`subsystem_device_id`](crate::PciRecord::subsystem_device_id).
+    /// Reads the field [`subsystem_device_id`](crate::PciRecord::subsystem_device_id): the number of the board in
+    /// hexadecimal; empty where there is none.
     ///
     /// `PCI.get_subsystem_device_id`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -169,7 +184,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_subsystem_device_id")
     }
 
-    /// Reads the field [`subsystem_device_name`](crate::PciRecord::subsystem_device_name).
+    /// Reads the field [`subsystem_device_name`](crate::PciRecord::subsystem_device_name): the name of the board;
+    /// empty where the table does not know it.
     ///
     /// `PCI.get_subsystem_device_name`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -178,7 +194,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_subsystem_device_name")
     }
 
-    /// Reads the field [`driver_name`](crate::PciRecord::driver_name).
+    /// Reads the field [`driver_name`](crate::PciRecord::driver_name): the kernel driver that dom0 uses for the
+    /// device; empty where none is bound.
     ///
     /// `PCI.get_driver_name`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "PCI.get_driver_name")]
@@ -186,7 +203,8 @@ impl Pci {
         begin(&self.client, self.reference, "PCI.get_driver_name")
     }
 
-    /// Sends the message `disable_dom0_access` of class `PCI`; answers with one of a few values.
+    /// Hides the device from dom0 at the next restart of the host, so that it can be passed to a VM. Answers with
+    /// the state now, mostly `disable_on_reboot`. Do not hide a card that the host itself needs to start.
     ///
     /// `PCI.disable_dom0_access`, since xapi 24.14.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -195,7 +213,8 @@ impl Pci {
         begin_task(&self.client, self.reference, "PCI.disable_dom0_access")
     }
 
-    /// Sends the message `enable_dom0_access` of class `PCI`; answers with one of a few values.
+    /// Gives the device back to dom0 at the next restart of the host. Answers with the state now, mostly
+    /// `enable_on_reboot`.
     ///
     /// `PCI.enable_dom0_access`, since xapi 24.14.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -204,7 +223,8 @@ impl Pci {
         begin_task(&self.client, self.reference, "PCI.enable_dom0_access")
     }
 
-    /// Asks for `dom0_access_status`; answers with one of a few values.
+    /// Answers whether dom0 can use the device now and what the next restart changes. It asks the host, so the host
+    /// must be up.
     ///
     /// `PCI.get_dom0_access_status`, since xapi 24.14.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -253,68 +273,70 @@ impl Pcis {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PciRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
-    /// The field `class_id`.
+    /// The number of the device class in hexadecimal, without prefix.
     ///
     /// Since XenServer 6.0 (boston).
     pub class_id: String,
-    /// The field `class_name`.
+    /// The device class in words, from the host's PCI table.
     ///
     /// Since XenServer 6.0 (boston).
     pub class_name: String,
-    /// The field `vendor_id`.
+    /// The number of the maker in hexadecimal, without prefix.
     ///
     /// Since XenServer 6.0 (boston).
     pub vendor_id: String,
-    /// The field `vendor_name`.
+    /// The maker's name from the host's PCI table, so it can change with an update of that.
     ///
     /// Since XenServer 6.0 (boston).
     pub vendor_name: String,
-    /// The field `device_id`.
+    /// The number of the model in hexadecimal, without prefix. Together with `vendor_id` it names the hardware.
     ///
     /// Since XenServer 6.0 (boston).
     pub device_id: String,
-    /// The field `device_name`.
+    /// The model's name from the host's PCI table, so it can change with an update of that.
     ///
     /// Since XenServer 6.0 (boston).
     pub device_name: String,
-    /// The field `host`; it may refer to nothing.
+    /// The host that the device is in. It never changes.
     ///
     /// Since XenServer 6.0 (boston).
     pub host: Ref<Host>,
-    /// The field `pci_id`.
+    /// Where the device sits: domain, bus, slot and function, such as `0000:04:00.0`. It can change when hardware
+    /// is added.
     ///
     /// Since XenServer 6.0 (boston).
     pub pci_id: String,
-    /// The field `dependencies`.
+    /// Other devices, such as the sound function of a graphics card, that go to a VM together with this one.
     ///
     /// Since XenServer 6.0 (boston).
     pub dependencies: Vec<Ref<Pci>>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,
-    /// The field `subsystem_vendor_id`.
+    /// The number of the maker of the board in hexadecimal; empty where there is none.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_vendor_id: String,
-    /// The field `subsystem_vendor_name`.
+    /// The name of the maker of the board; empty where the table does not know it.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_vendor_name: String,
-    /// The field `subsystem_device_id`.
+    /// The number of the board in hexadecimal; empty where there is none.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_device_id: String,
-    /// The field `subsystem_device_name`.
+    /// The name of the board; empty where the table does not know it.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_device_name: String,
-    /// The field `driver_name`.
+    /// The kernel driver that dom0 uses for the device; empty where none is bound.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub driver_name: String,
@@ -382,17 +404,18 @@ impl<'de> Deserialize<'de> for PciRecord {
 }
 
 open_enum! {
-    /// A value of the enum `pci_dom0_access`, which `PCI` and `PGPU` uses.
+    /// Whether the host itself drives a PCI device. Only a device that it keeps its hands off can be passed through
+    /// to a VM.
     #[doc(alias = "pci_dom0_access")]
     pub enum Dom0Access {
-        /// `enabled`.
+        /// The host's own drivers may use it.
         Enabled = "enabled",
-        /// `disable_on_reboot`.
+        /// The host still uses it, and will not after its next boot.
         #[doc(alias = "disable_on_reboot")]
         DisableOnReboot = "disable_on_reboot",
-        /// `disabled`.
+        /// The host leaves it alone, so that a VM can have it.
         Disabled = "disabled",
-        /// `enable_on_reboot`.
+        /// The host leaves it alone now, and will use it after its next boot.
         #[doc(alias = "enable_on_reboot")]
         EnableOnReboot = "enable_on_reboot",
     }

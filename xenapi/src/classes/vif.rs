@@ -9,7 +9,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A network interface of a VM.
+    /// A network card of a VM, on one network. The record stays when the VM stops; the card itself exists in the
+    /// domain only while `currently_attached`.
     ///
     /// Class `VIF`, since XenServer 4.0 (rio).
     #[doc(alias = "VIF")]
@@ -34,7 +35,8 @@ impl Vif {
     }
 
     /// Reads the field [`uuid`](crate::VifRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VIF.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_uuid")]
@@ -42,8 +44,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_uuid")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VifRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// Reads the field [`allowed_operations`](crate::VifRecord::allowed_operations): what may be asked of the card
+    /// right now. `plug` and `unplug` appear only for a running VM whose guest can hot-plug, that is a PV guest or
+    /// one with PV drivers.
     ///
     /// `VIF.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_allowed_operations")]
@@ -52,7 +55,8 @@ impl Vif {
     }
 
     /// Reads the field [`current_operations`](crate::VifRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VIF.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_current_operations")]
@@ -60,7 +64,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_current_operations")
     }
 
-    /// Reads the field [`device`](crate::VifRecord::device).
+    /// Reads the field [`device`](crate::VifRecord::device): the position of the card in the VM: a decimal number
+    /// as text, "0" for the first, unique in the VM. `VM.get_allowed_VIF_devices` names the free ones. Guests
+    /// mostly number their interfaces in the same order, which nothing enforces.
     ///
     /// `VIF.get_device`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_device")]
@@ -68,7 +74,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_device")
     }
 
-    /// Reads the field [`network`](crate::VifRecord::network).
+    /// Reads the field [`network`](crate::VifRecord::network): the network that the card is on. `VIF.move` changes
+    /// it, also while the VM runs.
     ///
     /// `VIF.get_network`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_network")]
@@ -76,7 +83,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_network")
     }
 
-    /// Reads the field [`vm`](crate::VifRecord::vm).
+    /// Reads the field [`vm`](crate::VifRecord::vm): the VM, template or snapshot that owns the card. It never
+    /// changes.
     ///
     /// `VIF.get_VM`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_VM")]
@@ -84,7 +92,10 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_VM")
     }
 
-    /// Reads the field [`mac`](crate::VifRecord::mac).
+    /// Reads the field [`mac`](crate::VifRecord::mac): the Ethernet address that the guest sees, six hexadecimal
+    /// pairs with colons. An empty text at creation lets the server derive one from the seed of the VM and
+    /// `device`, so that it comes out the same again for the same position. A VIF cannot change its address:
+    /// destroy it and create another.
     ///
     /// `VIF.get_MAC`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_MAC")]
@@ -92,7 +103,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_MAC")
     }
 
-    /// Reads the field [`mtu`](crate::VifRecord::mtu).
+    /// Reads the field [`mtu`](crate::VifRecord::mtu): the largest packet, as given at creation. Current servers do
+    /// not apply it: the guest gets `network.MTU`, or `other_config:mtu` of the VIF where that is set.
     ///
     /// In bytes.
     ///
@@ -102,8 +114,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_MTU")
     }
 
-    /// Reads the field [`other_config`](crate::VifRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::VifRecord::other_config): free entries. Some change how the card
+    /// works at the next plug: `mtu`, `promiscuous`, and `ethtool-…` keys such as `ethtool-tx` or `ethtool-gso`.
+    /// Add and remove single keys rather than set the whole map.
     ///
     /// `VIF.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_other_config")]
@@ -111,8 +124,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VifRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::VifRecord::other_config): free entries. Some change how the card
+    /// works at the next plug: `mtu`, `promiscuous`, and `ethtool-…` keys such as `ethtool-tx` or `ethtool-gso`.
+    /// Add and remove single keys rather than set the whole map.
     ///
     /// `VIF.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_other_config")]
@@ -140,8 +154,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`currently_attached`](crate::VifRecord::currently_attached): whether it is in use right
-    /// now.
+    /// Reads the field [`currently_attached`](crate::VifRecord::currently_attached): whether the card exists in the
+    /// VM's domain now. True also for a suspended VM whose card comes back at resume; false once the VM is halted.
     ///
     /// `VIF.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_currently_attached")]
@@ -149,8 +163,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_currently_attached")
     }
 
-    /// Reads the field [`status_code`](crate::VifRecord::status_code): what the device's backend last answered; 0
-    /// where all went well.
+    /// Reads the field [`status_code`](crate::VifRecord::status_code): what the device's backend last answered. A
+    /// leftover: current servers leave it at 0, and report a failed plug as the error of the call.
     ///
     /// `VIF.get_status_code`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_status_code")]
@@ -159,7 +173,7 @@ impl Vif {
     }
 
     /// Reads the field [`status_detail`](crate::VifRecord::status_detail): the text to
-    /// [`status_code`](Self::status_code).
+    /// [`status_code`](Self::status_code), a leftover like it: ordinarily empty.
     ///
     /// `VIF.get_status_detail`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_status_detail")]
@@ -168,7 +182,7 @@ impl Vif {
     }
 
     /// Reads the field [`runtime_properties`](crate::VifRecord::runtime_properties): what the device's backend
-    /// tells about it while it runs.
+    /// tells about it while it runs. A leftover: current servers write nothing here.
     ///
     /// `VIF.get_runtime_properties`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_runtime_properties")]
@@ -176,8 +190,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_runtime_properties")
     }
 
-    /// Reads the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the name of the
-    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// Reads the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the kind of limit on what the
+    /// guest sends: empty for none, or `ratelimit`, the only one. It is taken up at the next plug.
     ///
     /// `VIF.get_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_algorithm_type")]
@@ -185,8 +199,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_qos_algorithm_type")
     }
 
-    /// Sets the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the name of the
-    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// Sets the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the kind of limit on what the
+    /// guest sends: empty for none, or `ratelimit`, the only one. It is taken up at the next plug.
     ///
     /// `VIF.set_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_qos_algorithm_type")]
@@ -194,8 +208,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.set_qos_algorithm_type").arg(value)
     }
 
-    /// Reads the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the parameters of the
-    /// quality-of-service algorithm.
+    /// Reads the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the settings of the limit.
+    /// `ratelimit` reads `kbps`, which in spite of its name counts kilobytes a second, and `timeslice_us`.
     ///
     /// `VIF.get_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_algorithm_params")]
@@ -203,8 +217,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_qos_algorithm_params")
     }
 
-    /// Sets the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the parameters of the
-    /// quality-of-service algorithm.
+    /// Sets the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the settings of the limit.
+    /// `ratelimit` reads `kbps`, which in spite of its name counts kilobytes a second, and `timeslice_us`.
     ///
     /// `VIF.set_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_qos_algorithm_params")]
@@ -232,8 +246,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.remove_from_qos_algorithm_params").arg(key)
     }
 
-    /// Reads the field [`qos_supported_algorithms`](crate::VifRecord::qos_supported_algorithms): the
-    /// quality-of-service algorithms that could be chosen.
+    /// Reads the field [`qos_supported_algorithms`](crate::VifRecord::qos_supported_algorithms): the algorithms
+    /// that could be chosen. The server leaves it empty also where it supports some.
     ///
     /// `VIF.get_qos_supported_algorithms`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_supported_algorithms")]
@@ -241,7 +255,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_qos_supported_algorithms")
     }
 
-    /// Reads the field [`mac_autogenerated`](crate::VifRecord::mac_autogenerated).
+    /// Reads the field [`mac_autogenerated`](crate::VifRecord::mac_autogenerated): whether the server chose the
+    /// Ethernet address. A clone gets a fresh address where this is true; an address that was given by hand can end
+    /// up twice on the network.
     ///
     /// `VIF.get_MAC_autogenerated`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "VIF.get_MAC_autogenerated")]
@@ -249,7 +265,10 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_MAC_autogenerated")
     }
 
-    /// Reads the field [`locking_mode`](crate::VifRecord::locking_mode).
+    /// Reads the field [`locking_mode`](crate::VifRecord::locking_mode): which packets the virtual switch lets
+    /// through. `locked` passes only the card's own Ethernet address and the addresses in `ipv4_allowed` and
+    /// `ipv6_allowed`, `disabled` passes nothing, `network_default` follows `network.default_locking_mode`. Open
+    /// vSwitch has to be in use.
     ///
     /// `VIF.get_locking_mode`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "VIF.get_locking_mode")]
@@ -257,7 +276,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_locking_mode")
     }
 
-    /// Reads the field [`ipv4_allowed`](crate::VifRecord::ipv4_allowed).
+    /// Reads the field [`ipv4_allowed`](crate::VifRecord::ipv4_allowed): the IPv4 addresses, without prefix, that a
+    /// `locked` card may use. An empty set then means no IPv4 at all; in other modes the set has no effect.
     ///
     /// `VIF.get_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_allowed")]
@@ -265,7 +285,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv4_allowed")
     }
 
-    /// Reads the field [`ipv6_allowed`](crate::VifRecord::ipv6_allowed).
+    /// Reads the field [`ipv6_allowed`](crate::VifRecord::ipv6_allowed): the IPv6 addresses, without prefix, that a
+    /// `locked` card may use. An empty set then means no IPv6 at all; in other modes the set has no effect.
     ///
     /// `VIF.get_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_allowed")]
@@ -273,7 +294,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv6_allowed")
     }
 
-    /// Reads the field [`ipv4_configuration_mode`](crate::VifRecord::ipv4_configuration_mode).
+    /// Reads the field [`ipv4_configuration_mode`](crate::VifRecord::ipv4_configuration_mode): what the guest was
+    /// told to do about IPv4 on this card; set with `configure_ipv4`. `None` means that the toolstack leaves the
+    /// guest alone, not that the guest has no address.
     ///
     /// `VIF.get_ipv4_configuration_mode`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_configuration_mode")]
@@ -281,7 +304,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv4_configuration_mode")
     }
 
-    /// Reads the field [`ipv4_addresses`](crate::VifRecord::ipv4_addresses).
+    /// Reads the field [`ipv4_addresses`](crate::VifRecord::ipv4_addresses): the IPv4 address that the guest was
+    /// told to use, with its prefix length; a single empty text can stand for none. What the guest really has
+    /// stands in `VM_guest_metrics.networks`.
     ///
     /// `VIF.get_ipv4_addresses`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_addresses")]
@@ -289,7 +314,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv4_addresses")
     }
 
-    /// Reads the field [`ipv4_gateway`](crate::VifRecord::ipv4_gateway).
+    /// Reads the field [`ipv4_gateway`](crate::VifRecord::ipv4_gateway): the IPv4 gateway that the guest was told
+    /// to use; an empty text where there is none.
     ///
     /// `VIF.get_ipv4_gateway`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_gateway")]
@@ -297,7 +323,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv4_gateway")
     }
 
-    /// Reads the field [`ipv6_configuration_mode`](crate::VifRecord::ipv6_configuration_mode).
+    /// Reads the field [`ipv6_configuration_mode`](crate::VifRecord::ipv6_configuration_mode): what the guest was
+    /// told to do about IPv6 on this card; set with `configure_ipv6`. `None` means that the toolstack leaves the
+    /// guest alone.
     ///
     /// `VIF.get_ipv6_configuration_mode`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_configuration_mode")]
@@ -305,7 +333,9 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv6_configuration_mode")
     }
 
-    /// Reads the field [`ipv6_addresses`](crate::VifRecord::ipv6_addresses).
+    /// Reads the field [`ipv6_addresses`](crate::VifRecord::ipv6_addresses): the IPv6 address that the guest was
+    /// told to use, with its prefix length; a single empty text can stand for none. What the guest really has
+    /// stands in `VM_guest_metrics.networks`.
     ///
     /// `VIF.get_ipv6_addresses`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_addresses")]
@@ -313,7 +343,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv6_addresses")
     }
 
-    /// Reads the field [`ipv6_gateway`](crate::VifRecord::ipv6_gateway).
+    /// Reads the field [`ipv6_gateway`](crate::VifRecord::ipv6_gateway): the IPv6 gateway that the guest was told
+    /// to use; an empty text where there is none.
     ///
     /// `VIF.get_ipv6_gateway`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_gateway")]
@@ -321,7 +352,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_ipv6_gateway")
     }
 
-    /// Reads the field [`trunks`](crate::VifRecord::trunks).
+    /// Reads the field [`trunks`](crate::VifRecord::trunks): the VLAN numbers whose tagged packets pass between
+    /// guest and network. While it is empty all VLANs pass. Open vSwitch has to be in use.
     ///
     /// `VIF.get_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VIF.get_trunks")]
@@ -329,7 +361,8 @@ impl Vif {
         begin(&self.client, self.reference, "VIF.get_trunks")
     }
 
-    /// Sends the message `plug` of class `VIF`.
+    /// Adds the card to the running VM and joins it to its network. The VM must run, the card must not be attached,
+    /// and the guest must be able to hot-plug. A card of a halted VM needs no plug: the next start attaches it.
     ///
     /// `VIF.plug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.plug")]
@@ -337,7 +370,9 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.plug")
     }
 
-    /// Sends the message `unplug` of class `VIF`.
+    /// Takes the card out of the running VM, with the guest's consent; the guest loses its connection. The record
+    /// stays, and the next start of the VM attaches the card again: `VIF.destroy` removes it for good. It can fail
+    /// or take long where the guest does not answer.
     ///
     /// `VIF.unplug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.unplug")]
@@ -345,7 +380,8 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.unplug")
     }
 
-    /// Sends the message `unplug_force` of class `VIF`.
+    /// Takes the card out of the running VM without waiting for the guest. The guest can be left with a dead
+    /// interface, so try `unplug` first.
     ///
     /// `VIF.unplug_force`, since XenServer 6.0 (boston). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.unplug_force")]
@@ -353,7 +389,10 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.unplug_force")
     }
 
-    /// Sends the message `move` of class `VIF`, given `network`.
+    /// Changes the network of the card. On a running VM only the host's end moves: the guest notices nothing but
+    /// other neighbours, and keeps addresses that may no longer fit.
+    ///
+    /// - `network`: the new network; the VM's host must be able to reach it, or the VM cannot run there anymore.
     ///
     /// `VIF.move`, since XenServer 7.1 (ely). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.move")]
@@ -361,7 +400,11 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.move").arg(network)
     }
 
-    /// Sets the field [`locking_mode`](crate::VifRecord::locking_mode).
+    /// Changes which packets the virtual switch lets through, at once also for a running VM. `locked` needs a
+    /// licence that covers it; any mode other than `unlocked` is refused while an old-style vSwitch controller
+    /// rules the switches.
+    ///
+    /// - `value`: the new mode; fill `ipv4_allowed` and `ipv6_allowed` before you set `locked`, or the guest is cut off.
     ///
     /// `VIF.set_locking_mode`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_locking_mode")]
@@ -369,7 +412,10 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.set_locking_mode").arg(value)
     }
 
-    /// Sets the field [`ipv4_allowed`](crate::VifRecord::ipv4_allowed).
+    /// Replaces the IPv4 addresses that the card may use when `locked`, at once also for a running VM. Other than
+    /// for an empty set it needs a licence that covers locking.
+    ///
+    /// - `value`: plain addresses, no prefix; anything else fails with `INVALID_VALUE`.
     ///
     /// `VIF.set_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_ipv4_allowed")]
@@ -377,7 +423,9 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.set_ipv4_allowed").arg(value)
     }
 
-    /// Sends the message `add_ipv4_allowed` of class `VIF`, given `value`.
+    /// Adds one IPv4 address to those that the card may use when `locked`, at once also for a running VM.
+    ///
+    /// - `value`: a plain address, no prefix.
     ///
     /// `VIF.add_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.add_ipv4_allowed")]
@@ -385,7 +433,10 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.add_ipv4_allowed").arg(value)
     }
 
-    /// Sends the message `remove_ipv4_allowed` of class `VIF`, given `value`.
+    /// Takes one IPv4 address from those that the card may use when `locked`; the guest's packets with it are
+    /// dropped from then on.
+    ///
+    /// - `value`: the address exactly as it stands in `ipv4_allowed`.
     ///
     /// `VIF.remove_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.remove_ipv4_allowed")]
@@ -393,7 +444,10 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.remove_ipv4_allowed").arg(value)
     }
 
-    /// Sets the field [`ipv6_allowed`](crate::VifRecord::ipv6_allowed).
+    /// Replaces the IPv6 addresses that the card may use when `locked`, at once also for a running VM. Other than
+    /// for an empty set it needs a licence that covers locking.
+    ///
+    /// - `value`: plain addresses, no prefix; anything else fails with `INVALID_VALUE`.
     ///
     /// `VIF.set_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_ipv6_allowed")]
@@ -401,7 +455,9 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.set_ipv6_allowed").arg(value)
     }
 
-    /// Sends the message `add_ipv6_allowed` of class `VIF`, given `value`.
+    /// Adds one IPv6 address to those that the card may use when `locked`, at once also for a running VM.
+    ///
+    /// - `value`: a plain address, no prefix.
     ///
     /// `VIF.add_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.add_ipv6_allowed")]
@@ -409,7 +465,10 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.add_ipv6_allowed").arg(value)
     }
 
-    /// Sends the message `remove_ipv6_allowed` of class `VIF`, given `value`.
+    /// Takes one IPv6 address from those that the card may use when `locked`; the guest's packets with it are
+    /// dropped from then on.
+    ///
+    /// - `value`: the address exactly as it stands in `ipv6_allowed`.
     ///
     /// `VIF.remove_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.remove_ipv6_allowed")]
@@ -417,7 +476,14 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.remove_ipv6_allowed").arg(value)
     }
 
-    /// Sends the message `configure_ipv4` of class `VIF`, given `mode`, `address` and `gateway`.
+    /// Tells the guest, through its agent, how to set IPv4 up on this card. The agent must have reported the
+    /// ability (`feature-static-ip-setting`), otherwise the call fails with `VM_LACKS_FEATURE`; so the VM must have
+    /// run with it at least once. The answer comes before the guest has acted.
+    ///
+    /// - `mode`: `Static` with an address, `None` to take the setting back, or, on the newest servers, `DHCP`.
+    /// - `address`: address and prefix length, for example `192.0.2.7/24`; used with `Static` only. On a `locked` card it
+    ///   must be among `ipv4_allowed`.
+    /// - `gateway`: the default router; empty for none.
     ///
     /// `VIF.configure_ipv4`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VIF.configure_ipv4")]
@@ -437,7 +503,14 @@ impl Vif {
         )
     }
 
-    /// Sends the message `configure_ipv6` of class `VIF`, given `mode`, `address` and `gateway`.
+    /// Tells the guest, through its agent, how to set IPv6 up on this card. The agent must have reported the
+    /// ability (`feature-static-ip-setting`), otherwise the call fails with `VM_LACKS_FEATURE`; so the VM must have
+    /// run with it at least once. The answer comes before the guest has acted.
+    ///
+    /// - `mode`: `Static` with an address, `None` to take the setting back, or, on the newest servers, `Autoconf`.
+    /// - `address`: address and prefix length, for example `2001:db8::7/64`; used with `Static` only. On a `locked` card it
+    ///   must be among `ipv6_allowed`.
+    /// - `gateway`: the default router; empty for none.
     ///
     /// `VIF.configure_ipv6`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VIF.configure_ipv6")]
@@ -457,7 +530,10 @@ impl Vif {
         )
     }
 
-    /// Sends the message `add_trunks` of class `VIF`, given `value`.
+    /// Lets one more VLAN pass the card. On a card without any the first one narrows traffic: before, all VLANs
+    /// passed.
+    ///
+    /// - `value`: the VLAN number.
     ///
     /// `VIF.add_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -466,7 +542,9 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.add_trunks").arg(value)
     }
 
-    /// Sends the message `remove_trunks` of class `VIF`, given `value`.
+    /// Takes one VLAN from those that pass the card. Taking the last one away opens the card to all VLANs.
+    ///
+    /// - `value`: the VLAN number.
     ///
     /// `VIF.remove_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -475,7 +553,9 @@ impl Vif {
         begin_task(&self.client, self.reference, "VIF.remove_trunks").arg(value)
     }
 
-    /// Sets the field [`trunks`](crate::VifRecord::trunks).
+    /// Replaces the list of VLANs that pass the card.
+    ///
+    /// - `value`: the VLAN numbers; an empty set lets all pass.
     ///
     /// `VIF.set_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -572,121 +652,143 @@ impl ConfigureIpv6Options {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VifRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the card right now. `plug` and `unplug` appear only for a running VM whose guest can
+    /// hot-plug, that is a PV guest or one with PV drivers.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VifOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VifOperation>,
-    /// The field `device`.
+    /// The position of the card in the VM: a decimal number as text, "0" for the first, unique in the VM.
+    /// `VM.get_allowed_VIF_devices` names the free ones. Guests mostly number their interfaces in the same order,
+    /// which nothing enforces.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub device: String,
-    /// The field `network`; it may refer to nothing.
+    /// The network that the card is on. `VIF.move` changes it, also while the VM runs.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub network: Ref<Network>,
-    /// The field `VM`; it may refer to nothing.
+    /// The VM, template or snapshot that owns the card. It never changes.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `MAC`.
+    /// The Ethernet address that the guest sees, six hexadecimal pairs with colons. An empty text at creation lets
+    /// the server derive one from the seed of the VM and `device`, so that it comes out the same again for the same
+    /// position. A VIF cannot change its address: destroy it and create another.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "MAC")]
     pub mac: String,
-    /// The field `MTU`.
+    /// The largest packet, as given at creation. Current servers do not apply it: the guest gets `network.MTU`, or
+    /// `other_config:mtu` of the VIF where that is set.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "MTU")]
     pub mtu: i64,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries. Some change how the card works at the next plug: `mtu`, `promiscuous`, and `ethtool-…` keys
+    /// such as `ethtool-tx` or `ethtool-gso`. Add and remove single keys rather than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// Whether it is in use right now.
+    /// Whether the card exists in the VM's domain now. True also for a suspended VM whose card comes back at
+    /// resume; false once the VM is halted.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub currently_attached: bool,
-    /// What the device's backend last answered; 0 where all went well.
+    /// What the device's backend last answered. A leftover: current servers leave it at 0, and report a failed plug
+    /// as the error of the call.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_code: i64,
-    /// The text to [`status_code`](Self::status_code).
+    /// The text to [`status_code`](Self::status_code), a leftover like it: ordinarily empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_detail: String,
-    /// What the device's backend tells about it while it runs.
+    /// What the device's backend tells about it while it runs. A leftover: current servers write nothing here.
     ///
     /// Since XenServer 4.0 (rio).
     pub runtime_properties: Map<String, String>,
-    /// The name of the quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// The kind of limit on what the guest sends: empty for none, or `ratelimit`, the only one. It is taken up at
+    /// the next plug.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_type: String,
-    /// The parameters of the quality-of-service algorithm.
+    /// The settings of the limit. `ratelimit` reads `kbps`, which in spite of its name counts kilobytes a second,
+    /// and `timeslice_us`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_params: Map<String, String>,
-    /// The quality-of-service algorithms that could be chosen.
+    /// The algorithms that could be chosen. The server leaves it empty also where it supports some.
     ///
     /// Since XenServer 4.0 (rio).
     pub qos_supported_algorithms: Vec<String>,
-    /// The field `metrics`; it may refer to nothing.
+    /// The old throughput record. It holds nothing of use: take the data sources of the VM, `vif_0_rx` and
+    /// `vif_0_tx` for the first card.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub metrics: Ref<VifMetrics>,
-    /// The field `MAC_autogenerated`.
+    /// Whether the server chose the Ethernet address. A clone gets a fresh address where this is true; an address
+    /// that was given by hand can end up twice on the network.
     ///
     /// Since XenServer 5.5 (george).
     #[doc(alias = "MAC_autogenerated")]
     pub mac_autogenerated: bool,
-    /// The field `locking_mode`.
+    /// Which packets the virtual switch lets through. `locked` passes only the card's own Ethernet address and the
+    /// addresses in `ipv4_allowed` and `ipv6_allowed`, `disabled` passes nothing, `network_default` follows
+    /// `network.default_locking_mode`. Open vSwitch has to be in use.
     ///
     /// Given when the object is created. Since XenServer 6.1 (tampa).
     pub locking_mode: LockingMode,
-    /// The field `ipv4_allowed`.
+    /// The IPv4 addresses, without prefix, that a `locked` card may use. An empty set then means no IPv4 at all; in
+    /// other modes the set has no effect.
     ///
     /// Given when the object is created. Since XenServer 6.1 (tampa).
     pub ipv4_allowed: Vec<String>,
-    /// The field `ipv6_allowed`.
+    /// The IPv6 addresses, without prefix, that a `locked` card may use. An empty set then means no IPv6 at all; in
+    /// other modes the set has no effect.
     ///
     /// Given when the object is created. Since XenServer 6.1 (tampa).
     pub ipv6_allowed: Vec<String>,
-    /// The field `ipv4_configuration_mode`.
+    /// What the guest was told to do about IPv4 on this card; set with `configure_ipv4`. `None` means that the
+    /// toolstack leaves the guest alone, not that the guest has no address.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv4_configuration_mode: Ipv4ConfigurationMode,
-    /// The field `ipv4_addresses`.
+    /// The IPv4 address that the guest was told to use, with its prefix length; a single empty text can stand for
+    /// none. What the guest really has stands in `VM_guest_metrics.networks`.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv4_addresses: Vec<String>,
-    /// The field `ipv4_gateway`.
+    /// The IPv4 gateway that the guest was told to use; an empty text where there is none.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv4_gateway: String,
-    /// The field `ipv6_configuration_mode`.
+    /// What the guest was told to do about IPv6 on this card; set with `configure_ipv6`. `None` means that the
+    /// toolstack leaves the guest alone.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv6_configuration_mode: Ipv6ConfigurationMode,
-    /// The field `ipv6_addresses`.
+    /// The IPv6 address that the guest was told to use, with its prefix length; a single empty text can stand for
+    /// none. What the guest really has stands in `VM_guest_metrics.networks`.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv6_addresses: Vec<String>,
-    /// The field `ipv6_gateway`.
+    /// The IPv6 gateway that the guest was told to use; an empty text where there is none.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv6_gateway: String,
-    /// The field `trunks`.
+    /// The VLAN numbers whose tagged packets pass between guest and network. While it is empty all VLANs pass. Open
+    /// vSwitch has to be in use.
     ///
     /// Given when the object is created. Since xapi 26.17.0. A prototype: it may still change.
     pub trunks: Vec<i64>,
@@ -835,56 +937,58 @@ impl ToValue for VifRecord {
 }
 
 open_enum! {
-    /// A value of the enum `vif_ipv4_configuration_mode`, which `VIF` uses.
+    /// How a guest is told to set the IPv4 address of an interface. It needs a guest agent that listens to it.
     #[doc(alias = "vif_ipv4_configuration_mode")]
     pub enum Ipv4ConfigurationMode {
-        /// `None`.
+        /// It is told nothing and keeps what it has, or sets itself.
         None = "None",
-        /// `Static`.
+        /// It is told the address and gateway given by `VIF.configure_ipv4`.
         Static = "Static",
-        /// `DHCP`.
+        /// It is told to ask a DHCP server.
         Dhcp = "DHCP",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vif_ipv6_configuration_mode`, which `VIF` uses.
+    /// How a guest is told to set the IPv6 address of an interface. It needs a guest agent that listens to it.
     #[doc(alias = "vif_ipv6_configuration_mode")]
     pub enum Ipv6ConfigurationMode {
-        /// `None`.
+        /// It is told nothing and keeps what it has, or sets itself.
         None = "None",
-        /// `Static`.
+        /// It is told the address and gateway given by `VIF.configure_ipv6`.
         Static = "Static",
-        /// `Autoconf`.
+        /// It is told to make an address from what the router announces.
         Autoconf = "Autoconf",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vif_locking_mode`, which `VIF` uses.
+    /// What the host lets through between a VM's interface and the network. The guest cannot change it.
     #[doc(alias = "vif_locking_mode")]
     pub enum LockingMode {
-        /// `network_default`.
+        /// What the network's `default_locking_mode` says.
         #[doc(alias = "network_default")]
         NetworkDefault = "network_default",
-        /// `locked`.
+        /// Only packets with the interface's own MAC and with addresses from `VIF.ipv4_allowed` and `VIF.ipv6_allowed`.
+        /// With both lists empty nothing gets through.
         Locked = "locked",
-        /// `unlocked`.
+        /// Frames of any address pass, whatever the lists of allowed addresses say.
         Unlocked = "unlocked",
-        /// `disabled`.
+        /// Nothing: as if the cable were pulled.
         Disabled = "disabled",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vif_operations`, which `VIF` uses.
+    /// What is being done to a VM's network interface (`current_operations`), or may be asked of it
+    /// (`allowed_operations`, a hint only).
     #[doc(alias = "vif_operations")]
     pub enum VifOperation {
-        /// `attach`.
+        /// Its VM is starting or resuming, and the interface is being connected along with it.
         Attach = "attach",
-        /// `plug`.
+        /// The interface is being given to a VM that runs.
         Plug = "plug",
-        /// `unplug`.
+        /// The interface is being taken from a VM that runs; the guest needs drivers that can do it.
         Unplug = "unplug",
     }
 }
