@@ -14,6 +14,7 @@ mod event_batch;
 mod ext;
 mod handle;
 mod http_actions;
+pub mod manual;
 mod map;
 pub mod metrics;
 mod object;
