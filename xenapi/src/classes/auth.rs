@@ -15,7 +15,7 @@ impl Auth {
     /// `auth.get_subject_identifier`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_subject_identifier")]
     pub fn subject_identifier(&self, subject_name: &str) -> Call<String> {
-        Call::new(&self.client, "auth.get_subject_identifier").arg(subject_name)
+        self.begin("auth.get_subject_identifier").arg(subject_name)
     }
 
     /// Asks for `subject_information_from_identifier`, given `subject_identifier`; answers with a map.
@@ -23,7 +23,8 @@ impl Auth {
     /// `auth.get_subject_information_from_identifier`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_subject_information_from_identifier")]
     pub fn subject_information_from_identifier(&self, subject_identifier: &str) -> Call<Map<String, String>> {
-        Call::new(&self.client, "auth.get_subject_information_from_identifier").arg(subject_identifier)
+        self.begin("auth.get_subject_information_from_identifier")
+            .arg(subject_identifier)
     }
 
     /// Asks for `group_membership`, given `subject_identifier`; answers with a set, each item text.
@@ -31,6 +32,6 @@ impl Auth {
     /// `auth.get_group_membership`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_group_membership")]
     pub fn group_membership(&self, subject_identifier: &str) -> Call<Vec<String>> {
-        Call::new(&self.client, "auth.get_group_membership").arg(subject_identifier)
+        self.begin("auth.get_group_membership").arg(subject_identifier)
     }
 }

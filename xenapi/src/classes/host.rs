@@ -4,9 +4,7 @@ use super::{
     Blob, Certificate, DataSourceRecord, Feature, HostCpu, HostCrashdump, HostMetrics, HostPatch, Network, Pbd, Pci,
     Pgpu, Pif, PoolUpdate, Pusb, Sr, Vm,
 };
-use crate::handle::{
-    ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into, up_to_last_changed,
-};
+use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
 use crate::wire::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -25,7 +23,7 @@ impl Host {
     /// `host.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_record")]
     pub fn record(&self) -> Call<HostRecord> {
-        begin(&self.client, self.reference, "host.get_record")
+        self.begin("host.get_record")
     }
 
     /// Reads the field [`uuid`](crate::HostRecord::uuid): the UUID of the object, which unlike its reference also
@@ -34,7 +32,7 @@ impl Host {
     /// `host.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_uuid")
+        self.begin("host.get_uuid")
     }
 
     /// Reads the field [`name_label`](crate::HostRecord::name_label): the name that people gave the object; it need
@@ -43,7 +41,7 @@ impl Host {
     /// `host.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_name_label")
+        self.begin("host.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::HostRecord::name_label): the name that people gave the object; it need
@@ -52,7 +50,7 @@ impl Host {
     /// `host.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_name_label").arg(value)
+        self.begin("host.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::HostRecord::name_description): a longer text for people.
@@ -60,7 +58,7 @@ impl Host {
     /// `host.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_name_description")
+        self.begin("host.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::HostRecord::name_description): a longer text for people.
@@ -68,7 +66,7 @@ impl Host {
     /// `host.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_name_description").arg(value)
+        self.begin("host.set_name_description").arg(value)
     }
 
     /// Reads the field [`memory_overhead`](crate::HostRecord::memory_overhead): what the hypervisor and its tables
@@ -79,7 +77,7 @@ impl Host {
     /// `host.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_memory_overhead")]
     pub fn memory_overhead(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_memory_overhead")
+        self.begin("host.get_memory_overhead")
     }
 
     /// Reads the field [`allowed_operations`](crate::HostRecord::allowed_operations): what may be asked of the
@@ -88,7 +86,7 @@ impl Host {
     /// `host.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<AllowedOperation>> {
-        begin(&self.client, self.reference, "host.get_allowed_operations")
+        self.begin("host.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::HostRecord::current_operations): what is being done to the
@@ -97,7 +95,7 @@ impl Host {
     /// `host.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, AllowedOperation>> {
-        begin(&self.client, self.reference, "host.get_current_operations")
+        self.begin("host.get_current_operations")
     }
 
     /// Reads the field [`api_version_major`](crate::HostRecord::api_version_major): the major version of the API
@@ -106,7 +104,7 @@ impl Host {
     /// `host.get_API_version_major`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_major")]
     pub fn api_version_major(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_API_version_major")
+        self.begin("host.get_API_version_major")
     }
 
     /// Reads the field [`api_version_minor`](crate::HostRecord::api_version_minor): the minor version of the API
@@ -115,7 +113,7 @@ impl Host {
     /// `host.get_API_version_minor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_minor")]
     pub fn api_version_minor(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_API_version_minor")
+        self.begin("host.get_API_version_minor")
     }
 
     /// Reads the field [`api_version_vendor`](crate::HostRecord::api_version_vendor): who made its implementation
@@ -124,7 +122,7 @@ impl Host {
     /// `host.get_API_version_vendor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor")]
     pub fn api_version_vendor(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_API_version_vendor")
+        self.begin("host.get_API_version_vendor")
     }
 
     /// Reads the field [`api_version_vendor_implementation`](crate::HostRecord::api_version_vendor_implementation):
@@ -133,11 +131,7 @@ impl Host {
     /// `host.get_API_version_vendor_implementation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor_implementation")]
     pub fn api_version_vendor_implementation(&self) -> Call<Map<String, String>> {
-        begin(
-            &self.client,
-            self.reference,
-            "host.get_API_version_vendor_implementation",
-        )
+        self.begin("host.get_API_version_vendor_implementation")
     }
 
     /// Reads the field [`enabled`](crate::HostRecord::enabled): whether VMs may be started on it; off during
@@ -146,7 +140,7 @@ impl Host {
     /// `host.get_enabled`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_enabled")]
     pub fn enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_enabled")
+        self.begin("host.get_enabled")
     }
 
     /// Reads the field [`software_version`](crate::HostRecord::software_version): what is installed:
@@ -155,7 +149,7 @@ impl Host {
     /// `host.get_software_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_software_version")]
     pub fn software_version(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_software_version")
+        self.begin("host.get_software_version")
     }
 
     /// Reads the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
@@ -164,7 +158,7 @@ impl Host {
     /// `host.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_other_config")
+        self.begin("host.get_other_config")
     }
 
     /// Sets the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
@@ -173,7 +167,7 @@ impl Host {
     /// `host.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_other_config").arg(value)
+        self.begin("host.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`other_config`](crate::HostRecord::other_config). A key that is there already is
@@ -182,9 +176,7 @@ impl Host {
     /// `host.add_to_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_other_config")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_other_config").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`other_config`](crate::HostRecord::other_config); no failure where
@@ -193,7 +185,7 @@ impl Host {
     /// `host.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_other_config").arg(key)
+        self.begin("host.remove_from_other_config").arg(key)
     }
 
     /// Reads the field [`capabilities`](crate::HostRecord::capabilities): the kinds of guests that its hypervisor
@@ -202,7 +194,7 @@ impl Host {
     /// `host.get_capabilities`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_capabilities")]
     pub fn capabilities(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_capabilities")
+        self.begin("host.get_capabilities")
     }
 
     /// Reads the field [`cpu_configuration`](crate::HostRecord::cpu_configuration): how its processors are set up.
@@ -210,7 +202,7 @@ impl Host {
     /// `host.get_cpu_configuration`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_configuration")]
     pub fn cpu_configuration(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_cpu_configuration")
+        self.begin("host.get_cpu_configuration")
     }
 
     /// Reads the field [`sched_policy`](crate::HostRecord::sched_policy): the scheduler of its hypervisor.
@@ -218,7 +210,7 @@ impl Host {
     /// `host.get_sched_policy`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_sched_policy")]
     pub fn sched_policy(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_sched_policy")
+        self.begin("host.get_sched_policy")
     }
 
     /// Reads the field [`supported_bootloaders`](crate::HostRecord::supported_bootloaders): the bootloaders for
@@ -227,7 +219,7 @@ impl Host {
     /// `host.get_supported_bootloaders`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_supported_bootloaders")]
     pub fn supported_bootloaders(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_supported_bootloaders")
+        self.begin("host.get_supported_bootloaders")
     }
 
     /// Reads the field [`resident_vms`](crate::HostRecord::resident_vms): the VMs on it, its control domain
@@ -236,7 +228,7 @@ impl Host {
     /// `host.get_resident_VMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_resident_VMs")]
     pub fn resident_vms(&self) -> Call<Vec<Ref<Vm>>> {
-        begin(&self.client, self.reference, "host.get_resident_VMs")
+        self.begin("host.get_resident_VMs")
     }
 
     /// Reads the field [`logging`](crate::HostRecord::logging): where its log goes; `syslog_destination` names
@@ -245,7 +237,7 @@ impl Host {
     /// `host.get_logging`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_logging")]
     pub fn logging(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_logging")
+        self.begin("host.get_logging")
     }
 
     /// Sets the field [`logging`](crate::HostRecord::logging): where its log goes; `syslog_destination` names
@@ -254,7 +246,7 @@ impl Host {
     /// `host.set_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_logging")]
     pub fn set_logging(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_logging").arg(value)
+        self.begin("host.set_logging").arg(value)
     }
 
     /// Adds an entry to the map [`logging`](crate::HostRecord::logging). A key that is there already is refused
@@ -263,9 +255,7 @@ impl Host {
     /// `host.add_to_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_logging")]
     pub fn add_to_logging(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_logging")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_logging").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`logging`](crate::HostRecord::logging); no failure where there is
@@ -274,7 +264,7 @@ impl Host {
     /// `host.remove_from_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_logging")]
     pub fn remove_from_logging(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_logging").arg(key)
+        self.begin("host.remove_from_logging").arg(key)
     }
 
     /// Reads the field [`pifs`](crate::HostRecord::pifs): its network interfaces.
@@ -282,7 +272,7 @@ impl Host {
     /// `host.get_PIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PIFs")]
     pub fn pifs(&self) -> Call<Vec<Ref<Pif>>> {
-        begin(&self.client, self.reference, "host.get_PIFs")
+        self.begin("host.get_PIFs")
     }
 
     /// Reads the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
@@ -291,7 +281,7 @@ impl Host {
     /// `host.get_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_suspend_image_sr")]
     pub fn suspend_image_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "host.get_suspend_image_sr")
+        self.begin("host.get_suspend_image_sr")
     }
 
     /// Sets the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
@@ -300,7 +290,7 @@ impl Host {
     /// `host.set_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_suspend_image_sr")]
     pub fn set_suspend_image_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_suspend_image_sr").arg(value)
+        self.begin("host.set_suspend_image_sr").arg(value)
     }
 
     /// Reads the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs go.
@@ -308,7 +298,7 @@ impl Host {
     /// `host.get_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crash_dump_sr")]
     pub fn crash_dump_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "host.get_crash_dump_sr")
+        self.begin("host.get_crash_dump_sr")
     }
 
     /// Sets the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs go.
@@ -316,7 +306,7 @@ impl Host {
     /// `host.set_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_crash_dump_sr")]
     pub fn set_crash_dump_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_crash_dump_sr").arg(value)
+        self.begin("host.set_crash_dump_sr").arg(value)
     }
 
     /// Reads the field [`crashdumps`](crate::HostRecord::crashdumps): the dumps of its own crashes.
@@ -324,7 +314,7 @@ impl Host {
     /// `host.get_crashdumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crashdumps")]
     pub fn crashdumps(&self) -> Call<Vec<Ref<HostCrashdump>>> {
-        begin(&self.client, self.reference, "host.get_crashdumps")
+        self.begin("host.get_crashdumps")
     }
 
     /// Reads the field [`patches`](crate::HostRecord::patches): the hotfixes in the old format that it has.
@@ -334,7 +324,7 @@ impl Host {
     #[doc(alias = "host.get_patches")]
     #[deprecated(note = "since XenServer 7.1 (ely)")]
     pub fn patches(&self) -> Call<Vec<Ref<HostPatch>>> {
-        begin(&self.client, self.reference, "host.get_patches")
+        self.begin("host.get_patches")
     }
 
     /// Reads the field [`updates`](crate::HostRecord::updates): the update packages that it has.
@@ -342,7 +332,7 @@ impl Host {
     /// `host.get_updates`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates")]
     pub fn updates(&self) -> Call<Vec<Ref<PoolUpdate>>> {
-        begin(&self.client, self.reference, "host.get_updates")
+        self.begin("host.get_updates")
     }
 
     /// Reads the field [`pbds`](crate::HostRecord::pbds): its links to storage.
@@ -350,7 +340,7 @@ impl Host {
     /// `host.get_PBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PBDs")]
     pub fn pbds(&self) -> Call<Vec<Ref<Pbd>>> {
-        begin(&self.client, self.reference, "host.get_PBDs")
+        self.begin("host.get_PBDs")
     }
 
     /// Reads the field [`host_cpus`](crate::HostRecord::host_cpus): its processor cores.
@@ -358,7 +348,7 @@ impl Host {
     /// `host.get_host_CPUs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_host_CPUs")]
     pub fn host_cpus(&self) -> Call<Vec<Ref<HostCpu>>> {
-        begin(&self.client, self.reference, "host.get_host_CPUs")
+        self.begin("host.get_host_CPUs")
     }
 
     /// Reads the field [`cpu_info`](crate::HostRecord::cpu_info): its processors: `cpu_count`, `socket_count`,
@@ -367,7 +357,7 @@ impl Host {
     /// `host.get_cpu_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_info")]
     pub fn cpu_info(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_cpu_info")
+        self.begin("host.get_cpu_info")
     }
 
     /// Reads the field [`hostname`](crate::HostRecord::hostname): its name in the network.
@@ -375,7 +365,7 @@ impl Host {
     /// `host.get_hostname`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_hostname")]
     pub fn hostname(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_hostname")
+        self.begin("host.get_hostname")
     }
 
     /// Sets the field [`hostname`](crate::HostRecord::hostname): its name in the network.
@@ -383,7 +373,7 @@ impl Host {
     /// `host.set_hostname`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_hostname")]
     pub fn set_hostname(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_hostname").arg(value)
+        self.begin("host.set_hostname").arg(value)
     }
 
     /// Reads the field [`address`](crate::HostRecord::address): the address of its management interface.
@@ -391,7 +381,7 @@ impl Host {
     /// `host.get_address`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_address")]
     pub fn address(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_address")
+        self.begin("host.get_address")
     }
 
     /// Sets the field [`address`](crate::HostRecord::address): the address of its management interface.
@@ -399,7 +389,7 @@ impl Host {
     /// `host.set_address`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_address")]
     pub fn set_address(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_address").arg(value)
+        self.begin("host.set_address").arg(value)
     }
 
     /// Reads the field [`metrics`](crate::HostRecord::metrics): its memory figures and whether it is alive.
@@ -407,7 +397,7 @@ impl Host {
     /// `host.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_metrics")]
     pub fn metrics(&self) -> Call<Ref<HostMetrics>> {
-        begin(&self.client, self.reference, "host.get_metrics")
+        self.begin("host.get_metrics")
     }
 
     /// Reads the field [`license_params`](crate::HostRecord::license_params): what its licence allows, and until
@@ -416,7 +406,7 @@ impl Host {
     /// `host.get_license_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_license_params")]
     pub fn license_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_license_params")
+        self.begin("host.get_license_params")
     }
 
     /// Reads the field [`ha_statefiles`](crate::HostRecord::ha_statefiles): the disks that high availability keeps
@@ -425,7 +415,7 @@ impl Host {
     /// `host.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_statefiles")]
     pub fn ha_statefiles(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_ha_statefiles")
+        self.begin("host.get_ha_statefiles")
     }
 
     /// Reads the field [`ha_network_peers`](crate::HostRecord::ha_network_peers): the hosts that high availability
@@ -434,7 +424,7 @@ impl Host {
     /// `host.get_ha_network_peers`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_network_peers")]
     pub fn ha_network_peers(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_ha_network_peers")
+        self.begin("host.get_ha_network_peers")
     }
 
     /// Reads the field [`blobs`](crate::HostRecord::blobs): binary data kept for the object, by name.
@@ -442,7 +432,7 @@ impl Host {
     /// `host.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        begin(&self.client, self.reference, "host.get_blobs")
+        self.begin("host.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::HostRecord::tags): words by which people group objects.
@@ -450,7 +440,7 @@ impl Host {
     /// `host.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_tags")
+        self.begin("host.get_tags")
     }
 
     /// Sets the field [`tags`](crate::HostRecord::tags): words by which people group objects.
@@ -458,7 +448,7 @@ impl Host {
     /// `host.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_tags").arg(value)
+        self.begin("host.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::HostRecord::tags), unless it is there already.
@@ -466,7 +456,7 @@ impl Host {
     /// `host.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_tags").arg(value)
+        self.begin("host.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::HostRecord::tags); no failure where it is not there.
@@ -474,7 +464,7 @@ impl Host {
     /// `host.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_tags").arg(value)
+        self.begin("host.remove_tags").arg(value)
     }
 
     /// Reads the field [`external_auth_type`](crate::HostRecord::external_auth_type): the kind of directory it has
@@ -483,7 +473,7 @@ impl Host {
     /// `host.get_external_auth_type`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_type")]
     pub fn external_auth_type(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_external_auth_type")
+        self.begin("host.get_external_auth_type")
     }
 
     /// Reads the field [`external_auth_service_name`](crate::HostRecord::external_auth_service_name): the name of
@@ -492,7 +482,7 @@ impl Host {
     /// `host.get_external_auth_service_name`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_service_name")]
     pub fn external_auth_service_name(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_external_auth_service_name")
+        self.begin("host.get_external_auth_service_name")
     }
 
     /// Reads the field [`external_auth_configuration`](crate::HostRecord::external_auth_configuration): settings of
@@ -501,7 +491,7 @@ impl Host {
     /// `host.get_external_auth_configuration`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_configuration")]
     pub fn external_auth_configuration(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_external_auth_configuration")
+        self.begin("host.get_external_auth_configuration")
     }
 
     /// Reads the field [`edition`](crate::HostRecord::edition): the edition that it is licensed for.
@@ -509,7 +499,7 @@ impl Host {
     /// `host.get_edition`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_edition")]
     pub fn edition(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_edition")
+        self.begin("host.get_edition")
     }
 
     /// Reads the field [`license_server`](crate::HostRecord::license_server): address and port of the licence
@@ -518,7 +508,7 @@ impl Host {
     /// `host.get_license_server`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_license_server")]
     pub fn license_server(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_license_server")
+        self.begin("host.get_license_server")
     }
 
     /// Sets the field [`license_server`](crate::HostRecord::license_server): address and port of the licence
@@ -527,7 +517,7 @@ impl Host {
     /// `host.set_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.set_license_server")]
     pub fn set_license_server(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_license_server").arg(value)
+        self.begin("host.set_license_server").arg(value)
     }
 
     /// Adds an entry to the map [`license_server`](crate::HostRecord::license_server). A key that is there already
@@ -536,9 +526,7 @@ impl Host {
     /// `host.add_to_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_license_server")]
     pub fn add_to_license_server(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_license_server")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_license_server").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`license_server`](crate::HostRecord::license_server); no failure
@@ -547,7 +535,7 @@ impl Host {
     /// `host.remove_from_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_license_server")]
     pub fn remove_from_license_server(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_license_server").arg(key)
+        self.begin("host.remove_from_license_server").arg(key)
     }
 
     /// Reads the field [`bios_strings`](crate::HostRecord::bios_strings): what its firmware says of vendor and
@@ -556,7 +544,7 @@ impl Host {
     /// `host.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_bios_strings")]
     pub fn bios_strings(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_bios_strings")
+        self.begin("host.get_bios_strings")
     }
 
     /// Reads the field [`power_on_mode`](crate::HostRecord::power_on_mode): how it can be switched on from afar:
@@ -565,7 +553,7 @@ impl Host {
     /// `host.get_power_on_mode`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_mode")]
     pub fn power_on_mode(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_power_on_mode")
+        self.begin("host.get_power_on_mode")
     }
 
     /// Reads the field [`power_on_config`](crate::HostRecord::power_on_config): what that way of switching on needs
@@ -574,7 +562,7 @@ impl Host {
     /// `host.get_power_on_config`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_config")]
     pub fn power_on_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_power_on_config")
+        self.begin("host.get_power_on_config")
     }
 
     /// Reads the field [`local_cache_sr`](crate::HostRecord::local_cache_sr): the storage for cached disk blocks.
@@ -582,7 +570,7 @@ impl Host {
     /// `host.get_local_cache_sr`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_local_cache_sr")]
     pub fn local_cache_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "host.get_local_cache_sr")
+        self.begin("host.get_local_cache_sr")
     }
 
     /// Reads the field [`chipset_info`](crate::HostRecord::chipset_info): what its chipset can do, such as `iommu`.
@@ -590,7 +578,7 @@ impl Host {
     /// `host.get_chipset_info`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_chipset_info")]
     pub fn chipset_info(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_chipset_info")
+        self.begin("host.get_chipset_info")
     }
 
     /// Reads the field [`pcis`](crate::HostRecord::pcis): its PCI devices.
@@ -598,7 +586,7 @@ impl Host {
     /// `host.get_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PCIs")]
     pub fn pcis(&self) -> Call<Vec<Ref<Pci>>> {
-        begin(&self.client, self.reference, "host.get_PCIs")
+        self.begin("host.get_PCIs")
     }
 
     /// Reads the field [`pgpus`](crate::HostRecord::pgpus): its graphics processors.
@@ -606,7 +594,7 @@ impl Host {
     /// `host.get_PGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PGPUs")]
     pub fn pgpus(&self) -> Call<Vec<Ref<Pgpu>>> {
-        begin(&self.client, self.reference, "host.get_PGPUs")
+        self.begin("host.get_PGPUs")
     }
 
     /// Reads the field [`pusbs`](crate::HostRecord::pusbs): its USB devices.
@@ -614,7 +602,7 @@ impl Host {
     /// `host.get_PUSBs`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "host.get_PUSBs")]
     pub fn pusbs(&self) -> Call<Vec<Ref<Pusb>>> {
-        begin(&self.client, self.reference, "host.get_PUSBs")
+        self.begin("host.get_PUSBs")
     }
 
     /// Reads the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols.
@@ -624,7 +612,7 @@ impl Host {
     #[doc(alias = "host.get_ssl_legacy")]
     #[deprecated(note = "since Citrix Hypervisor 8.2 (stockholm)")]
     pub fn ssl_legacy(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_ssl_legacy")
+        self.begin("host.get_ssl_legacy")
     }
 
     /// Reads the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
@@ -633,7 +621,7 @@ impl Host {
     /// `host.get_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "host.get_guest_VCPUs_params")]
     pub fn guest_vcpus_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_guest_VCPUs_params")
+        self.begin("host.get_guest_VCPUs_params")
     }
 
     /// Sets the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
@@ -642,7 +630,7 @@ impl Host {
     /// `host.set_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.set_guest_VCPUs_params")]
     pub fn set_guest_vcpus_params(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_guest_VCPUs_params").arg(value)
+        self.begin("host.set_guest_VCPUs_params").arg(value)
     }
 
     /// Adds an entry to the map [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params). A key that is there
@@ -651,9 +639,7 @@ impl Host {
     /// `host.add_to_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_guest_VCPUs_params")]
     pub fn add_to_guest_vcpus_params(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_guest_VCPUs_params")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_guest_VCPUs_params").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params); no
@@ -662,7 +648,7 @@ impl Host {
     /// `host.remove_from_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_guest_VCPUs_params")]
     pub fn remove_from_guest_vcpus_params(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_guest_VCPUs_params").arg(key)
+        self.begin("host.remove_from_guest_VCPUs_params").arg(key)
     }
 
     /// Reads the field [`display`](crate::HostRecord::display): whether the local console shows on its own graphics
@@ -671,7 +657,7 @@ impl Host {
     /// `host.get_display`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_display")]
     pub fn display(&self) -> Call<HostDisplay> {
-        begin(&self.client, self.reference, "host.get_display")
+        self.begin("host.get_display")
     }
 
     /// Sets the field [`display`](crate::HostRecord::display): whether the local console shows on its own graphics
@@ -680,7 +666,7 @@ impl Host {
     /// `host.set_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`.
     #[doc(alias = "host.set_display")]
     pub fn set_display(&self, value: HostDisplay) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_display").arg(value)
+        self.begin("host.set_display").arg(value)
     }
 
     /// Reads the field
@@ -690,11 +676,7 @@ impl Host {
     /// `host.get_virtual_hardware_platform_versions`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_virtual_hardware_platform_versions")]
     pub fn virtual_hardware_platform_versions(&self) -> Call<Vec<i64>> {
-        begin(
-            &self.client,
-            self.reference,
-            "host.get_virtual_hardware_platform_versions",
-        )
+        self.begin("host.get_virtual_hardware_platform_versions")
     }
 
     /// Reads the field [`control_domain`](crate::HostRecord::control_domain): the VM that runs the toolstack on it.
@@ -702,7 +684,7 @@ impl Host {
     /// `host.get_control_domain`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_control_domain")]
     pub fn control_domain(&self) -> Call<Ref<Vm>> {
-        begin(&self.client, self.reference, "host.get_control_domain")
+        self.begin("host.get_control_domain")
     }
 
     /// Reads the field [`updates_requiring_reboot`](crate::HostRecord::updates_requiring_reboot): the updates that
@@ -711,7 +693,7 @@ impl Host {
     /// `host.get_updates_requiring_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates_requiring_reboot")]
     pub fn updates_requiring_reboot(&self) -> Call<Vec<Ref<PoolUpdate>>> {
-        begin(&self.client, self.reference, "host.get_updates_requiring_reboot")
+        self.begin("host.get_updates_requiring_reboot")
     }
 
     /// Reads the field [`features`](crate::HostRecord::features): capabilities that were delivered with it.
@@ -719,7 +701,7 @@ impl Host {
     /// `host.get_features`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "host.get_features")]
     pub fn features(&self) -> Call<Vec<Ref<Feature>>> {
-        begin(&self.client, self.reference, "host.get_features")
+        self.begin("host.get_features")
     }
 
     /// Reads the field [`iscsi_iqn`](crate::HostRecord::iscsi_iqn): its name as an iSCSI initiator.
@@ -727,7 +709,7 @@ impl Host {
     /// `host.get_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_iscsi_iqn")]
     pub fn iscsi_iqn(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_iscsi_iqn")
+        self.begin("host.get_iscsi_iqn")
     }
 
     /// Reads the field [`multipathing`](crate::HostRecord::multipathing): whether it uses several paths to its
@@ -736,7 +718,7 @@ impl Host {
     /// `host.get_multipathing`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_multipathing")]
     pub fn multipathing(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_multipathing")
+        self.begin("host.get_multipathing")
     }
 
     /// Reads the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): the certificates for secure
@@ -747,7 +729,7 @@ impl Host {
     #[doc(alias = "host.get_uefi_certificates")]
     #[deprecated(note = "since xapi 22.16.0")]
     pub fn uefi_certificates(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_uefi_certificates")
+        self.begin("host.get_uefi_certificates")
     }
 
     /// Reads the field [`certificates`](crate::HostRecord::certificates): its TLS certificates.
@@ -755,7 +737,7 @@ impl Host {
     /// `host.get_certificates`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_certificates")]
     pub fn certificates(&self) -> Call<Vec<Ref<Certificate>>> {
-        begin(&self.client, self.reference, "host.get_certificates")
+        self.begin("host.get_certificates")
     }
 
     /// Reads the field [`editions`](crate::HostRecord::editions): the editions that it could be licensed for.
@@ -763,7 +745,7 @@ impl Host {
     /// `host.get_editions`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_editions")]
     pub fn editions(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_editions")
+        self.begin("host.get_editions")
     }
 
     /// Reads the field [`pending_guidances`](crate::HostRecord::pending_guidances): what must still be restarted
@@ -772,7 +754,7 @@ impl Host {
     /// `host.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "host.get_pending_guidances")]
     pub fn pending_guidances(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "host.get_pending_guidances")
+        self.begin("host.get_pending_guidances")
     }
 
     /// Reads the field [`tls_verification_enabled`](crate::HostRecord::tls_verification_enabled): whether it checks
@@ -781,7 +763,7 @@ impl Host {
     /// `host.get_tls_verification_enabled`, since xapi 1.313.0. Least role: `read-only`.
     #[doc(alias = "host.get_tls_verification_enabled")]
     pub fn tls_verification_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_tls_verification_enabled")
+        self.begin("host.get_tls_verification_enabled")
     }
 
     /// Reads the field [`last_software_update`](crate::HostRecord::last_software_update): when updates were last
@@ -791,7 +773,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_last_software_update")]
     pub fn last_software_update(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_last_software_update")
+        self.begin("host.get_last_software_update")
     }
 
     /// Reads the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port closed.
@@ -799,7 +781,7 @@ impl Host {
     /// `host.get_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_https_only")]
     pub fn https_only(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_https_only")
+        self.begin("host.get_https_only")
     }
 
     /// Reads the field [`latest_synced_updates_applied`](crate::HostRecord::latest_synced_updates_applied).
@@ -808,7 +790,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_latest_synced_updates_applied")]
     pub fn latest_synced_updates_applied(&self) -> Call<LatestSyncedUpdatesAppliedState> {
-        begin(&self.client, self.reference, "host.get_latest_synced_updates_applied")
+        self.begin("host.get_latest_synced_updates_applied")
     }
 
     /// Reads the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy): how memory and processors
@@ -818,7 +800,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_numa_affinity_policy")]
     pub fn numa_affinity_policy(&self) -> Call<NumaAffinityPolicy> {
-        begin(&self.client, self.reference, "host.get_numa_affinity_policy")
+        self.begin("host.get_numa_affinity_policy")
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::HostRecord::pending_guidances_recommended): what
@@ -828,7 +810,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_pending_guidances_recommended")]
     pub fn pending_guidances_recommended(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "host.get_pending_guidances_recommended")
+        self.begin("host.get_pending_guidances_recommended")
     }
 
     /// Reads the field [`pending_guidances_full`](crate::HostRecord::pending_guidances_full): what would have to be
@@ -838,7 +820,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_pending_guidances_full")]
     pub fn pending_guidances_full(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "host.get_pending_guidances_full")
+        self.begin("host.get_pending_guidances_full")
     }
 
     /// Reads the field [`last_update_hash`](crate::HostRecord::last_update_hash).
@@ -846,7 +828,7 @@ impl Host {
     /// `host.get_last_update_hash`, since xapi 24.10.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_last_update_hash")]
     pub fn last_update_hash(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_last_update_hash")
+        self.begin("host.get_last_update_hash")
     }
 
     /// Reads the field [`ssh_enabled`](crate::HostRecord::ssh_enabled): whether one can log in by SSH.
@@ -854,7 +836,7 @@ impl Host {
     /// `host.get_ssh_enabled`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_enabled")]
     pub fn ssh_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_ssh_enabled")
+        self.begin("host.get_ssh_enabled")
     }
 
     /// Reads the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on; 0
@@ -866,7 +848,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_ssh_enabled_timeout")]
     pub fn ssh_enabled_timeout(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_ssh_enabled_timeout")
+        self.begin("host.get_ssh_enabled_timeout")
     }
 
     /// Reads the field [`ssh_expiry`](crate::HostRecord::ssh_expiry): when SSH goes off by itself.
@@ -874,7 +856,7 @@ impl Host {
     /// `host.get_ssh_expiry`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_expiry")]
     pub fn ssh_expiry(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_ssh_expiry")
+        self.begin("host.get_ssh_expiry")
     }
 
     /// Reads the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness
@@ -886,7 +868,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_console_idle_timeout")]
     pub fn console_idle_timeout(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_console_idle_timeout")
+        self.begin("host.get_console_idle_timeout")
     }
 
     /// Reads the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode).
@@ -894,7 +876,7 @@ impl Host {
     /// `host.get_ssh_auto_mode`, since xapi 25.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_auto_mode")]
     pub fn ssh_auto_mode(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_ssh_auto_mode")
+        self.begin("host.get_ssh_auto_mode")
     }
 
     /// Reads the field [`max_cstate`](crate::HostRecord::max_cstate).
@@ -902,7 +884,7 @@ impl Host {
     /// `host.get_max_cstate`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_max_cstate")]
     pub fn max_cstate(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_max_cstate")
+        self.begin("host.get_max_cstate")
     }
 
     /// Reads the field [`secure_boot`](crate::HostRecord::secure_boot): whether it booted securely itself.
@@ -910,7 +892,7 @@ impl Host {
     /// `host.get_secure_boot`, since xapi 25.31.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_secure_boot")]
     pub fn secure_boot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_secure_boot")
+        self.begin("host.get_secure_boot")
     }
 
     /// Reads the field [`ntp_mode`](crate::HostRecord::ntp_mode).
@@ -918,7 +900,7 @@ impl Host {
     /// `host.get_ntp_mode`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_mode")]
     pub fn ntp_mode(&self) -> Call<NtpMode> {
-        begin(&self.client, self.reference, "host.get_ntp_mode")
+        self.begin("host.get_ntp_mode")
     }
 
     /// Reads the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers).
@@ -926,7 +908,7 @@ impl Host {
     /// `host.get_ntp_custom_servers`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_custom_servers")]
     pub fn ntp_custom_servers(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_ntp_custom_servers")
+        self.begin("host.get_ntp_custom_servers")
     }
 
     /// Reads the field [`timezone`](crate::HostRecord::timezone): its time zone.
@@ -934,7 +916,7 @@ impl Host {
     /// `host.get_timezone`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_timezone")]
     pub fn timezone(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_timezone")
+        self.begin("host.get_timezone")
     }
 
     /// Lets no more VMs start on it, as the first step of maintenance.
@@ -943,7 +925,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.disable")]
     pub fn disable(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.disable")
+        self.begin_task("host.disable")
     }
 
     /// [`disable`](Self::disable) with its optional arguments; those at the end that have their default are not
@@ -953,10 +935,10 @@ impl Host {
     /// task.
     #[doc(alias = "host.disable")]
     pub fn disable_with(&self, optional: &DisableOptions) -> TaskCall<()> {
-        optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.disable"),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin_task("host.disable"), |call, value| call.arg(value))
     }
 
     /// Lets VMs start on it again.
@@ -965,7 +947,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.enable")]
     pub fn enable(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.enable")
+        self.begin_task("host.enable")
     }
 
     /// Switches it off. It must be disabled and empty.
@@ -973,7 +955,7 @@ impl Host {
     /// `host.shutdown`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.shutdown")
+        self.begin_task("host.shutdown")
     }
 
     /// Restarts it. It must be disabled and empty.
@@ -981,7 +963,7 @@ impl Host {
     /// `host.reboot`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.reboot")]
     pub fn reboot(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.reboot")
+        self.begin_task("host.reboot")
     }
 
     /// Reads the messages of its hypervisor.
@@ -989,7 +971,7 @@ impl Host {
     /// `host.dmesg`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg")]
     pub fn dmesg(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.dmesg")
+        self.begin_task("host.dmesg")
     }
 
     /// Sends the message `dmesg_clear` of class `host`, given `host`; answers with text.
@@ -997,7 +979,7 @@ impl Host {
     /// `host.dmesg_clear`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg_clear")]
     pub fn dmesg_clear(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.dmesg_clear")
+        self.begin_task("host.dmesg_clear")
     }
 
     /// Reads its log.
@@ -1005,7 +987,7 @@ impl Host {
     /// `host.get_log`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_log")]
     pub fn log(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.get_log")
+        self.begin_task("host.get_log")
     }
 
     /// Sends the message `send_debug_keys` of class `host`, given `host` and `keys`.
@@ -1013,7 +995,7 @@ impl Host {
     /// `host.send_debug_keys`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.send_debug_keys")]
     pub fn send_debug_keys(&self, keys: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.send_debug_keys").arg(keys)
+        self.begin_task("host.send_debug_keys").arg(keys)
     }
 
     /// Sends the message `bugreport_upload` of class `host`, given `host`, `url` and `options`.
@@ -1021,9 +1003,7 @@ impl Host {
     /// `host.bugreport_upload`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.bugreport_upload")]
     pub fn bugreport_upload(&self, url: &str, options: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.bugreport_upload")
-            .arg(url)
-            .arg(options)
+        self.begin_task("host.bugreport_upload").arg(url).arg(options)
     }
 
     /// Sends the message `license_add` of class `host`, given `host` and `contents`.
@@ -1033,7 +1013,7 @@ impl Host {
     /// Errors: [`LICENSE_PROCESSING_ERROR`](crate::ErrorCode::LicenseProcessingError).
     #[doc(alias = "host.license_add")]
     pub fn license_add(&self, contents: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.license_add").arg(contents)
+        self.begin_task("host.license_add").arg(contents)
     }
 
     /// Sends the message `license_remove` of class `host`, given `host`.
@@ -1042,7 +1022,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.license_remove")]
     pub fn license_remove(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.license_remove")
+        self.begin_task("host.license_remove")
     }
 
     /// Makes the pool forget a host that will not come back.
@@ -1050,7 +1030,7 @@ impl Host {
     /// `host.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.destroy")
+        self.begin_task("host.destroy")
     }
 
     /// Switches it on from afar.
@@ -1058,7 +1038,7 @@ impl Host {
     /// `host.power_on`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.power_on")]
     pub fn power_on(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.power_on")
+        self.begin_task("host.power_on")
     }
 
     /// Lists the measurements that exist for it, also those that are not recorded.
@@ -1066,7 +1046,7 @@ impl Host {
     /// `host.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_data_sources")]
     pub fn data_sources(&self) -> Call<Vec<DataSourceRecord>> {
-        begin(&self.client, self.reference, "host.get_data_sources")
+        self.begin("host.get_data_sources")
     }
 
     /// Starts to record a measurement, so that its history is kept.
@@ -1074,7 +1054,7 @@ impl Host {
     /// `host.record_data_source`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.record_data_source")]
     pub fn record_data_source(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.record_data_source").arg(data_source)
+        self.begin("host.record_data_source").arg(data_source)
     }
 
     /// Reads the latest value of a measurement.
@@ -1082,7 +1062,7 @@ impl Host {
     /// `host.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.query_data_source")]
     pub fn query_data_source(&self, data_source: &str) -> Call<f64> {
-        begin(&self.client, self.reference, "host.query_data_source").arg(data_source)
+        self.begin("host.query_data_source").arg(data_source)
     }
 
     /// Deletes what was recorded of a measurement, and stops recording it.
@@ -1090,7 +1070,7 @@ impl Host {
     /// `host.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.forget_data_source_archives")]
     pub fn forget_data_source_archives(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.forget_data_source_archives").arg(data_source)
+        self.begin("host.forget_data_source_archives").arg(data_source)
     }
 
     /// Fails with the reason where some VM could not leave it.
@@ -1098,7 +1078,7 @@ impl Host {
     /// `host.assert_can_evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.assert_can_evacuate")]
     pub fn assert_can_evacuate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.assert_can_evacuate")
+        self.begin_task("host.assert_can_evacuate")
     }
 
     /// Lists the VMs that could not leave it, each with the error code and its parameters.
@@ -1107,7 +1087,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.get_vms_which_prevent_evacuation")]
     pub fn vms_which_prevent_evacuation(&self) -> TaskCall<Map<Ref<Vm>, Vec<String>>> {
-        begin_task(&self.client, self.reference, "host.get_vms_which_prevent_evacuation")
+        self.begin_task("host.get_vms_which_prevent_evacuation")
     }
 
     /// Lists its VMs whose balloon drivers do not follow.
@@ -1117,7 +1097,7 @@ impl Host {
     #[doc(alias = "host.get_uncooperative_resident_VMs")]
     #[deprecated(note = "since XenServer 6.1 (tampa)")]
     pub fn uncooperative_resident_vms(&self) -> TaskCall<Vec<Ref<Vm>>> {
-        begin_task(&self.client, self.reference, "host.get_uncooperative_resident_VMs")
+        self.begin_task("host.get_uncooperative_resident_VMs")
     }
 
     /// Moves all its VMs to other hosts.
@@ -1126,7 +1106,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.evacuate")]
     pub fn evacuate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.evacuate")
+        self.begin_task("host.evacuate")
     }
 
     /// [`evacuate`](Self::evacuate) with its optional arguments; those at the end that have their default are not
@@ -1136,10 +1116,10 @@ impl Host {
     /// a task.
     #[doc(alias = "host.evacuate")]
     pub fn evacuate_with(&self, optional: &EvacuateOptions) -> TaskCall<()> {
-        optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.evacuate"),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin_task("host.evacuate"), |call, value| call.arg(value))
     }
 
     /// Sends the message `syslog_reconfigure` of class `host`, given `host`.
@@ -1147,7 +1127,7 @@ impl Host {
     /// `host.syslog_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.syslog_reconfigure")]
     pub fn syslog_reconfigure(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.syslog_reconfigure")
+        self.begin_task("host.syslog_reconfigure")
     }
 
     /// Reads which interface it is managed through.
@@ -1155,7 +1135,7 @@ impl Host {
     /// `host.get_management_interface`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.get_management_interface")]
     pub fn management_interface(&self) -> TaskCall<Ref<Pif>> {
-        begin_task(&self.client, self.reference, "host.get_management_interface")
+        self.begin_task("host.get_management_interface")
     }
 
     /// Asks for `system_status_capabilities`, given `host`; answers with text.
@@ -1163,7 +1143,7 @@ impl Host {
     /// `host.get_system_status_capabilities`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host.get_system_status_capabilities")]
     pub fn system_status_capabilities(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_system_status_capabilities")
+        self.begin("host.get_system_status_capabilities")
     }
 
     /// Restarts its toolstack; VMs run on.
@@ -1171,7 +1151,7 @@ impl Host {
     /// `host.restart_agent`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.restart_agent")]
     pub fn restart_agent(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.restart_agent")
+        self.begin_task("host.restart_agent")
     }
 
     /// Changes its name in the network at once.
@@ -1181,7 +1161,7 @@ impl Host {
     /// Errors: [`HOST_NAME_INVALID`](crate::ErrorCode::HostNameInvalid).
     #[doc(alias = "host.set_hostname_live")]
     pub fn set_hostname_live(&self, hostname: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_hostname_live").arg(hostname)
+        self.begin("host.set_hostname_live").arg(hostname)
     }
 
     /// Works out the memory left for more VMs.
@@ -1191,7 +1171,7 @@ impl Host {
     /// `host.compute_free_memory`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.compute_free_memory")]
     pub fn compute_free_memory(&self) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "host.compute_free_memory")
+        self.begin_task("host.compute_free_memory")
     }
 
     /// Works out what the hypervisor takes.
@@ -1202,7 +1182,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.compute_memory_overhead")]
     pub fn compute_memory_overhead(&self) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "host.compute_memory_overhead")
+        self.begin_task("host.compute_memory_overhead")
     }
 
     /// Sends the message `sync_data` of class `host`, given `host`.
@@ -1210,7 +1190,7 @@ impl Host {
     /// `host.sync_data`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.sync_data")]
     pub fn sync_data(&self) -> Call<()> {
-        begin(&self.client, self.reference, "host.sync_data")
+        self.begin("host.sync_data")
     }
 
     /// Sends the message `backup_rrds` of class `host`, given `host` and `delay`.
@@ -1220,7 +1200,7 @@ impl Host {
     /// `host.backup_rrds`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.backup_rrds")]
     pub fn backup_rrds(&self, delay: f64) -> Call<()> {
-        begin(&self.client, self.reference, "host.backup_rrds").arg(delay)
+        self.begin("host.backup_rrds").arg(delay)
     }
 
     /// Makes an empty blob for this object; its content is written over HTTP.
@@ -1228,9 +1208,7 @@ impl Host {
     /// `host.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        begin_task(&self.client, self.reference, "host.create_new_blob")
-            .arg(name)
-            .arg(mime_type)
+        self.begin_task("host.create_new_blob").arg(name).arg(mime_type)
     }
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
@@ -1245,9 +1223,7 @@ impl Host {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.create_new_blob")
-                .arg(name)
-                .arg(mime_type),
+            self.begin_task("host.create_new_blob").arg(name).arg(mime_type),
             |call, value| call.arg(value),
         )
     }
@@ -1257,10 +1233,7 @@ impl Host {
     /// `host.call_plugin`, since XenServer 5.0 (orlando). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.call_plugin")]
     pub fn call_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.call_plugin")
-            .arg(plugin)
-            .arg(function)
-            .arg(args)
+        self.begin_task("host.call_plugin").arg(plugin).arg(function).arg(args)
     }
 
     /// Whether it has an extension of that name.
@@ -1268,7 +1241,7 @@ impl Host {
     /// `host.has_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.has_extension")]
     pub fn has_extension(&self, name: &str) -> TaskCall<bool> {
-        begin_task(&self.client, self.reference, "host.has_extension").arg(name)
+        self.begin_task("host.has_extension").arg(name)
     }
 
     /// Calls an extension and answers with its text.
@@ -1276,7 +1249,7 @@ impl Host {
     /// `host.call_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`.
     #[doc(alias = "host.call_extension")]
     pub fn call_extension(&self, call: &str) -> Call<String> {
-        begin(&self.client, self.reference, "host.call_extension").arg(call)
+        self.begin("host.call_extension").arg(call)
     }
 
     /// Reads its clock.
@@ -1284,7 +1257,7 @@ impl Host {
     /// `host.get_servertime`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_servertime")]
     pub fn servertime(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_servertime")
+        self.begin("host.get_servertime")
     }
 
     /// Reads its clock in its own time zone, which the answer does not name.
@@ -1292,7 +1265,7 @@ impl Host {
     /// `host.get_server_localtime`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_server_localtime")]
     pub fn server_localtime(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_server_localtime")
+        self.begin("host.get_server_localtime")
     }
 
     /// Sends the message `enable_external_auth` of class `host`, given `host`, `config`, `service_name` and
@@ -1301,7 +1274,7 @@ impl Host {
     /// `host.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.enable_external_auth")
+        self.begin("host.enable_external_auth")
             .arg(config)
             .arg(service_name)
             .arg(auth_type)
@@ -1312,7 +1285,7 @@ impl Host {
     /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.disable_external_auth")]
     pub fn disable_external_auth(&self) -> Call<()> {
-        begin(&self.client, self.reference, "host.disable_external_auth")
+        self.begin("host.disable_external_auth")
     }
 
     /// [`disable_external_auth`](Self::disable_external_auth) with its optional arguments; those at the end that
@@ -1321,10 +1294,10 @@ impl Host {
     /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.disable_external_auth")]
     pub fn disable_external_auth_with(&self, optional: &DisableExternalAuthOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "host.disable_external_auth"),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("host.disable_external_auth"), |call, value| call.arg(value))
     }
 
     /// Sends the message `external_auth_set_ldaps` of class `host`, given `host`, `ldaps` and `force`.
@@ -1332,7 +1305,7 @@ impl Host {
     /// `host.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "host.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps(&self, ldaps: bool) -> Call<()> {
-        begin(&self.client, self.reference, "host.external_auth_set_ldaps").arg(ldaps)
+        self.begin("host.external_auth_set_ldaps").arg(ldaps)
     }
 
     /// [`external_auth_set_ldaps`](Self::external_auth_set_ldaps) with its optional arguments; those at the end
@@ -1341,10 +1314,12 @@ impl Host {
     /// `host.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "host.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps_with(&self, ldaps: bool, optional: &ExternalAuthSetLdapsOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "host.external_auth_set_ldaps").arg(ldaps),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("host.external_auth_set_ldaps").arg(ldaps), |call, value| {
+                call.arg(value)
+            })
     }
 
     /// Sends the message `retrieve_wlb_evacuate_recommendations` of class `host`; answers with a map.
@@ -1353,11 +1328,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.retrieve_wlb_evacuate_recommendations")]
     pub fn retrieve_wlb_evacuate_recommendations(&self) -> TaskCall<Map<Ref<Vm>, Vec<String>>> {
-        begin_task(
-            &self.client,
-            self.reference,
-            "host.retrieve_wlb_evacuate_recommendations",
-        )
+        self.begin_task("host.retrieve_wlb_evacuate_recommendations")
     }
 
     /// Reads its TLS certificate, as PEM.
@@ -1365,7 +1336,7 @@ impl Host {
     /// `host.get_server_certificate`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_server_certificate")]
     pub fn server_certificate(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.get_server_certificate")
+        self.begin_task("host.get_server_certificate")
     }
 
     /// Replaces the certificate that hosts of the pool trust each other by.
@@ -1373,7 +1344,7 @@ impl Host {
     /// `host.refresh_server_certificate`, since xapi 1.307.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.refresh_server_certificate")]
     pub fn refresh_server_certificate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.refresh_server_certificate")
+        self.begin_task("host.refresh_server_certificate")
     }
 
     /// Installs a TLS certificate with its key, as PEM.
@@ -1382,7 +1353,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.install_server_certificate")]
     pub fn install_server_certificate(&self, certificate: &str, private_key: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.install_server_certificate")
+        self.begin_task("host.install_server_certificate")
             .arg(certificate)
             .secret_arg(private_key)
     }
@@ -1400,7 +1371,7 @@ impl Host {
         optional: &InstallServerCertificateOptions,
     ) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.install_server_certificate")
+            self.begin_task("host.install_server_certificate")
                 .arg(certificate)
                 .secret_arg(private_key),
             |call, value| call.arg(value),
@@ -1412,7 +1383,7 @@ impl Host {
     /// `host.reset_server_certificate`, since xapi 1.290.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.reset_server_certificate")]
     pub fn reset_server_certificate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.reset_server_certificate")
+        self.begin_task("host.reset_server_certificate")
     }
 
     /// Licenses it for another edition.
@@ -1420,7 +1391,7 @@ impl Host {
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.apply_edition")]
     pub fn apply_edition(&self, edition: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.apply_edition").arg(edition)
+        self.begin("host.apply_edition").arg(edition)
     }
 
     /// [`apply_edition`](Self::apply_edition) with its optional arguments; those at the end that have their default
@@ -1429,10 +1400,12 @@ impl Host {
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.apply_edition")]
     pub fn apply_edition_with(&self, edition: &str, optional: &ApplyEditionOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "host.apply_edition").arg(edition),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("host.apply_edition").arg(edition), |call, value| {
+                call.arg(value)
+            })
     }
 
     /// Sends the message `refresh_pack_info` of class `host`, given `host`.
@@ -1442,7 +1415,7 @@ impl Host {
     #[doc(alias = "host.refresh_pack_info")]
     #[deprecated(note = "since XenServer 7.1 (ely)")]
     pub fn refresh_pack_info(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.refresh_pack_info")
+        self.begin_task("host.refresh_pack_info")
     }
 
     /// Sets the field [`power_on_mode`](crate::HostRecord::power_on_mode): how it can be switched on from afar:
@@ -1451,7 +1424,7 @@ impl Host {
     /// `host.set_power_on_mode`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_power_on_mode")]
     pub fn set_power_on_mode(&self, power_on_mode: &str, power_on_config: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_power_on_mode")
+        self.begin_task("host.set_power_on_mode")
             .arg(power_on_mode)
             .arg(power_on_config)
     }
@@ -1461,7 +1434,7 @@ impl Host {
     /// `host.enable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.enable_local_storage_caching")]
     pub fn enable_local_storage_caching(&self, sr: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "host.enable_local_storage_caching").arg(sr)
+        self.begin("host.enable_local_storage_caching").arg(sr)
     }
 
     /// Sends the message `disable_local_storage_caching` of class `host`, given `host`.
@@ -1469,7 +1442,7 @@ impl Host {
     /// `host.disable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.disable_local_storage_caching")]
     pub fn disable_local_storage_caching(&self) -> Call<()> {
-        begin(&self.client, self.reference, "host.disable_local_storage_caching")
+        self.begin("host.disable_local_storage_caching")
     }
 
     /// Prepares it for a VM that comes from another pool; the answer is the `dest` of
@@ -1482,9 +1455,7 @@ impl Host {
         network: Ref<Network>,
         options: &Map<String, String>,
     ) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "host.migrate_receive")
-            .arg(network)
-            .arg(options)
+        self.begin_task("host.migrate_receive").arg(network).arg(options)
     }
 
     /// Tells the pool that it is surely off, so that its VMs count as halted.
@@ -1492,7 +1463,7 @@ impl Host {
     /// `host.declare_dead`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.declare_dead")]
     pub fn declare_dead(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.declare_dead")
+        self.begin_task("host.declare_dead")
     }
 
     /// Sends the message `enable_display` of class `host`, given `host`; answers with one of a few values.
@@ -1500,7 +1471,7 @@ impl Host {
     /// `host.enable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.enable_display")]
     pub fn enable_display(&self) -> TaskCall<HostDisplay> {
-        begin_task(&self.client, self.reference, "host.enable_display")
+        self.begin_task("host.enable_display")
     }
 
     /// Sends the message `disable_display` of class `host`, given `host`; answers with one of a few values.
@@ -1508,7 +1479,7 @@ impl Host {
     /// `host.disable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.disable_display")]
     pub fn disable_display(&self) -> TaskCall<HostDisplay> {
-        begin_task(&self.client, self.reference, "host.disable_display")
+        self.begin_task("host.disable_display")
     }
 
     /// Sets the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols.
@@ -1516,7 +1487,7 @@ impl Host {
     /// `host.set_ssl_legacy`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ssl_legacy")]
     pub fn set_ssl_legacy(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ssl_legacy").arg(value)
+        self.begin_task("host.set_ssl_legacy").arg(value)
     }
 
     /// Sets its name as an iSCSI initiator.
@@ -1524,7 +1495,7 @@ impl Host {
     /// `host.set_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_iscsi_iqn")]
     pub fn set_iscsi_iqn(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_iscsi_iqn").arg(value)
+        self.begin_task("host.set_iscsi_iqn").arg(value)
     }
 
     /// Sets whether it uses several paths to its storage.
@@ -1532,7 +1503,7 @@ impl Host {
     /// `host.set_multipathing`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_multipathing")]
     pub fn set_multipathing(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_multipathing").arg(value)
+        self.begin_task("host.set_multipathing").arg(value)
     }
 
     /// Sets the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): the certificates for secure boot
@@ -1543,7 +1514,7 @@ impl Host {
     #[doc(alias = "host.set_uefi_certificates")]
     #[deprecated(note = "since xapi 22.16.0")]
     pub fn set_uefi_certificates(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_uefi_certificates").arg(value)
+        self.begin_task("host.set_uefi_certificates").arg(value)
     }
 
     /// Sets `sched_gran`, given `value`.
@@ -1551,7 +1522,7 @@ impl Host {
     /// `host.set_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.set_sched_gran")]
     pub fn set_sched_gran(&self, value: SchedGran) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_sched_gran").arg(value)
+        self.begin_task("host.set_sched_gran").arg(value)
     }
 
     /// Asks for `sched_gran`; answers with one of a few values.
@@ -1559,7 +1530,7 @@ impl Host {
     /// `host.get_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.get_sched_gran")]
     pub fn sched_gran(&self) -> TaskCall<SchedGran> {
-        begin_task(&self.client, self.reference, "host.get_sched_gran")
+        self.begin_task("host.get_sched_gran")
     }
 
     /// Sets the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy): how memory and processors
@@ -1569,7 +1540,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_numa_affinity_policy")]
     pub fn set_numa_affinity_policy(&self, value: NumaAffinityPolicy) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_numa_affinity_policy").arg(value)
+        self.begin_task("host.set_numa_affinity_policy").arg(value)
     }
 
     /// Sends the message `apply_updates` of class `host`, given `hash`; answers with a set, each item a set, each
@@ -1579,7 +1550,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.apply_updates")]
     pub fn apply_updates(&self, hash: &str) -> TaskCall<Vec<Vec<String>>> {
-        begin_task(&self.client, self.reference, "host.apply_updates").arg(hash)
+        self.begin_task("host.apply_updates").arg(hash)
     }
 
     /// Sends the message `rescan_drivers` of class `host`.
@@ -1588,7 +1559,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.rescan_drivers")]
     pub fn rescan_drivers(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.rescan_drivers")
+        self.begin_task("host.rescan_drivers")
     }
 
     /// Sets the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port closed.
@@ -1597,7 +1568,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_https_only")]
     pub fn set_https_only(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_https_only").arg(value)
+        self.begin_task("host.set_https_only").arg(value)
     }
 
     /// Lets people log in by SSH.
@@ -1606,7 +1577,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.enable_ssh")]
     pub fn enable_ssh(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.enable_ssh")
+        self.begin_task("host.enable_ssh")
     }
 
     /// Stops logins by SSH.
@@ -1615,7 +1586,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.disable_ssh")]
     pub fn disable_ssh(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.disable_ssh")
+        self.begin_task("host.disable_ssh")
     }
 
     /// Sets the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on; 0 for
@@ -1627,7 +1598,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_ssh_enabled_timeout")]
     pub fn set_ssh_enabled_timeout(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ssh_enabled_timeout").arg(value)
+        self.begin_task("host.set_ssh_enabled_timeout").arg(value)
     }
 
     /// Sets the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness
@@ -1639,7 +1610,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_console_idle_timeout")]
     pub fn set_console_idle_timeout(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_console_idle_timeout").arg(value)
+        self.begin_task("host.set_console_idle_timeout").arg(value)
     }
 
     /// Sets the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode).
@@ -1648,7 +1619,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_ssh_auto_mode")]
     pub fn set_ssh_auto_mode(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ssh_auto_mode").arg(value)
+        self.begin_task("host.set_ssh_auto_mode").arg(value)
     }
 
     /// Asks for `tracked_user_agents`; answers with a map.
@@ -1657,7 +1628,7 @@ impl Host {
     /// `read-only`. Runs as a task.
     #[doc(alias = "host.get_tracked_user_agents")]
     pub fn tracked_user_agents(&self) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "host.get_tracked_user_agents")
+        self.begin_task("host.get_tracked_user_agents")
     }
 
     /// Sets the field [`max_cstate`](crate::HostRecord::max_cstate).
@@ -1666,7 +1637,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_max_cstate")]
     pub fn set_max_cstate(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_max_cstate").arg(value)
+        self.begin_task("host.set_max_cstate").arg(value)
     }
 
     /// Sets the field [`ntp_mode`](crate::HostRecord::ntp_mode).
@@ -1675,7 +1646,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.set_ntp_mode")]
     pub fn set_ntp_mode(&self, value: NtpMode) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ntp_mode").arg(value)
+        self.begin_task("host.set_ntp_mode").arg(value)
     }
 
     /// Sets the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers).
@@ -1684,7 +1655,7 @@ impl Host {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ntp_custom_servers")]
     pub fn set_ntp_custom_servers(&self, value: &[&str]) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ntp_custom_servers").arg(value)
+        self.begin_task("host.set_ntp_custom_servers").arg(value)
     }
 
     /// Asks for `ntp_servers_status`; answers with a map.
@@ -1693,7 +1664,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.get_ntp_servers_status")]
     pub fn ntp_servers_status(&self) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "host.get_ntp_servers_status")
+        self.begin_task("host.get_ntp_servers_status")
     }
 
     /// Sets the field [`timezone`](crate::HostRecord::timezone): its time zone.
@@ -1702,7 +1673,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.set_timezone")]
     pub fn set_timezone(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_timezone").arg(value)
+        self.begin_task("host.set_timezone").arg(value)
     }
 
     /// Sends the message `list_timezones` of class `host`; answers with a set, each item text.
@@ -1711,7 +1682,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.list_timezones")]
     pub fn list_timezones(&self) -> TaskCall<Vec<String>> {
-        begin_task(&self.client, self.reference, "host.list_timezones")
+        self.begin_task("host.list_timezones")
     }
 
     /// Asks for `ntp_synchronized`; answers with yes or no.
@@ -1720,7 +1691,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.get_ntp_synchronized")]
     pub fn ntp_synchronized(&self) -> TaskCall<bool> {
-        begin_task(&self.client, self.reference, "host.get_ntp_synchronized")
+        self.begin_task("host.get_ntp_synchronized")
     }
 
     /// Sets `servertime`, given `value`.
@@ -1729,7 +1700,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_servertime")]
     pub fn set_servertime(&self, value: DateTime) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_servertime").arg(value)
+        self.begin_task("host.set_servertime").arg(value)
     }
 }
 
@@ -1745,7 +1716,7 @@ impl Hosts {
     /// `host.get_by_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_by_uuid")]
     pub fn by_uuid(&self, uuid: &str) -> Call<Ref<Host>> {
-        Call::new(&self.client, "host.get_by_uuid").arg(uuid)
+        self.begin("host.get_by_uuid").arg(uuid)
     }
 
     /// Finds each `host` of that name: names need not be unique, so there may be several or none.
@@ -1753,7 +1724,7 @@ impl Hosts {
     /// `host.get_by_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_by_name_label")]
     pub fn by_name_label(&self, label: &str) -> Call<Vec<Ref<Host>>> {
-        Call::new(&self.client, "host.get_by_name_label").arg(label)
+        self.begin("host.get_by_name_label").arg(label)
     }
 
     /// Lists the references of each `host` that the pool has.
@@ -1761,7 +1732,7 @@ impl Hosts {
     /// `host.get_all`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_all")]
     pub fn all(&self) -> Call<Vec<Ref<Host>>> {
-        Call::new(&self.client, "host.get_all")
+        self.begin("host.get_all")
     }
 
     /// Reads each `host` that the pool has, with all fields, in one call.
@@ -1769,7 +1740,7 @@ impl Hosts {
     /// `host.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Host>, HostRecord>> {
-        Call::new(&self.client, "host.get_all_records")
+        self.begin("host.get_all_records")
     }
 
     /// Lists all messages that the server knows.
@@ -1777,7 +1748,7 @@ impl Hosts {
     /// `host.list_methods`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.list_methods")]
     pub fn list_methods(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.list_methods")
+        self.begin("host.list_methods")
     }
 
     /// Sends the message `emergency_ha_disable` of class `host`, given `soft`.
@@ -1785,7 +1756,7 @@ impl Hosts {
     /// `host.emergency_ha_disable`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.emergency_ha_disable")]
     pub fn emergency_ha_disable(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_ha_disable")
+        self.begin("host.emergency_ha_disable")
     }
 
     /// [`emergency_ha_disable`](Self::emergency_ha_disable) with its optional arguments; those at the end that have
@@ -1797,9 +1768,7 @@ impl Hosts {
         optional
             .arguments()
             .into_iter()
-            .fold(Call::new(&self.client, "host.emergency_ha_disable"), |call, value| {
-                call.arg(value)
-            })
+            .fold(self.begin("host.emergency_ha_disable"), |call, value| call.arg(value))
     }
 
     /// Makes this interface the one that its host is managed through.
@@ -1807,7 +1776,7 @@ impl Hosts {
     /// `host.management_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.management_reconfigure")]
     pub fn management_reconfigure(&self, pif: Ref<Pif>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.management_reconfigure").arg(pif)
+        self.begin_task("host.management_reconfigure").arg(pif)
     }
 
     /// Sends the message `local_management_reconfigure` of class `host`, given `interface`.
@@ -1815,7 +1784,7 @@ impl Hosts {
     /// `host.local_management_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host.local_management_reconfigure")]
     pub fn local_management_reconfigure(&self, interface: &str) -> Call<()> {
-        Call::new(&self.client, "host.local_management_reconfigure").arg(interface)
+        self.begin("host.local_management_reconfigure").arg(interface)
     }
 
     /// Sends the message `management_disable` of class `host`.
@@ -1823,7 +1792,7 @@ impl Hosts {
     /// `host.management_disable`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host.management_disable")]
     pub fn management_disable(&self) -> Call<()> {
-        Call::new(&self.client, "host.management_disable")
+        self.begin("host.management_disable")
     }
 
     /// Sends the message `shutdown_agent` of class `host`.
@@ -1831,7 +1800,7 @@ impl Hosts {
     /// `host.shutdown_agent`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.shutdown_agent")]
     pub fn shutdown_agent(&self) -> Call<()> {
-        Call::new(&self.client, "host.shutdown_agent")
+        self.begin("host.shutdown_agent")
     }
 
     /// Sends the message `emergency_reset_server_certificate` of class `host`.
@@ -1840,7 +1809,7 @@ impl Hosts {
     /// root on the host itself.
     #[doc(alias = "host.emergency_reset_server_certificate")]
     pub fn emergency_reset_server_certificate(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_reset_server_certificate")
+        self.begin("host.emergency_reset_server_certificate")
     }
 
     /// Sends the message `emergency_disable_tls_verification` of class `host`.
@@ -1849,7 +1818,7 @@ impl Hosts {
     /// itself.
     #[doc(alias = "host.emergency_disable_tls_verification")]
     pub fn emergency_disable_tls_verification(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_disable_tls_verification")
+        self.begin("host.emergency_disable_tls_verification")
     }
 
     /// Sends the message `emergency_reenable_tls_verification` of class `host`.
@@ -1858,7 +1827,7 @@ impl Hosts {
     /// itself.
     #[doc(alias = "host.emergency_reenable_tls_verification")]
     pub fn emergency_reenable_tls_verification(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_reenable_tls_verification")
+        self.begin("host.emergency_reenable_tls_verification")
     }
 
     /// Sends the message `emergency_clear_mandatory_guidance` of class `host`.
@@ -1867,7 +1836,7 @@ impl Hosts {
     /// none, only root on the host itself.
     #[doc(alias = "host.emergency_clear_mandatory_guidance")]
     pub fn emergency_clear_mandatory_guidance(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_clear_mandatory_guidance")
+        self.begin("host.emergency_clear_mandatory_guidance")
     }
 }
 

@@ -5,9 +5,7 @@ use super::{
     Blob, Console, Crashdump, DataSourceRecord, GpuGroup, Host, Network, Pci, Session, Sr, Vbd, Vdi, Vgpu, Vif,
     VmAppliance, VmGroup, VmGuestMetrics, VmMetrics, Vmpp, Vmss, Vtpm, Vusb,
 };
-use crate::handle::{
-    ReadFields, begin, begin_task, collection, deserialize_record, handle, members, next_into, up_to_last_changed,
-};
+use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
 use crate::wire::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -31,7 +29,7 @@ impl Vm {
     /// `VM.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_record")]
     pub fn record(&self) -> Call<VmRecord> {
-        begin(&self.client, self.reference, "VM.get_record")
+        self.begin("VM.get_record")
     }
 
     /// Removes the VM. Its disks stay; destroy them first, as their connections go with the VM.
@@ -39,7 +37,7 @@ impl Vm {
     /// `VM.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.destroy")
+        self.begin_task("VM.destroy")
     }
 
     /// Reads the field [`uuid`](crate::VmRecord::uuid): the UUID of the object, which unlike its reference also
@@ -48,7 +46,7 @@ impl Vm {
     /// `VM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_uuid")
+        self.begin("VM.get_uuid")
     }
 
     /// Reads the field [`allowed_operations`](crate::VmRecord::allowed_operations): what may be asked of the object
@@ -57,7 +55,7 @@ impl Vm {
     /// `VM.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<VmOperation>> {
-        begin(&self.client, self.reference, "VM.get_allowed_operations")
+        self.begin("VM.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::VmRecord::current_operations): what is being done to the
@@ -66,7 +64,7 @@ impl Vm {
     /// `VM.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, VmOperation>> {
-        begin(&self.client, self.reference, "VM.get_current_operations")
+        self.begin("VM.get_current_operations")
     }
 
     /// Reads the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object; it need
@@ -75,7 +73,7 @@ impl Vm {
     /// `VM.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_name_label")
+        self.begin("VM.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object; it need
@@ -84,7 +82,7 @@ impl Vm {
     /// `VM.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_name_label").arg(value)
+        self.begin("VM.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::VmRecord::name_description): a longer text for people.
@@ -92,7 +90,7 @@ impl Vm {
     /// `VM.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_name_description")
+        self.begin("VM.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::VmRecord::name_description): a longer text for people.
@@ -100,7 +98,7 @@ impl Vm {
     /// `VM.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_name_description").arg(value)
+        self.begin("VM.set_name_description").arg(value)
     }
 
     /// Reads the field [`power_state`](crate::VmRecord::power_state): whether it runs.
@@ -108,7 +106,7 @@ impl Vm {
     /// `VM.get_power_state`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_power_state")]
     pub fn power_state(&self) -> Call<PowerState> {
-        begin(&self.client, self.reference, "VM.get_power_state")
+        self.begin("VM.get_power_state")
     }
 
     /// Reads the field [`user_version`](crate::VmRecord::user_version): a number that templates carry for their
@@ -117,7 +115,7 @@ impl Vm {
     /// `VM.get_user_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_user_version")]
     pub fn user_version(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_user_version")
+        self.begin("VM.get_user_version")
     }
 
     /// Sets the field [`user_version`](crate::VmRecord::user_version): a number that templates carry for their
@@ -126,7 +124,7 @@ impl Vm {
     /// `VM.set_user_version`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_user_version")]
     pub fn set_user_version(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_user_version").arg(value)
+        self.begin("VM.set_user_version").arg(value)
     }
 
     /// Reads the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
@@ -135,7 +133,7 @@ impl Vm {
     /// `VM.get_is_a_template`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_template")]
     pub fn is_a_template(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_a_template")
+        self.begin("VM.get_is_a_template")
     }
 
     /// Sets the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
@@ -144,7 +142,7 @@ impl Vm {
     /// `VM.set_is_a_template`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_is_a_template")]
     pub fn set_is_a_template(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_is_a_template").arg(value)
+        self.begin("VM.set_is_a_template").arg(value)
     }
 
     /// Reads the field [`is_default_template`](crate::VmRecord::is_default_template): whether the template came
@@ -153,7 +151,7 @@ impl Vm {
     /// `VM.get_is_default_template`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_default_template")]
     pub fn is_default_template(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_default_template")
+        self.begin("VM.get_is_default_template")
     }
 
     /// Reads the field [`suspend_vdi`](crate::VmRecord::suspend_vdi): the disk image that holds the memory while
@@ -162,7 +160,7 @@ impl Vm {
     /// `VM.get_suspend_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_VDI")]
     pub fn suspend_vdi(&self) -> Call<Ref<Vdi>> {
-        begin(&self.client, self.reference, "VM.get_suspend_VDI")
+        self.begin("VM.get_suspend_VDI")
     }
 
     /// Reads the field [`resident_on`](crate::VmRecord::resident_on): the host it runs on; nothing while it is
@@ -171,7 +169,7 @@ impl Vm {
     /// `VM.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_resident_on")]
     pub fn resident_on(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "VM.get_resident_on")
+        self.begin("VM.get_resident_on")
     }
 
     /// Reads the field [`scheduled_to_be_resident_on`](crate::VmRecord::scheduled_to_be_resident_on): the host that
@@ -180,7 +178,7 @@ impl Vm {
     /// `VM.get_scheduled_to_be_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_scheduled_to_be_resident_on")]
     pub fn scheduled_to_be_resident_on(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "VM.get_scheduled_to_be_resident_on")
+        self.begin("VM.get_scheduled_to_be_resident_on")
     }
 
     /// Reads the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on.
@@ -188,7 +186,7 @@ impl Vm {
     /// `VM.get_affinity`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_affinity")]
     pub fn affinity(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "VM.get_affinity")
+        self.begin("VM.get_affinity")
     }
 
     /// Sets the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on.
@@ -196,7 +194,7 @@ impl Vm {
     /// `VM.set_affinity`, since XenServer 4.0 (rio). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_affinity")]
     pub fn set_affinity(&self, value: Ref<Host>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_affinity").arg(value)
+        self.begin("VM.set_affinity").arg(value)
     }
 
     /// Reads the field [`memory_overhead`](crate::VmRecord::memory_overhead): what the hypervisor needs for this VM
@@ -207,7 +205,7 @@ impl Vm {
     /// `VM.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_overhead")]
     pub fn memory_overhead(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_overhead")
+        self.begin("VM.get_memory_overhead")
     }
 
     /// Reads the field [`memory_target`](crate::VmRecord::memory_target): the memory that the balloon driver was
@@ -220,7 +218,7 @@ impl Vm {
     #[doc(alias = "VM.get_memory_target")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn memory_target(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_target")
+        self.begin("VM.get_memory_target")
     }
 
     /// Reads the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM sees;
@@ -231,7 +229,7 @@ impl Vm {
     /// `VM.get_memory_static_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_max")]
     pub fn memory_static_max(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_static_max")
+        self.begin("VM.get_memory_static_max")
     }
 
     /// Reads the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max): the upper end of the range in
@@ -242,7 +240,7 @@ impl Vm {
     /// `VM.get_memory_dynamic_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_max")]
     pub fn memory_dynamic_max(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_dynamic_max")
+        self.begin("VM.get_memory_dynamic_max")
     }
 
     /// Reads the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min): the lower end of the range in
@@ -253,7 +251,7 @@ impl Vm {
     /// `VM.get_memory_dynamic_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_min")]
     pub fn memory_dynamic_min(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_dynamic_min")
+        self.begin("VM.get_memory_dynamic_min")
     }
 
     /// Reads the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory the guest is
@@ -264,7 +262,7 @@ impl Vm {
     /// `VM.get_memory_static_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_min")]
     pub fn memory_static_min(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_static_min")
+        self.begin("VM.get_memory_static_min")
     }
 
     /// Reads the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled:
@@ -273,7 +271,7 @@ impl Vm {
     /// `VM.get_VCPUs_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_params")]
     pub fn vcpus_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_VCPUs_params")
+        self.begin("VM.get_VCPUs_params")
     }
 
     /// Sets the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled:
@@ -282,7 +280,7 @@ impl Vm {
     /// `VM.set_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_params")]
     pub fn set_vcpus_params(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_VCPUs_params").arg(value)
+        self.begin("VM.set_VCPUs_params").arg(value)
     }
 
     /// Adds an entry to the map [`vcpus_params`](crate::VmRecord::vcpus_params). A key that is there already is
@@ -291,9 +289,7 @@ impl Vm {
     /// `VM.add_to_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_VCPUs_params")]
     pub fn add_to_vcpus_params(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_VCPUs_params")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_VCPUs_params").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`vcpus_params`](crate::VmRecord::vcpus_params); no failure where
@@ -302,7 +298,7 @@ impl Vm {
     /// `VM.remove_from_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_VCPUs_params")]
     pub fn remove_from_vcpus_params(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_VCPUs_params").arg(key)
+        self.begin("VM.remove_from_VCPUs_params").arg(key)
     }
 
     /// Reads the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until the
@@ -311,7 +307,7 @@ impl Vm {
     /// `VM.get_VCPUs_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_max")]
     pub fn vcpus_max(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_VCPUs_max")
+        self.begin("VM.get_VCPUs_max")
     }
 
     /// Reads the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup): how many virtual processors it has
@@ -320,7 +316,7 @@ impl Vm {
     /// `VM.get_VCPUs_at_startup`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_at_startup")]
     pub fn vcpus_at_startup(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_VCPUs_at_startup")
+        self.begin("VM.get_VCPUs_at_startup")
     }
 
     /// Reads the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
@@ -330,7 +326,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_actions_after_softreboot")]
     pub fn actions_after_softreboot(&self) -> Call<OnSoftrebootBehavior> {
-        begin(&self.client, self.reference, "VM.get_actions_after_softreboot")
+        self.begin("VM.get_actions_after_softreboot")
     }
 
     /// Sets the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
@@ -340,7 +336,7 @@ impl Vm {
     /// `vm-admin`.
     #[doc(alias = "VM.set_actions_after_softreboot")]
     pub fn set_actions_after_softreboot(&self, value: OnSoftrebootBehavior) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_actions_after_softreboot").arg(value)
+        self.begin("VM.set_actions_after_softreboot").arg(value)
     }
 
     /// Reads the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
@@ -349,7 +345,7 @@ impl Vm {
     /// `VM.get_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_shutdown")]
     pub fn actions_after_shutdown(&self) -> Call<OnNormalExit> {
-        begin(&self.client, self.reference, "VM.get_actions_after_shutdown")
+        self.begin("VM.get_actions_after_shutdown")
     }
 
     /// Sets the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
@@ -358,7 +354,7 @@ impl Vm {
     /// `VM.set_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_shutdown")]
     pub fn set_actions_after_shutdown(&self, value: OnNormalExit) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_actions_after_shutdown").arg(value)
+        self.begin("VM.set_actions_after_shutdown").arg(value)
     }
 
     /// Reads the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
@@ -367,7 +363,7 @@ impl Vm {
     /// `VM.get_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_reboot")]
     pub fn actions_after_reboot(&self) -> Call<OnNormalExit> {
-        begin(&self.client, self.reference, "VM.get_actions_after_reboot")
+        self.begin("VM.get_actions_after_reboot")
     }
 
     /// Sets the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
@@ -376,7 +372,7 @@ impl Vm {
     /// `VM.set_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_reboot")]
     pub fn set_actions_after_reboot(&self, value: OnNormalExit) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_actions_after_reboot").arg(value)
+        self.begin("VM.set_actions_after_reboot").arg(value)
     }
 
     /// Reads the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
@@ -385,7 +381,7 @@ impl Vm {
     /// `VM.get_actions_after_crash`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_crash")]
     pub fn actions_after_crash(&self) -> Call<OnCrashBehaviour> {
-        begin(&self.client, self.reference, "VM.get_actions_after_crash")
+        self.begin("VM.get_actions_after_crash")
     }
 
     /// Reads the field [`consoles`](crate::VmRecord::consoles): the ways to its screen and serial port.
@@ -393,7 +389,7 @@ impl Vm {
     /// `VM.get_consoles`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_consoles")]
     pub fn consoles(&self) -> Call<Vec<Ref<Console>>> {
-        begin(&self.client, self.reference, "VM.get_consoles")
+        self.begin("VM.get_consoles")
     }
 
     /// Reads the field [`vifs`](crate::VmRecord::vifs): its network interfaces.
@@ -401,7 +397,7 @@ impl Vm {
     /// `VM.get_VIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VIFs")]
     pub fn vifs(&self) -> Call<Vec<Ref<Vif>>> {
-        begin(&self.client, self.reference, "VM.get_VIFs")
+        self.begin("VM.get_VIFs")
     }
 
     /// Reads the field [`vbds`](crate::VmRecord::vbds): its disks and CD drives.
@@ -409,7 +405,7 @@ impl Vm {
     /// `VM.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VBDs")]
     pub fn vbds(&self) -> Call<Vec<Ref<Vbd>>> {
-        begin(&self.client, self.reference, "VM.get_VBDs")
+        self.begin("VM.get_VBDs")
     }
 
     /// Reads the field [`vusbs`](crate::VmRecord::vusbs): the USB devices it was given.
@@ -417,7 +413,7 @@ impl Vm {
     /// `VM.get_VUSBs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VUSBs")]
     pub fn vusbs(&self) -> Call<Vec<Ref<Vusb>>> {
-        begin(&self.client, self.reference, "VM.get_VUSBs")
+        self.begin("VM.get_VUSBs")
     }
 
     /// Reads the field [`crash_dumps`](crate::VmRecord::crash_dumps): the memory dumps that it left behind.
@@ -425,7 +421,7 @@ impl Vm {
     /// `VM.get_crash_dumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_crash_dumps")]
     pub fn crash_dumps(&self) -> Call<Vec<Ref<Crashdump>>> {
-        begin(&self.client, self.reference, "VM.get_crash_dumps")
+        self.begin("VM.get_crash_dumps")
     }
 
     /// Reads the field [`vtpms`](crate::VmRecord::vtpms): its virtual TPMs.
@@ -433,7 +429,7 @@ impl Vm {
     /// `VM.get_VTPMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VTPMs")]
     pub fn vtpms(&self) -> Call<Vec<Ref<Vtpm>>> {
-        begin(&self.client, self.reference, "VM.get_VTPMs")
+        self.begin("VM.get_VTPMs")
     }
 
     /// Reads the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
@@ -442,7 +438,7 @@ impl Vm {
     /// `VM.get_PV_bootloader`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader")]
     pub fn pv_bootloader(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_bootloader")
+        self.begin("VM.get_PV_bootloader")
     }
 
     /// Sets the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
@@ -451,7 +447,7 @@ impl Vm {
     /// `VM.set_PV_bootloader`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader")]
     pub fn set_pv_bootloader(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_bootloader").arg(value)
+        self.begin("VM.set_PV_bootloader").arg(value)
     }
 
     /// Reads the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
@@ -460,7 +456,7 @@ impl Vm {
     /// `VM.get_PV_kernel`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_kernel")]
     pub fn pv_kernel(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_kernel")
+        self.begin("VM.get_PV_kernel")
     }
 
     /// Sets the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
@@ -469,7 +465,7 @@ impl Vm {
     /// `VM.set_PV_kernel`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_kernel")]
     pub fn set_pv_kernel(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_kernel").arg(value)
+        self.begin("VM.set_PV_kernel").arg(value)
     }
 
     /// Reads the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial ram disk in the control
@@ -478,7 +474,7 @@ impl Vm {
     /// `VM.get_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_ramdisk")]
     pub fn pv_ramdisk(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_ramdisk")
+        self.begin("VM.get_PV_ramdisk")
     }
 
     /// Sets the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial ram disk in the control
@@ -487,7 +483,7 @@ impl Vm {
     /// `VM.set_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_ramdisk")]
     pub fn set_pv_ramdisk(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_ramdisk").arg(value)
+        self.begin("VM.set_PV_ramdisk").arg(value)
     }
 
     /// Reads the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual
@@ -496,7 +492,7 @@ impl Vm {
     /// `VM.get_PV_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_args")]
     pub fn pv_args(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_args")
+        self.begin("VM.get_PV_args")
     }
 
     /// Sets the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual guest.
@@ -504,7 +500,7 @@ impl Vm {
     /// `VM.set_PV_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_args")]
     pub fn set_pv_args(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_args").arg(value)
+        self.begin("VM.set_PV_args").arg(value)
     }
 
     /// Reads the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for the
@@ -513,7 +509,7 @@ impl Vm {
     /// `VM.get_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader_args")]
     pub fn pv_bootloader_args(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_bootloader_args")
+        self.begin("VM.get_PV_bootloader_args")
     }
 
     /// Sets the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for the
@@ -522,7 +518,7 @@ impl Vm {
     /// `VM.set_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader_args")]
     pub fn set_pv_bootloader_args(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_bootloader_args").arg(value)
+        self.begin("VM.set_PV_bootloader_args").arg(value)
     }
 
     /// Reads the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of
@@ -531,7 +527,7 @@ impl Vm {
     /// `VM.get_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_legacy_args")]
     pub fn pv_legacy_args(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_legacy_args")
+        self.begin("VM.get_PV_legacy_args")
     }
 
     /// Sets the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of very
@@ -540,7 +536,7 @@ impl Vm {
     /// `VM.set_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_legacy_args")]
     pub fn set_pv_legacy_args(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_legacy_args").arg(value)
+        self.begin("VM.set_PV_legacy_args").arg(value)
     }
 
     /// Reads the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy): `BIOS order` for a guest with full
@@ -551,7 +547,7 @@ impl Vm {
     #[doc(alias = "VM.get_HVM_boot_policy")]
     #[deprecated(note = "since XenServer 7.5 (kolkata)")]
     pub fn hvm_boot_policy(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_HVM_boot_policy")
+        self.begin("VM.get_HVM_boot_policy")
     }
 
     /// Reads the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
@@ -560,7 +556,7 @@ impl Vm {
     /// `VM.get_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_boot_params")]
     pub fn hvm_boot_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_HVM_boot_params")
+        self.begin("VM.get_HVM_boot_params")
     }
 
     /// Sets the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
@@ -569,7 +565,7 @@ impl Vm {
     /// `VM.set_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_HVM_boot_params")]
     pub fn set_hvm_boot_params(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_HVM_boot_params").arg(value)
+        self.begin("VM.set_HVM_boot_params").arg(value)
     }
 
     /// Adds an entry to the map [`hvm_boot_params`](crate::VmRecord::hvm_boot_params). A key that is there already
@@ -578,9 +574,7 @@ impl Vm {
     /// `VM.add_to_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_HVM_boot_params")]
     pub fn add_to_hvm_boot_params(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_HVM_boot_params")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_HVM_boot_params").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`hvm_boot_params`](crate::VmRecord::hvm_boot_params); no failure
@@ -589,7 +583,7 @@ impl Vm {
     /// `VM.remove_from_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_HVM_boot_params")]
     pub fn remove_from_hvm_boot_params(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_HVM_boot_params").arg(key)
+        self.begin("VM.remove_from_HVM_boot_params").arg(key)
     }
 
     /// Reads the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier): by how much the memory
@@ -598,7 +592,7 @@ impl Vm {
     /// `VM.get_HVM_shadow_multiplier`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_shadow_multiplier")]
     pub fn hvm_shadow_multiplier(&self) -> Call<f64> {
-        begin(&self.client, self.reference, "VM.get_HVM_shadow_multiplier")
+        self.begin("VM.get_HVM_shadow_multiplier")
     }
 
     /// Reads the field [`platform`](crate::VmRecord::platform): the machine that is emulated: `acpi`, `nx`,
@@ -607,7 +601,7 @@ impl Vm {
     /// `VM.get_platform`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_platform")]
     pub fn platform(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_platform")
+        self.begin("VM.get_platform")
     }
 
     /// Reads the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were
@@ -618,7 +612,7 @@ impl Vm {
     #[doc(alias = "VM.get_PCI_bus")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn pci_bus(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PCI_bus")
+        self.begin("VM.get_PCI_bus")
     }
 
     /// Sets the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were PCI
@@ -629,7 +623,7 @@ impl Vm {
     #[doc(alias = "VM.set_PCI_bus")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn set_pci_bus(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PCI_bus").arg(value)
+        self.begin("VM.set_PCI_bus").arg(value)
     }
 
     /// Reads the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack.
@@ -638,7 +632,7 @@ impl Vm {
     /// `VM.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_other_config")
+        self.begin("VM.get_other_config")
     }
 
     /// Reads the field [`domid`](crate::VmRecord::domid): the number of its Xen domain on the host it runs on; -1
@@ -647,7 +641,7 @@ impl Vm {
     /// `VM.get_domid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domid")]
     pub fn domid(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_domid")
+        self.begin("VM.get_domid")
     }
 
     /// Reads the field [`domarch`](crate::VmRecord::domarch): the architecture of its Xen domain, where it runs.
@@ -655,7 +649,7 @@ impl Vm {
     /// `VM.get_domarch`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domarch")]
     pub fn domarch(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_domarch")
+        self.begin("VM.get_domarch")
     }
 
     /// Reads the field [`last_boot_cpu_flags`](crate::VmRecord::last_boot_cpu_flags): the processor features it was
@@ -664,7 +658,7 @@ impl Vm {
     /// `VM.get_last_boot_CPU_flags`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_last_boot_CPU_flags")]
     pub fn last_boot_cpu_flags(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_last_boot_CPU_flags")
+        self.begin("VM.get_last_boot_CPU_flags")
     }
 
     /// Reads the field [`is_control_domain`](crate::VmRecord::is_control_domain): whether this is the control
@@ -673,7 +667,7 @@ impl Vm {
     /// `VM.get_is_control_domain`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_control_domain")]
     pub fn is_control_domain(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_control_domain")
+        self.begin("VM.get_is_control_domain")
     }
 
     /// Reads the field [`metrics`](crate::VmRecord::metrics): what the host measures of it.
@@ -681,7 +675,7 @@ impl Vm {
     /// `VM.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_metrics")]
     pub fn metrics(&self) -> Call<Ref<VmMetrics>> {
-        begin(&self.client, self.reference, "VM.get_metrics")
+        self.begin("VM.get_metrics")
     }
 
     /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics): what its tools report; nothing until they
@@ -690,7 +684,7 @@ impl Vm {
     /// `VM.get_guest_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_guest_metrics")]
     pub fn guest_metrics(&self) -> Call<Ref<VmGuestMetrics>> {
-        begin(&self.client, self.reference, "VM.get_guest_metrics")
+        self.begin("VM.get_guest_metrics")
     }
 
     /// Reads the field [`last_booted_record`](crate::VmRecord::last_booted_record): its record as of the last
@@ -699,7 +693,7 @@ impl Vm {
     /// `VM.get_last_booted_record`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_last_booted_record")]
     pub fn last_booted_record(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_last_booted_record")
+        self.begin("VM.get_last_booted_record")
     }
 
     /// Reads the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
@@ -708,7 +702,7 @@ impl Vm {
     /// `VM.get_recommendations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_recommendations")]
     pub fn recommendations(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_recommendations")
+        self.begin("VM.get_recommendations")
     }
 
     /// Sets the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
@@ -717,7 +711,7 @@ impl Vm {
     /// `VM.set_recommendations`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_recommendations")]
     pub fn set_recommendations(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_recommendations").arg(value)
+        self.begin("VM.set_recommendations").arg(value)
     }
 
     /// Reads the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries below `vm-data` that are written
@@ -726,7 +720,7 @@ impl Vm {
     /// `VM.get_xenstore_data`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_xenstore_data")]
     pub fn xenstore_data(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_xenstore_data")
+        self.begin("VM.get_xenstore_data")
     }
 
     /// Sets the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries below `vm-data` that are written
@@ -735,7 +729,7 @@ impl Vm {
     /// `VM.set_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.set_xenstore_data")]
     pub fn set_xenstore_data(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_xenstore_data").arg(value)
+        self.begin("VM.set_xenstore_data").arg(value)
     }
 
     /// Adds an entry to the map [`xenstore_data`](crate::VmRecord::xenstore_data). A key that is there already is
@@ -744,9 +738,7 @@ impl Vm {
     /// `VM.add_to_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_xenstore_data")]
     pub fn add_to_xenstore_data(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_xenstore_data")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_xenstore_data").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`xenstore_data`](crate::VmRecord::xenstore_data); no failure where
@@ -755,7 +747,7 @@ impl Vm {
     /// `VM.remove_from_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_xenstore_data")]
     pub fn remove_from_xenstore_data(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_xenstore_data").arg(key)
+        self.begin("VM.remove_from_xenstore_data").arg(key)
     }
 
     /// Reads the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability restarts it.
@@ -765,7 +757,7 @@ impl Vm {
     #[doc(alias = "VM.get_ha_always_run")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn ha_always_run(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_ha_always_run")
+        self.begin("VM.get_ha_always_run")
     }
 
     /// Reads the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority): how high availability treats
@@ -774,7 +766,7 @@ impl Vm {
     /// `VM.get_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_ha_restart_priority")]
     pub fn ha_restart_priority(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_ha_restart_priority")
+        self.begin("VM.get_ha_restart_priority")
     }
 
     /// Reads the field [`is_a_snapshot`](crate::VmRecord::is_a_snapshot): whether this is a snapshot of another
@@ -783,7 +775,7 @@ impl Vm {
     /// `VM.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_snapshot")]
     pub fn is_a_snapshot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_a_snapshot")
+        self.begin("VM.get_is_a_snapshot")
     }
 
     /// Reads the field [`snapshot_of`](crate::VmRecord::snapshot_of): what this is a snapshot of; the reference
@@ -792,7 +784,7 @@ impl Vm {
     /// `VM.get_snapshot_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_of")]
     pub fn snapshot_of(&self) -> Call<Ref<Self>> {
-        begin(&self.client, self.reference, "VM.get_snapshot_of")
+        self.begin("VM.get_snapshot_of")
     }
 
     /// Reads the field [`snapshots`](crate::VmRecord::snapshots): the snapshots that were taken of it.
@@ -800,7 +792,7 @@ impl Vm {
     /// `VM.get_snapshots`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshots")]
     pub fn snapshots(&self) -> Call<Vec<Ref<Self>>> {
-        begin(&self.client, self.reference, "VM.get_snapshots")
+        self.begin("VM.get_snapshots")
     }
 
     /// Reads the field [`snapshot_time`](crate::VmRecord::snapshot_time): when the snapshot was taken.
@@ -808,7 +800,7 @@ impl Vm {
     /// `VM.get_snapshot_time`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_time")]
     pub fn snapshot_time(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "VM.get_snapshot_time")
+        self.begin("VM.get_snapshot_time")
     }
 
     /// Reads the field [`transportable_snapshot_id`](crate::VmRecord::transportable_snapshot_id): what the storage
@@ -817,7 +809,7 @@ impl Vm {
     /// `VM.get_transportable_snapshot_id`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_transportable_snapshot_id")]
     pub fn transportable_snapshot_id(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_transportable_snapshot_id")
+        self.begin("VM.get_transportable_snapshot_id")
     }
 
     /// Reads the field [`blobs`](crate::VmRecord::blobs): binary data kept for the object, by name.
@@ -825,7 +817,7 @@ impl Vm {
     /// `VM.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        begin(&self.client, self.reference, "VM.get_blobs")
+        self.begin("VM.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::VmRecord::tags): words by which people group objects.
@@ -833,7 +825,7 @@ impl Vm {
     /// `VM.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "VM.get_tags")
+        self.begin("VM.get_tags")
     }
 
     /// Sets the field [`tags`](crate::VmRecord::tags): words by which people group objects.
@@ -841,7 +833,7 @@ impl Vm {
     /// `VM.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_tags").arg(value)
+        self.begin("VM.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::VmRecord::tags), unless it is there already.
@@ -849,7 +841,7 @@ impl Vm {
     /// `VM.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_tags").arg(value)
+        self.begin("VM.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::VmRecord::tags); no failure where it is not there.
@@ -857,7 +849,7 @@ impl Vm {
     /// `VM.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_tags").arg(value)
+        self.begin("VM.remove_tags").arg(value)
     }
 
     /// Reads the field [`blocked_operations`](crate::VmRecord::blocked_operations): operations that are refused
@@ -866,7 +858,7 @@ impl Vm {
     /// `VM.get_blocked_operations`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blocked_operations")]
     pub fn blocked_operations(&self) -> Call<Map<VmOperation, String>> {
-        begin(&self.client, self.reference, "VM.get_blocked_operations")
+        self.begin("VM.get_blocked_operations")
     }
 
     /// Reads the field [`snapshot_info`](crate::VmRecord::snapshot_info): what is known of the circumstances of the
@@ -875,7 +867,7 @@ impl Vm {
     /// `VM.get_snapshot_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_info")]
     pub fn snapshot_info(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_snapshot_info")
+        self.begin("VM.get_snapshot_info")
     }
 
     /// Reads the field [`snapshot_metadata`](crate::VmRecord::snapshot_metadata): the VM's record as of the
@@ -884,7 +876,7 @@ impl Vm {
     /// `VM.get_snapshot_metadata`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_metadata")]
     pub fn snapshot_metadata(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_snapshot_metadata")
+        self.begin("VM.get_snapshot_metadata")
     }
 
     /// Reads the field [`parent`](crate::VmRecord::parent): the snapshot or VM that it goes back to.
@@ -892,7 +884,7 @@ impl Vm {
     /// `VM.get_parent`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_parent")]
     pub fn parent(&self) -> Call<Ref<Self>> {
-        begin(&self.client, self.reference, "VM.get_parent")
+        self.begin("VM.get_parent")
     }
 
     /// Reads the field [`children`](crate::VmRecord::children): the VMs and snapshots that go back to it.
@@ -900,7 +892,7 @@ impl Vm {
     /// `VM.get_children`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_children")]
     pub fn children(&self) -> Call<Vec<Ref<Self>>> {
-        begin(&self.client, self.reference, "VM.get_children")
+        self.begin("VM.get_children")
     }
 
     /// Reads the field [`bios_strings`](crate::VmRecord::bios_strings): the vendor and product names that its
@@ -909,7 +901,7 @@ impl Vm {
     /// `VM.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_bios_strings")]
     pub fn bios_strings(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_bios_strings")
+        self.begin("VM.get_bios_strings")
     }
 
     /// Reads the field [`protection_policy`](crate::VmRecord::protection_policy): the policy that snapshotted and
@@ -920,7 +912,7 @@ impl Vm {
     #[doc(alias = "VM.get_protection_policy")]
     #[deprecated(note = "since XenServer 6.2 (clearwater)")]
     pub fn protection_policy(&self) -> Call<Ref<Vmpp>> {
-        begin(&self.client, self.reference, "VM.get_protection_policy")
+        self.begin("VM.get_protection_policy")
     }
 
     /// Reads the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the schedule that takes snapshots
@@ -929,7 +921,7 @@ impl Vm {
     /// `VM.get_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_schedule")]
     pub fn snapshot_schedule(&self) -> Call<Ref<Vmss>> {
-        begin(&self.client, self.reference, "VM.get_snapshot_schedule")
+        self.begin("VM.get_snapshot_schedule")
     }
 
     /// Reads the field [`is_vmss_snapshot`](crate::VmRecord::is_vmss_snapshot): whether a schedule took the
@@ -938,7 +930,7 @@ impl Vm {
     /// `VM.get_is_vmss_snapshot`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_vmss_snapshot")]
     pub fn is_vmss_snapshot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_vmss_snapshot")
+        self.begin("VM.get_is_vmss_snapshot")
     }
 
     /// Reads the field [`appliance`](crate::VmRecord::appliance): the appliance it belongs to.
@@ -946,7 +938,7 @@ impl Vm {
     /// `VM.get_appliance`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_appliance")]
     pub fn appliance(&self) -> Call<Ref<VmAppliance>> {
-        begin(&self.client, self.reference, "VM.get_appliance")
+        self.begin("VM.get_appliance")
     }
 
     /// Reads the field [`start_delay`](crate::VmRecord::start_delay): how long its appliance waits behind its start
@@ -957,7 +949,7 @@ impl Vm {
     /// `VM.get_start_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_start_delay")]
     pub fn start_delay(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_start_delay")
+        self.begin("VM.get_start_delay")
     }
 
     /// Reads the field [`shutdown_delay`](crate::VmRecord::shutdown_delay): how long its appliance waits behind its
@@ -968,7 +960,7 @@ impl Vm {
     /// `VM.get_shutdown_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_shutdown_delay")]
     pub fn shutdown_delay(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_shutdown_delay")
+        self.begin("VM.get_shutdown_delay")
     }
 
     /// Reads the field [`order`](crate::VmRecord::order): its place in the start of its appliance or the recovery
@@ -977,7 +969,7 @@ impl Vm {
     /// `VM.get_order`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_order")]
     pub fn order(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_order")
+        self.begin("VM.get_order")
     }
 
     /// Reads the field [`vgpus`](crate::VmRecord::vgpus): its virtual graphics processors.
@@ -985,7 +977,7 @@ impl Vm {
     /// `VM.get_VGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_VGPUs")]
     pub fn vgpus(&self) -> Call<Vec<Ref<Vgpu>>> {
-        begin(&self.client, self.reference, "VM.get_VGPUs")
+        self.begin("VM.get_VGPUs")
     }
 
     /// Reads the field [`attached_pcis`](crate::VmRecord::attached_pcis): the PCI devices that are passed through
@@ -994,7 +986,7 @@ impl Vm {
     /// `VM.get_attached_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_attached_PCIs")]
     pub fn attached_pcis(&self) -> Call<Vec<Ref<Pci>>> {
-        begin(&self.client, self.reference, "VM.get_attached_PCIs")
+        self.begin("VM.get_attached_PCIs")
     }
 
     /// Reads the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended; the
@@ -1003,7 +995,7 @@ impl Vm {
     /// `VM.get_suspend_SR`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_SR")]
     pub fn suspend_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "VM.get_suspend_SR")
+        self.begin("VM.get_suspend_SR")
     }
 
     /// Sets the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended; the
@@ -1012,7 +1004,7 @@ impl Vm {
     /// `VM.set_suspend_SR`, since XenServer 6.0 (boston). Least role: `vm-admin`.
     #[doc(alias = "VM.set_suspend_SR")]
     pub fn set_suspend_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_suspend_SR").arg(value)
+        self.begin("VM.set_suspend_SR").arg(value)
     }
 
     /// Reads the field [`version`](crate::VmRecord::version): counts the changes of its record, so that recovery
@@ -1021,7 +1013,7 @@ impl Vm {
     /// `VM.get_version`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_version")]
     pub fn version(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_version")
+        self.begin("VM.get_version")
     }
 
     /// Reads the field [`generation_id`](crate::VmRecord::generation_id): what the guest reads to find out that it
@@ -1030,7 +1022,7 @@ impl Vm {
     /// `VM.get_generation_id`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "VM.get_generation_id")]
     pub fn generation_id(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_generation_id")
+        self.begin("VM.get_generation_id")
     }
 
     /// Reads the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
@@ -1039,7 +1031,7 @@ impl Vm {
     /// `VM.get_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "VM.get_hardware_platform_version")]
     pub fn hardware_platform_version(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_hardware_platform_version")
+        self.begin("VM.get_hardware_platform_version")
     }
 
     /// Sets the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
@@ -1048,7 +1040,7 @@ impl Vm {
     /// `VM.set_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `vm-admin`.
     #[doc(alias = "VM.set_hardware_platform_version")]
     pub fn set_hardware_platform_version(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_hardware_platform_version").arg(value)
+        self.begin("VM.set_hardware_platform_version").arg(value)
     }
 
     /// Reads the field [`has_vendor_device`](crate::VmRecord::has_vendor_device): whether it shows the PCI device
@@ -1057,7 +1049,7 @@ impl Vm {
     /// `VM.get_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM.get_has_vendor_device")]
     pub fn has_vendor_device(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_has_vendor_device")
+        self.begin("VM.get_has_vendor_device")
     }
 
     /// Reads the field [`requires_reboot`](crate::VmRecord::requires_reboot): whether it must restart before
@@ -1066,7 +1058,7 @@ impl Vm {
     /// `VM.get_requires_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_requires_reboot")]
     pub fn requires_reboot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_requires_reboot")
+        self.begin("VM.get_requires_reboot")
     }
 
     /// Reads the field [`reference_label`](crate::VmRecord::reference_label): a name of its template that stays the
@@ -1075,7 +1067,7 @@ impl Vm {
     /// `VM.get_reference_label`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_reference_label")]
     pub fn reference_label(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_reference_label")
+        self.begin("VM.get_reference_label")
     }
 
     /// Reads the field [`domain_type`](crate::VmRecord::domain_type): how it is virtualised: with full
@@ -1084,7 +1076,7 @@ impl Vm {
     /// `VM.get_domain_type`, since XenServer 7.4 (jura). Least role: `read-only`.
     #[doc(alias = "VM.get_domain_type")]
     pub fn domain_type(&self) -> Call<DomainType> {
-        begin(&self.client, self.reference, "VM.get_domain_type")
+        self.begin("VM.get_domain_type")
     }
 
     /// Reads the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded.
@@ -1092,7 +1084,7 @@ impl Vm {
     /// `VM.get_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `read-only`.
     #[doc(alias = "VM.get_NVRAM")]
     pub fn nvram(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_NVRAM")
+        self.begin("VM.get_NVRAM")
     }
 
     /// Reads the field [`pending_guidances`](crate::VmRecord::pending_guidances): what must still be restarted
@@ -1101,7 +1093,7 @@ impl Vm {
     /// `VM.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "VM.get_pending_guidances")]
     pub fn pending_guidances(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "VM.get_pending_guidances")
+        self.begin("VM.get_pending_guidances")
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::VmRecord::pending_guidances_recommended): what had
@@ -1111,7 +1103,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_pending_guidances_recommended")]
     pub fn pending_guidances_recommended(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "VM.get_pending_guidances_recommended")
+        self.begin("VM.get_pending_guidances_recommended")
     }
 
     /// Reads the field [`pending_guidances_full`](crate::VmRecord::pending_guidances_full): what would have to be
@@ -1121,7 +1113,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_pending_guidances_full")]
     pub fn pending_guidances_full(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "VM.get_pending_guidances_full")
+        self.begin("VM.get_pending_guidances_full")
     }
 
     /// Reads the field [`groups`](crate::VmRecord::groups): the placement groups it is in.
@@ -1129,7 +1121,7 @@ impl Vm {
     /// `VM.get_groups`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM.get_groups")]
     pub fn groups(&self) -> Call<Vec<Ref<VmGroup>>> {
-        begin(&self.client, self.reference, "VM.get_groups")
+        self.begin("VM.get_groups")
     }
 
     /// Reads the field [`secureboot_certificates_state`](crate::VmRecord::secureboot_certificates_state): whether
@@ -1139,7 +1131,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_secureboot_certificates_state")]
     pub fn secureboot_certificates_state(&self) -> Call<SecurebootCertificatesState> {
-        begin(&self.client, self.reference, "VM.get_secureboot_certificates_state")
+        self.begin("VM.get_secureboot_certificates_state")
     }
 
     /// Takes a snapshot of its disks, and of its settings, while it runs or not. The memory is not kept;
@@ -1153,7 +1145,7 @@ impl Vm {
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     #[doc(alias = "VM.snapshot")]
     pub fn snapshot(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.snapshot").arg(new_name)
+        self.begin_task("VM.snapshot").arg(new_name)
     }
 
     /// [`snapshot`](Self::snapshot) with its optional arguments; those at the end that have their default are not
@@ -1162,10 +1154,12 @@ impl Vm {
     /// `VM.snapshot`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.snapshot")]
     pub fn snapshot_with(&self, new_name: &str, optional: &SnapshotOptions) -> TaskCall<Ref<Self>> {
-        optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.snapshot").arg(new_name),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin_task("VM.snapshot").arg(new_name), |call, value| {
+                call.arg(value)
+            })
     }
 
     /// Makes a new VM or template like this one. Where the storage can, the disks are not copied but share their
@@ -1178,7 +1172,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.clone")]
     pub fn clone_as(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.clone").arg(new_name)
+        self.begin_task("VM.clone").arg(new_name)
     }
 
     /// Makes a new VM or template like this one, all disks copied in full to the given storage, or each to its own
@@ -1191,9 +1185,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.copy")]
     pub fn copy(&self, new_name: &str, sr: Ref<Sr>) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.copy")
-            .arg(new_name)
-            .arg(sr)
+        self.begin_task("VM.copy").arg(new_name).arg(sr)
     }
 
     /// Takes the VM back to this snapshot: its disks and settings of today are lost.
@@ -1205,7 +1197,7 @@ impl Vm {
     /// [`VM_REVERT_FAILED`](crate::ErrorCode::VmRevertFailed).
     #[doc(alias = "VM.revert")]
     pub fn revert(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.revert")
+        self.begin_task("VM.revert")
     }
 
     /// Takes a snapshot with the memory, so that a revert resumes in the middle of the work. The VM stands still
@@ -1219,7 +1211,7 @@ impl Vm {
     /// [`VM_CHECKPOINT_RESUME_FAILED`](crate::ErrorCode::VmCheckpointResumeFailed).
     #[doc(alias = "VM.checkpoint")]
     pub fn checkpoint(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.checkpoint").arg(new_name)
+        self.begin_task("VM.checkpoint").arg(new_name)
     }
 
     /// Makes the disks that a fresh clone of a template asks for. Ask once, before the first start.
@@ -1231,7 +1223,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.provision")]
     pub fn provision(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.provision")
+        self.begin_task("VM.provision")
     }
 
     /// Starts it on a host that the pool chooses.
@@ -1248,9 +1240,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.start")]
     pub fn start(&self, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.start")
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.start").arg(start_paused).arg(force)
     }
 
     /// Starts it on this host.
@@ -1266,10 +1256,7 @@ impl Vm {
     /// [`UNKNOWN_BOOTLOADER`](crate::ErrorCode::UnknownBootloader).
     #[doc(alias = "VM.start_on")]
     pub fn start_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.start_on")
-            .arg(host)
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.start_on").arg(host).arg(start_paused).arg(force)
     }
 
     /// Stops its processors and keeps it in memory.
@@ -1282,7 +1269,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.pause")]
     pub fn pause(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.pause")
+        self.begin_task("VM.pause")
     }
 
     /// Lets its processors go on.
@@ -1294,7 +1281,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.unpause")]
     pub fn unpause(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.unpause")
+        self.begin_task("VM.unpause")
     }
 
     /// Asks the guest to shut down and waits until it has; needs a guest that listens.
@@ -1307,7 +1294,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.clean_shutdown")]
     pub fn clean_shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.clean_shutdown")
+        self.begin_task("VM.clean_shutdown")
     }
 
     /// Asks the guest to shut down, and pulls the plug where it does not within the host's limit.
@@ -1321,7 +1308,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.shutdown")
+        self.begin_task("VM.shutdown")
     }
 
     /// Asks the guest to restart and waits until it is on its way.
@@ -1334,7 +1321,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.clean_reboot")]
     pub fn clean_reboot(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.clean_reboot")
+        self.begin_task("VM.clean_reboot")
     }
 
     /// Pulls the plug: what the guest has not written is lost.
@@ -1347,7 +1334,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.hard_shutdown")]
     pub fn hard_shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.hard_shutdown")
+        self.begin_task("VM.hard_shutdown")
     }
 
     /// Writes down that it is halted, without stopping anything. Only where its host is surely gone: a VM that
@@ -1356,7 +1343,7 @@ impl Vm {
     /// `VM.power_state_reset`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.power_state_reset")]
     pub fn power_state_reset(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.power_state_reset")
+        self.begin_task("VM.power_state_reset")
     }
 
     /// Presses the reset button: what the guest has not written is lost.
@@ -1369,7 +1356,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.hard_reboot")]
     pub fn hard_reboot(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.hard_reboot")
+        self.begin_task("VM.hard_reboot")
     }
 
     /// Writes its memory to a disk image and frees the host.
@@ -1382,7 +1369,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.suspend")]
     pub fn suspend(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.suspend")
+        self.begin_task("VM.suspend")
     }
 
     /// Takes it out of suspension, on a host that the pool chooses.
@@ -1394,9 +1381,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.resume")]
     pub fn resume(&self, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.resume")
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.resume").arg(start_paused).arg(force)
     }
 
     /// Takes it out of suspension on this host.
@@ -1409,10 +1394,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.resume_on")]
     pub fn resume_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.resume_on")
-            .arg(host)
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.resume_on").arg(host).arg(start_paused).arg(force)
     }
 
     /// Moves it, running, to another host of the pool that reaches the same storage. Options: `live` (`true` is
@@ -1428,9 +1410,7 @@ impl Vm {
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.pool_migrate")]
     pub fn pool_migrate(&self, host: Ref<Host>, options: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.pool_migrate")
-            .arg(host)
-            .arg(options)
+        self.begin_task("VM.pool_migrate").arg(host).arg(options)
     }
 
     /// Adds processors while it runs, up to [`vcpus_max`](crate::VmRecord::vcpus_max).
@@ -1441,7 +1421,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.set_VCPUs_number_live")]
     pub fn set_vcpus_number_live(&self, nvcpu: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_VCPUs_number_live").arg(nvcpu)
+        self.begin_task("VM.set_VCPUs_number_live").arg(nvcpu)
     }
 
     /// Changes a scheduling parameter, also of the running domain.
@@ -1449,9 +1429,7 @@ impl Vm {
     /// `VM.add_to_VCPUs_params_live`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_VCPUs_params_live")]
     pub fn add_to_vcpus_params_live(&self, key: &str, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.add_to_VCPUs_params_live")
-            .arg(key)
-            .arg(value)
+        self.begin_task("VM.add_to_VCPUs_params_live").arg(key).arg(value)
     }
 
     /// Sets the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded.
@@ -1459,7 +1437,7 @@ impl Vm {
     /// `VM.set_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.set_NVRAM")]
     pub fn set_nvram(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_NVRAM").arg(value)
+        self.begin("VM.set_NVRAM").arg(value)
     }
 
     /// Adds an entry to the map [`nvram`](crate::VmRecord::nvram). A key that is there already is refused with
@@ -1468,9 +1446,7 @@ impl Vm {
     /// `VM.add_to_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_NVRAM")]
     pub fn add_to_nvram(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_NVRAM")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_NVRAM").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`nvram`](crate::VmRecord::nvram); no failure where there is none.
@@ -1478,7 +1454,7 @@ impl Vm {
     /// `VM.remove_from_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_NVRAM")]
     pub fn remove_from_nvram(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_NVRAM").arg(key)
+        self.begin("VM.remove_from_NVRAM").arg(key)
     }
 
     /// Sets the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority): how high availability treats
@@ -1487,7 +1463,7 @@ impl Vm {
     /// `VM.set_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "VM.set_ha_restart_priority")]
     pub fn set_ha_restart_priority(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_ha_restart_priority").arg(value)
+        self.begin("VM.set_ha_restart_priority").arg(value)
     }
 
     /// Sets the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability restarts it.
@@ -1497,7 +1473,7 @@ impl Vm {
     #[doc(alias = "VM.set_ha_always_run")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn set_ha_always_run(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_ha_always_run").arg(value)
+        self.begin("VM.set_ha_always_run").arg(value)
     }
 
     /// Works out what the hypervisor needs on top, with the settings of now.
@@ -1507,7 +1483,7 @@ impl Vm {
     /// `VM.compute_memory_overhead`, since XenServer 5.6 (midnight-ride). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.compute_memory_overhead")]
     pub fn compute_memory_overhead(&self) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "VM.compute_memory_overhead")
+        self.begin_task("VM.compute_memory_overhead")
     }
 
     /// Sets the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max): the upper end of the range in
@@ -1518,7 +1494,7 @@ impl Vm {
     /// `VM.set_memory_dynamic_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_max")]
     pub fn set_memory_dynamic_max(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_dynamic_max").arg(value)
+        self.begin("VM.set_memory_dynamic_max").arg(value)
     }
 
     /// Sets the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min): the lower end of the range in
@@ -1529,7 +1505,7 @@ impl Vm {
     /// `VM.set_memory_dynamic_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_min")]
     pub fn set_memory_dynamic_min(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_dynamic_min").arg(value)
+        self.begin("VM.set_memory_dynamic_min").arg(value)
     }
 
     /// Sets both ends of the balloon's range at once, also while it runs.
@@ -1540,9 +1516,7 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.set_memory_dynamic_range")]
     pub fn set_memory_dynamic_range(&self, min: i64, max: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_dynamic_range")
-            .arg(min)
-            .arg(max)
+        self.begin_task("VM.set_memory_dynamic_range").arg(min).arg(max)
     }
 
     /// Sets the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM sees;
@@ -1555,7 +1529,7 @@ impl Vm {
     /// Errors: [`HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`](crate::ErrorCode::HaOperationWouldBreakFailoverPlan).
     #[doc(alias = "VM.set_memory_static_max")]
     pub fn set_memory_static_max(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_static_max").arg(value)
+        self.begin("VM.set_memory_static_max").arg(value)
     }
 
     /// Sets the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory the guest is said
@@ -1566,7 +1540,7 @@ impl Vm {
     /// `VM.set_memory_static_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_static_min")]
     pub fn set_memory_static_min(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_static_min").arg(value)
+        self.begin("VM.set_memory_static_min").arg(value)
     }
 
     /// Sets the least and the most memory at once; only while it is halted.
@@ -1577,9 +1551,7 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.set_memory_static_range")]
     pub fn set_memory_static_range(&self, min: i64, max: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_static_range")
-            .arg(min)
-            .arg(max)
+        self.begin_task("VM.set_memory_static_range").arg(min).arg(max)
     }
 
     /// Sets all four memory limits at once; they must not decrease from static minimum, dynamic minimum, dynamic
@@ -1596,7 +1568,7 @@ impl Vm {
         dynamic_min: i64,
         dynamic_max: i64,
     ) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_limits")
+        self.begin_task("VM.set_memory_limits")
             .arg(static_min)
             .arg(static_max)
             .arg(dynamic_min)
@@ -1610,7 +1582,7 @@ impl Vm {
     /// `VM.set_memory`, since XenServer 7.1 (ely). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_memory")]
     pub fn set_memory(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory").arg(value)
+        self.begin_task("VM.set_memory").arg(value)
     }
 
     /// Once told the balloon driver how much to take; does nothing anymore.
@@ -1622,7 +1594,7 @@ impl Vm {
     #[doc(alias = "VM.set_memory_target_live")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn set_memory_target_live(&self, target: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_target_live").arg(target)
+        self.begin_task("VM.set_memory_target_live").arg(target)
     }
 
     /// Waits until the balloon driver is where it was told to go.
@@ -1632,7 +1604,7 @@ impl Vm {
     #[doc(alias = "VM.wait_memory_target_live")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn wait_memory_target_live(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.wait_memory_target_live")
+        self.begin_task("VM.wait_memory_target_live")
     }
 
     /// Whether its balloon driver follows; such VMs come to rest at their target.
@@ -1642,7 +1614,7 @@ impl Vm {
     #[doc(alias = "VM.get_cooperative")]
     #[deprecated(note = "since XenServer 6.1 (tampa)")]
     pub fn cooperative(&self) -> TaskCall<bool> {
-        begin_task(&self.client, self.reference, "VM.get_cooperative")
+        self.begin_task("VM.get_cooperative")
     }
 
     /// Sets the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier): by how much the memory for
@@ -1651,7 +1623,7 @@ impl Vm {
     /// `VM.set_HVM_shadow_multiplier`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_HVM_shadow_multiplier")]
     pub fn set_hvm_shadow_multiplier(&self, value: f64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_HVM_shadow_multiplier").arg(value)
+        self.begin("VM.set_HVM_shadow_multiplier").arg(value)
     }
 
     /// Changes the memory for shadow page tables while it runs.
@@ -1659,7 +1631,7 @@ impl Vm {
     /// `VM.set_shadow_multiplier_live`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_shadow_multiplier_live")]
     pub fn set_shadow_multiplier_live(&self, multiplier: f64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_shadow_multiplier_live").arg(multiplier)
+        self.begin_task("VM.set_shadow_multiplier_live").arg(multiplier)
     }
 
     /// Sets the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until the
@@ -1668,7 +1640,7 @@ impl Vm {
     /// `VM.set_VCPUs_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_max")]
     pub fn set_vcpus_max(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_VCPUs_max").arg(value)
+        self.begin("VM.set_VCPUs_max").arg(value)
     }
 
     /// Sets the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup): how many virtual processors it has
@@ -1677,7 +1649,7 @@ impl Vm {
     /// `VM.set_VCPUs_at_startup`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_at_startup")]
     pub fn set_vcpus_at_startup(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_VCPUs_at_startup").arg(value)
+        self.begin("VM.set_VCPUs_at_startup").arg(value)
     }
 
     /// Presses a magic SysRq key; not implemented by the server.
@@ -1687,7 +1659,7 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.send_sysrq")]
     pub fn send_sysrq(&self, key: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.send_sysrq").arg(key)
+        self.begin_task("VM.send_sysrq").arg(key)
     }
 
     /// Sends a trigger such as `nmi`, `reset` or `init`; not implemented by every server.
@@ -1697,7 +1669,7 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.send_trigger")]
     pub fn send_trigger(&self, trigger: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.send_trigger").arg(trigger)
+        self.begin_task("VM.send_trigger").arg(trigger)
     }
 
     /// Works out how much memory it could have, where this much is there for it and its overhead.
@@ -1707,9 +1679,7 @@ impl Vm {
     /// `VM.maximise_memory`, since XenServer 4.1 (miami). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.maximise_memory")]
     pub fn maximise_memory(&self, total: i64, approximate: bool) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "VM.maximise_memory")
-            .arg(total)
-            .arg(approximate)
+        self.begin_task("VM.maximise_memory").arg(total).arg(approximate)
     }
 
     /// Moves it, running or not, to another host or pool, with its disks. `dest` is what
@@ -1729,7 +1699,7 @@ impl Vm {
         vif_map: &Map<Ref<Vif>, Ref<Network>>,
         options: &Map<String, String>,
     ) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.migrate_send")
+        self.begin_task("VM.migrate_send")
             .secret_arg(dest)
             .arg(live)
             .arg(vdi_map)
@@ -1752,7 +1722,7 @@ impl Vm {
         optional: &MigrateSendOptions,
     ) -> TaskCall<Ref<Self>> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.migrate_send")
+            self.begin_task("VM.migrate_send")
                 .secret_arg(dest)
                 .arg(live)
                 .arg(vdi_map)
@@ -1776,7 +1746,7 @@ impl Vm {
         vif_map: &Map<Ref<Vif>, Ref<Network>>,
         options: &Map<String, String>,
     ) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_can_migrate")
+        self.begin_task("VM.assert_can_migrate")
             .secret_arg(dest)
             .arg(live)
             .arg(vdi_map)
@@ -1799,7 +1769,7 @@ impl Vm {
         optional: &AssertCanMigrateOptions,
     ) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.assert_can_migrate")
+            self.begin_task("VM.assert_can_migrate")
                 .secret_arg(dest)
                 .arg(live)
                 .arg(vdi_map)
@@ -1816,7 +1786,7 @@ impl Vm {
     #[doc(alias = "VM.get_boot_record")]
     #[deprecated(note = "since XenServer 7.3 (inverness)")]
     pub fn boot_record(&self) -> Call<VmRecord> {
-        begin(&self.client, self.reference, "VM.get_boot_record")
+        self.begin("VM.get_boot_record")
     }
 
     /// Lists the measurements that exist for this object, also those that are not recorded.
@@ -1824,7 +1794,7 @@ impl Vm {
     /// `VM.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_data_sources")]
     pub fn data_sources(&self) -> Call<Vec<DataSourceRecord>> {
-        begin(&self.client, self.reference, "VM.get_data_sources")
+        self.begin("VM.get_data_sources")
     }
 
     /// Starts to record a measurement, so that its history is kept.
@@ -1832,7 +1802,7 @@ impl Vm {
     /// `VM.record_data_source`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.record_data_source")]
     pub fn record_data_source(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.record_data_source").arg(data_source)
+        self.begin("VM.record_data_source").arg(data_source)
     }
 
     /// Reads the latest value of a measurement.
@@ -1840,7 +1810,7 @@ impl Vm {
     /// `VM.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.query_data_source")]
     pub fn query_data_source(&self, data_source: &str) -> Call<f64> {
-        begin(&self.client, self.reference, "VM.query_data_source").arg(data_source)
+        self.begin("VM.query_data_source").arg(data_source)
     }
 
     /// Deletes what was recorded of a measurement, and stops recording it.
@@ -1848,7 +1818,7 @@ impl Vm {
     /// `VM.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.forget_data_source_archives")]
     pub fn forget_data_source_archives(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.forget_data_source_archives").arg(data_source)
+        self.begin("VM.forget_data_source_archives").arg(data_source)
     }
 
     /// Fails with the reason where the operation is not allowed right now.
@@ -1856,7 +1826,7 @@ impl Vm {
     /// `VM.assert_operation_valid`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_operation_valid")]
     pub fn assert_operation_valid(&self, op: VmOperation) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_operation_valid").arg(op)
+        self.begin_task("VM.assert_operation_valid").arg(op)
     }
 
     /// Makes the server work out the allowed operations afresh.
@@ -1864,7 +1834,7 @@ impl Vm {
     /// `VM.update_allowed_operations`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.update_allowed_operations")]
     pub fn update_allowed_operations(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.update_allowed_operations")
+        self.begin_task("VM.update_allowed_operations")
     }
 
     /// Lists the device numbers that a new disk or drive can have.
@@ -1872,7 +1842,7 @@ impl Vm {
     /// `VM.get_allowed_VBD_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VBD_devices")]
     pub fn allowed_vbd_devices(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "VM.get_allowed_VBD_devices")
+        self.begin("VM.get_allowed_VBD_devices")
     }
 
     /// Lists the device numbers that a new interface can have.
@@ -1880,7 +1850,7 @@ impl Vm {
     /// `VM.get_allowed_VIF_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VIF_devices")]
     pub fn allowed_vif_devices(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "VM.get_allowed_VIF_devices")
+        self.begin("VM.get_allowed_VIF_devices")
     }
 
     /// Lists the hosts that it could be started on.
@@ -1888,7 +1858,7 @@ impl Vm {
     /// `VM.get_possible_hosts`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.get_possible_hosts")]
     pub fn possible_hosts(&self) -> TaskCall<Vec<Ref<Host>>> {
-        begin_task(&self.client, self.reference, "VM.get_possible_hosts")
+        self.begin_task("VM.get_possible_hosts")
     }
 
     /// Fails with the reason where it could not be started on this host.
@@ -1913,7 +1883,7 @@ impl Vm {
     /// [`VM_INCOMPATIBLE_WITH_THIS_HOST`](crate::ErrorCode::VmIncompatibleWithThisHost).
     #[doc(alias = "VM.assert_can_boot_here")]
     pub fn assert_can_boot_here(&self, host: Ref<Host>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_can_boot_here").arg(host)
+        self.begin_task("VM.assert_can_boot_here").arg(host)
     }
 
     /// Makes an empty blob for this object; its content is written over HTTP.
@@ -1921,9 +1891,7 @@ impl Vm {
     /// `VM.create_new_blob`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        begin_task(&self.client, self.reference, "VM.create_new_blob")
-            .arg(name)
-            .arg(mime_type)
+        self.begin_task("VM.create_new_blob").arg(name).arg(mime_type)
     }
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
@@ -1938,9 +1906,7 @@ impl Vm {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.create_new_blob")
-                .arg(name)
-                .arg(mime_type),
+            self.begin_task("VM.create_new_blob").arg(name).arg(mime_type),
             |call, value| call.arg(value),
         )
     }
@@ -1951,7 +1917,7 @@ impl Vm {
     /// `VM.assert_agile`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_agile")]
     pub fn assert_agile(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_agile")
+        self.begin_task("VM.assert_agile")
     }
 
     /// Asks the workload balancer where it had best run: for each host its stars or why not.
@@ -1959,7 +1925,7 @@ impl Vm {
     /// `VM.retrieve_wlb_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.retrieve_wlb_recommendations")]
     pub fn retrieve_wlb_recommendations(&self) -> TaskCall<Map<Ref<Host>, Vec<String>>> {
-        begin_task(&self.client, self.reference, "VM.retrieve_wlb_recommendations")
+        self.begin_task("VM.retrieve_wlb_recommendations")
     }
 
     /// Sets the field [`bios_strings`](crate::VmRecord::bios_strings): the vendor and product names that its
@@ -1971,7 +1937,7 @@ impl Vm {
     /// [`INVALID_VALUE`](crate::ErrorCode::InvalidValue).
     #[doc(alias = "VM.set_bios_strings")]
     pub fn set_bios_strings(&self, value: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_bios_strings").arg(value)
+        self.begin_task("VM.set_bios_strings").arg(value)
     }
 
     /// Takes the firmware's vendor and product names over from a host.
@@ -1979,7 +1945,7 @@ impl Vm {
     /// `VM.copy_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.copy_bios_strings")]
     pub fn copy_bios_strings(&self, host: Ref<Host>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.copy_bios_strings").arg(host)
+        self.begin_task("VM.copy_bios_strings").arg(host)
     }
 
     /// Sets the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the schedule that takes snapshots
@@ -1988,7 +1954,7 @@ impl Vm {
     /// `VM.set_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VM.set_snapshot_schedule")]
     pub fn set_snapshot_schedule(&self, value: Ref<Vmss>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_snapshot_schedule").arg(value)
+        self.begin("VM.set_snapshot_schedule").arg(value)
     }
 
     /// Sets the field [`start_delay`](crate::VmRecord::start_delay): how long its appliance waits behind its start
@@ -1999,7 +1965,7 @@ impl Vm {
     /// `VM.set_start_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_start_delay")]
     pub fn set_start_delay(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_start_delay").arg(value)
+        self.begin_task("VM.set_start_delay").arg(value)
     }
 
     /// Sets the field [`shutdown_delay`](crate::VmRecord::shutdown_delay): how long its appliance waits behind its
@@ -2010,7 +1976,7 @@ impl Vm {
     /// `VM.set_shutdown_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_shutdown_delay")]
     pub fn set_shutdown_delay(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_shutdown_delay").arg(value)
+        self.begin_task("VM.set_shutdown_delay").arg(value)
     }
 
     /// Sets the field [`order`](crate::VmRecord::order): its place in the start of its appliance or the recovery by
@@ -2019,7 +1985,7 @@ impl Vm {
     /// `VM.set_order`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_order")]
     pub fn set_order(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_order").arg(value)
+        self.begin_task("VM.set_order").arg(value)
     }
 
     /// Sets the field [`suspend_vdi`](crate::VmRecord::suspend_vdi): the disk image that holds the memory while the
@@ -2028,7 +1994,7 @@ impl Vm {
     /// `VM.set_suspend_VDI`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_suspend_VDI")]
     pub fn set_suspend_vdi(&self, value: Ref<Vdi>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_suspend_VDI").arg(value)
+        self.begin_task("VM.set_suspend_VDI").arg(value)
     }
 
     /// Fails where a storage that it needs is missing in the pool of that session.
@@ -2039,7 +2005,7 @@ impl Vm {
     /// [`VM_REQUIRES_SR`](crate::ErrorCode::VmRequiresSr).
     #[doc(alias = "VM.assert_can_be_recovered")]
     pub fn assert_can_be_recovered(&self, session_to: Ref<Session>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_can_be_recovered").secret_arg(session_to)
+        self.begin_task("VM.assert_can_be_recovered").secret_arg(session_to)
     }
 
     /// Lists the storage that must be attached before it can be recovered in the pool of that session.
@@ -2048,7 +2014,8 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.get_SRs_required_for_recovery")]
     pub fn srs_required_for_recovery(&self, session_to: Ref<Session>) -> TaskCall<Vec<Ref<Sr>>> {
-        begin_task(&self.client, self.reference, "VM.get_SRs_required_for_recovery").secret_arg(session_to)
+        self.begin_task("VM.get_SRs_required_for_recovery")
+            .secret_arg(session_to)
     }
 
     /// Brings it from a replicated database into the pool of that session.
@@ -2056,9 +2023,7 @@ impl Vm {
     /// `VM.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.recover")]
     pub fn recover(&self, session_to: Ref<Session>, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.recover")
-            .secret_arg(session_to)
-            .arg(force)
+        self.begin_task("VM.recover").secret_arg(session_to).arg(force)
     }
 
     /// Sets the field [`appliance`](crate::VmRecord::appliance): the appliance it belongs to.
@@ -2066,7 +2031,7 @@ impl Vm {
     /// `VM.set_appliance`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_appliance")]
     pub fn set_appliance(&self, value: Ref<VmAppliance>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_appliance").arg(value)
+        self.begin_task("VM.set_appliance").arg(value)
     }
 
     /// Sets the field [`groups`](crate::VmRecord::groups): the placement groups it is in.
@@ -2077,7 +2042,7 @@ impl Vm {
     /// Errors: [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     #[doc(alias = "VM.set_groups")]
     pub fn set_groups(&self, value: &[Ref<VmGroup>]) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_groups").arg(value)
+        self.begin_task("VM.set_groups").arg(value)
     }
 
     /// Lists the services of its device model, by name.
@@ -2085,7 +2050,7 @@ impl Vm {
     /// `VM.query_services`, since XenServer 6.1 (tampa). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.query_services")]
     pub fn query_services(&self) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "VM.query_services")
+        self.begin_task("VM.query_services")
     }
 
     /// Runs a function of a plugin in the guest's own agent.
@@ -2093,10 +2058,7 @@ impl Vm {
     /// `VM.call_plugin`, since XenServer 6.5 SP1 (cream). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VM.call_plugin")]
     pub fn call_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "VM.call_plugin")
-            .arg(plugin)
-            .arg(function)
-            .arg(args)
+        self.begin_task("VM.call_plugin").arg(plugin).arg(function).arg(args)
     }
 
     /// Runs a function of a plugin on the host where it runs.
@@ -2105,7 +2067,7 @@ impl Vm {
     /// as a task.
     #[doc(alias = "VM.call_host_plugin")]
     pub fn call_host_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "VM.call_host_plugin")
+        self.begin_task("VM.call_host_plugin")
             .arg(plugin)
             .arg(function)
             .arg(args)
@@ -2117,7 +2079,7 @@ impl Vm {
     /// `VM.set_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_has_vendor_device")]
     pub fn set_has_vendor_device(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_has_vendor_device").arg(value)
+        self.begin_task("VM.set_has_vendor_device").arg(value)
     }
 
     /// Sets the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
@@ -2126,7 +2088,7 @@ impl Vm {
     /// `VM.set_actions_after_crash`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_actions_after_crash")]
     pub fn set_actions_after_crash(&self, value: OnCrashBehaviour) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_actions_after_crash").arg(value)
+        self.begin_task("VM.set_actions_after_crash").arg(value)
     }
 
     /// Sets the field [`domain_type`](crate::VmRecord::domain_type): how it is virtualised: with full
@@ -2135,7 +2097,7 @@ impl Vm {
     /// `VM.set_domain_type`, since XenServer 7.5 (kolkata). Least role: `vm-admin`.
     #[doc(alias = "VM.set_domain_type")]
     pub fn set_domain_type(&self, value: DomainType) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_domain_type").arg(value)
+        self.begin("VM.set_domain_type").arg(value)
     }
 
     /// Sets the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy): `BIOS order` for a guest with full
@@ -2146,7 +2108,7 @@ impl Vm {
     #[doc(alias = "VM.set_HVM_boot_policy")]
     #[deprecated(note = "since XenServer 7.5 (kolkata)")]
     pub fn set_hvm_boot_policy(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_HVM_boot_policy").arg(value)
+        self.begin("VM.set_HVM_boot_policy").arg(value)
     }
 
     /// Restarts the processes that emulate its devices, by a migration to the same host, so that updates take hold.
@@ -2161,7 +2123,7 @@ impl Vm {
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.restart_device_models")]
     pub fn restart_device_models(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.restart_device_models")
+        self.begin_task("VM.restart_device_models")
     }
 
     /// Puts its firmware into setup mode or user mode, for the certificates of secure boot.
@@ -2170,7 +2132,7 @@ impl Vm {
     /// a task.
     #[doc(alias = "VM.set_uefi_mode")]
     pub fn set_uefi_mode(&self, mode: UefiMode) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "VM.set_uefi_mode").arg(mode)
+        self.begin_task("VM.set_uefi_mode").arg(mode)
     }
 
     /// Whether it could boot securely, and if not, what is missing.
@@ -2179,7 +2141,7 @@ impl Vm {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "VM.get_secureboot_readiness")]
     pub fn secureboot_readiness(&self) -> TaskCall<SecurebootReadiness> {
-        begin_task(&self.client, self.reference, "VM.get_secureboot_readiness")
+        self.begin_task("VM.get_secureboot_readiness")
     }
 
     /// Marks it, or unmarks it, for fresh secure boot certificates at the next start.
@@ -2188,12 +2150,7 @@ impl Vm {
     /// role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.update_secureboot_certificates_on_boot")]
     pub fn update_secureboot_certificates_on_boot(&self, mark: bool) -> TaskCall<()> {
-        begin_task(
-            &self.client,
-            self.reference,
-            "VM.update_secureboot_certificates_on_boot",
-        )
-        .arg(mark)
+        self.begin_task("VM.update_secureboot_certificates_on_boot").arg(mark)
     }
 
     /// Sets the field [`blocked_operations`](crate::VmRecord::blocked_operations): operations that are refused with
@@ -2202,7 +2159,7 @@ impl Vm {
     /// `VM.set_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_blocked_operations")]
     pub fn set_blocked_operations(&self, value: &Map<VmOperation, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_blocked_operations").arg(value)
+        self.begin_task("VM.set_blocked_operations").arg(value)
     }
 
     /// Adds an entry to the map [`blocked_operations`](crate::VmRecord::blocked_operations). A key that is there
@@ -2211,9 +2168,7 @@ impl Vm {
     /// `VM.add_to_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_blocked_operations")]
     pub fn add_to_blocked_operations(&self, key: VmOperation, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.add_to_blocked_operations")
-            .arg(key)
-            .arg(value)
+        self.begin_task("VM.add_to_blocked_operations").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`blocked_operations`](crate::VmRecord::blocked_operations); no
@@ -2222,7 +2177,7 @@ impl Vm {
     /// `VM.remove_from_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.remove_from_blocked_operations")]
     pub fn remove_from_blocked_operations(&self, key: VmOperation) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.remove_from_blocked_operations").arg(key)
+        self.begin_task("VM.remove_from_blocked_operations").arg(key)
     }
 
     /// Runs Sysprep inside a Windows guest with this answer file, and shuts it down or restarts it as the file
@@ -2233,9 +2188,7 @@ impl Vm {
     /// `VM.sysprep`, since xapi 25.24.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.sysprep")]
     pub fn sysprep(&self, unattend: &str, timeout: f64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.sysprep")
-            .secret_arg(unattend)
-            .arg(timeout)
+        self.begin_task("VM.sysprep").secret_arg(unattend).arg(timeout)
     }
 
     /// Adds an entry to the map [`other_config`](crate::VmRecord::other_config). A key that is there already is
@@ -2244,9 +2197,7 @@ impl Vm {
     /// `VM.add_to_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_other_config")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_other_config").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`other_config`](crate::VmRecord::other_config); no failure where
@@ -2255,7 +2206,7 @@ impl Vm {
     /// `VM.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_other_config").arg(key)
+        self.begin("VM.remove_from_other_config").arg(key)
     }
 
     /// Sets the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack.
@@ -2264,7 +2215,7 @@ impl Vm {
     /// `VM.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_other_config").arg(value)
+        self.begin("VM.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`platform`](crate::VmRecord::platform). A key that is there already is refused
@@ -2273,9 +2224,7 @@ impl Vm {
     /// `VM.add_to_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_platform")]
     pub fn add_to_platform(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_platform")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_platform").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`platform`](crate::VmRecord::platform); no failure where there is
@@ -2284,7 +2233,7 @@ impl Vm {
     /// `VM.remove_from_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_platform")]
     pub fn remove_from_platform(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_platform").arg(key)
+        self.begin("VM.remove_from_platform").arg(key)
     }
 
     /// Sets the field [`platform`](crate::VmRecord::platform): the machine that is emulated: `acpi`, `nx`,
@@ -2293,7 +2242,7 @@ impl Vm {
     /// `VM.set_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_platform")]
     pub fn set_platform(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_platform").arg(value)
+        self.begin("VM.set_platform").arg(value)
     }
 }
 
@@ -2309,7 +2258,7 @@ impl Vms {
     /// `VM.get_by_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_by_uuid")]
     pub fn by_uuid(&self, uuid: &str) -> Call<Ref<Vm>> {
-        Call::new(&self.client, "VM.get_by_uuid").arg(uuid)
+        self.begin("VM.get_by_uuid").arg(uuid)
     }
 
     /// Finds each `VM` of that name: names need not be unique, so there may be several or none.
@@ -2317,7 +2266,7 @@ impl Vms {
     /// `VM.get_by_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_by_name_label")]
     pub fn by_name_label(&self, label: &str) -> Call<Vec<Ref<Vm>>> {
-        Call::new(&self.client, "VM.get_by_name_label").arg(label)
+        self.begin("VM.get_by_name_label").arg(label)
     }
 
     /// Lists the references of each `VM` that the pool has.
@@ -2325,7 +2274,7 @@ impl Vms {
     /// `VM.get_all`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_all")]
     pub fn all(&self) -> Call<Vec<Ref<Vm>>> {
-        Call::new(&self.client, "VM.get_all")
+        self.begin("VM.get_all")
     }
 
     /// Reads each `VM` that the pool has, with all fields, in one call.
@@ -2333,7 +2282,7 @@ impl Vms {
     /// `VM.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vm>, VmRecord>> {
-        Call::new(&self.client, "VM.get_all_records")
+        self.begin("VM.get_all_records")
     }
 
     /// Makes a new `VM` from the fields of a record that can be given at creation.
@@ -2341,7 +2290,7 @@ impl Vms {
     /// `VM.create`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.create")]
     pub fn create(&self, args: &VmRecord) -> TaskCall<Ref<Vm>> {
-        TaskCall::new(&self.client, "VM.create").arg(args)
+        self.begin_task("VM.create").arg(args)
     }
 
     /// Has the conversion appliance fetch VMs from another hypervisor.
@@ -2356,7 +2305,7 @@ impl Vms {
         sr: Ref<Sr>,
         remote_config: &Map<String, String>,
     ) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.import_convert")
+        self.begin_task("VM.import_convert")
             .arg(kind)
             .arg(username)
             .secret_arg(password)
@@ -2369,7 +2318,7 @@ impl Vms {
     /// `VM.import`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.import")]
     pub fn import(&self, url: &str, sr: Ref<Sr>, full_restore: bool, force: bool) -> TaskCall<Vec<Ref<Vm>>> {
-        TaskCall::new(&self.client, "VM.import")
+        self.begin_task("VM.import")
             .arg(url)
             .arg(sr)
             .arg(full_restore)
