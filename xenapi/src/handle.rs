@@ -23,6 +23,16 @@ macro_rules! handle {
                 self.reference
             }
 
+            #[allow(dead_code, reason = "some classes have messages of one kind only")]
+            fn begin<T>(&self, method: &'static str) -> crate::Call<T> {
+                crate::handle::begin(&self.client, self.reference, method)
+            }
+
+            #[allow(dead_code, reason = "some classes have messages of one kind only")]
+            fn begin_task<T>(&self, method: &'static str) -> crate::TaskCall<T> {
+                crate::handle::begin_task(&self.client, self.reference, method)
+            }
+
             /// The connection that its messages go through.
             pub const fn client(&self) -> &crate::Client {
                 &self.client
@@ -57,6 +67,18 @@ macro_rules! collection {
         #[derive(Clone)]
         pub struct $collection {
             pub(crate) client: crate::Client,
+        }
+
+        impl $collection {
+            #[allow(dead_code, reason = "some classes have messages of one kind only")]
+            fn begin<T>(&self, method: &'static str) -> crate::Call<T> {
+                crate::Call::new(&self.client, method)
+            }
+
+            #[allow(dead_code, reason = "some classes have messages of one kind only")]
+            fn begin_task<T>(&self, method: &'static str) -> crate::TaskCall<T> {
+                crate::TaskCall::new(&self.client, method)
+            }
         }
 
         impl std::fmt::Debug for $collection {

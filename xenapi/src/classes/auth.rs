@@ -18,7 +18,7 @@ impl Auth {
     /// `auth.get_subject_identifier`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_subject_identifier")]
     pub fn subject_identifier(&self, subject_name: &str) -> Call<String> {
-        Call::new(&self.client, "auth.get_subject_identifier").arg(subject_name)
+        self.begin("auth.get_subject_identifier").arg(subject_name)
     }
 
     /// Answers with what the directory knows of a user or group: `subject-name` at least, and for users the full
@@ -29,7 +29,8 @@ impl Auth {
     /// `auth.get_subject_information_from_identifier`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_subject_information_from_identifier")]
     pub fn subject_information_from_identifier(&self, subject_identifier: &str) -> Call<Map<String, String>> {
-        Call::new(&self.client, "auth.get_subject_information_from_identifier").arg(subject_identifier)
+        self.begin("auth.get_subject_information_from_identifier")
+            .arg(subject_identifier)
     }
 
     /// Answers with the identifiers of all groups that a user or group is in, groups of groups included. A user may
@@ -40,6 +41,6 @@ impl Auth {
     /// `auth.get_group_membership`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_group_membership")]
     pub fn group_membership(&self, subject_identifier: &str) -> Call<Vec<String>> {
-        Call::new(&self.client, "auth.get_group_membership").arg(subject_identifier)
+        self.begin("auth.get_group_membership").arg(subject_identifier)
     }
 }

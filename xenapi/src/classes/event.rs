@@ -22,7 +22,7 @@ impl Events {
     #[doc(alias = "event.register")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn register(&self, classes: &[&str]) -> TaskCall<()> {
-        TaskCall::new(&self.client, "event.register").arg(classes)
+        self.begin_task("event.register").arg(classes)
     }
 
     /// Stops keeping events of these classes for [`next`](Self::next); those of others go on.
@@ -34,7 +34,7 @@ impl Events {
     #[doc(alias = "event.unregister")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn unregister(&self, classes: &[&str]) -> TaskCall<()> {
-        TaskCall::new(&self.client, "event.unregister").arg(classes)
+        self.begin_task("event.unregister").arg(classes)
     }
 
     /// Waits for the next events since the last call. A client that is too slow gets
@@ -51,7 +51,7 @@ impl Events {
     #[doc(alias = "event.next")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn next(&self) -> Call<Vec<Event>> {
-        Call::new(&self.client, "event.next")
+        self.begin("event.next")
     }
 
     /// Waits until something of these classes changes after the token, at most for the timeout, and answers with
@@ -79,10 +79,7 @@ impl Events {
     /// [`EVENT_SUBSCRIPTION_PARSE_FAILURE`](crate::ErrorCode::EventSubscriptionParseFailure).
     #[doc(alias = "event.from")]
     pub fn changes_since(&self, classes: &[&str], token: &str, timeout: f64) -> Call<EventBatch> {
-        Call::new(&self.client, "event.from")
-            .arg(classes)
-            .arg(token)
-            .arg(timeout)
+        self.begin("event.from").arg(classes).arg(token).arg(timeout)
     }
 
     /// Reads the number of the latest event, a plain counter. It is no token for `event.from`.
@@ -90,7 +87,7 @@ impl Events {
     /// `event.get_current_id`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "event.get_current_id")]
     pub fn current_id(&self) -> Call<i64> {
-        Call::new(&self.client, "event.get_current_id")
+        self.begin("event.get_current_id")
     }
 
     /// Makes an event of an object that has not changed, and answers with its token: once it is seen, all that
@@ -105,7 +102,7 @@ impl Events {
     /// `event.inject`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "event.inject")]
     pub fn inject(&self, class: &str, reference: &str) -> Call<String> {
-        Call::new(&self.client, "event.inject").arg(class).arg(reference)
+        self.begin("event.inject").arg(class).arg(reference)
     }
 }
 

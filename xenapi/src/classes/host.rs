@@ -4,9 +4,7 @@ use super::{
     Blob, Certificate, DataSourceRecord, Feature, HostCpu, HostCrashdump, HostMetrics, HostPatch, Network, Pbd, Pci,
     Pgpu, Pif, PoolUpdate, Pusb, Sr, Vm,
 };
-use crate::handle::{
-    ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into, up_to_last_changed,
-};
+use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
 use crate::wire::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -26,7 +24,7 @@ impl Host {
     /// `host.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_record")]
     pub fn record(&self) -> Call<HostRecord> {
-        begin(&self.client, self.reference, "host.get_record")
+        self.begin("host.get_record")
     }
 
     /// Reads the field [`uuid`](crate::HostRecord::uuid): the UUID of the object, which unlike its reference also
@@ -36,7 +34,7 @@ impl Host {
     /// `host.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_uuid")
+        self.begin("host.get_uuid")
     }
 
     /// Reads the field [`name_label`](crate::HostRecord::name_label): the name that people gave the host, at first
@@ -45,7 +43,7 @@ impl Host {
     /// `host.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_name_label")
+        self.begin("host.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::HostRecord::name_label): the name that people gave the host, at first
@@ -54,7 +52,7 @@ impl Host {
     /// `host.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_name_label").arg(value)
+        self.begin("host.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::HostRecord::name_description): a longer text for people, empty
@@ -63,7 +61,7 @@ impl Host {
     /// `host.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_name_description")
+        self.begin("host.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::HostRecord::name_description): a longer text for people, empty
@@ -72,7 +70,7 @@ impl Host {
     /// `host.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_name_description").arg(value)
+        self.begin("host.set_name_description").arg(value)
     }
 
     /// Reads the field [`memory_overhead`](crate::HostRecord::memory_overhead): what the hypervisor and its tables
@@ -83,7 +81,7 @@ impl Host {
     /// `host.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_memory_overhead")]
     pub fn memory_overhead(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_memory_overhead")
+        self.begin("host.get_memory_overhead")
     }
 
     /// Reads the field [`allowed_operations`](crate::HostRecord::allowed_operations): what may be asked of the
@@ -93,7 +91,7 @@ impl Host {
     /// `host.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<AllowedOperation>> {
-        begin(&self.client, self.reference, "host.get_allowed_operations")
+        self.begin("host.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::HostRecord::current_operations): what is being done to the
@@ -103,7 +101,7 @@ impl Host {
     /// `host.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, AllowedOperation>> {
-        begin(&self.client, self.reference, "host.get_current_operations")
+        self.begin("host.get_current_operations")
     }
 
     /// Reads the field [`api_version_major`](crate::HostRecord::api_version_major): the major version of the API
@@ -112,7 +110,7 @@ impl Host {
     /// `host.get_API_version_major`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_major")]
     pub fn api_version_major(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_API_version_major")
+        self.begin("host.get_API_version_major")
     }
 
     /// Reads the field [`api_version_minor`](crate::HostRecord::api_version_minor): the minor version of the API
@@ -122,7 +120,7 @@ impl Host {
     /// `host.get_API_version_minor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_minor")]
     pub fn api_version_minor(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_API_version_minor")
+        self.begin("host.get_API_version_minor")
     }
 
     /// Reads the field [`api_version_vendor`](crate::HostRecord::api_version_vendor): who made its implementation
@@ -131,7 +129,7 @@ impl Host {
     /// `host.get_API_version_vendor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor")]
     pub fn api_version_vendor(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_API_version_vendor")
+        self.begin("host.get_API_version_vendor")
     }
 
     /// Reads the field [`api_version_vendor_implementation`](crate::HostRecord::api_version_vendor_implementation):
@@ -140,11 +138,7 @@ impl Host {
     /// `host.get_API_version_vendor_implementation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor_implementation")]
     pub fn api_version_vendor_implementation(&self) -> Call<Map<String, String>> {
-        begin(
-            &self.client,
-            self.reference,
-            "host.get_API_version_vendor_implementation",
-        )
+        self.begin("host.get_API_version_vendor_implementation")
     }
 
     /// Reads the field [`enabled`](crate::HostRecord::enabled): whether VMs may be started on it, resumed on it or
@@ -154,7 +148,7 @@ impl Host {
     /// `host.get_enabled`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_enabled")]
     pub fn enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_enabled")
+        self.begin("host.get_enabled")
     }
 
     /// Reads the field [`software_version`](crate::HostRecord::software_version): the versions of what is
@@ -165,7 +159,7 @@ impl Host {
     /// `host.get_software_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_software_version")]
     pub fn software_version(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_software_version")
+        self.begin("host.get_software_version")
     }
 
     /// Reads the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
@@ -175,7 +169,7 @@ impl Host {
     /// `host.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_other_config")
+        self.begin("host.get_other_config")
     }
 
     /// Sets the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
@@ -185,7 +179,7 @@ impl Host {
     /// `host.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_other_config").arg(value)
+        self.begin("host.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`other_config`](crate::HostRecord::other_config). A key that is there already is
@@ -194,9 +188,7 @@ impl Host {
     /// `host.add_to_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_other_config")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_other_config").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`other_config`](crate::HostRecord::other_config); no failure where
@@ -205,7 +197,7 @@ impl Host {
     /// `host.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_other_config").arg(key)
+        self.begin("host.remove_from_other_config").arg(key)
     }
 
     /// Reads the field [`capabilities`](crate::HostRecord::capabilities): the kinds of guests that its hypervisor
@@ -215,7 +207,7 @@ impl Host {
     /// `host.get_capabilities`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_capabilities")]
     pub fn capabilities(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_capabilities")
+        self.begin("host.get_capabilities")
     }
 
     /// Reads the field [`cpu_configuration`](crate::HostRecord::cpu_configuration): a leftover that servers leave
@@ -224,7 +216,7 @@ impl Host {
     /// `host.get_cpu_configuration`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_configuration")]
     pub fn cpu_configuration(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_cpu_configuration")
+        self.begin("host.get_cpu_configuration")
     }
 
     /// Reads the field [`sched_policy`](crate::HostRecord::sched_policy): the scheduler of its hypervisor. Servers
@@ -233,7 +225,7 @@ impl Host {
     /// `host.get_sched_policy`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_sched_policy")]
     pub fn sched_policy(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_sched_policy")
+        self.begin("host.get_sched_policy")
     }
 
     /// Reads the field [`supported_bootloaders`](crate::HostRecord::supported_bootloaders): the bootloaders for
@@ -243,7 +235,7 @@ impl Host {
     /// `host.get_supported_bootloaders`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_supported_bootloaders")]
     pub fn supported_bootloaders(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_supported_bootloaders")
+        self.begin("host.get_supported_bootloaders")
     }
 
     /// Reads the field [`resident_vms`](crate::HostRecord::resident_vms): the VMs that are on it now, running or
@@ -252,7 +244,7 @@ impl Host {
     /// `host.get_resident_VMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_resident_VMs")]
     pub fn resident_vms(&self) -> Call<Vec<Ref<Vm>>> {
-        begin(&self.client, self.reference, "host.get_resident_VMs")
+        self.begin("host.get_resident_VMs")
     }
 
     /// Reads the field [`logging`](crate::HostRecord::logging): where its log goes: `syslog_destination` names
@@ -261,7 +253,7 @@ impl Host {
     /// `host.get_logging`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_logging")]
     pub fn logging(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_logging")
+        self.begin("host.get_logging")
     }
 
     /// Sets the field [`logging`](crate::HostRecord::logging): where its log goes: `syslog_destination` names
@@ -270,7 +262,7 @@ impl Host {
     /// `host.set_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_logging")]
     pub fn set_logging(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_logging").arg(value)
+        self.begin("host.set_logging").arg(value)
     }
 
     /// Adds an entry to the map [`logging`](crate::HostRecord::logging). A key that is there already is refused
@@ -279,9 +271,7 @@ impl Host {
     /// `host.add_to_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_logging")]
     pub fn add_to_logging(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_logging")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_logging").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`logging`](crate::HostRecord::logging); no failure where there is
@@ -290,7 +280,7 @@ impl Host {
     /// `host.remove_from_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_logging")]
     pub fn remove_from_logging(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_logging").arg(key)
+        self.begin("host.remove_from_logging").arg(key)
     }
 
     /// Reads the field [`pifs`](crate::HostRecord::pifs): its network interfaces, with VLANs, bonds and tunnels.
@@ -298,7 +288,7 @@ impl Host {
     /// `host.get_PIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PIFs")]
     pub fn pifs(&self) -> Call<Vec<Ref<Pif>>> {
-        begin(&self.client, self.reference, "host.get_PIFs")
+        self.begin("host.get_PIFs")
     }
 
     /// Reads the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
@@ -307,7 +297,7 @@ impl Host {
     /// `host.get_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_suspend_image_sr")]
     pub fn suspend_image_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "host.get_suspend_image_sr")
+        self.begin("host.get_suspend_image_sr")
     }
 
     /// Sets the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
@@ -316,7 +306,7 @@ impl Host {
     /// `host.set_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_suspend_image_sr")]
     pub fn set_suspend_image_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_suspend_image_sr").arg(value)
+        self.begin("host.set_suspend_image_sr").arg(value)
     }
 
     /// Reads the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs were meant to
@@ -325,7 +315,7 @@ impl Host {
     /// `host.get_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crash_dump_sr")]
     pub fn crash_dump_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "host.get_crash_dump_sr")
+        self.begin("host.get_crash_dump_sr")
     }
 
     /// Sets the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs were meant to
@@ -334,7 +324,7 @@ impl Host {
     /// `host.set_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_crash_dump_sr")]
     pub fn set_crash_dump_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_crash_dump_sr").arg(value)
+        self.begin("host.set_crash_dump_sr").arg(value)
     }
 
     /// Reads the field [`crashdumps`](crate::HostRecord::crashdumps): the dumps of its own crashes that still lie
@@ -343,7 +333,7 @@ impl Host {
     /// `host.get_crashdumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crashdumps")]
     pub fn crashdumps(&self) -> Call<Vec<Ref<HostCrashdump>>> {
-        begin(&self.client, self.reference, "host.get_crashdumps")
+        self.begin("host.get_crashdumps")
     }
 
     /// Reads the field [`patches`](crate::HostRecord::patches): the hotfixes in the old format that it has, kept
@@ -354,7 +344,7 @@ impl Host {
     #[doc(alias = "host.get_patches")]
     #[deprecated(note = "since XenServer 7.1 (ely)")]
     pub fn patches(&self) -> Call<Vec<Ref<HostPatch>>> {
-        begin(&self.client, self.reference, "host.get_patches")
+        self.begin("host.get_patches")
     }
 
     /// Reads the field [`updates`](crate::HostRecord::updates): the update packages that it has. Servers that
@@ -363,7 +353,7 @@ impl Host {
     /// `host.get_updates`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates")]
     pub fn updates(&self) -> Call<Vec<Ref<PoolUpdate>>> {
-        begin(&self.client, self.reference, "host.get_updates")
+        self.begin("host.get_updates")
     }
 
     /// Reads the field [`pbds`](crate::HostRecord::pbds): its links to storage: one for each storage that it uses,
@@ -372,7 +362,7 @@ impl Host {
     /// `host.get_PBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PBDs")]
     pub fn pbds(&self) -> Call<Vec<Ref<Pbd>>> {
-        begin(&self.client, self.reference, "host.get_PBDs")
+        self.begin("host.get_PBDs")
     }
 
     /// Reads the field [`host_cpus`](crate::HostRecord::host_cpus): its processors, one object for each thread.
@@ -381,7 +371,7 @@ impl Host {
     /// `host.get_host_CPUs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_host_CPUs")]
     pub fn host_cpus(&self) -> Call<Vec<Ref<HostCpu>>> {
-        begin(&self.client, self.reference, "host.get_host_CPUs")
+        self.begin("host.get_host_CPUs")
     }
 
     /// Reads the field [`cpu_info`](crate::HostRecord::cpu_info): its processors, as text: `cpu_count` (threads),
@@ -392,7 +382,7 @@ impl Host {
     /// `host.get_cpu_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_info")]
     pub fn cpu_info(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_cpu_info")
+        self.begin("host.get_cpu_info")
     }
 
     /// Reads the field [`hostname`](crate::HostRecord::hostname): the name of the machine in the network. Setting
@@ -401,7 +391,7 @@ impl Host {
     /// `host.get_hostname`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_hostname")]
     pub fn hostname(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_hostname")
+        self.begin("host.get_hostname")
     }
 
     /// Sets the field [`hostname`](crate::HostRecord::hostname): the name of the machine in the network. Setting
@@ -410,7 +400,7 @@ impl Host {
     /// `host.set_hostname`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_hostname")]
     pub fn set_hostname(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_hostname").arg(value)
+        self.begin("host.set_hostname").arg(value)
     }
 
     /// Reads the field [`address`](crate::HostRecord::address): the IP address of its management interface, at
@@ -419,7 +409,7 @@ impl Host {
     /// `host.get_address`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_address")]
     pub fn address(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_address")
+        self.begin("host.get_address")
     }
 
     /// Sets the field [`address`](crate::HostRecord::address): the IP address of its management interface, at which
@@ -428,7 +418,7 @@ impl Host {
     /// `host.set_address`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_address")]
     pub fn set_address(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_address").arg(value)
+        self.begin("host.set_address").arg(value)
     }
 
     /// Reads the field [`metrics`](crate::HostRecord::metrics): its memory size and whether it is alive, in an
@@ -437,7 +427,7 @@ impl Host {
     /// `host.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_metrics")]
     pub fn metrics(&self) -> Call<Ref<HostMetrics>> {
-        begin(&self.client, self.reference, "host.get_metrics")
+        self.begin("host.get_metrics")
     }
 
     /// Reads the field [`license_params`](crate::HostRecord::license_params): what its licence allows, as text:
@@ -447,7 +437,7 @@ impl Host {
     /// `host.get_license_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_license_params")]
     pub fn license_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_license_params")
+        self.begin("host.get_license_params")
     }
 
     /// Reads the field [`ha_statefiles`](crate::HostRecord::ha_statefiles): the heartbeat disks of high
@@ -456,7 +446,7 @@ impl Host {
     /// `host.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_statefiles")]
     pub fn ha_statefiles(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_ha_statefiles")
+        self.begin("host.get_ha_statefiles")
     }
 
     /// Reads the field [`ha_network_peers`](crate::HostRecord::ha_network_peers): the hosts whose network heartbeat
@@ -465,7 +455,7 @@ impl Host {
     /// `host.get_ha_network_peers`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_network_peers")]
     pub fn ha_network_peers(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_ha_network_peers")
+        self.begin("host.get_ha_network_peers")
     }
 
     /// Reads the field [`blobs`](crate::HostRecord::blobs): binary data kept for the object, by name. The data is
@@ -474,7 +464,7 @@ impl Host {
     /// `host.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        begin(&self.client, self.reference, "host.get_blobs")
+        self.begin("host.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::HostRecord::tags): words by which people group objects. The server gives
@@ -483,7 +473,7 @@ impl Host {
     /// `host.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_tags")
+        self.begin("host.get_tags")
     }
 
     /// Sets the field [`tags`](crate::HostRecord::tags): words by which people group objects. The server gives them
@@ -492,7 +482,7 @@ impl Host {
     /// `host.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_tags").arg(value)
+        self.begin("host.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::HostRecord::tags), unless it is there already.
@@ -500,7 +490,7 @@ impl Host {
     /// `host.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_tags").arg(value)
+        self.begin("host.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::HostRecord::tags); no failure where it is not there.
@@ -508,7 +498,7 @@ impl Host {
     /// `host.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_tags").arg(value)
+        self.begin("host.remove_tags").arg(value)
     }
 
     /// Reads the field [`external_auth_type`](crate::HostRecord::external_auth_type): the kind of directory it has
@@ -517,7 +507,7 @@ impl Host {
     /// `host.get_external_auth_type`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_type")]
     pub fn external_auth_type(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_external_auth_type")
+        self.begin("host.get_external_auth_type")
     }
 
     /// Reads the field [`external_auth_service_name`](crate::HostRecord::external_auth_service_name): the name of
@@ -526,7 +516,7 @@ impl Host {
     /// `host.get_external_auth_service_name`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_service_name")]
     pub fn external_auth_service_name(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_external_auth_service_name")
+        self.begin("host.get_external_auth_service_name")
     }
 
     /// Reads the field [`external_auth_configuration`](crate::HostRecord::external_auth_configuration): what the
@@ -535,7 +525,7 @@ impl Host {
     /// `host.get_external_auth_configuration`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_configuration")]
     pub fn external_auth_configuration(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_external_auth_configuration")
+        self.begin("host.get_external_auth_configuration")
     }
 
     /// Reads the field [`edition`](crate::HostRecord::edition): the edition that it is licensed for, by its
@@ -545,7 +535,7 @@ impl Host {
     /// `host.get_edition`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_edition")]
     pub fn edition(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_edition")
+        self.begin("host.get_edition")
     }
 
     /// Reads the field [`license_server`](crate::HostRecord::license_server): the `address` and `port` of the
@@ -555,7 +545,7 @@ impl Host {
     /// `host.get_license_server`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_license_server")]
     pub fn license_server(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_license_server")
+        self.begin("host.get_license_server")
     }
 
     /// Sets the field [`license_server`](crate::HostRecord::license_server): the `address` and `port` of the
@@ -565,7 +555,7 @@ impl Host {
     /// `host.set_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.set_license_server")]
     pub fn set_license_server(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_license_server").arg(value)
+        self.begin("host.set_license_server").arg(value)
     }
 
     /// Adds an entry to the map [`license_server`](crate::HostRecord::license_server). A key that is there already
@@ -574,9 +564,7 @@ impl Host {
     /// `host.add_to_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_license_server")]
     pub fn add_to_license_server(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_license_server")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_license_server").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`license_server`](crate::HostRecord::license_server); no failure
@@ -585,7 +573,7 @@ impl Host {
     /// `host.remove_from_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_license_server")]
     pub fn remove_from_license_server(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_license_server").arg(key)
+        self.begin("host.remove_from_license_server").arg(key)
     }
 
     /// Reads the field [`bios_strings`](crate::HostRecord::bios_strings): what its firmware says of vendor,
@@ -595,7 +583,7 @@ impl Host {
     /// `host.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_bios_strings")]
     pub fn bios_strings(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_bios_strings")
+        self.begin("host.get_bios_strings")
     }
 
     /// Reads the field [`power_on_mode`](crate::HostRecord::power_on_mode): how it can be switched on from afar:
@@ -605,7 +593,7 @@ impl Host {
     /// `host.get_power_on_mode`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_mode")]
     pub fn power_on_mode(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_power_on_mode")
+        self.begin("host.get_power_on_mode")
     }
 
     /// Reads the field [`power_on_config`](crate::HostRecord::power_on_config): what that way of switching on
@@ -614,7 +602,7 @@ impl Host {
     /// `host.get_power_on_config`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_config")]
     pub fn power_on_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_power_on_config")
+        self.begin("host.get_power_on_config")
     }
 
     /// Reads the field [`local_cache_sr`](crate::HostRecord::local_cache_sr): the storage on which it caches disk
@@ -623,7 +611,7 @@ impl Host {
     /// `host.get_local_cache_sr`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_local_cache_sr")]
     pub fn local_cache_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "host.get_local_cache_sr")
+        self.begin("host.get_local_cache_sr")
     }
 
     /// Reads the field [`chipset_info`](crate::HostRecord::chipset_info): what its chipset can do: `iommu` is
@@ -632,7 +620,7 @@ impl Host {
     /// `host.get_chipset_info`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_chipset_info")]
     pub fn chipset_info(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_chipset_info")
+        self.begin("host.get_chipset_info")
     }
 
     /// Reads the field [`pcis`](crate::HostRecord::pcis): the PCI devices that the toolstack knows of, not every
@@ -641,7 +629,7 @@ impl Host {
     /// `host.get_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PCIs")]
     pub fn pcis(&self) -> Call<Vec<Ref<Pci>>> {
-        begin(&self.client, self.reference, "host.get_PCIs")
+        self.begin("host.get_PCIs")
     }
 
     /// Reads the field [`pgpus`](crate::HostRecord::pgpus): its graphics processors, as far as they can be given to
@@ -650,7 +638,7 @@ impl Host {
     /// `host.get_PGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PGPUs")]
     pub fn pgpus(&self) -> Call<Vec<Ref<Pgpu>>> {
-        begin(&self.client, self.reference, "host.get_PGPUs")
+        self.begin("host.get_PGPUs")
     }
 
     /// Reads the field [`pusbs`](crate::HostRecord::pusbs): its USB devices, as far as the host's rules let them be
@@ -659,7 +647,7 @@ impl Host {
     /// `host.get_PUSBs`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "host.get_PUSBs")]
     pub fn pusbs(&self) -> Call<Vec<Ref<Pusb>>> {
-        begin(&self.client, self.reference, "host.get_PUSBs")
+        self.begin("host.get_PUSBs")
     }
 
     /// Reads the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols. Always
@@ -670,7 +658,7 @@ impl Host {
     #[doc(alias = "host.get_ssl_legacy")]
     #[deprecated(note = "since Citrix Hypervisor 8.2 (stockholm)")]
     pub fn ssl_legacy(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_ssl_legacy")
+        self.begin("host.get_ssl_legacy")
     }
 
     /// Reads the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
@@ -680,7 +668,7 @@ impl Host {
     /// `host.get_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "host.get_guest_VCPUs_params")]
     pub fn guest_vcpus_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "host.get_guest_VCPUs_params")
+        self.begin("host.get_guest_VCPUs_params")
     }
 
     /// Sets the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
@@ -690,7 +678,7 @@ impl Host {
     /// `host.set_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.set_guest_VCPUs_params")]
     pub fn set_guest_vcpus_params(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_guest_VCPUs_params").arg(value)
+        self.begin("host.set_guest_VCPUs_params").arg(value)
     }
 
     /// Adds an entry to the map [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params). A key that is there
@@ -699,9 +687,7 @@ impl Host {
     /// `host.add_to_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.add_to_guest_VCPUs_params")]
     pub fn add_to_guest_vcpus_params(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.add_to_guest_VCPUs_params")
-            .arg(key)
-            .arg(value)
+        self.begin("host.add_to_guest_VCPUs_params").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params); no
@@ -710,7 +696,7 @@ impl Host {
     /// `host.remove_from_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.remove_from_guest_VCPUs_params")]
     pub fn remove_from_guest_vcpus_params(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.remove_from_guest_VCPUs_params").arg(key)
+        self.begin("host.remove_from_guest_VCPUs_params").arg(key)
     }
 
     /// Reads the field [`display`](crate::HostRecord::display): whether the console shows on its own graphics card,
@@ -719,7 +705,7 @@ impl Host {
     /// `host.get_display`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_display")]
     pub fn display(&self) -> Call<HostDisplay> {
-        begin(&self.client, self.reference, "host.get_display")
+        self.begin("host.get_display")
     }
 
     /// Sets the field [`display`](crate::HostRecord::display): whether the console shows on its own graphics card,
@@ -728,7 +714,7 @@ impl Host {
     /// `host.set_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`.
     #[doc(alias = "host.set_display")]
     pub fn set_display(&self, value: HostDisplay) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_display").arg(value)
+        self.begin("host.set_display").arg(value)
     }
 
     /// Reads the field
@@ -738,11 +724,7 @@ impl Host {
     /// `host.get_virtual_hardware_platform_versions`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_virtual_hardware_platform_versions")]
     pub fn virtual_hardware_platform_versions(&self) -> Call<Vec<i64>> {
-        begin(
-            &self.client,
-            self.reference,
-            "host.get_virtual_hardware_platform_versions",
-        )
+        self.begin("host.get_virtual_hardware_platform_versions")
     }
 
     /// Reads the field [`control_domain`](crate::HostRecord::control_domain): the VM that runs the toolstack on it
@@ -751,7 +733,7 @@ impl Host {
     /// `host.get_control_domain`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_control_domain")]
     pub fn control_domain(&self) -> Call<Ref<Vm>> {
-        begin(&self.client, self.reference, "host.get_control_domain")
+        self.begin("host.get_control_domain")
     }
 
     /// Reads the field [`updates_requiring_reboot`](crate::HostRecord::updates_requiring_reboot): the updates that
@@ -761,7 +743,7 @@ impl Host {
     /// `host.get_updates_requiring_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates_requiring_reboot")]
     pub fn updates_requiring_reboot(&self) -> Call<Vec<Ref<PoolUpdate>>> {
-        begin(&self.client, self.reference, "host.get_updates_requiring_reboot")
+        self.begin("host.get_updates_requiring_reboot")
     }
 
     /// Reads the field [`features`](crate::HostRecord::features): experimental capabilities that came with its
@@ -770,7 +752,7 @@ impl Host {
     /// `host.get_features`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "host.get_features")]
     pub fn features(&self) -> Call<Vec<Ref<Feature>>> {
-        begin(&self.client, self.reference, "host.get_features")
+        self.begin("host.get_features")
     }
 
     /// Reads the field [`iscsi_iqn`](crate::HostRecord::iscsi_iqn): its name as an iSCSI initiator, by which
@@ -779,7 +761,7 @@ impl Host {
     /// `host.get_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_iscsi_iqn")]
     pub fn iscsi_iqn(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_iscsi_iqn")
+        self.begin("host.get_iscsi_iqn")
     }
 
     /// Reads the field [`multipathing`](crate::HostRecord::multipathing): whether it uses several paths to its
@@ -788,7 +770,7 @@ impl Host {
     /// `host.get_multipathing`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_multipathing")]
     pub fn multipathing(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_multipathing")
+        self.begin("host.get_multipathing")
     }
 
     /// Reads the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): a copy of
@@ -799,7 +781,7 @@ impl Host {
     #[doc(alias = "host.get_uefi_certificates")]
     #[deprecated(note = "since xapi 22.16.0")]
     pub fn uefi_certificates(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_uefi_certificates")
+        self.begin("host.get_uefi_certificates")
     }
 
     /// Reads the field [`certificates`](crate::HostRecord::certificates): the TLS certificates by which it
@@ -808,7 +790,7 @@ impl Host {
     /// `host.get_certificates`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_certificates")]
     pub fn certificates(&self) -> Call<Vec<Ref<Certificate>>> {
-        begin(&self.client, self.reference, "host.get_certificates")
+        self.begin("host.get_certificates")
     }
 
     /// Reads the field [`editions`](crate::HostRecord::editions): the editions that it could be licensed for, by
@@ -817,7 +799,7 @@ impl Host {
     /// `host.get_editions`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_editions")]
     pub fn editions(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_editions")
+        self.begin("host.get_editions")
     }
 
     /// Reads the field [`pending_guidances`](crate::HostRecord::pending_guidances): what must still be restarted
@@ -827,7 +809,7 @@ impl Host {
     /// `host.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "host.get_pending_guidances")]
     pub fn pending_guidances(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "host.get_pending_guidances")
+        self.begin("host.get_pending_guidances")
     }
 
     /// Reads the field [`tls_verification_enabled`](crate::HostRecord::tls_verification_enabled): whether it checks
@@ -837,7 +819,7 @@ impl Host {
     /// `host.get_tls_verification_enabled`, since xapi 1.313.0. Least role: `read-only`.
     #[doc(alias = "host.get_tls_verification_enabled")]
     pub fn tls_verification_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_tls_verification_enabled")
+        self.begin("host.get_tls_verification_enabled")
     }
 
     /// Reads the field [`last_software_update`](crate::HostRecord::last_software_update): when updates were last
@@ -847,7 +829,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_last_software_update")]
     pub fn last_software_update(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_last_software_update")
+        self.begin("host.get_last_software_update")
     }
 
     /// Reads the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port 80 closed
@@ -856,7 +838,7 @@ impl Host {
     /// `host.get_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_https_only")]
     pub fn https_only(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_https_only")
+        self.begin("host.get_https_only")
     }
 
     /// Reads the field [`latest_synced_updates_applied`](crate::HostRecord::latest_synced_updates_applied): whether
@@ -867,7 +849,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_latest_synced_updates_applied")]
     pub fn latest_synced_updates_applied(&self) -> Call<LatestSyncedUpdatesAppliedState> {
-        begin(&self.client, self.reference, "host.get_latest_synced_updates_applied")
+        self.begin("host.get_latest_synced_updates_applied")
     }
 
     /// Reads the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy): how memory and processors
@@ -877,7 +859,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_numa_affinity_policy")]
     pub fn numa_affinity_policy(&self) -> Call<NumaAffinityPolicy> {
-        begin(&self.client, self.reference, "host.get_numa_affinity_policy")
+        self.begin("host.get_numa_affinity_policy")
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::HostRecord::pending_guidances_recommended): what
@@ -888,7 +870,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_pending_guidances_recommended")]
     pub fn pending_guidances_recommended(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "host.get_pending_guidances_recommended")
+        self.begin("host.get_pending_guidances_recommended")
     }
 
     /// Reads the field [`pending_guidances_full`](crate::HostRecord::pending_guidances_full): what would have to be
@@ -899,7 +881,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_pending_guidances_full")]
     pub fn pending_guidances_full(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "host.get_pending_guidances_full")
+        self.begin("host.get_pending_guidances_full")
     }
 
     /// Reads the field [`last_update_hash`](crate::HostRecord::last_update_hash): the hash that the last
@@ -908,7 +890,7 @@ impl Host {
     /// `host.get_last_update_hash`, since xapi 24.10.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_last_update_hash")]
     pub fn last_update_hash(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_last_update_hash")
+        self.begin("host.get_last_update_hash")
     }
 
     /// Reads the field [`ssh_enabled`](crate::HostRecord::ssh_enabled): whether one can log in to its control
@@ -917,7 +899,7 @@ impl Host {
     /// `host.get_ssh_enabled`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_enabled")]
     pub fn ssh_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_ssh_enabled")
+        self.begin("host.get_ssh_enabled")
     }
 
     /// Reads the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on each
@@ -929,7 +911,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_ssh_enabled_timeout")]
     pub fn ssh_enabled_timeout(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_ssh_enabled_timeout")
+        self.begin("host.get_ssh_enabled_timeout")
     }
 
     /// Reads the field [`ssh_expiry`](crate::HostRecord::ssh_expiry): when SSH goes off by itself, in UTC; 1970 if
@@ -938,7 +920,7 @@ impl Host {
     /// `host.get_ssh_expiry`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_expiry")]
     pub fn ssh_expiry(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_ssh_expiry")
+        self.begin("host.get_ssh_expiry")
     }
 
     /// Reads the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness a
@@ -951,7 +933,7 @@ impl Host {
     /// `read-only`.
     #[doc(alias = "host.get_console_idle_timeout")]
     pub fn console_idle_timeout(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "host.get_console_idle_timeout")
+        self.begin("host.get_console_idle_timeout")
     }
 
     /// Reads the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode): whether SSH is kept off while the
@@ -960,7 +942,7 @@ impl Host {
     /// `host.get_ssh_auto_mode`, since xapi 25.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_auto_mode")]
     pub fn ssh_auto_mode(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_ssh_auto_mode")
+        self.begin("host.get_ssh_auto_mode")
     }
 
     /// Reads the field [`max_cstate`](crate::HostRecord::max_cstate): the deepest sleep that its processors may go
@@ -970,7 +952,7 @@ impl Host {
     /// `host.get_max_cstate`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_max_cstate")]
     pub fn max_cstate(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_max_cstate")
+        self.begin("host.get_max_cstate")
     }
 
     /// Reads the field [`secure_boot`](crate::HostRecord::secure_boot): whether it booted with secure boot of its
@@ -979,7 +961,7 @@ impl Host {
     /// `host.get_secure_boot`, since xapi 25.31.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_secure_boot")]
     pub fn secure_boot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "host.get_secure_boot")
+        self.begin("host.get_secure_boot")
     }
 
     /// Reads the field [`ntp_mode`](crate::HostRecord::ntp_mode): where it takes the time from: servers of DHCP,
@@ -988,7 +970,7 @@ impl Host {
     /// `host.get_ntp_mode`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_mode")]
     pub fn ntp_mode(&self) -> Call<NtpMode> {
-        begin(&self.client, self.reference, "host.get_ntp_mode")
+        self.begin("host.get_ntp_mode")
     }
 
     /// Reads the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers): the NTP servers that count
@@ -997,7 +979,7 @@ impl Host {
     /// `host.get_ntp_custom_servers`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_custom_servers")]
     pub fn ntp_custom_servers(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "host.get_ntp_custom_servers")
+        self.begin("host.get_ntp_custom_servers")
     }
 
     /// Reads the field [`timezone`](crate::HostRecord::timezone): its time zone, as a name of the IANA database
@@ -1006,7 +988,7 @@ impl Host {
     /// `host.get_timezone`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_timezone")]
     pub fn timezone(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_timezone")
+        self.begin("host.get_timezone")
     }
 
     /// Lets no more VMs start on it, as the first step of maintenance. VMs on it run on. Under high availability it
@@ -1019,7 +1001,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.disable")]
     pub fn disable(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.disable")
+        self.begin_task("host.disable")
     }
 
     /// [`disable`](Self::disable) with its optional arguments; those at the end that have their default are not
@@ -1029,10 +1011,10 @@ impl Host {
     /// task.
     #[doc(alias = "host.disable")]
     pub fn disable_with(&self, optional: &DisableOptions) -> TaskCall<()> {
-        optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.disable"),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin_task("host.disable"), |call, value| call.arg(value))
     }
 
     /// Lets VMs start on it again. It is refused while the host is starting (`HOST_STILL_BOOTING`), and between the
@@ -1042,7 +1024,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.enable")]
     pub fn enable(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.enable")
+        self.begin_task("host.enable")
     }
 
     /// Switches it off. It must be disabled; empty it first with `host.evacuate`, as depending on the version VMs
@@ -1052,7 +1034,7 @@ impl Host {
     /// `host.shutdown`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.shutdown")
+        self.begin_task("host.shutdown")
     }
 
     /// Restarts it, under the same conditions as `host.shutdown`. It is back when `live` in its metrics and
@@ -1061,7 +1043,7 @@ impl Host {
     /// `host.reboot`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.reboot")]
     pub fn reboot(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.reboot")
+        self.begin_task("host.reboot")
     }
 
     /// Reads the messages of its hypervisor: the end of Xen's ring buffer. Old messages are overwritten. The log of
@@ -1070,7 +1052,7 @@ impl Host {
     /// `host.dmesg`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg")]
     pub fn dmesg(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.dmesg")
+        self.begin_task("host.dmesg")
     }
 
     /// Not implemented: the answer is the error `NOT_IMPLEMENTED`. `host.dmesg` reads without clearing.
@@ -1078,7 +1060,7 @@ impl Host {
     /// `host.dmesg_clear`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg_clear")]
     pub fn dmesg_clear(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.dmesg_clear")
+        self.begin_task("host.dmesg_clear")
     }
 
     /// Not implemented: the answer is the error `NOT_IMPLEMENTED`. Logs come over HTTP, with
@@ -1087,7 +1069,7 @@ impl Host {
     /// `host.get_log`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_log")]
     pub fn log(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.get_log")
+        self.begin_task("host.get_log")
     }
 
     /// Sends debug keys to its hypervisor, as one could on the serial console; what they print is in `host.dmesg`.
@@ -1098,7 +1080,7 @@ impl Host {
     /// `host.send_debug_keys`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.send_debug_keys")]
     pub fn send_debug_keys(&self, keys: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.send_debug_keys").arg(keys)
+        self.begin_task("host.send_debug_keys").arg(keys)
     }
 
     /// Makes it gather a full status report and send that to a server. It takes minutes; `get_system_status`
@@ -1110,9 +1092,7 @@ impl Host {
     /// `host.bugreport_upload`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.bugreport_upload")]
     pub fn bugreport_upload(&self, url: &str, options: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.bugreport_upload")
-            .arg(url)
-            .arg(options)
+        self.begin_task("host.bugreport_upload").arg(url).arg(options)
     }
 
     /// Installs a licence file on it, and applies the edition that it is for.
@@ -1124,7 +1104,7 @@ impl Host {
     /// Errors: [`LICENSE_PROCESSING_ERROR`](crate::ErrorCode::LicenseProcessingError).
     #[doc(alias = "host.license_add")]
     pub fn license_add(&self, contents: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.license_add").arg(contents)
+        self.begin_task("host.license_add").arg(contents)
     }
 
     /// Deletes its licence file, and puts it back to the edition without a licence.
@@ -1133,7 +1113,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.license_remove")]
     pub fn license_remove(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.license_remove")
+        self.begin_task("host.license_remove")
     }
 
     /// Makes the pool forget a host that will not come back. It must be off (`HOST_IS_LIVE` if it still answers),
@@ -1143,7 +1123,7 @@ impl Host {
     /// `host.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.destroy")
+        self.begin_task("host.destroy")
     }
 
     /// Switches it on from afar, as `power_on_mode` says. It may take minutes: call it as a task.
@@ -1151,7 +1131,7 @@ impl Host {
     /// `host.power_on`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.power_on")]
     pub fn power_on(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.power_on")
+        self.begin_task("host.power_on")
     }
 
     /// Lists the measurements that exist for it, also those that are not recorded: processors, memory, network
@@ -1160,7 +1140,7 @@ impl Host {
     /// `host.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_data_sources")]
     pub fn data_sources(&self) -> Call<Vec<DataSourceRecord>> {
-        begin(&self.client, self.reference, "host.get_data_sources")
+        self.begin("host.get_data_sources")
     }
 
     /// Starts to record a measurement of the host, so that its history is kept.
@@ -1170,7 +1150,7 @@ impl Host {
     /// `host.record_data_source`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.record_data_source")]
     pub fn record_data_source(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.record_data_source").arg(data_source)
+        self.begin("host.record_data_source").arg(data_source)
     }
 
     /// Reads the latest value of a measurement of the host, in the unit that its data source names. The answer can
@@ -1181,7 +1161,7 @@ impl Host {
     /// `host.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.query_data_source")]
     pub fn query_data_source(&self, data_source: &str) -> Call<f64> {
-        begin(&self.client, self.reference, "host.query_data_source").arg(data_source)
+        self.begin("host.query_data_source").arg(data_source)
     }
 
     /// Deletes what was recorded of a measurement of the host, and stops recording it.
@@ -1191,7 +1171,7 @@ impl Host {
     /// `host.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.forget_data_source_archives")]
     pub fn forget_data_source_archives(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.forget_data_source_archives").arg(data_source)
+        self.begin("host.forget_data_source_archives").arg(data_source)
     }
 
     /// Fails with `CANNOT_EVACUATE_HOST` where some VM could not leave it; the parameter joins an error for each
@@ -1200,7 +1180,7 @@ impl Host {
     /// `host.assert_can_evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.assert_can_evacuate")]
     pub fn assert_can_evacuate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.assert_can_evacuate")
+        self.begin_task("host.assert_can_evacuate")
     }
 
     /// Lists the VMs that could not leave it, each with the error code and its parameters. An empty answer means
@@ -1210,7 +1190,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.get_vms_which_prevent_evacuation")]
     pub fn vms_which_prevent_evacuation(&self) -> TaskCall<Map<Ref<Vm>, Vec<String>>> {
-        begin_task(&self.client, self.reference, "host.get_vms_which_prevent_evacuation")
+        self.begin_task("host.get_vms_which_prevent_evacuation")
     }
 
     /// Once listed VMs whose balloon drivers do not follow. The answer is always empty on present servers.
@@ -1220,7 +1200,7 @@ impl Host {
     #[doc(alias = "host.get_uncooperative_resident_VMs")]
     #[deprecated(note = "since XenServer 6.1 (tampa)")]
     pub fn uncooperative_resident_vms(&self) -> TaskCall<Vec<Ref<Vm>>> {
-        begin_task(&self.client, self.reference, "host.get_uncooperative_resident_VMs")
+        self.begin_task("host.get_uncooperative_resident_VMs")
     }
 
     /// Moves all its VMs to other hosts while they run. Disable it first, or others may arrive. Where some VM
@@ -1234,7 +1214,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.evacuate")]
     pub fn evacuate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.evacuate")
+        self.begin_task("host.evacuate")
     }
 
     /// [`evacuate`](Self::evacuate) with its optional arguments; those at the end that have their default are not
@@ -1244,10 +1224,10 @@ impl Host {
     /// a task.
     #[doc(alias = "host.evacuate")]
     pub fn evacuate_with(&self, optional: &EvacuateOptions) -> TaskCall<()> {
-        optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.evacuate"),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin_task("host.evacuate"), |call, value| call.arg(value))
     }
 
     /// Puts `logging` into force: from then on its log goes to `syslog_destination` as well, or no longer.
@@ -1255,7 +1235,7 @@ impl Host {
     /// `host.syslog_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.syslog_reconfigure")]
     pub fn syslog_reconfigure(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.syslog_reconfigure")
+        self.begin_task("host.syslog_reconfigure")
     }
 
     /// Reads which interface the host is managed through.
@@ -1263,7 +1243,7 @@ impl Host {
     /// `host.get_management_interface`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.get_management_interface")]
     pub fn management_interface(&self) -> TaskCall<Ref<Pif>> {
-        begin_task(&self.client, self.reference, "host.get_management_interface")
+        self.begin_task("host.get_management_interface")
     }
 
     /// Lists what a status report of it can contain, as XML: for each part a key, sizes, times and how private it
@@ -1272,7 +1252,7 @@ impl Host {
     /// `host.get_system_status_capabilities`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host.get_system_status_capabilities")]
     pub fn system_status_capabilities(&self) -> Call<String> {
-        begin(&self.client, self.reference, "host.get_system_status_capabilities")
+        self.begin("host.get_system_status_capabilities")
     }
 
     /// Restarts its toolstack about a second later; VMs run on. Running tasks are lost, and so are sessions if it
@@ -1281,7 +1261,7 @@ impl Host {
     /// `host.restart_agent`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.restart_agent")]
     pub fn restart_agent(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.restart_agent")
+        self.begin_task("host.restart_agent")
     }
 
     /// Changes the name of the machine in the network at once, and `hostname` with it. A certificate that carries
@@ -1294,7 +1274,7 @@ impl Host {
     /// Errors: [`HOST_NAME_INVALID`](crate::ErrorCode::HostNameInvalid).
     #[doc(alias = "host.set_hostname_live")]
     pub fn set_hostname_live(&self, hostname: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.set_hostname_live").arg(hostname)
+        self.begin("host.set_hostname_live").arg(hostname)
     }
 
     /// Works out the memory left for more VMs, and counts what VMs with dynamic memory could give back down to
@@ -1305,7 +1285,7 @@ impl Host {
     /// `host.compute_free_memory`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.compute_free_memory")]
     pub fn compute_free_memory(&self) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "host.compute_free_memory")
+        self.begin_task("host.compute_free_memory")
     }
 
     /// Works out what the hypervisor takes apart from the memory of VMs, fresh; `memory_overhead` is the stored
@@ -1317,7 +1297,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.compute_memory_overhead")]
     pub fn compute_memory_overhead(&self) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "host.compute_memory_overhead")
+        self.begin_task("host.compute_memory_overhead")
     }
 
     /// Copies what the coordinator keeps outside the database (messages, blobs, recorded measurements) to this
@@ -1326,7 +1306,7 @@ impl Host {
     /// `host.sync_data`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.sync_data")]
     pub fn sync_data(&self) -> Call<()> {
-        begin(&self.client, self.reference, "host.sync_data")
+        self.begin("host.sync_data")
     }
 
     /// Makes the host send the measurements it recorded to the coordinator, where those of halted VMs are read. The
@@ -1339,7 +1319,7 @@ impl Host {
     /// `host.backup_rrds`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.backup_rrds")]
     pub fn backup_rrds(&self, delay: f64) -> Call<()> {
-        begin(&self.client, self.reference, "host.backup_rrds").arg(delay)
+        self.begin("host.backup_rrds").arg(delay)
     }
 
     /// Makes an empty blob for the host and enters it in `blobs`; its content is written over HTTP. The answer is
@@ -1352,9 +1332,7 @@ impl Host {
     /// `host.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        begin_task(&self.client, self.reference, "host.create_new_blob")
-            .arg(name)
-            .arg(mime_type)
+        self.begin_task("host.create_new_blob").arg(name).arg(mime_type)
     }
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
@@ -1369,9 +1347,7 @@ impl Host {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.create_new_blob")
-                .arg(name)
-                .arg(mime_type),
+            self.begin_task("host.create_new_blob").arg(name).arg(mime_type),
             |call, value| call.arg(value),
         )
     }
@@ -1387,10 +1363,7 @@ impl Host {
     /// `host.call_plugin`, since XenServer 5.0 (orlando). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.call_plugin")]
     pub fn call_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.call_plugin")
-            .arg(plugin)
-            .arg(function)
-            .arg(args)
+        self.begin_task("host.call_plugin").arg(plugin).arg(function).arg(args)
     }
 
     /// Tells whether it has an extension of that name.
@@ -1400,7 +1373,7 @@ impl Host {
     /// `host.has_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.has_extension")]
     pub fn has_extension(&self, name: &str) -> TaskCall<bool> {
-        begin_task(&self.client, self.reference, "host.has_extension").arg(name)
+        self.begin_task("host.has_extension").arg(name)
     }
 
     /// Calls an extension and answers with its text. An extension fails with codes of its own, or with
@@ -1411,7 +1384,7 @@ impl Host {
     /// `host.call_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`.
     #[doc(alias = "host.call_extension")]
     pub fn call_extension(&self, call: &str) -> Call<String> {
-        begin(&self.client, self.reference, "host.call_extension").arg(call)
+        self.begin("host.call_extension").arg(call)
     }
 
     /// Reads its clock, in UTC. Hosts whose clocks differ by much cause trouble with certificates and directories.
@@ -1419,7 +1392,7 @@ impl Host {
     /// `host.get_servertime`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_servertime")]
     pub fn servertime(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_servertime")
+        self.begin("host.get_servertime")
     }
 
     /// Reads its clock in its own time zone, which the answer does not name.
@@ -1427,7 +1400,7 @@ impl Host {
     /// `host.get_server_localtime`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_server_localtime")]
     pub fn server_localtime(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "host.get_server_localtime")
+        self.begin("host.get_server_localtime")
     }
 
     /// Makes this one host join a directory. Use `pool.enable_external_auth`, as all hosts must be in the same one.
@@ -1440,7 +1413,7 @@ impl Host {
     /// `host.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.enable_external_auth")
+        self.begin("host.enable_external_auth")
             .arg(config)
             .arg(service_name)
             .arg(auth_type)
@@ -1455,7 +1428,7 @@ impl Host {
     /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.disable_external_auth")]
     pub fn disable_external_auth(&self) -> Call<()> {
-        begin(&self.client, self.reference, "host.disable_external_auth")
+        self.begin("host.disable_external_auth")
     }
 
     /// [`disable_external_auth`](Self::disable_external_auth) with its optional arguments; those at the end that
@@ -1464,10 +1437,10 @@ impl Host {
     /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.disable_external_auth")]
     pub fn disable_external_auth_with(&self, optional: &DisableExternalAuthOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "host.disable_external_auth"),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("host.disable_external_auth"), |call, value| call.arg(value))
     }
 
     /// Makes this one host speak to the directory by LDAP over TLS, or again without. Use
@@ -1479,7 +1452,7 @@ impl Host {
     /// `host.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "host.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps(&self, ldaps: bool) -> Call<()> {
-        begin(&self.client, self.reference, "host.external_auth_set_ldaps").arg(ldaps)
+        self.begin("host.external_auth_set_ldaps").arg(ldaps)
     }
 
     /// [`external_auth_set_ldaps`](Self::external_auth_set_ldaps) with its optional arguments; those at the end
@@ -1488,10 +1461,12 @@ impl Host {
     /// `host.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "host.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps_with(&self, ldaps: bool, optional: &ExternalAuthSetLdapsOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "host.external_auth_set_ldaps").arg(ldaps),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("host.external_auth_set_ldaps").arg(ldaps), |call, value| {
+                call.arg(value)
+            })
     }
 
     /// Asks the workload balancing appliance where its VMs had best go. Nothing is moved. The answer has for each
@@ -1501,11 +1476,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.retrieve_wlb_evacuate_recommendations")]
     pub fn retrieve_wlb_evacuate_recommendations(&self) -> TaskCall<Map<Ref<Vm>, Vec<String>>> {
-        begin_task(
-            &self.client,
-            self.reference,
-            "host.retrieve_wlb_evacuate_recommendations",
-        )
+        self.begin_task("host.retrieve_wlb_evacuate_recommendations")
     }
 
     /// Reads the TLS certificate that it shows to clients, as PEM.
@@ -1513,7 +1484,7 @@ impl Host {
     /// `host.get_server_certificate`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_server_certificate")]
     pub fn server_certificate(&self) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "host.get_server_certificate")
+        self.begin_task("host.get_server_certificate")
     }
 
     /// Replaces the certificate that hosts of the pool trust each other by, with a fresh one that is given to all
@@ -1522,7 +1493,7 @@ impl Host {
     /// `host.refresh_server_certificate`, since xapi 1.307.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.refresh_server_certificate")]
     pub fn refresh_server_certificate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.refresh_server_certificate")
+        self.begin_task("host.refresh_server_certificate")
     }
 
     /// Installs the TLS certificate that it shows to clients, with its key; new connections see it at once. High
@@ -1536,7 +1507,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.install_server_certificate")]
     pub fn install_server_certificate(&self, certificate: &str, private_key: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.install_server_certificate")
+        self.begin_task("host.install_server_certificate")
             .arg(certificate)
             .secret_arg(private_key)
     }
@@ -1554,7 +1525,7 @@ impl Host {
         optional: &InstallServerCertificateOptions,
     ) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "host.install_server_certificate")
+            self.begin_task("host.install_server_certificate")
                 .arg(certificate)
                 .secret_arg(private_key),
             |call, value| call.arg(value),
@@ -1567,7 +1538,7 @@ impl Host {
     /// `host.reset_server_certificate`, since xapi 1.290.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.reset_server_certificate")]
     pub fn reset_server_certificate(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.reset_server_certificate")
+        self.begin_task("host.reset_server_certificate")
     }
 
     /// Licenses it for another edition, or checks out the present one anew. Use `pool.apply_edition` to keep all
@@ -1579,7 +1550,7 @@ impl Host {
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.apply_edition")]
     pub fn apply_edition(&self, edition: &str) -> Call<()> {
-        begin(&self.client, self.reference, "host.apply_edition").arg(edition)
+        self.begin("host.apply_edition").arg(edition)
     }
 
     /// [`apply_edition`](Self::apply_edition) with its optional arguments; those at the end that have their default
@@ -1588,10 +1559,12 @@ impl Host {
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.apply_edition")]
     pub fn apply_edition_with(&self, edition: &str, optional: &ApplyEditionOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "host.apply_edition").arg(edition),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("host.apply_edition").arg(edition), |call, value| {
+                call.arg(value)
+            })
     }
 
     /// Reads anew what is installed and writes it into `software_version`. The toolstack does so when it starts.
@@ -1601,7 +1574,7 @@ impl Host {
     #[doc(alias = "host.refresh_pack_info")]
     #[deprecated(note = "since XenServer 7.1 (ely)")]
     pub fn refresh_pack_info(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.refresh_pack_info")
+        self.begin_task("host.refresh_pack_info")
     }
 
     /// Sets how it can be switched on from afar. Nothing is tried: test it with `host.power_on` before you rely on
@@ -1614,7 +1587,7 @@ impl Host {
     /// `host.set_power_on_mode`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_power_on_mode")]
     pub fn set_power_on_mode(&self, power_on_mode: &str, power_on_config: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_power_on_mode")
+        self.begin_task("host.set_power_on_mode")
             .arg(power_on_mode)
             .arg(power_on_config)
     }
@@ -1628,7 +1601,7 @@ impl Host {
     /// `host.enable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.enable_local_storage_caching")]
     pub fn enable_local_storage_caching(&self, sr: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "host.enable_local_storage_caching").arg(sr)
+        self.begin("host.enable_local_storage_caching").arg(sr)
     }
 
     /// Stops caching disk blocks on its storage. It must be disabled and empty of VMs.
@@ -1636,7 +1609,7 @@ impl Host {
     /// `host.disable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.disable_local_storage_caching")]
     pub fn disable_local_storage_caching(&self) -> Call<()> {
-        begin(&self.client, self.reference, "host.disable_local_storage_caching")
+        self.begin("host.disable_local_storage_caching")
     }
 
     /// Prepares it for a VM that comes from another pool; the answer is the `dest` of
@@ -1652,9 +1625,7 @@ impl Host {
         network: Ref<Network>,
         options: &Map<String, String>,
     ) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "host.migrate_receive")
-            .arg(network)
-            .arg(options)
+        self.begin_task("host.migrate_receive").arg(network).arg(options)
     }
 
     /// Tells the pool that it is surely off, so that its VMs count as halted and can be started elsewhere. If it is
@@ -1664,7 +1635,7 @@ impl Host {
     /// `host.declare_dead`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.declare_dead")]
     pub fn declare_dead(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.declare_dead")
+        self.begin_task("host.declare_dead")
     }
 
     /// Gives the console back to its graphics card from the next restart on. The answer is the new `display`.
@@ -1672,7 +1643,7 @@ impl Host {
     /// `host.enable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.enable_display")]
     pub fn enable_display(&self) -> TaskCall<HostDisplay> {
-        begin_task(&self.client, self.reference, "host.enable_display")
+        self.begin_task("host.enable_display")
     }
 
     /// Takes the console off its graphics card from the next restart on, so that the card can be given to a VM. It
@@ -1681,7 +1652,7 @@ impl Host {
     /// `host.disable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.disable_display")]
     pub fn disable_display(&self) -> TaskCall<HostDisplay> {
-        begin_task(&self.client, self.reference, "host.disable_display")
+        self.begin_task("host.disable_display")
     }
 
     /// Does nothing on present servers; `true` is refused with `VALUE_NOT_SUPPORTED`.
@@ -1691,7 +1662,7 @@ impl Host {
     /// `host.set_ssl_legacy`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ssl_legacy")]
     pub fn set_ssl_legacy(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ssl_legacy").arg(value)
+        self.begin_task("host.set_ssl_legacy").arg(value)
     }
 
     /// Sets its name as an iSCSI initiator. Detach iSCSI storage first, and allow the new name at the storage; else
@@ -1702,7 +1673,7 @@ impl Host {
     /// `host.set_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_iscsi_iqn")]
     pub fn set_iscsi_iqn(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_iscsi_iqn").arg(value)
+        self.begin_task("host.set_iscsi_iqn").arg(value)
     }
 
     /// Sets whether it uses several paths to its storage. Detach the storage of the host before and attach it again
@@ -1713,7 +1684,7 @@ impl Host {
     /// `host.set_multipathing`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_multipathing")]
     pub fn set_multipathing(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_multipathing").arg(value)
+        self.begin_task("host.set_multipathing").arg(value)
     }
 
     /// Always fails with `OPERATION_NOT_ALLOWED` on present servers; `pool.set_custom_uefi_certificates` took its
@@ -1726,7 +1697,7 @@ impl Host {
     #[doc(alias = "host.set_uefi_certificates")]
     #[deprecated(note = "since xapi 22.16.0")]
     pub fn set_uefi_certificates(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_uefi_certificates").arg(value)
+        self.begin_task("host.set_uefi_certificates").arg(value)
     }
 
     /// Sets which processors its hypervisor schedules together, from the next restart on. It is refused with
@@ -1737,7 +1708,7 @@ impl Host {
     /// `host.set_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.set_sched_gran")]
     pub fn set_sched_gran(&self, value: SchedGran) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_sched_gran").arg(value)
+        self.begin_task("host.set_sched_gran").arg(value)
     }
 
     /// Reads which processors its hypervisor schedules together, from its boot options: `cpu` if nothing was set. A
@@ -1746,7 +1717,7 @@ impl Host {
     /// `host.get_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.get_sched_gran")]
     pub fn sched_gran(&self) -> TaskCall<SchedGran> {
-        begin_task(&self.client, self.reference, "host.get_sched_gran")
+        self.begin_task("host.get_sched_gran")
     }
 
     /// Sets how memory and processors of VMs are kept together. VMs that run stay as they are until they start
@@ -1758,7 +1729,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_numa_affinity_policy")]
     pub fn set_numa_affinity_policy(&self, value: NumaAffinityPolicy) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_numa_affinity_policy").arg(value)
+        self.begin_task("host.set_numa_affinity_policy").arg(value)
     }
 
     /// Installs on it what the last synchronisation fetched. Synchronise and read what updates ask for first; high
@@ -1772,7 +1743,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.apply_updates")]
     pub fn apply_updates(&self, hash: &str) -> TaskCall<Vec<Vec<String>>> {
-        begin_task(&self.client, self.reference, "host.apply_updates").arg(hash)
+        self.begin_task("host.apply_updates").arg(hash)
     }
 
     /// Looks anew at its drivers and their variants, and replaces its [`HostDriver`](crate::HostDriver) records by
@@ -1782,7 +1753,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.rescan_drivers")]
     pub fn rescan_drivers(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.rescan_drivers")
+        self.begin_task("host.rescan_drivers")
     }
 
     /// Closes or opens its unencrypted port 80 in the firewall; for all hosts use `pool.set_https_only`. Under FIPS
@@ -1794,7 +1765,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_https_only")]
     pub fn set_https_only(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_https_only").arg(value)
+        self.begin_task("host.set_https_only").arg(value)
     }
 
     /// Lets people log in to its control domain by SSH, for as long as `ssh_enabled_timeout` says. `ssh_auto_mode`
@@ -1804,7 +1775,7 @@ impl Host {
     /// task.
     #[doc(alias = "host.enable_ssh")]
     pub fn enable_ssh(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.enable_ssh")
+        self.begin_task("host.enable_ssh")
     }
 
     /// Stops logins to its control domain by SSH. Sessions that are open may stay.
@@ -1813,7 +1784,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.disable_ssh")]
     pub fn disable_ssh(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.disable_ssh")
+        self.begin_task("host.disable_ssh")
     }
 
     /// Sets how long SSH stays on after it was enabled.
@@ -1826,7 +1797,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_ssh_enabled_timeout")]
     pub fn set_ssh_enabled_timeout(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ssh_enabled_timeout").arg(value)
+        self.begin_task("host.set_ssh_enabled_timeout").arg(value)
     }
 
     /// Sets after how much idleness a shell of its control domain is closed. Shells that are open keep the old
@@ -1840,7 +1811,7 @@ impl Host {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "host.set_console_idle_timeout")]
     pub fn set_console_idle_timeout(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_console_idle_timeout").arg(value)
+        self.begin_task("host.set_console_idle_timeout").arg(value)
     }
 
     /// Makes it keep SSH off while its toolstack works and turn it on when that fails, or stops that.
@@ -1851,7 +1822,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_ssh_auto_mode")]
     pub fn set_ssh_auto_mode(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ssh_auto_mode").arg(value)
+        self.begin_task("host.set_ssh_auto_mode").arg(value)
     }
 
     /// Lists the clients that have called this host lately: the name that each gave in `User-Agent`, and the last
@@ -1861,7 +1832,7 @@ impl Host {
     /// `read-only`. Runs as a task.
     #[doc(alias = "host.get_tracked_user_agents")]
     pub fn tracked_user_agents(&self) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "host.get_tracked_user_agents")
+        self.begin_task("host.get_tracked_user_agents")
     }
 
     /// Sets how deep its processors may sleep.
@@ -1872,7 +1843,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_max_cstate")]
     pub fn set_max_cstate(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_max_cstate").arg(value)
+        self.begin_task("host.set_max_cstate").arg(value)
     }
 
     /// Sets where it takes the time from.
@@ -1884,7 +1855,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.set_ntp_mode")]
     pub fn set_ntp_mode(&self, value: NtpMode) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ntp_mode").arg(value)
+        self.begin_task("host.set_ntp_mode").arg(value)
     }
 
     /// Sets the NTP servers for the mode `Custom`. In that mode they count at once, in others they are kept for
@@ -1896,7 +1867,7 @@ impl Host {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ntp_custom_servers")]
     pub fn set_ntp_custom_servers(&self, value: &[&str]) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_ntp_custom_servers").arg(value)
+        self.begin_task("host.set_ntp_custom_servers").arg(value)
     }
 
     /// Asks its time service about each NTP server. The answer has by name or address `synced` for the one that is
@@ -1907,7 +1878,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.get_ntp_servers_status")]
     pub fn ntp_servers_status(&self) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "host.get_ntp_servers_status")
+        self.begin_task("host.get_ntp_servers_status")
     }
 
     /// Sets its time zone, at once. Times in the API stay in UTC.
@@ -1918,7 +1889,7 @@ impl Host {
     /// as a task.
     #[doc(alias = "host.set_timezone")]
     pub fn set_timezone(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_timezone").arg(value)
+        self.begin_task("host.set_timezone").arg(value)
     }
 
     /// Lists the names of the time zones that it knows, from its own IANA database.
@@ -1927,7 +1898,7 @@ impl Host {
     /// a task.
     #[doc(alias = "host.list_timezones")]
     pub fn list_timezones(&self) -> TaskCall<Vec<String>> {
-        begin_task(&self.client, self.reference, "host.list_timezones")
+        self.begin_task("host.list_timezones")
     }
 
     /// Tells whether its clock follows an NTP server now. It can take minutes after a restart or a change.
@@ -1936,7 +1907,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.get_ntp_synchronized")]
     pub fn ntp_synchronized(&self) -> TaskCall<bool> {
-        begin_task(&self.client, self.reference, "host.get_ntp_synchronized")
+        self.begin_task("host.get_ntp_synchronized")
     }
 
     /// Sets its clock. `ntp_mode` must be `Disabled`, or the call fails with `NOT_ALLOWED_WHEN_NTP_IS_ENABLED`. A
@@ -1948,7 +1919,7 @@ impl Host {
     /// Runs as a task.
     #[doc(alias = "host.set_servertime")]
     pub fn set_servertime(&self, value: DateTime) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "host.set_servertime").arg(value)
+        self.begin_task("host.set_servertime").arg(value)
     }
 }
 
@@ -1964,7 +1935,7 @@ impl Hosts {
     /// `host.get_by_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_by_uuid")]
     pub fn by_uuid(&self, uuid: &str) -> Call<Ref<Host>> {
-        Call::new(&self.client, "host.get_by_uuid").arg(uuid)
+        self.begin("host.get_by_uuid").arg(uuid)
     }
 
     /// Finds each `host` of that name: names need not be unique, so there may be several or none.
@@ -1972,7 +1943,7 @@ impl Hosts {
     /// `host.get_by_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_by_name_label")]
     pub fn by_name_label(&self, label: &str) -> Call<Vec<Ref<Host>>> {
-        Call::new(&self.client, "host.get_by_name_label").arg(label)
+        self.begin("host.get_by_name_label").arg(label)
     }
 
     /// Lists the references of each `host` that the pool has.
@@ -1980,7 +1951,7 @@ impl Hosts {
     /// `host.get_all`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_all")]
     pub fn all(&self) -> Call<Vec<Ref<Host>>> {
-        Call::new(&self.client, "host.get_all")
+        self.begin("host.get_all")
     }
 
     /// Reads each `host` that the pool has, with all fields, in one call.
@@ -1988,7 +1959,7 @@ impl Hosts {
     /// `host.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Host>, HostRecord>> {
-        Call::new(&self.client, "host.get_all_records")
+        self.begin("host.get_all_records")
     }
 
     /// Not implemented: the answer is the error `NOT_IMPLEMENTED`. The call `system.listMethods` lists what the
@@ -1997,7 +1968,7 @@ impl Hosts {
     /// `host.list_methods`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.list_methods")]
     pub fn list_methods(&self) -> Call<Vec<String>> {
-        Call::new(&self.client, "host.list_methods")
+        self.begin("host.list_methods")
     }
 
     /// Turns high availability off on the host that is asked, without a word to the others, where `pool.disable_ha`
@@ -2009,7 +1980,7 @@ impl Hosts {
     /// `host.emergency_ha_disable`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.emergency_ha_disable")]
     pub fn emergency_ha_disable(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_ha_disable")
+        self.begin("host.emergency_ha_disable")
     }
 
     /// [`emergency_ha_disable`](Self::emergency_ha_disable) with its optional arguments; those at the end that have
@@ -2021,9 +1992,7 @@ impl Hosts {
         optional
             .arguments()
             .into_iter()
-            .fold(Call::new(&self.client, "host.emergency_ha_disable"), |call, value| {
-                call.arg(value)
-            })
+            .fold(self.begin("host.emergency_ha_disable"), |call, value| call.arg(value))
     }
 
     /// Makes this interface the one that its host is managed through. High availability must be off, the interface
@@ -2035,7 +2004,7 @@ impl Hosts {
     /// `host.management_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.management_reconfigure")]
     pub fn management_reconfigure(&self, pif: Ref<Pif>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "host.management_reconfigure").arg(pif)
+        self.begin_task("host.management_reconfigure").arg(pif)
     }
 
     /// Makes this bridge the one that the host asked is managed through, by a local session. It works only in
@@ -2046,7 +2015,7 @@ impl Hosts {
     /// `host.local_management_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host.local_management_reconfigure")]
     pub fn local_management_reconfigure(&self, interface: &str) -> Call<()> {
-        Call::new(&self.client, "host.local_management_reconfigure").arg(interface)
+        self.begin("host.local_management_reconfigure").arg(interface)
     }
 
     /// Takes the management interface of the host that is asked out of use: the API can then be reached only from
@@ -2055,7 +2024,7 @@ impl Hosts {
     /// `host.management_disable`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host.management_disable")]
     pub fn management_disable(&self) -> Call<()> {
-        Call::new(&self.client, "host.management_disable")
+        self.begin("host.management_disable")
     }
 
     /// Stops the toolstack of the host that is asked, which does not start again by itself. VMs run on; the API is
@@ -2064,7 +2033,7 @@ impl Hosts {
     /// `host.shutdown_agent`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.shutdown_agent")]
     pub fn shutdown_agent(&self) -> Call<()> {
-        Call::new(&self.client, "host.shutdown_agent")
+        self.begin("host.shutdown_agent")
     }
 
     /// Replaces the TLS certificate of the host that is asked with a fresh self-signed one, without using the
@@ -2075,7 +2044,7 @@ impl Hosts {
     /// root on the host itself.
     #[doc(alias = "host.emergency_reset_server_certificate")]
     pub fn emergency_reset_server_certificate(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_reset_server_certificate")
+        self.begin("host.emergency_reset_server_certificate")
     }
 
     /// Makes the host that is asked stop checking certificates, where wrong ones keep the pool from working; in its
@@ -2086,7 +2055,7 @@ impl Hosts {
     /// itself.
     #[doc(alias = "host.emergency_disable_tls_verification")]
     pub fn emergency_disable_tls_verification(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_disable_tls_verification")
+        self.begin("host.emergency_disable_tls_verification")
     }
 
     /// Makes the host that is asked check certificates again, after `host.emergency_disable_tls_verification`. It
@@ -2096,7 +2065,7 @@ impl Hosts {
     /// itself.
     #[doc(alias = "host.emergency_reenable_tls_verification")]
     pub fn emergency_reenable_tls_verification(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_reenable_tls_verification")
+        self.begin("host.emergency_reenable_tls_verification")
     }
 
     /// Empties `pending_guidances` of the host that is asked, without any restart, where they block work that
@@ -2106,7 +2075,7 @@ impl Hosts {
     /// none, only root on the host itself.
     #[doc(alias = "host.emergency_clear_mandatory_guidance")]
     pub fn emergency_clear_mandatory_guidance(&self) -> Call<()> {
-        Call::new(&self.client, "host.emergency_clear_mandatory_guidance")
+        self.begin("host.emergency_clear_mandatory_guidance")
     }
 }
 

@@ -2,7 +2,7 @@
 
 pub use super::pci::Dom0Access;
 use super::{GpuGroup, Host, Pci, Vgpu, VgpuType};
-use crate::handle::{ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into};
+use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -21,7 +21,7 @@ impl Pgpu {
     /// `PGPU.get_record`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_record")]
     pub fn record(&self) -> Call<PgpuRecord> {
-        begin(&self.client, self.reference, "PGPU.get_record")
+        self.begin("PGPU.get_record")
     }
 
     /// Reads the field [`uuid`](crate::PgpuRecord::uuid): the UUID of the object, which unlike its reference also
@@ -31,7 +31,7 @@ impl Pgpu {
     /// `PGPU.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        begin(&self.client, self.reference, "PGPU.get_uuid")
+        self.begin("PGPU.get_uuid")
     }
 
     /// Reads the field [`pci`](crate::PgpuRecord::pci): the device on the host's bus. A change of slot makes it
@@ -40,7 +40,7 @@ impl Pgpu {
     /// `PGPU.get_PCI`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_PCI")]
     pub fn pci(&self) -> Call<Ref<Pci>> {
-        begin(&self.client, self.reference, "PGPU.get_PCI")
+        self.begin("PGPU.get_PCI")
     }
 
     /// Reads the field [`gpu_group`](crate::PgpuRecord::gpu_group): the group from which VMs get this card; the
@@ -49,7 +49,7 @@ impl Pgpu {
     /// `PGPU.get_GPU_group`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_GPU_group")]
     pub fn gpu_group(&self) -> Call<Ref<GpuGroup>> {
-        begin(&self.client, self.reference, "PGPU.get_GPU_group")
+        self.begin("PGPU.get_GPU_group")
     }
 
     /// Reads the field [`host`](crate::PgpuRecord::host): the host that the card is in. It never changes.
@@ -57,7 +57,7 @@ impl Pgpu {
     /// `PGPU.get_host`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_host")]
     pub fn host(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "PGPU.get_host")
+        self.begin("PGPU.get_host")
     }
 
     /// Reads the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients; they go with the
@@ -66,7 +66,7 @@ impl Pgpu {
     /// `PGPU.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "PGPU.get_other_config")
+        self.begin("PGPU.get_other_config")
     }
 
     /// Sets the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients; they go with the
@@ -75,7 +75,7 @@ impl Pgpu {
     /// `PGPU.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "PGPU.set_other_config").arg(value)
+        self.begin("PGPU.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`other_config`](crate::PgpuRecord::other_config). A key that is there already is
@@ -84,9 +84,7 @@ impl Pgpu {
     /// `PGPU.add_to_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "PGPU.add_to_other_config")
-            .arg(key)
-            .arg(value)
+        self.begin("PGPU.add_to_other_config").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`other_config`](crate::PgpuRecord::other_config); no failure where
@@ -95,7 +93,7 @@ impl Pgpu {
     /// `PGPU.remove_from_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "PGPU.remove_from_other_config").arg(key)
+        self.begin("PGPU.remove_from_other_config").arg(key)
     }
 
     /// Reads the field [`supported_vgpu_types`](crate::PgpuRecord::supported_vgpu_types): the types that card and
@@ -106,7 +104,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_supported_VGPU_types")]
     pub fn supported_vgpu_types(&self) -> Call<Vec<Ref<VgpuType>>> {
-        begin(&self.client, self.reference, "PGPU.get_supported_VGPU_types")
+        self.begin("PGPU.get_supported_VGPU_types")
     }
 
     /// Reads the field [`enabled_vgpu_types`](crate::PgpuRecord::enabled_vgpu_types): the types that new VMs may
@@ -116,7 +114,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_enabled_VGPU_types")]
     pub fn enabled_vgpu_types(&self) -> Call<Vec<Ref<VgpuType>>> {
-        begin(&self.client, self.reference, "PGPU.get_enabled_VGPU_types")
+        self.begin("PGPU.get_enabled_VGPU_types")
     }
 
     /// Reads the field [`resident_vgpus`](crate::PgpuRecord::resident_vgpus): the vGPUs that run on the card now.
@@ -126,7 +124,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_resident_VGPUs")]
     pub fn resident_vgpus(&self) -> Call<Vec<Ref<Vgpu>>> {
-        begin(&self.client, self.reference, "PGPU.get_resident_VGPUs")
+        self.begin("PGPU.get_resident_VGPUs")
     }
 
     /// Reads the field [`supported_vgpu_max_capacities`](crate::PgpuRecord::supported_vgpu_max_capacities): how
@@ -136,7 +134,7 @@ impl Pgpu {
     /// `read-only`.
     #[doc(alias = "PGPU.get_supported_VGPU_max_capacities")]
     pub fn supported_vgpu_max_capacities(&self) -> Call<Map<Ref<VgpuType>, i64>> {
-        begin(&self.client, self.reference, "PGPU.get_supported_VGPU_max_capacities")
+        self.begin("PGPU.get_supported_VGPU_max_capacities")
     }
 
     /// Reads the field [`dom0_access`](crate::PgpuRecord::dom0_access): whether the host itself may use the card,
@@ -147,7 +145,7 @@ impl Pgpu {
     #[doc(alias = "PGPU.get_dom0_access")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn dom0_access(&self) -> Call<Dom0Access> {
-        begin(&self.client, self.reference, "PGPU.get_dom0_access")
+        self.begin("PGPU.get_dom0_access")
     }
 
     /// Reads the field [`is_system_display_device`](crate::PgpuRecord::is_system_display_device): whether the
@@ -157,7 +155,7 @@ impl Pgpu {
     /// `PGPU.get_is_system_display_device`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "PGPU.get_is_system_display_device")]
     pub fn is_system_display_device(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "PGPU.get_is_system_display_device")
+        self.begin("PGPU.get_is_system_display_device")
     }
 
     /// Reads the field [`compatibility_metadata`](crate::PgpuRecord::compatibility_metadata): what the driver tells
@@ -167,7 +165,7 @@ impl Pgpu {
     /// `PGPU.get_compatibility_metadata`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PGPU.get_compatibility_metadata")]
     pub fn compatibility_metadata(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "PGPU.get_compatibility_metadata")
+        self.begin("PGPU.get_compatibility_metadata")
     }
 
     /// Lets new VMs use one more type on the card.
@@ -178,7 +176,7 @@ impl Pgpu {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "PGPU.add_enabled_VGPU_types")]
     pub fn add_enabled_vgpu_types(&self, value: Ref<VgpuType>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "PGPU.add_enabled_VGPU_types").arg(value)
+        self.begin_task("PGPU.add_enabled_VGPU_types").arg(value)
     }
 
     /// Stops new VMs from using a type on the card. Refused with `PGPU_IN_USE_BY_VM` while one of that type runs on
@@ -190,7 +188,7 @@ impl Pgpu {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "PGPU.remove_enabled_VGPU_types")]
     pub fn remove_enabled_vgpu_types(&self, value: Ref<VgpuType>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "PGPU.remove_enabled_VGPU_types").arg(value)
+        self.begin_task("PGPU.remove_enabled_VGPU_types").arg(value)
     }
 
     /// Replaces the types that new VMs may use on the card. A type that runs there cannot be left out.
@@ -201,7 +199,7 @@ impl Pgpu {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "PGPU.set_enabled_VGPU_types")]
     pub fn set_enabled_vgpu_types(&self, value: &[Ref<VgpuType>]) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "PGPU.set_enabled_VGPU_types").arg(value)
+        self.begin_task("PGPU.set_enabled_VGPU_types").arg(value)
     }
 
     /// Moves the card to another group. No VM may be using it, the new group must hold the same model or be empty,
@@ -213,7 +211,7 @@ impl Pgpu {
     /// Runs as a task.
     #[doc(alias = "PGPU.set_GPU_group")]
     pub fn set_gpu_group(&self, value: Ref<GpuGroup>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "PGPU.set_GPU_group").arg(value)
+        self.begin_task("PGPU.set_GPU_group").arg(value)
     }
 
     /// Answers with the number of vGPUs of a type that could still start on the card; 0 where the type is not
@@ -225,7 +223,7 @@ impl Pgpu {
     /// `read-only`. Runs as a task.
     #[doc(alias = "PGPU.get_remaining_capacity")]
     pub fn remaining_capacity(&self, vgpu_type: Ref<VgpuType>) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "PGPU.get_remaining_capacity").arg(vgpu_type)
+        self.begin_task("PGPU.get_remaining_capacity").arg(vgpu_type)
     }
 
     /// Gives the card back to the host at its next restart, and answers with the state now. Newer servers have it
@@ -236,7 +234,7 @@ impl Pgpu {
     #[doc(alias = "PGPU.enable_dom0_access")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn enable_dom0_access(&self) -> TaskCall<Dom0Access> {
-        begin_task(&self.client, self.reference, "PGPU.enable_dom0_access")
+        self.begin_task("PGPU.enable_dom0_access")
     }
 
     /// Hides the card from the host at its next restart, so that it can be passed to a VM, and answers with the
@@ -247,7 +245,7 @@ impl Pgpu {
     #[doc(alias = "PGPU.disable_dom0_access")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn disable_dom0_access(&self) -> TaskCall<Dom0Access> {
-        begin_task(&self.client, self.reference, "PGPU.disable_dom0_access")
+        self.begin_task("PGPU.disable_dom0_access")
     }
 }
 
@@ -263,7 +261,7 @@ impl Pgpus {
     /// `PGPU.get_by_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_by_uuid")]
     pub fn by_uuid(&self, uuid: &str) -> Call<Ref<Pgpu>> {
-        Call::new(&self.client, "PGPU.get_by_uuid").arg(uuid)
+        self.begin("PGPU.get_by_uuid").arg(uuid)
     }
 
     /// Lists the references of each `PGPU` that the pool has.
@@ -271,7 +269,7 @@ impl Pgpus {
     /// `PGPU.get_all`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_all")]
     pub fn all(&self) -> Call<Vec<Ref<Pgpu>>> {
-        Call::new(&self.client, "PGPU.get_all")
+        self.begin("PGPU.get_all")
     }
 
     /// Reads each `PGPU` that the pool has, with all fields, in one call.
@@ -279,7 +277,7 @@ impl Pgpus {
     /// `PGPU.get_all_records`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Pgpu>, PgpuRecord>> {
-        Call::new(&self.client, "PGPU.get_all_records")
+        self.begin("PGPU.get_all_records")
     }
 }
 

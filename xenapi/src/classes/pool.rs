@@ -2,9 +2,7 @@
 
 pub use super::certificate::CertificatePurpose;
 use super::{Blob, Certificate, Host, Network, Pif, PoolSecret, Repository, Session, Sr, Vdi, Vm};
-use crate::handle::{
-    ReadFields, begin, begin_task, collection, deserialize_record, handle, next_into, up_to_last_changed,
-};
+use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
 use crate::wire::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -24,7 +22,7 @@ impl Pool {
     /// `pool.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_record")]
     pub fn record(&self) -> Call<PoolRecord> {
-        begin(&self.client, self.reference, "pool.get_record")
+        self.begin("pool.get_record")
     }
 
     /// Reads the field [`uuid`](crate::PoolRecord::uuid): the UUID of the object, which unlike its reference also
@@ -34,7 +32,7 @@ impl Pool {
     /// `pool.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_uuid")
+        self.begin("pool.get_uuid")
     }
 
     /// Reads the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the pool; empty
@@ -43,7 +41,7 @@ impl Pool {
     /// `pool.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_name_label")
+        self.begin("pool.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the pool; empty
@@ -52,7 +50,7 @@ impl Pool {
     /// `pool.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_name_label").arg(value)
+        self.begin("pool.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::PoolRecord::name_description): a longer text for people, empty
@@ -61,7 +59,7 @@ impl Pool {
     /// `pool.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_name_description")
+        self.begin("pool.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::PoolRecord::name_description): a longer text for people, empty
@@ -70,7 +68,7 @@ impl Pool {
     /// `pool.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_name_description").arg(value)
+        self.begin("pool.set_name_description").arg(value)
     }
 
     /// Reads the field [`master`](crate::PoolRecord::master): the coordinator: the host that holds the database and
@@ -80,7 +78,7 @@ impl Pool {
     /// `pool.get_master`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_master")]
     pub fn master(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "pool.get_master")
+        self.begin("pool.get_master")
     }
 
     /// Reads the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise:
@@ -90,7 +88,7 @@ impl Pool {
     /// `pool.get_default_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_default_SR")]
     pub fn default_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "pool.get_default_SR")
+        self.begin("pool.get_default_SR")
     }
 
     /// Sets the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise:
@@ -100,7 +98,7 @@ impl Pool {
     /// `pool.set_default_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_default_SR")]
     pub fn set_default_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_default_SR").arg(value)
+        self.begin("pool.set_default_SR").arg(value)
     }
 
     /// Reads the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr): where the memory of suspended VMs
@@ -110,7 +108,7 @@ impl Pool {
     /// `pool.get_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_suspend_image_SR")]
     pub fn suspend_image_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "pool.get_suspend_image_SR")
+        self.begin("pool.get_suspend_image_SR")
     }
 
     /// Sets the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr): where the memory of suspended VMs
@@ -120,7 +118,7 @@ impl Pool {
     /// `pool.set_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_suspend_image_SR")]
     pub fn set_suspend_image_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_suspend_image_SR").arg(value)
+        self.begin("pool.set_suspend_image_SR").arg(value)
     }
 
     /// Reads the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps of VMs were meant to
@@ -129,7 +127,7 @@ impl Pool {
     /// `pool.get_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_crash_dump_SR")]
     pub fn crash_dump_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "pool.get_crash_dump_SR")
+        self.begin("pool.get_crash_dump_SR")
     }
 
     /// Sets the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps of VMs were meant to
@@ -138,7 +136,7 @@ impl Pool {
     /// `pool.set_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_crash_dump_SR")]
     pub fn set_crash_dump_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_crash_dump_SR").arg(value)
+        self.begin("pool.set_crash_dump_SR").arg(value)
     }
 
     /// Reads the field [`other_config`](crate::PoolRecord::other_config): free entries of clients and toolstack.
@@ -148,7 +146,7 @@ impl Pool {
     /// `pool.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_other_config")
+        self.begin("pool.get_other_config")
     }
 
     /// Sets the field [`other_config`](crate::PoolRecord::other_config): free entries of clients and toolstack.
@@ -158,7 +156,7 @@ impl Pool {
     /// `pool.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_other_config").arg(value)
+        self.begin("pool.set_other_config").arg(value)
     }
 
     /// Adds an entry to the map [`other_config`](crate::PoolRecord::other_config). A key that is there already is
@@ -167,9 +165,7 @@ impl Pool {
     /// `pool.add_to_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.add_to_other_config")
-            .arg(key)
-            .arg(value)
+        self.begin("pool.add_to_other_config").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`other_config`](crate::PoolRecord::other_config); no failure where
@@ -178,7 +174,7 @@ impl Pool {
     /// `pool.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.remove_from_other_config").arg(key)
+        self.begin("pool.remove_from_other_config").arg(key)
     }
 
     /// Reads the field [`ha_enabled`](crate::PoolRecord::ha_enabled): whether high availability is on. While it is,
@@ -188,7 +184,7 @@ impl Pool {
     /// `pool.get_ha_enabled`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_enabled")]
     pub fn ha_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_ha_enabled")
+        self.begin("pool.get_ha_enabled")
     }
 
     /// Reads the field [`ha_configuration`](crate::PoolRecord::ha_configuration): the configuration that
@@ -197,7 +193,7 @@ impl Pool {
     /// `pool.get_ha_configuration`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_configuration")]
     pub fn ha_configuration(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_ha_configuration")
+        self.begin("pool.get_ha_configuration")
     }
 
     /// Reads the field [`ha_statefiles`](crate::PoolRecord::ha_statefiles): the disks that high availability keeps
@@ -206,7 +202,7 @@ impl Pool {
     /// `pool.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_statefiles")]
     pub fn ha_statefiles(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "pool.get_ha_statefiles")
+        self.begin("pool.get_ha_statefiles")
     }
 
     /// Reads the field [`ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate): how many
@@ -217,7 +213,7 @@ impl Pool {
     /// `pool.get_ha_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_host_failures_to_tolerate")]
     pub fn ha_host_failures_to_tolerate(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_ha_host_failures_to_tolerate")
+        self.begin("pool.get_ha_host_failures_to_tolerate")
     }
 
     /// Reads the field [`ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for): how many further failures of
@@ -227,7 +223,7 @@ impl Pool {
     /// `pool.get_ha_plan_exists_for`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_plan_exists_for")]
     pub fn ha_plan_exists_for(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_ha_plan_exists_for")
+        self.begin("pool.get_ha_plan_exists_for")
     }
 
     /// Reads the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit): whether more VMs may be
@@ -237,7 +233,7 @@ impl Pool {
     /// `pool.get_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_allow_overcommit")]
     pub fn ha_allow_overcommit(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_ha_allow_overcommit")
+        self.begin("pool.get_ha_allow_overcommit")
     }
 
     /// Sets the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit): whether more VMs may be
@@ -247,7 +243,7 @@ impl Pool {
     /// `pool.set_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.set_ha_allow_overcommit")]
     pub fn set_ha_allow_overcommit(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_ha_allow_overcommit").arg(value)
+        self.begin("pool.set_ha_allow_overcommit").arg(value)
     }
 
     /// Reads the field [`ha_overcommitted`](crate::PoolRecord::ha_overcommitted): whether the pool can no longer
@@ -257,7 +253,7 @@ impl Pool {
     /// `pool.get_ha_overcommitted`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_overcommitted")]
     pub fn ha_overcommitted(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_ha_overcommitted")
+        self.begin("pool.get_ha_overcommitted")
     }
 
     /// Reads the field [`blobs`](crate::PoolRecord::blobs): binary data kept for the object, by name. The data is
@@ -266,7 +262,7 @@ impl Pool {
     /// `pool.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        begin(&self.client, self.reference, "pool.get_blobs")
+        self.begin("pool.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::PoolRecord::tags): words by which people group objects. The server gives
@@ -275,7 +271,7 @@ impl Pool {
     /// `pool.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "pool.get_tags")
+        self.begin("pool.get_tags")
     }
 
     /// Sets the field [`tags`](crate::PoolRecord::tags): words by which people group objects. The server gives them
@@ -284,7 +280,7 @@ impl Pool {
     /// `pool.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_tags").arg(value)
+        self.begin("pool.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::PoolRecord::tags), unless it is there already.
@@ -292,7 +288,7 @@ impl Pool {
     /// `pool.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.add_tags").arg(value)
+        self.begin("pool.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::PoolRecord::tags); no failure where it is not there.
@@ -300,7 +296,7 @@ impl Pool {
     /// `pool.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.remove_tags").arg(value)
+        self.begin("pool.remove_tags").arg(value)
     }
 
     /// Reads the field [`gui_config`](crate::PoolRecord::gui_config): settings that graphical clients share with
@@ -309,7 +305,7 @@ impl Pool {
     /// `pool.get_gui_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_gui_config")]
     pub fn gui_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_gui_config")
+        self.begin("pool.get_gui_config")
     }
 
     /// Sets the field [`gui_config`](crate::PoolRecord::gui_config): settings that graphical clients share with
@@ -318,7 +314,7 @@ impl Pool {
     /// `pool.set_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_gui_config")]
     pub fn set_gui_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_gui_config").arg(value)
+        self.begin("pool.set_gui_config").arg(value)
     }
 
     /// Adds an entry to the map [`gui_config`](crate::PoolRecord::gui_config). A key that is there already is
@@ -327,9 +323,7 @@ impl Pool {
     /// `pool.add_to_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.add_to_gui_config")]
     pub fn add_to_gui_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.add_to_gui_config")
-            .arg(key)
-            .arg(value)
+        self.begin("pool.add_to_gui_config").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`gui_config`](crate::PoolRecord::gui_config); no failure where
@@ -338,7 +332,7 @@ impl Pool {
     /// `pool.remove_from_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.remove_from_gui_config")]
     pub fn remove_from_gui_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.remove_from_gui_config").arg(key)
+        self.begin("pool.remove_from_gui_config").arg(key)
     }
 
     /// Reads the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the automatic
@@ -348,7 +342,7 @@ impl Pool {
     /// `pool.get_health_check_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_health_check_config")]
     pub fn health_check_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_health_check_config")
+        self.begin("pool.get_health_check_config")
     }
 
     /// Sets the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the automatic
@@ -358,7 +352,7 @@ impl Pool {
     /// `pool.set_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.set_health_check_config")]
     pub fn set_health_check_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_health_check_config").arg(value)
+        self.begin("pool.set_health_check_config").arg(value)
     }
 
     /// Adds an entry to the map [`health_check_config`](crate::PoolRecord::health_check_config). A key that is
@@ -367,9 +361,7 @@ impl Pool {
     /// `pool.add_to_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.add_to_health_check_config")]
     pub fn add_to_health_check_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.add_to_health_check_config")
-            .arg(key)
-            .arg(value)
+        self.begin("pool.add_to_health_check_config").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`health_check_config`](crate::PoolRecord::health_check_config); no
@@ -378,7 +370,7 @@ impl Pool {
     /// `pool.remove_from_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.remove_from_health_check_config")]
     pub fn remove_from_health_check_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.remove_from_health_check_config").arg(key)
+        self.begin("pool.remove_from_health_check_config").arg(key)
     }
 
     /// Reads the field [`wlb_url`](crate::PoolRecord::wlb_url): the address and port of the workload balancing
@@ -387,7 +379,7 @@ impl Pool {
     /// `pool.get_wlb_url`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_url")]
     pub fn wlb_url(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_wlb_url")
+        self.begin("pool.get_wlb_url")
     }
 
     /// Reads the field [`wlb_username`](crate::PoolRecord::wlb_username): the user by which the pool logs in to the
@@ -396,7 +388,7 @@ impl Pool {
     /// `pool.get_wlb_username`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_username")]
     pub fn wlb_username(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_wlb_username")
+        self.begin("pool.get_wlb_username")
     }
 
     /// Reads the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancing appliance is
@@ -406,7 +398,7 @@ impl Pool {
     /// `pool.get_wlb_enabled`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_enabled")]
     pub fn wlb_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_wlb_enabled")
+        self.begin("pool.get_wlb_enabled")
     }
 
     /// Sets the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancing appliance is
@@ -416,7 +408,7 @@ impl Pool {
     /// `pool.set_wlb_enabled`, since XenServer 5.5 (george). Least role: `pool-operator`, and client certificates.
     #[doc(alias = "pool.set_wlb_enabled")]
     pub fn set_wlb_enabled(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_wlb_enabled").arg(value)
+        self.begin("pool.set_wlb_enabled").arg(value)
     }
 
     /// Reads the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert): whether the certificate of the
@@ -428,7 +420,7 @@ impl Pool {
     #[doc(alias = "pool.get_wlb_verify_cert")]
     #[deprecated(note = "since xapi 1.290.0")]
     pub fn wlb_verify_cert(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_wlb_verify_cert")
+        self.begin("pool.get_wlb_verify_cert")
     }
 
     /// Sets the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert): whether the certificate of the
@@ -440,7 +432,7 @@ impl Pool {
     #[doc(alias = "pool.set_wlb_verify_cert")]
     #[deprecated(note = "since xapi 1.290.0")]
     pub fn set_wlb_verify_cert(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_wlb_verify_cert").arg(value)
+        self.begin("pool.set_wlb_verify_cert").arg(value)
     }
 
     /// Reads the field [`redo_log_enabled`](crate::PoolRecord::redo_log_enabled): whether each change of the
@@ -450,7 +442,7 @@ impl Pool {
     /// `pool.get_redo_log_enabled`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_enabled")]
     pub fn redo_log_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_redo_log_enabled")
+        self.begin("pool.get_redo_log_enabled")
     }
 
     /// Reads the field [`redo_log_vdi`](crate::PoolRecord::redo_log_vdi): the disk that those changes are written
@@ -459,7 +451,7 @@ impl Pool {
     /// `pool.get_redo_log_vdi`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_vdi")]
     pub fn redo_log_vdi(&self) -> Call<Ref<Vdi>> {
-        begin(&self.client, self.reference, "pool.get_redo_log_vdi")
+        self.begin("pool.get_redo_log_vdi")
     }
 
     /// Reads the field [`vswitch_controller`](crate::PoolRecord::vswitch_controller): the IPv4 address of the
@@ -470,7 +462,7 @@ impl Pool {
     #[doc(alias = "pool.get_vswitch_controller")]
     #[deprecated(note = "since XenServer 7.2 (falcon)")]
     pub fn vswitch_controller(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_vswitch_controller")
+        self.begin("pool.get_vswitch_controller")
     }
 
     /// Reads the field [`restrictions`](crate::PoolRecord::restrictions): what the licence forbids, as the host
@@ -480,7 +472,7 @@ impl Pool {
     /// `pool.get_restrictions`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_restrictions")]
     pub fn restrictions(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_restrictions")
+        self.begin("pool.get_restrictions")
     }
 
     /// Reads the field [`metadata_vdis`](crate::PoolRecord::metadata_vdis): the disks that hold copies of its
@@ -489,7 +481,7 @@ impl Pool {
     /// `pool.get_metadata_VDIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "pool.get_metadata_VDIs")]
     pub fn metadata_vdis(&self) -> Call<Vec<Ref<Vdi>>> {
-        begin(&self.client, self.reference, "pool.get_metadata_VDIs")
+        self.begin("pool.get_metadata_VDIs")
     }
 
     /// Reads the field [`ha_cluster_stack`](crate::PoolRecord::ha_cluster_stack): the program that keeps the hosts
@@ -499,7 +491,7 @@ impl Pool {
     /// `pool.get_ha_cluster_stack`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_cluster_stack")]
     pub fn ha_cluster_stack(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_ha_cluster_stack")
+        self.begin("pool.get_ha_cluster_stack")
     }
 
     /// Reads the field [`allowed_operations`](crate::PoolRecord::allowed_operations): what may be asked of the
@@ -509,7 +501,7 @@ impl Pool {
     /// `pool.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<AllowedOperation>> {
-        begin(&self.client, self.reference, "pool.get_allowed_operations")
+        self.begin("pool.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::PoolRecord::current_operations): what is being done to the
@@ -519,7 +511,7 @@ impl Pool {
     /// `pool.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, AllowedOperation>> {
-        begin(&self.client, self.reference, "pool.get_current_operations")
+        self.begin("pool.get_current_operations")
     }
 
     /// Reads the field [`guest_agent_config`](crate::PoolRecord::guest_agent_config): settings for the agents in
@@ -528,7 +520,7 @@ impl Pool {
     /// `pool.get_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_guest_agent_config")]
     pub fn guest_agent_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_guest_agent_config")
+        self.begin("pool.get_guest_agent_config")
     }
 
     /// Reads the field [`cpu_info`](crate::PoolRecord::cpu_info): the processors of all hosts taken together:
@@ -539,7 +531,7 @@ impl Pool {
     /// `pool.get_cpu_info`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_cpu_info")]
     pub fn cpu_info(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_cpu_info")
+        self.begin("pool.get_cpu_info")
     }
 
     /// Reads the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device): a leftover without
@@ -551,7 +543,7 @@ impl Pool {
     #[doc(alias = "pool.get_policy_no_vendor_device")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn policy_no_vendor_device(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_policy_no_vendor_device")
+        self.begin("pool.get_policy_no_vendor_device")
     }
 
     /// Sets the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device): a leftover without
@@ -563,7 +555,7 @@ impl Pool {
     #[doc(alias = "pool.set_policy_no_vendor_device")]
     #[deprecated(note = "since xapi 24.14.0")]
     pub fn set_policy_no_vendor_device(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_policy_no_vendor_device").arg(value)
+        self.begin("pool.set_policy_no_vendor_device").arg(value)
     }
 
     /// Reads the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled): whether live patches
@@ -573,7 +565,7 @@ impl Pool {
     /// `pool.get_live_patching_disabled`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool.get_live_patching_disabled")]
     pub fn live_patching_disabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_live_patching_disabled")
+        self.begin("pool.get_live_patching_disabled")
     }
 
     /// Sets the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled): whether live patches
@@ -583,7 +575,7 @@ impl Pool {
     /// `pool.set_live_patching_disabled`, since XenServer 7.1 (ely). Least role: `pool-operator`.
     #[doc(alias = "pool.set_live_patching_disabled")]
     pub fn set_live_patching_disabled(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_live_patching_disabled").arg(value)
+        self.begin("pool.set_live_patching_disabled").arg(value)
     }
 
     /// Reads the field [`igmp_snooping_enabled`](crate::PoolRecord::igmp_snooping_enabled): whether the virtual
@@ -593,7 +585,7 @@ impl Pool {
     /// `pool.get_igmp_snooping_enabled`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "pool.get_igmp_snooping_enabled")]
     pub fn igmp_snooping_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_igmp_snooping_enabled")
+        self.begin("pool.get_igmp_snooping_enabled")
     }
 
     /// Reads the field [`uefi_certificates`](crate::PoolRecord::uefi_certificates): the secure boot variables that
@@ -603,7 +595,7 @@ impl Pool {
     /// `pool.get_uefi_certificates`, since Citrix Hypervisor 8.1 (quebec). Least role: `read-only`.
     #[doc(alias = "pool.get_uefi_certificates")]
     pub fn uefi_certificates(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_uefi_certificates")
+        self.begin("pool.get_uefi_certificates")
     }
 
     /// Reads the field [`custom_uefi_certificates`](crate::PoolRecord::custom_uefi_certificates): the secure boot
@@ -614,7 +606,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_custom_uefi_certificates")]
     pub fn custom_uefi_certificates(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_custom_uefi_certificates")
+        self.begin("pool.get_custom_uefi_certificates")
     }
 
     /// Reads the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending): whether a rotation of the pool's
@@ -624,7 +616,7 @@ impl Pool {
     /// `pool.get_is_psr_pending`, since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr). Least role: `read-only`.
     #[doc(alias = "pool.get_is_psr_pending")]
     pub fn is_psr_pending(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_is_psr_pending")
+        self.begin("pool.get_is_psr_pending")
     }
 
     /// Sets the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending): whether a rotation of the pool's
@@ -635,7 +627,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_is_psr_pending")]
     pub fn set_is_psr_pending(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_is_psr_pending").arg(value)
+        self.begin("pool.set_is_psr_pending").arg(value)
     }
 
     /// Reads the field [`tls_verification_enabled`](crate::PoolRecord::tls_verification_enabled): whether its hosts
@@ -646,7 +638,7 @@ impl Pool {
     /// `pool.get_tls_verification_enabled`, since xapi 1.290.0. Least role: `read-only`.
     #[doc(alias = "pool.get_tls_verification_enabled")]
     pub fn tls_verification_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_tls_verification_enabled")
+        self.begin("pool.get_tls_verification_enabled")
     }
 
     /// Reads the field [`repositories`](crate::PoolRecord::repositories): the sources that updates are installed
@@ -656,7 +648,7 @@ impl Pool {
     /// `pool.get_repositories`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repositories")]
     pub fn repositories(&self) -> Call<Vec<Ref<Repository>>> {
-        begin(&self.client, self.reference, "pool.get_repositories")
+        self.begin("pool.get_repositories")
     }
 
     /// Reads the field [`client_certificate_auth_enabled`](crate::PoolRecord::client_certificate_auth_enabled):
@@ -666,7 +658,7 @@ impl Pool {
     /// `pool.get_client_certificate_auth_enabled`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_enabled")]
     pub fn client_certificate_auth_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_client_certificate_auth_enabled")
+        self.begin("pool.get_client_certificate_auth_enabled")
     }
 
     /// Reads the field [`client_certificate_auth_name`](crate::PoolRecord::client_certificate_auth_name): the name
@@ -675,7 +667,7 @@ impl Pool {
     /// `pool.get_client_certificate_auth_name`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_name")]
     pub fn client_certificate_auth_name(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_client_certificate_auth_name")
+        self.begin("pool.get_client_certificate_auth_name")
     }
 
     /// Reads the field [`repository_proxy_url`](crate::PoolRecord::repository_proxy_url): the HTTP proxy by which
@@ -684,7 +676,7 @@ impl Pool {
     /// `pool.get_repository_proxy_url`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_url")]
     pub fn repository_proxy_url(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_repository_proxy_url")
+        self.begin("pool.get_repository_proxy_url")
     }
 
     /// Reads the field [`repository_proxy_username`](crate::PoolRecord::repository_proxy_username): the user at
@@ -693,7 +685,7 @@ impl Pool {
     /// `pool.get_repository_proxy_username`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_username")]
     pub fn repository_proxy_username(&self) -> Call<String> {
-        begin(&self.client, self.reference, "pool.get_repository_proxy_username")
+        self.begin("pool.get_repository_proxy_username")
     }
 
     /// Reads the field [`repository_proxy_password`](crate::PoolRecord::repository_proxy_password): the password at
@@ -702,7 +694,7 @@ impl Pool {
     /// `pool.get_repository_proxy_password`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_password")]
     pub fn repository_proxy_password(&self) -> Call<Ref<PoolSecret>> {
-        begin(&self.client, self.reference, "pool.get_repository_proxy_password")
+        self.begin("pool.get_repository_proxy_password")
     }
 
     /// Reads the field [`migration_compression`](crate::PoolRecord::migration_compression): whether memory is
@@ -713,7 +705,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_migration_compression")]
     pub fn migration_compression(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_migration_compression")
+        self.begin("pool.get_migration_compression")
     }
 
     /// Sets the field [`migration_compression`](crate::PoolRecord::migration_compression): whether memory is
@@ -724,7 +716,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_migration_compression")]
     pub fn set_migration_compression(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_migration_compression").arg(value)
+        self.begin("pool.set_migration_compression").arg(value)
     }
 
     /// Reads the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias): whether VMs are rather placed on
@@ -734,7 +726,7 @@ impl Pool {
     /// `pool.get_coordinator_bias`, since xapi 22.37.0. Least role: `read-only`.
     #[doc(alias = "pool.get_coordinator_bias")]
     pub fn coordinator_bias(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_coordinator_bias")
+        self.begin("pool.get_coordinator_bias")
     }
 
     /// Sets the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias): whether VMs are rather placed on
@@ -744,7 +736,7 @@ impl Pool {
     /// `pool.set_coordinator_bias`, since xapi 22.37.0. Least role: `pool-operator`.
     #[doc(alias = "pool.set_coordinator_bias")]
     pub fn set_coordinator_bias(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_coordinator_bias").arg(value)
+        self.begin("pool.set_coordinator_bias").arg(value)
     }
 
     /// Reads the field [`local_auth_max_threads`](crate::PoolRecord::local_auth_max_threads): how many logins of
@@ -754,7 +746,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_local_auth_max_threads")]
     pub fn local_auth_max_threads(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_local_auth_max_threads")
+        self.begin("pool.get_local_auth_max_threads")
     }
 
     /// Reads the field [`ext_auth_max_threads`](crate::PoolRecord::ext_auth_max_threads): how many logins of
@@ -764,7 +756,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_max_threads")]
     pub fn ext_auth_max_threads(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_ext_auth_max_threads")
+        self.begin("pool.get_ext_auth_max_threads")
     }
 
     /// Reads the field [`ext_auth_cache_enabled`](crate::PoolRecord::ext_auth_cache_enabled): whether a directory
@@ -775,7 +767,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_cache_enabled")]
     pub fn ext_auth_cache_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_ext_auth_cache_enabled")
+        self.begin("pool.get_ext_auth_cache_enabled")
     }
 
     /// Reads the field [`ext_auth_cache_size`](crate::PoolRecord::ext_auth_cache_size): how many logins the cache
@@ -785,7 +777,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_cache_size")]
     pub fn ext_auth_cache_size(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_ext_auth_cache_size")
+        self.begin("pool.get_ext_auth_cache_size")
     }
 
     /// Reads the field [`ext_auth_cache_expiry`](crate::PoolRecord::ext_auth_cache_expiry): how long such a login
@@ -797,7 +789,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_ext_auth_cache_expiry")]
     pub fn ext_auth_cache_expiry(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_ext_auth_cache_expiry")
+        self.begin("pool.get_ext_auth_cache_expiry")
     }
 
     /// Reads the field [`telemetry_uuid`](crate::PoolRecord::telemetry_uuid): the name under which telemetry is
@@ -807,7 +799,7 @@ impl Pool {
     /// `pool.get_telemetry_uuid`, since xapi 23.9.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_telemetry_uuid")]
     pub fn telemetry_uuid(&self) -> Call<Ref<PoolSecret>> {
-        begin(&self.client, self.reference, "pool.get_telemetry_uuid")
+        self.begin("pool.get_telemetry_uuid")
     }
 
     /// Reads the field [`telemetry_frequency`](crate::PoolRecord::telemetry_frequency): how often telemetry is
@@ -817,7 +809,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_telemetry_frequency")]
     pub fn telemetry_frequency(&self) -> Call<TelemetryFrequency> {
-        begin(&self.client, self.reference, "pool.get_telemetry_frequency")
+        self.begin("pool.get_telemetry_frequency")
     }
 
     /// Reads the field [`telemetry_next_collection`](crate::PoolRecord::telemetry_next_collection): the time, in
@@ -827,7 +819,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_telemetry_next_collection")]
     pub fn telemetry_next_collection(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "pool.get_telemetry_next_collection")
+        self.begin("pool.get_telemetry_next_collection")
     }
 
     /// Reads the field [`last_update_sync`](crate::PoolRecord::last_update_sync): when the repositories were last
@@ -837,7 +829,7 @@ impl Pool {
     /// `pool.get_last_update_sync`, since xapi 23.18.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_last_update_sync")]
     pub fn last_update_sync(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "pool.get_last_update_sync")
+        self.begin("pool.get_last_update_sync")
     }
 
     /// Reads the field [`update_sync_frequency`](crate::PoolRecord::update_sync_frequency): how often the
@@ -847,7 +839,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_update_sync_frequency")]
     pub fn update_sync_frequency(&self) -> Call<UpdateSyncFrequency> {
-        begin(&self.client, self.reference, "pool.get_update_sync_frequency")
+        self.begin("pool.get_update_sync_frequency")
     }
 
     /// Reads the field [`update_sync_day`](crate::PoolRecord::update_sync_day): the day on which that happens each
@@ -857,7 +849,7 @@ impl Pool {
     /// `pool.get_update_sync_day`, since xapi 23.18.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_update_sync_day")]
     pub fn update_sync_day(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_update_sync_day")
+        self.begin("pool.get_update_sync_day")
     }
 
     /// Reads the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled): whether the coordinator
@@ -867,7 +859,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_update_sync_enabled")]
     pub fn update_sync_enabled(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_update_sync_enabled")
+        self.begin("pool.get_update_sync_enabled")
     }
 
     /// Reads the field [`recommendations`](crate::PoolRecord::recommendations): limits that the vendor advises, for
@@ -877,7 +869,7 @@ impl Pool {
     /// `pool.get_recommendations`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_recommendations")]
     pub fn recommendations(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_recommendations")
+        self.begin("pool.get_recommendations")
     }
 
     /// Reads the field [`license_server`](crate::PoolRecord::license_server): address and port of the licence
@@ -886,7 +878,7 @@ impl Pool {
     /// `pool.get_license_server`, since xapi 25.6.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_license_server")]
     pub fn license_server(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "pool.get_license_server")
+        self.begin("pool.get_license_server")
     }
 
     /// Sets the field [`license_server`](crate::PoolRecord::license_server): address and port of the licence server
@@ -895,7 +887,7 @@ impl Pool {
     /// `pool.set_license_server`, since xapi 25.6.0. A prototype: it may still change. Least role: `pool-operator`.
     #[doc(alias = "pool.set_license_server")]
     pub fn set_license_server(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_license_server").arg(value)
+        self.begin("pool.set_license_server").arg(value)
     }
 
     /// Adds an entry to the map [`license_server`](crate::PoolRecord::license_server). A key that is there already
@@ -905,9 +897,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.add_to_license_server")]
     pub fn add_to_license_server(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.add_to_license_server")
-            .arg(key)
-            .arg(value)
+        self.begin("pool.add_to_license_server").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`license_server`](crate::PoolRecord::license_server); no failure
@@ -917,7 +907,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.remove_from_license_server")]
     pub fn remove_from_license_server(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.remove_from_license_server").arg(key)
+        self.begin("pool.remove_from_license_server").arg(key)
     }
 
     /// Reads the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown):
@@ -929,11 +919,7 @@ impl Pool {
     /// role: `read-only`.
     #[doc(alias = "pool.get_ha_reboot_vm_on_internal_shutdown")]
     pub fn ha_reboot_vm_on_internal_shutdown(&self) -> Call<bool> {
-        begin(
-            &self.client,
-            self.reference,
-            "pool.get_ha_reboot_vm_on_internal_shutdown",
-        )
+        self.begin("pool.get_ha_reboot_vm_on_internal_shutdown")
     }
 
     /// Sets the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown):
@@ -945,12 +931,7 @@ impl Pool {
     /// role: `pool-operator`.
     #[doc(alias = "pool.set_ha_reboot_vm_on_internal_shutdown")]
     pub fn set_ha_reboot_vm_on_internal_shutdown(&self, value: bool) -> Call<()> {
-        begin(
-            &self.client,
-            self.reference,
-            "pool.set_ha_reboot_vm_on_internal_shutdown",
-        )
-        .arg(value)
+        self.begin("pool.set_ha_reboot_vm_on_internal_shutdown").arg(value)
     }
 
     /// Reads the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions): whether each console
@@ -961,7 +942,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_limit_console_sessions")]
     pub fn limit_console_sessions(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "pool.get_limit_console_sessions")
+        self.begin("pool.get_limit_console_sessions")
     }
 
     /// Sets the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions): whether each console
@@ -972,7 +953,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_limit_console_sessions")]
     pub fn set_limit_console_sessions(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_limit_console_sessions").arg(value)
+        self.begin("pool.set_limit_console_sessions").arg(value)
     }
 
     /// Reads the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout): how long a VM's
@@ -984,7 +965,7 @@ impl Pool {
     /// `read-only`.
     #[doc(alias = "pool.get_vm_console_idle_timeout")]
     pub fn vm_console_idle_timeout(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "pool.get_vm_console_idle_timeout")
+        self.begin("pool.get_vm_console_idle_timeout")
     }
 
     /// Sets the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout): how long a VM's
@@ -996,7 +977,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_vm_console_idle_timeout")]
     pub fn set_vm_console_idle_timeout(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_vm_console_idle_timeout").arg(value)
+        self.begin("pool.set_vm_console_idle_timeout").arg(value)
     }
 
     /// Reads the field
@@ -1009,11 +990,7 @@ impl Pool {
     /// Least role: `read-only`.
     #[doc(alias = "pool.get_auto_update_vm_secureboot_certificates")]
     pub fn auto_update_vm_secureboot_certificates(&self) -> Call<bool> {
-        begin(
-            &self.client,
-            self.reference,
-            "pool.get_auto_update_vm_secureboot_certificates",
-        )
+        self.begin("pool.get_auto_update_vm_secureboot_certificates")
     }
 
     /// Sets the field
@@ -1026,12 +1003,7 @@ impl Pool {
     /// Least role: `pool-operator`.
     #[doc(alias = "pool.set_auto_update_vm_secureboot_certificates")]
     pub fn set_auto_update_vm_secureboot_certificates(&self, value: bool) -> Call<()> {
-        begin(
-            &self.client,
-            self.reference,
-            "pool.set_auto_update_vm_secureboot_certificates",
-        )
-        .arg(value)
+        self.begin("pool.set_auto_update_vm_secureboot_certificates").arg(value)
     }
 
     /// Sets how many failures of hosts high availability must be ready for. A number for which there is no plan is
@@ -1043,7 +1015,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.set_ha_host_failures_to_tolerate")]
     pub fn set_ha_host_failures_to_tolerate(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_ha_host_failures_to_tolerate").arg(value)
+        self.begin_task("pool.set_ha_host_failures_to_tolerate").arg(value)
     }
 
     /// Makes an empty blob for the pool and enters it in `blobs`; its content is written over HTTP. The answer is
@@ -1056,9 +1028,7 @@ impl Pool {
     /// `pool.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        begin_task(&self.client, self.reference, "pool.create_new_blob")
-            .arg(name)
-            .arg(mime_type)
+        self.begin_task("pool.create_new_blob").arg(name).arg(mime_type)
     }
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
@@ -1073,9 +1043,7 @@ impl Pool {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "pool.create_new_blob")
-                .arg(name)
-                .arg(mime_type),
+            self.begin_task("pool.create_new_blob").arg(name).arg(mime_type),
             |call, value| call.arg(value),
         )
     }
@@ -1092,7 +1060,7 @@ impl Pool {
     /// `pool.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "pool.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
-        begin(&self.client, self.reference, "pool.enable_external_auth")
+        self.begin("pool.enable_external_auth")
             .arg(config)
             .arg(service_name)
             .arg(auth_type)
@@ -1107,7 +1075,7 @@ impl Pool {
     /// `pool.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "pool.disable_external_auth")]
     pub fn disable_external_auth(&self) -> Call<()> {
-        begin(&self.client, self.reference, "pool.disable_external_auth")
+        self.begin("pool.disable_external_auth")
     }
 
     /// [`disable_external_auth`](Self::disable_external_auth) with its optional arguments; those at the end that
@@ -1116,10 +1084,10 @@ impl Pool {
     /// `pool.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "pool.disable_external_auth")]
     pub fn disable_external_auth_with(&self, optional: &DisableExternalAuthOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "pool.disable_external_auth"),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("pool.disable_external_auth"), |call, value| call.arg(value))
     }
 
     /// Makes all hosts speak to the directory by LDAP over TLS, or again without. A directory must have been
@@ -1131,7 +1099,7 @@ impl Pool {
     /// `pool.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "pool.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps(&self, ldaps: bool) -> Call<()> {
-        begin(&self.client, self.reference, "pool.external_auth_set_ldaps").arg(ldaps)
+        self.begin("pool.external_auth_set_ldaps").arg(ldaps)
     }
 
     /// [`external_auth_set_ldaps`](Self::external_auth_set_ldaps) with its optional arguments; those at the end
@@ -1140,10 +1108,12 @@ impl Pool {
     /// `pool.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "pool.external_auth_set_ldaps")]
     pub fn external_auth_set_ldaps_with(&self, ldaps: bool, optional: &ExternalAuthSetLdapsOptions) -> Call<()> {
-        optional.arguments().into_iter().fold(
-            begin(&self.client, self.reference, "pool.external_auth_set_ldaps").arg(ldaps),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin("pool.external_auth_set_ldaps").arg(ldaps), |call, value| {
+                call.arg(value)
+            })
     }
 
     /// Starts a comparison of the members' directory with that of the coordinator. It returns at once; for each
@@ -1152,7 +1122,7 @@ impl Pool {
     /// `pool.detect_nonhomogeneous_external_auth`, since XenServer 5.5 (george). Least role: `pool-operator`.
     #[doc(alias = "pool.detect_nonhomogeneous_external_auth")]
     pub fn detect_nonhomogeneous_external_auth(&self) -> Call<()> {
-        begin(&self.client, self.reference, "pool.detect_nonhomogeneous_external_auth")
+        self.begin("pool.detect_nonhomogeneous_external_auth")
     }
 
     /// Belonged to the archives of scheduled snapshots, which were taken out; servers answer `MESSAGE_REMOVED`.
@@ -1162,7 +1132,7 @@ impl Pool {
     /// `pool.test_archive_target`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "pool.test_archive_target")]
     pub fn test_archive_target(&self, config: &Map<String, String>) -> Call<String> {
-        begin(&self.client, self.reference, "pool.test_archive_target").arg(config)
+        self.begin("pool.test_archive_target").arg(config)
     }
 
     /// Makes each host cache disk blocks on its own storage. All hosts must be disabled and empty of VMs, and each
@@ -1173,7 +1143,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.enable_local_storage_caching")]
     pub fn enable_local_storage_caching(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.enable_local_storage_caching")
+        self.begin_task("pool.enable_local_storage_caching")
     }
 
     /// Stops caching disk blocks on local storage on all hosts, which must be disabled and empty of VMs. The hosts
@@ -1183,7 +1153,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.disable_local_storage_caching")]
     pub fn disable_local_storage_caching(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.disable_local_storage_caching")
+        self.begin_task("pool.disable_local_storage_caching")
     }
 
     /// Reads the licence of the pool, which is that of its least licensed host: `edition`, and `expiry`, a date or
@@ -1192,7 +1162,7 @@ impl Pool {
     /// `pool.get_license_state`, since XenServer 6.2 (clearwater). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.get_license_state")]
     pub fn license_state(&self) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "pool.get_license_state")
+        self.begin_task("pool.get_license_state")
     }
 
     /// Licenses all hosts for another edition. If one host fails, the others go back to what they had. High
@@ -1203,7 +1173,7 @@ impl Pool {
     /// `pool.apply_edition`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.apply_edition")]
     pub fn apply_edition(&self, edition: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.apply_edition").arg(edition)
+        self.begin_task("pool.apply_edition").arg(edition)
     }
 
     /// Does nothing: the old TLS protocols that it turned off no longer exist in the server.
@@ -1213,7 +1183,7 @@ impl Pool {
     #[doc(alias = "pool.disable_ssl_legacy")]
     #[deprecated(note = "since Citrix Hypervisor 8.2 (stockholm)")]
     pub fn disable_ssl_legacy(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.disable_ssl_legacy")
+        self.begin_task("pool.disable_ssl_legacy")
     }
 
     /// Turns the sparing delivery of multicast on or off for all networks, which needs Open vSwitch on the hosts
@@ -1226,7 +1196,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.set_igmp_snooping_enabled")]
     pub fn set_igmp_snooping_enabled(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_igmp_snooping_enabled").arg(value)
+        self.begin_task("pool.set_igmp_snooping_enabled").arg(value)
     }
 
     /// Tells whether all hosts have an extension of that name; all must be reachable.
@@ -1236,7 +1206,7 @@ impl Pool {
     /// `pool.has_extension`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.has_extension")]
     pub fn has_extension(&self, name: &str) -> TaskCall<bool> {
-        begin_task(&self.client, self.reference, "pool.has_extension").arg(name)
+        self.begin_task("pool.has_extension").arg(name)
     }
 
     /// Adds a setting for the agents in Windows VMs and hands it to the running ones. It fails with
@@ -1248,9 +1218,7 @@ impl Pool {
     /// `pool.add_to_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.add_to_guest_agent_config")]
     pub fn add_to_guest_agent_config(&self, key: &str, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.add_to_guest_agent_config")
-            .arg(key)
-            .arg(value)
+        self.begin_task("pool.add_to_guest_agent_config").arg(key).arg(value)
     }
 
     /// Removes a setting for the agents in Windows VMs, which then use their default.
@@ -1261,7 +1229,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.remove_from_guest_agent_config")]
     pub fn remove_from_guest_agent_config(&self, key: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.remove_from_guest_agent_config").arg(key)
+        self.begin_task("pool.remove_from_guest_agent_config").arg(key)
     }
 
     /// Enables exactly these repositories. The mirror of those that are dropped is deleted, and `last_update_sync`
@@ -1273,7 +1241,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.set_repositories")]
     pub fn set_repositories(&self, value: &[Ref<Repository>]) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_repositories").arg(value)
+        self.begin_task("pool.set_repositories").arg(value)
     }
 
     /// Enables one more repository, which resets `last_update_sync`. Nothing is fetched before `pool.sync_updates`.
@@ -1284,7 +1252,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.add_repository")]
     pub fn add_repository(&self, value: Ref<Repository>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.add_repository").arg(value)
+        self.begin_task("pool.add_repository").arg(value)
     }
 
     /// Disables a repository and deletes its mirror on the coordinator. The record stays, to be deleted with
@@ -1296,7 +1264,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.remove_repository")]
     pub fn remove_repository(&self, value: Ref<Repository>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.remove_repository").arg(value)
+        self.begin_task("pool.remove_repository").arg(value)
     }
 
     /// Fetches what the enabled repositories offer into a mirror on the coordinator, asks each host what it lacks,
@@ -1311,7 +1279,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.sync_updates")]
     pub fn sync_updates(&self, force: bool) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "pool.sync_updates").arg(force)
+        self.begin_task("pool.sync_updates").arg(force)
     }
 
     /// [`sync_updates`](Self::sync_updates) with its optional arguments; those at the end that have their default
@@ -1321,10 +1289,12 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.sync_updates")]
     pub fn sync_updates_with(&self, force: bool, optional: &SyncUpdatesOptions) -> TaskCall<String> {
-        optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "pool.sync_updates").arg(force),
-            |call, value| call.secret_arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin_task("pool.sync_updates").arg(force), |call, value| {
+                call.secret_arg(value)
+            })
     }
 
     /// Lists what stands in the way of installing updates, as error codes with their parameters: high availability
@@ -1336,7 +1306,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.check_update_readiness")]
     pub fn check_update_readiness(&self, requires_reboot: bool) -> TaskCall<Vec<Vec<String>>> {
-        begin_task(&self.client, self.reference, "pool.check_update_readiness").arg(requires_reboot)
+        self.begin_task("pool.check_update_readiness").arg(requires_reboot)
     }
 
     /// Lets clients log in with a TLS certificate. Calls for an authority that is installed on the hosts; the
@@ -1348,7 +1318,7 @@ impl Pool {
     /// certificates. Runs as a task.
     #[doc(alias = "pool.enable_client_certificate_auth")]
     pub fn enable_client_certificate_auth(&self, name: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.enable_client_certificate_auth").arg(name)
+        self.begin_task("pool.enable_client_certificate_auth").arg(name)
     }
 
     /// Lets no more clients log in with a TLS certificate, and forgets the name. The listener of the management
@@ -1358,7 +1328,7 @@ impl Pool {
     /// certificates. Runs as a task.
     #[doc(alias = "pool.disable_client_certificate_auth")]
     pub fn disable_client_certificate_auth(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.disable_client_certificate_auth")
+        self.begin_task("pool.disable_client_certificate_auth")
     }
 
     /// Makes the coordinator reach the repositories by a proxy, from the next synchronisation on. It replaces the
@@ -1371,7 +1341,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.configure_repository_proxy")]
     pub fn configure_repository_proxy(&self, url: &str, username: &str, password: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.configure_repository_proxy")
+        self.begin_task("pool.configure_repository_proxy")
             .arg(url)
             .arg(username)
             .secret_arg(password)
@@ -1383,7 +1353,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.disable_repository_proxy")]
     pub fn disable_repository_proxy(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.disable_repository_proxy")
+        self.begin_task("pool.disable_repository_proxy")
     }
 
     /// Always fails with `OPERATION_NOT_ALLOWED` on present servers; `pool.set_custom_uefi_certificates` took its
@@ -1396,7 +1366,7 @@ impl Pool {
     #[doc(alias = "pool.set_uefi_certificates")]
     #[deprecated(note = "since xapi 24.0.0")]
     pub fn set_uefi_certificates(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_uefi_certificates").arg(value)
+        self.begin_task("pool.set_uefi_certificates").arg(value)
     }
 
     /// Puts secure boot variables in place of those that came with the servers, on all hosts. It works only where
@@ -1410,7 +1380,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_custom_uefi_certificates")]
     pub fn set_custom_uefi_certificates(&self, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_custom_uefi_certificates").arg(value)
+        self.begin_task("pool.set_custom_uefi_certificates").arg(value)
     }
 
     /// Closes or opens the unencrypted port 80 of all hosts in their firewalls; all must be reachable. Clients and
@@ -1422,7 +1392,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.set_https_only")]
     pub fn set_https_only(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_https_only").arg(value)
+        self.begin_task("pool.set_https_only").arg(value)
     }
 
     /// Sets the time before which no telemetry is collected. The program that collects it does this itself.
@@ -1434,7 +1404,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_telemetry_next_collection")]
     pub fn set_telemetry_next_collection(&self, value: DateTime) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_telemetry_next_collection").arg(value)
+        self.begin_task("pool.set_telemetry_next_collection").arg(value)
     }
 
     /// Makes a new UUID for telemetry, so that later data cannot be tied to earlier data.
@@ -1443,7 +1413,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.reset_telemetry_uuid")]
     pub fn reset_telemetry_uuid(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.reset_telemetry_uuid")
+        self.begin_task("pool.reset_telemetry_uuid")
     }
 
     /// Sets the plan by which the coordinator synchronises the repositories. It comes into force at once, if
@@ -1460,7 +1430,7 @@ impl Pool {
         update_sync_frequency: UpdateSyncFrequency,
         update_sync_day: i64,
     ) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.configure_update_sync")
+        self.begin_task("pool.configure_update_sync")
             .arg(update_sync_frequency)
             .arg(update_sync_day)
     }
@@ -1474,7 +1444,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_update_sync_enabled")]
     pub fn set_update_sync_enabled(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_update_sync_enabled").arg(value)
+        self.begin_task("pool.set_update_sync_enabled").arg(value)
     }
 
     /// Sets how many logins of local users may be checked at once. It comes into force without a restart.
@@ -1485,7 +1455,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_local_auth_max_threads")]
     pub fn set_local_auth_max_threads(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_local_auth_max_threads").arg(value)
+        self.begin("pool.set_local_auth_max_threads").arg(value)
     }
 
     /// Sets how many logins of directory users may be checked at once. It comes into force without a restart.
@@ -1496,7 +1466,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.set_ext_auth_max_threads")]
     pub fn set_ext_auth_max_threads(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "pool.set_ext_auth_max_threads").arg(value)
+        self.begin("pool.set_ext_auth_max_threads").arg(value)
     }
 
     /// Makes the pool remember logins of directory users, or stop that.
@@ -1507,7 +1477,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_ext_auth_cache_enabled")]
     pub fn set_ext_auth_cache_enabled(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_enabled").arg(value)
+        self.begin_task("pool.set_ext_auth_cache_enabled").arg(value)
     }
 
     /// Sets how many logins of directory users are remembered.
@@ -1518,7 +1488,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_ext_auth_cache_size")]
     pub fn set_ext_auth_cache_size(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_size").arg(value)
+        self.begin_task("pool.set_ext_auth_cache_size").arg(value)
     }
 
     /// Sets how long a login of a directory user is remembered. A shorter time makes the pool notice changes in the
@@ -1532,7 +1502,7 @@ impl Pool {
     /// `pool-operator`. Runs as a task.
     #[doc(alias = "pool.set_ext_auth_cache_expiry")]
     pub fn set_ext_auth_cache_expiry(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_ext_auth_cache_expiry").arg(value)
+        self.begin_task("pool.set_ext_auth_cache_expiry").arg(value)
     }
 
     /// Tells whether VMs can boot securely, from the files of secure boot variables on the coordinator: whether
@@ -1542,7 +1512,7 @@ impl Pool {
     /// `pool-operator`.
     #[doc(alias = "pool.get_guest_secureboot_readiness")]
     pub fn guest_secureboot_readiness(&self) -> Call<GuestSecurebootReadiness> {
-        begin(&self.client, self.reference, "pool.get_guest_secureboot_readiness")
+        self.begin("pool.get_guest_secureboot_readiness")
     }
 
     /// Lets people log in to all hosts by SSH. Hosts that failed are named in `ENABLE_SSH_PARTIALLY_FAILED`; the
@@ -1552,7 +1522,7 @@ impl Pool {
     /// task.
     #[doc(alias = "pool.enable_ssh")]
     pub fn enable_ssh(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.enable_ssh")
+        self.begin_task("pool.enable_ssh")
     }
 
     /// Stops logins to all hosts by SSH. Hosts that failed are named in `DISABLE_SSH_PARTIALLY_FAILED`. See
@@ -1562,7 +1532,7 @@ impl Pool {
     /// a task.
     #[doc(alias = "pool.disable_ssh")]
     pub fn disable_ssh(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.disable_ssh")
+        self.begin_task("pool.disable_ssh")
     }
 
     /// Sets on all hosts how long SSH stays on after it was enabled. Hosts that failed are named in
@@ -1576,7 +1546,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_ssh_enabled_timeout")]
     pub fn set_ssh_enabled_timeout(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_ssh_enabled_timeout").arg(value)
+        self.begin_task("pool.set_ssh_enabled_timeout").arg(value)
     }
 
     /// Sets on all hosts how long a shell may be idle before it is closed. Hosts that failed are named in
@@ -1590,7 +1560,7 @@ impl Pool {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "pool.set_console_idle_timeout")]
     pub fn set_console_idle_timeout(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_console_idle_timeout").arg(value)
+        self.begin_task("pool.set_console_idle_timeout").arg(value)
     }
 
     /// Makes all hosts keep SSH off while their toolstack works and turn it on when it fails, or stops that. Hosts
@@ -1602,7 +1572,7 @@ impl Pool {
     /// Runs as a task.
     #[doc(alias = "pool.set_ssh_auto_mode")]
     pub fn set_ssh_auto_mode(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.set_ssh_auto_mode").arg(value)
+        self.begin_task("pool.set_ssh_auto_mode").arg(value)
     }
 
     /// Installs a certificate on all hosts that they trust when they connect to servers outside of the pool. A
@@ -1617,7 +1587,7 @@ impl Pool {
     /// `pool-operator`, and client certificates. Runs as a task.
     #[doc(alias = "pool.install_trusted_certificate")]
     pub fn install_trusted_certificate(&self, ca: bool, cert: &str, purpose: &[CertificatePurpose]) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.install_trusted_certificate")
+        self.begin_task("pool.install_trusted_certificate")
             .arg(ca)
             .arg(cert)
             .arg(purpose)
@@ -1631,7 +1601,7 @@ impl Pool {
     /// `pool-operator`, and client certificates. Runs as a task.
     #[doc(alias = "pool.uninstall_trusted_certificate")]
     pub fn uninstall_trusted_certificate(&self, certificate: Ref<Certificate>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "pool.uninstall_trusted_certificate").arg(certificate)
+        self.begin_task("pool.uninstall_trusted_certificate").arg(certificate)
     }
 
     /// Fetches the trusted certificates of another pool and installs those that are not here yet. The answer lists
@@ -1652,7 +1622,7 @@ impl Pool {
         remote_certificate: &str,
         ca: bool,
     ) -> TaskCall<Vec<Ref<Certificate>>> {
-        begin_task(&self.client, self.reference, "pool.sync_trusted_certificates_from")
+        self.begin_task("pool.sync_trusted_certificates_from")
             .arg(remote_pool)
             .secret_arg(remote_session)
             .arg(remote_certificate)
@@ -1672,7 +1642,7 @@ impl Pools {
     /// `pool.get_by_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_by_uuid")]
     pub fn by_uuid(&self, uuid: &str) -> Call<Ref<Pool>> {
-        Call::new(&self.client, "pool.get_by_uuid").arg(uuid)
+        self.begin("pool.get_by_uuid").arg(uuid)
     }
 
     /// Lists the references of each `pool` that the pool has.
@@ -1680,7 +1650,7 @@ impl Pools {
     /// `pool.get_all`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_all")]
     pub fn all(&self) -> Call<Vec<Ref<Pool>>> {
-        Call::new(&self.client, "pool.get_all")
+        self.begin("pool.get_all")
     }
 
     /// Reads each `pool` that the pool has, with all fields, in one call.
@@ -1688,7 +1658,7 @@ impl Pools {
     /// `pool.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Pool>, PoolRecord>> {
-        Call::new(&self.client, "pool.get_all_records")
+        self.begin("pool.get_all_records")
     }
 
     /// Makes the host that this connection leads to a member of another pool. It must be alone in its own pool,
@@ -1706,7 +1676,7 @@ impl Pools {
     /// Errors: [`JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS`](crate::ErrorCode::JoiningHostCannotContainSharedSrs).
     #[doc(alias = "pool.join")]
     pub fn join(&self, master_address: &str, master_username: &str, master_password: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.join")
+        self.begin_task("pool.join")
             .arg(master_address)
             .arg(master_username)
             .secret_arg(master_password)
@@ -1722,7 +1692,7 @@ impl Pools {
     /// `pool.join_force`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.join_force")]
     pub fn join_force(&self, master_address: &str, master_username: &str, master_password: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.join_force")
+        self.begin_task("pool.join_force")
             .arg(master_address)
             .arg(master_username)
             .secret_arg(master_password)
@@ -1738,7 +1708,7 @@ impl Pools {
     /// `pool.eject`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.eject")]
     pub fn eject(&self, host: Ref<Host>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.eject").arg(host)
+        self.begin_task("pool.eject").arg(host)
     }
 
     /// Makes this host the coordinator where the old one is lost for good; to be asked of the host itself, by a
@@ -1749,7 +1719,7 @@ impl Pools {
     /// `pool.emergency_transition_to_master`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.emergency_transition_to_master")]
     pub fn emergency_transition_to_master(&self) -> Call<()> {
-        Call::new(&self.client, "pool.emergency_transition_to_master")
+        self.begin("pool.emergency_transition_to_master")
     }
 
     /// Tells this host who the coordinator is now; to be asked of the host itself, by a local session. Its
@@ -1760,7 +1730,7 @@ impl Pools {
     /// `pool.emergency_reset_master`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.emergency_reset_master")]
     pub fn emergency_reset_master(&self, master_address: &str) -> Call<()> {
-        Call::new(&self.client, "pool.emergency_reset_master").arg(master_address)
+        self.begin("pool.emergency_reset_master").arg(master_address)
     }
 
     /// Tells all hosts that this one is the coordinator, after it became so in an emergency or changed its address.
@@ -1770,7 +1740,7 @@ impl Pools {
     /// `pool.recover_slaves`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.recover_slaves")]
     pub fn recover_slaves(&self) -> TaskCall<Vec<Ref<Host>>> {
-        TaskCall::new(&self.client, "pool.recover_slaves")
+        self.begin_task("pool.recover_slaves")
     }
 
     /// Makes a VLAN on the interface of that name of every host. Do not use it: it does the wrong thing with bonds,
@@ -1785,10 +1755,7 @@ impl Pools {
     /// Errors: [`VLAN_TAG_INVALID`](crate::ErrorCode::VlanTagInvalid).
     #[doc(alias = "pool.create_VLAN")]
     pub fn create_vlan(&self, device: &str, network: Ref<Network>, vlan: i64) -> TaskCall<Vec<Ref<Pif>>> {
-        TaskCall::new(&self.client, "pool.create_VLAN")
-            .arg(device)
-            .arg(network)
-            .arg(vlan)
+        self.begin_task("pool.create_VLAN").arg(device).arg(network).arg(vlan)
     }
 
     /// Makes the interfaces on this network the ones that all hosts are managed through, the members first and the
@@ -1807,7 +1774,7 @@ impl Pools {
     /// [`PIF_HAS_NO_V6_NETWORK_CONFIGURATION`](crate::ErrorCode::PifHasNoV6NetworkConfiguration).
     #[doc(alias = "pool.management_reconfigure")]
     pub fn management_reconfigure(&self, network: Ref<Network>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.management_reconfigure").arg(network)
+        self.begin_task("pool.management_reconfigure").arg(network)
     }
 
     /// Makes a VLAN on the same interface as this one of every host. Hosts that are down are left out and catch up
@@ -1824,7 +1791,7 @@ impl Pools {
     /// Errors: [`VLAN_TAG_INVALID`](crate::ErrorCode::VlanTagInvalid).
     #[doc(alias = "pool.create_VLAN_from_PIF")]
     pub fn create_vlan_from_pif(&self, pif: Ref<Pif>, network: Ref<Network>, vlan: i64) -> TaskCall<Vec<Ref<Pif>>> {
-        TaskCall::new(&self.client, "pool.create_VLAN_from_PIF")
+        self.begin_task("pool.create_VLAN_from_PIF")
             .arg(pif)
             .arg(network)
             .arg(vlan)
@@ -1843,9 +1810,7 @@ impl Pools {
     /// a task.
     #[doc(alias = "pool.enable_ha")]
     pub fn enable_ha(&self, heartbeat_srs: &[Ref<Sr>], configuration: &Map<String, String>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.enable_ha")
-            .arg(heartbeat_srs)
-            .arg(configuration)
+        self.begin_task("pool.enable_ha").arg(heartbeat_srs).arg(configuration)
     }
 
     /// Turns high availability off on all hosts. VMs run on, and keep their settings for the next time. Where the
@@ -1855,7 +1820,7 @@ impl Pools {
     /// as a task.
     #[doc(alias = "pool.disable_ha")]
     pub fn disable_ha(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.disable_ha")
+        self.begin_task("pool.disable_ha")
     }
 
     /// Copies the database to all hosts now, or under high availability to its disk. Without it, members fetch a
@@ -1864,7 +1829,7 @@ impl Pools {
     /// `pool.sync_database`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.sync_database")]
     pub fn sync_database(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.sync_database")
+        self.begin_task("pool.sync_database")
     }
 
     /// Hands the work of the coordinator over to this host. High availability must be off, and all hosts must be
@@ -1876,7 +1841,7 @@ impl Pools {
     /// `pool.designate_new_master`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.designate_new_master")]
     pub fn designate_new_master(&self, host: Ref<Host>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.designate_new_master").arg(host)
+        self.begin_task("pool.designate_new_master").arg(host)
     }
 
     /// Keeps high availability from restarting VMs for a while, for example during maintenance of the network.
@@ -1890,7 +1855,7 @@ impl Pools {
     /// `pool-operator`.
     #[doc(alias = "pool.ha_prevent_restarts_for")]
     pub fn ha_prevent_restarts_for(&self, seconds: i64) -> Call<()> {
-        Call::new(&self.client, "pool.ha_prevent_restarts_for").arg(seconds)
+        self.begin("pool.ha_prevent_restarts_for").arg(seconds)
     }
 
     /// Tells whether so many hosts may fail, any of them, with all protected VMs restarted. The answer is `false`
@@ -1901,7 +1866,7 @@ impl Pools {
     /// `pool.ha_failover_plan_exists`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.ha_failover_plan_exists")]
     pub fn ha_failover_plan_exists(&self, n: i64) -> Call<bool> {
-        Call::new(&self.client, "pool.ha_failover_plan_exists").arg(n)
+        self.begin("pool.ha_failover_plan_exists").arg(n)
     }
 
     /// Works out how many hosts may fail with all protected VMs restarted, and answers with that number. While high
@@ -1910,7 +1875,7 @@ impl Pools {
     /// `pool.ha_compute_max_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.ha_compute_max_host_failures_to_tolerate")]
     pub fn ha_compute_max_host_failures_to_tolerate(&self) -> Call<i64> {
-        Call::new(&self.client, "pool.ha_compute_max_host_failures_to_tolerate")
+        self.begin("pool.ha_compute_max_host_failures_to_tolerate")
     }
 
     /// Works out how many hosts could fail if these VMs were protected instead of those that are now. Nothing is
@@ -1926,11 +1891,8 @@ impl Pools {
         &self,
         configuration: &Map<Ref<Vm>, String>,
     ) -> Call<i64> {
-        Call::new(
-            &self.client,
-            "pool.ha_compute_hypothetical_max_host_failures_to_tolerate",
-        )
-        .arg(configuration)
+        self.begin("pool.ha_compute_hypothetical_max_host_failures_to_tolerate")
+            .arg(configuration)
     }
 
     /// Works out where VMs would be restarted if these hosts failed now. Nothing is changed. The answer has for
@@ -1947,7 +1909,7 @@ impl Pools {
         failed_hosts: &[Ref<Host>],
         failed_vms: &[Ref<Vm>],
     ) -> Call<Map<Ref<Vm>, Map<String, String>>> {
-        Call::new(&self.client, "pool.ha_compute_vm_failover_plan")
+        self.begin("pool.ha_compute_vm_failover_plan")
             .arg(failed_hosts)
             .arg(failed_vms)
     }
@@ -1972,7 +1934,7 @@ impl Pools {
         xenserver_username: &str,
         xenserver_password: &str,
     ) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.initialize_wlb")
+        self.begin_task("pool.initialize_wlb")
             .arg(wlb_url)
             .arg(wlb_username)
             .secret_arg(wlb_password)
@@ -1986,7 +1948,7 @@ impl Pools {
     /// `pool.deconfigure_wlb`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.deconfigure_wlb")]
     pub fn deconfigure_wlb(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.deconfigure_wlb")
+        self.begin_task("pool.deconfigure_wlb")
     }
 
     /// Changes the settings by which the workload balancing appliance judges this pool.
@@ -1996,7 +1958,7 @@ impl Pools {
     /// `pool.send_wlb_configuration`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.send_wlb_configuration")]
     pub fn send_wlb_configuration(&self, config: &Map<String, String>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.send_wlb_configuration").arg(config)
+        self.begin_task("pool.send_wlb_configuration").arg(config)
     }
 
     /// Asks the workload balancing appliance for the settings by which it judges this pool: thresholds and weights,
@@ -2005,7 +1967,7 @@ impl Pools {
     /// `pool.retrieve_wlb_configuration`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.retrieve_wlb_configuration")]
     pub fn retrieve_wlb_configuration(&self) -> TaskCall<Map<String, String>> {
-        TaskCall::new(&self.client, "pool.retrieve_wlb_configuration")
+        self.begin_task("pool.retrieve_wlb_configuration")
     }
 
     /// Asks the workload balancing appliance which VMs had better run elsewhere. Nothing is moved. The answer has
@@ -2015,7 +1977,7 @@ impl Pools {
     /// `pool.retrieve_wlb_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.retrieve_wlb_recommendations")]
     pub fn retrieve_wlb_recommendations(&self) -> TaskCall<Map<Ref<Vm>, Vec<String>>> {
-        TaskCall::new(&self.client, "pool.retrieve_wlb_recommendations")
+        self.begin_task("pool.retrieve_wlb_recommendations")
     }
 
     /// Makes the coordinator send a text to a server by HTTPS, with the pool's checks of certificates, and answers
@@ -2028,10 +1990,7 @@ impl Pools {
     /// `pool.send_test_post`, since XenServer 5.5 (george). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.send_test_post")]
     pub fn send_test_post(&self, host: &str, port: i64, body: &str) -> TaskCall<String> {
-        TaskCall::new(&self.client, "pool.send_test_post")
-            .arg(host)
-            .arg(port)
-            .arg(body)
+        self.begin_task("pool.send_test_post").arg(host).arg(port).arg(body)
     }
 
     /// Installs the certificate of an authority on all hosts: an old name of `pool.install_ca_certificate`.
@@ -2044,9 +2003,7 @@ impl Pools {
     #[doc(alias = "pool.certificate_install")]
     #[deprecated(note = "since xapi 1.290.0")]
     pub fn certificate_install(&self, name: &str, cert: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.certificate_install")
-            .arg(name)
-            .arg(cert)
+        self.begin_task("pool.certificate_install").arg(name).arg(cert)
     }
 
     /// Removes the certificate of an authority from all hosts: an old name of `pool.uninstall_ca_certificate`.
@@ -2058,7 +2015,7 @@ impl Pools {
     #[doc(alias = "pool.certificate_uninstall")]
     #[deprecated(note = "since xapi 1.290.0")]
     pub fn certificate_uninstall(&self, name: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.certificate_uninstall").arg(name)
+        self.begin_task("pool.certificate_uninstall").arg(name)
     }
 
     /// Lists the file names of the installed certificates of authorities, on the coordinator. The records of
@@ -2069,7 +2026,7 @@ impl Pools {
     #[doc(alias = "pool.certificate_list")]
     #[deprecated(note = "since xapi 1.290.0")]
     pub fn certificate_list(&self) -> TaskCall<Vec<String>> {
-        TaskCall::new(&self.client, "pool.certificate_list")
+        self.begin_task("pool.certificate_list")
     }
 
     /// Installs the certificate of an authority on all hosts, which then trust servers that it signed for, such as
@@ -2084,9 +2041,7 @@ impl Pools {
     #[doc(alias = "pool.install_ca_certificate")]
     #[deprecated(note = "since xapi 26.13.0")]
     pub fn install_ca_certificate(&self, name: &str, cert: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.install_ca_certificate")
-            .arg(name)
-            .arg(cert)
+        self.begin_task("pool.install_ca_certificate").arg(name).arg(cert)
     }
 
     /// Removes the certificate of an authority from all hosts, and its record. Connections that need it fail from
@@ -2100,7 +2055,7 @@ impl Pools {
     #[doc(alias = "pool.uninstall_ca_certificate")]
     #[deprecated(note = "since xapi 26.13.0")]
     pub fn uninstall_ca_certificate(&self, name: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.uninstall_ca_certificate").arg(name)
+        self.begin_task("pool.uninstall_ca_certificate").arg(name)
     }
 
     /// [`uninstall_ca_certificate`](Self::uninstall_ca_certificate) with its optional arguments; those at the end
@@ -2112,7 +2067,7 @@ impl Pools {
     #[deprecated(note = "since xapi 26.13.0")]
     pub fn uninstall_ca_certificate_with(&self, name: &str, optional: &UninstallCaCertificateOptions) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            TaskCall::new(&self.client, "pool.uninstall_ca_certificate").arg(name),
+            self.begin_task("pool.uninstall_ca_certificate").arg(name),
             |call, value| call.arg(value),
         )
     }
@@ -2125,7 +2080,7 @@ impl Pools {
     /// `pool.crl_install`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.crl_install")]
     pub fn crl_install(&self, name: &str, cert: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.crl_install").arg(name).arg(cert)
+        self.begin_task("pool.crl_install").arg(name).arg(cert)
     }
 
     /// Removes a list of revoked certificates from all hosts.
@@ -2135,7 +2090,7 @@ impl Pools {
     /// `pool.crl_uninstall`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.crl_uninstall")]
     pub fn crl_uninstall(&self, name: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.crl_uninstall").arg(name)
+        self.begin_task("pool.crl_uninstall").arg(name)
     }
 
     /// Lists the file names of the installed revocation lists, on the coordinator.
@@ -2143,7 +2098,7 @@ impl Pools {
     /// `pool.crl_list`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.crl_list")]
     pub fn crl_list(&self) -> TaskCall<Vec<String>> {
-        TaskCall::new(&self.client, "pool.crl_list")
+        self.begin_task("pool.crl_list")
     }
 
     /// Copies the installed certificates of authorities and revocation lists from the coordinator to all other
@@ -2152,7 +2107,7 @@ impl Pools {
     /// `pool.certificate_sync`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.certificate_sync")]
     pub fn certificate_sync(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.certificate_sync")
+        self.begin_task("pool.certificate_sync")
     }
 
     /// Makes all hosts check certificates from now on. Each host is first contacted in that way, and nothing
@@ -2162,7 +2117,7 @@ impl Pools {
     /// `pool.enable_tls_verification`, since xapi 1.290.0. Least role: `pool-admin`.
     #[doc(alias = "pool.enable_tls_verification")]
     pub fn enable_tls_verification(&self) -> Call<()> {
-        Call::new(&self.client, "pool.enable_tls_verification")
+        self.begin("pool.enable_tls_verification")
     }
 
     /// Writes each change of the database to a disk on this storage too, so that a new coordinator has them all.
@@ -2174,7 +2129,7 @@ impl Pools {
     /// `pool.enable_redo_log`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.enable_redo_log")]
     pub fn enable_redo_log(&self, sr: Ref<Sr>) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.enable_redo_log").arg(sr)
+        self.begin_task("pool.enable_redo_log").arg(sr)
     }
 
     /// Stops writing changes of the database to shared storage, and detaches the disk from the hosts. The disk
@@ -2183,7 +2138,7 @@ impl Pools {
     /// `pool.disable_redo_log`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.disable_redo_log")]
     pub fn disable_redo_log(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.disable_redo_log")
+        self.begin_task("pool.disable_redo_log")
     }
 
     /// Connects the virtual switches of all hosts to a controller, by TLS on port 6632. It replaces the one there
@@ -2196,7 +2151,7 @@ impl Pools {
     #[doc(alias = "pool.set_vswitch_controller")]
     #[deprecated(note = "since XenServer 7.2 (falcon)")]
     pub fn set_vswitch_controller(&self, address: &str) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.set_vswitch_controller").arg(address)
+        self.begin_task("pool.set_vswitch_controller").arg(address)
     }
 
     /// Replaces the secret by which the hosts know each other, on all of them. All must be up, high availability
@@ -2213,7 +2168,7 @@ impl Pools {
     /// [`NOT_SUPPORTED_DURING_UPGRADE`](crate::ErrorCode::NotSupportedDuringUpgrade).
     #[doc(alias = "pool.rotate_secret")]
     pub fn rotate_secret(&self) -> TaskCall<()> {
-        TaskCall::new(&self.client, "pool.rotate_secret")
+        self.begin_task("pool.rotate_secret")
     }
 }
 

@@ -5,9 +5,7 @@ use super::{
     Blob, Console, Crashdump, DataSourceRecord, GpuGroup, Host, Network, Pci, Session, Sr, Vbd, Vdi, Vgpu, Vif,
     VmAppliance, VmGroup, VmGuestMetrics, VmMetrics, Vmpp, Vmss, Vtpm, Vusb,
 };
-use crate::handle::{
-    ReadFields, begin, begin_task, collection, deserialize_record, handle, members, next_into, up_to_last_changed,
-};
+use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
 use crate::wire::open_enum;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
@@ -31,7 +29,7 @@ impl Vm {
     /// `VM.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_record")]
     pub fn record(&self) -> Call<VmRecord> {
-        begin(&self.client, self.reference, "VM.get_record")
+        self.begin("VM.get_record")
     }
 
     /// Removes the VM, which must be halted; snapshots of it stay. Its disks stay as well, also those of a
@@ -41,7 +39,7 @@ impl Vm {
     /// `VM.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.destroy")
+        self.begin_task("VM.destroy")
     }
 
     /// Reads the field [`uuid`](crate::VmRecord::uuid): the UUID of the object, which unlike its reference also
@@ -51,7 +49,7 @@ impl Vm {
     /// `VM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_uuid")
+        self.begin("VM.get_uuid")
     }
 
     /// Reads the field [`allowed_operations`](crate::VmRecord::allowed_operations): what may be asked of the object
@@ -61,7 +59,7 @@ impl Vm {
     /// `VM.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_operations")]
     pub fn allowed_operations(&self) -> Call<Vec<VmOperation>> {
-        begin(&self.client, self.reference, "VM.get_allowed_operations")
+        self.begin("VM.get_allowed_operations")
     }
 
     /// Reads the field [`current_operations`](crate::VmRecord::current_operations): what is being done to the
@@ -71,7 +69,7 @@ impl Vm {
     /// `VM.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_current_operations")]
     pub fn current_operations(&self) -> Call<Map<String, VmOperation>> {
-        begin(&self.client, self.reference, "VM.get_current_operations")
+        self.begin("VM.get_current_operations")
     }
 
     /// Reads the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object. It need
@@ -80,7 +78,7 @@ impl Vm {
     /// `VM.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_name_label")
+        self.begin("VM.get_name_label")
     }
 
     /// Sets the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object. It need
@@ -89,7 +87,7 @@ impl Vm {
     /// `VM.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_name_label").arg(value)
+        self.begin("VM.set_name_label").arg(value)
     }
 
     /// Reads the field [`name_description`](crate::VmRecord::name_description): a longer text for people, empty
@@ -98,7 +96,7 @@ impl Vm {
     /// `VM.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_description")]
     pub fn name_description(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_name_description")
+        self.begin("VM.get_name_description")
     }
 
     /// Sets the field [`name_description`](crate::VmRecord::name_description): a longer text for people, empty
@@ -107,7 +105,7 @@ impl Vm {
     /// `VM.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_name_description").arg(value)
+        self.begin("VM.set_name_description").arg(value)
     }
 
     /// Reads the field [`power_state`](crate::VmRecord::power_state): what the VM is doing, as its host last
@@ -119,7 +117,7 @@ impl Vm {
     /// `VM.get_power_state`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_power_state")]
     pub fn power_state(&self) -> Call<PowerState> {
-        begin(&self.client, self.reference, "VM.get_power_state")
+        self.begin("VM.get_power_state")
     }
 
     /// Reads the field [`user_version`](crate::VmRecord::user_version): a number that templates carry for their
@@ -128,7 +126,7 @@ impl Vm {
     /// `VM.get_user_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_user_version")]
     pub fn user_version(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_user_version")
+        self.begin("VM.get_user_version")
     }
 
     /// Sets the field [`user_version`](crate::VmRecord::user_version): a number that templates carry for their
@@ -137,7 +135,7 @@ impl Vm {
     /// `VM.set_user_version`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_user_version")]
     pub fn set_user_version(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_user_version").arg(value)
+        self.begin("VM.set_user_version").arg(value)
     }
 
     /// Reads the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
@@ -147,7 +145,7 @@ impl Vm {
     /// `VM.get_is_a_template`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_template")]
     pub fn is_a_template(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_a_template")
+        self.begin("VM.get_is_a_template")
     }
 
     /// Sets the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
@@ -157,7 +155,7 @@ impl Vm {
     /// `VM.set_is_a_template`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_is_a_template")]
     pub fn set_is_a_template(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_is_a_template").arg(value)
+        self.begin("VM.set_is_a_template").arg(value)
     }
 
     /// Reads the field [`is_default_template`](crate::VmRecord::is_default_template): whether the template came
@@ -167,7 +165,7 @@ impl Vm {
     /// `VM.get_is_default_template`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_default_template")]
     pub fn is_default_template(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_default_template")
+        self.begin("VM.get_is_default_template")
     }
 
     /// Reads the field [`suspend_vdi`](crate::VmRecord::suspend_vdi): the disk image that holds the memory while
@@ -177,7 +175,7 @@ impl Vm {
     /// `VM.get_suspend_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_VDI")]
     pub fn suspend_vdi(&self) -> Call<Ref<Vdi>> {
-        begin(&self.client, self.reference, "VM.get_suspend_VDI")
+        self.begin("VM.get_suspend_VDI")
     }
 
     /// Reads the field [`resident_on`](crate::VmRecord::resident_on): the host it runs on or is paused on;
@@ -186,7 +184,7 @@ impl Vm {
     /// `VM.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_resident_on")]
     pub fn resident_on(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "VM.get_resident_on")
+        self.begin("VM.get_resident_on")
     }
 
     /// Reads the field [`scheduled_to_be_resident_on`](crate::VmRecord::scheduled_to_be_resident_on): the host that
@@ -196,7 +194,7 @@ impl Vm {
     /// `VM.get_scheduled_to_be_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_scheduled_to_be_resident_on")]
     pub fn scheduled_to_be_resident_on(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "VM.get_scheduled_to_be_resident_on")
+        self.begin("VM.get_scheduled_to_be_resident_on")
     }
 
     /// Reads the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on: tried first,
@@ -205,7 +203,7 @@ impl Vm {
     /// `VM.get_affinity`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_affinity")]
     pub fn affinity(&self) -> Call<Ref<Host>> {
-        begin(&self.client, self.reference, "VM.get_affinity")
+        self.begin("VM.get_affinity")
     }
 
     /// Sets the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on: tried first,
@@ -214,7 +212,7 @@ impl Vm {
     /// `VM.set_affinity`, since XenServer 4.0 (rio). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_affinity")]
     pub fn set_affinity(&self, value: Ref<Host>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_affinity").arg(value)
+        self.begin("VM.set_affinity").arg(value)
     }
 
     /// Reads the field [`memory_overhead`](crate::VmRecord::memory_overhead): what the hypervisor needs for this VM
@@ -226,7 +224,7 @@ impl Vm {
     /// `VM.get_memory_overhead`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_overhead")]
     pub fn memory_overhead(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_overhead")
+        self.begin("VM.get_memory_overhead")
     }
 
     /// Reads the field [`memory_target`](crate::VmRecord::memory_target): the memory that the balloon driver was
@@ -240,7 +238,7 @@ impl Vm {
     #[doc(alias = "VM.get_memory_target")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn memory_target(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_target")
+        self.begin("VM.get_memory_target")
     }
 
     /// Reads the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM can
@@ -253,7 +251,7 @@ impl Vm {
     /// `VM.get_memory_static_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_max")]
     pub fn memory_static_max(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_static_max")
+        self.begin("VM.get_memory_static_max")
     }
 
     /// Reads the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max): the upper end of the range in
@@ -266,7 +264,7 @@ impl Vm {
     /// `VM.get_memory_dynamic_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_max")]
     pub fn memory_dynamic_max(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_dynamic_max")
+        self.begin("VM.get_memory_dynamic_max")
     }
 
     /// Reads the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min): the lower end of the range in
@@ -278,7 +276,7 @@ impl Vm {
     /// `VM.get_memory_dynamic_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_dynamic_min")]
     pub fn memory_dynamic_min(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_dynamic_min")
+        self.begin("VM.get_memory_dynamic_min")
     }
 
     /// Reads the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory that the guest
@@ -289,7 +287,7 @@ impl Vm {
     /// `VM.get_memory_static_min`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_memory_static_min")]
     pub fn memory_static_min(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_memory_static_min")
+        self.begin("VM.get_memory_static_min")
     }
 
     /// Reads the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled,
@@ -300,7 +298,7 @@ impl Vm {
     /// `VM.get_VCPUs_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_params")]
     pub fn vcpus_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_VCPUs_params")
+        self.begin("VM.get_VCPUs_params")
     }
 
     /// Sets the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled,
@@ -311,7 +309,7 @@ impl Vm {
     /// `VM.set_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_params")]
     pub fn set_vcpus_params(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_VCPUs_params").arg(value)
+        self.begin("VM.set_VCPUs_params").arg(value)
     }
 
     /// Adds an entry to the map [`vcpus_params`](crate::VmRecord::vcpus_params). A key that is there already is
@@ -320,9 +318,7 @@ impl Vm {
     /// `VM.add_to_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_VCPUs_params")]
     pub fn add_to_vcpus_params(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_VCPUs_params")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_VCPUs_params").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`vcpus_params`](crate::VmRecord::vcpus_params); no failure where
@@ -331,7 +327,7 @@ impl Vm {
     /// `VM.remove_from_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_VCPUs_params")]
     pub fn remove_from_vcpus_params(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_VCPUs_params").arg(key)
+        self.begin("VM.remove_from_VCPUs_params").arg(key)
     }
 
     /// Reads the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until its
@@ -341,7 +337,7 @@ impl Vm {
     /// `VM.get_VCPUs_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_max")]
     pub fn vcpus_max(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_VCPUs_max")
+        self.begin("VM.get_VCPUs_max")
     }
 
     /// Reads the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup): how many virtual processors it has
@@ -350,7 +346,7 @@ impl Vm {
     /// `VM.get_VCPUs_at_startup`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_at_startup")]
     pub fn vcpus_at_startup(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_VCPUs_at_startup")
+        self.begin("VM.get_VCPUs_at_startup")
     }
 
     /// Reads the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
@@ -362,7 +358,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_actions_after_softreboot")]
     pub fn actions_after_softreboot(&self) -> Call<OnSoftrebootBehavior> {
-        begin(&self.client, self.reference, "VM.get_actions_after_softreboot")
+        self.begin("VM.get_actions_after_softreboot")
     }
 
     /// Sets the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
@@ -374,7 +370,7 @@ impl Vm {
     /// `vm-admin`.
     #[doc(alias = "VM.set_actions_after_softreboot")]
     pub fn set_actions_after_softreboot(&self, value: OnSoftrebootBehavior) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_actions_after_softreboot").arg(value)
+        self.begin("VM.set_actions_after_softreboot").arg(value)
     }
 
     /// Reads the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
@@ -384,7 +380,7 @@ impl Vm {
     /// `VM.get_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_shutdown")]
     pub fn actions_after_shutdown(&self) -> Call<OnNormalExit> {
-        begin(&self.client, self.reference, "VM.get_actions_after_shutdown")
+        self.begin("VM.get_actions_after_shutdown")
     }
 
     /// Sets the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
@@ -394,7 +390,7 @@ impl Vm {
     /// `VM.set_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_shutdown")]
     pub fn set_actions_after_shutdown(&self, value: OnNormalExit) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_actions_after_shutdown").arg(value)
+        self.begin("VM.set_actions_after_shutdown").arg(value)
     }
 
     /// Reads the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
@@ -403,7 +399,7 @@ impl Vm {
     /// `VM.get_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_reboot")]
     pub fn actions_after_reboot(&self) -> Call<OnNormalExit> {
-        begin(&self.client, self.reference, "VM.get_actions_after_reboot")
+        self.begin("VM.get_actions_after_reboot")
     }
 
     /// Sets the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
@@ -412,7 +408,7 @@ impl Vm {
     /// `VM.set_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_reboot")]
     pub fn set_actions_after_reboot(&self, value: OnNormalExit) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_actions_after_reboot").arg(value)
+        self.begin("VM.set_actions_after_reboot").arg(value)
     }
 
     /// Reads the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
@@ -422,7 +418,7 @@ impl Vm {
     /// `VM.get_actions_after_crash`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_crash")]
     pub fn actions_after_crash(&self) -> Call<OnCrashBehaviour> {
-        begin(&self.client, self.reference, "VM.get_actions_after_crash")
+        self.begin("VM.get_actions_after_crash")
     }
 
     /// Reads the field [`consoles`](crate::VmRecord::consoles): the ways to its screen and serial port; empty while
@@ -431,7 +427,7 @@ impl Vm {
     /// `VM.get_consoles`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_consoles")]
     pub fn consoles(&self) -> Call<Vec<Ref<Console>>> {
-        begin(&self.client, self.reference, "VM.get_consoles")
+        self.begin("VM.get_consoles")
     }
 
     /// Reads the field [`vifs`](crate::VmRecord::vifs): its network interfaces, plugged or not. Their order means
@@ -440,7 +436,7 @@ impl Vm {
     /// `VM.get_VIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VIFs")]
     pub fn vifs(&self) -> Call<Vec<Ref<Vif>>> {
-        begin(&self.client, self.reference, "VM.get_VIFs")
+        self.begin("VM.get_VIFs")
     }
 
     /// Reads the field [`vbds`](crate::VmRecord::vbds): its disks and CD drives, plugged or not. Their order means
@@ -449,7 +445,7 @@ impl Vm {
     /// `VM.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VBDs")]
     pub fn vbds(&self) -> Call<Vec<Ref<Vbd>>> {
-        begin(&self.client, self.reference, "VM.get_VBDs")
+        self.begin("VM.get_VBDs")
     }
 
     /// Reads the field [`vusbs`](crate::VmRecord::vusbs): the USB devices of the host that it was given. They tie
@@ -458,7 +454,7 @@ impl Vm {
     /// `VM.get_VUSBs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VUSBs")]
     pub fn vusbs(&self) -> Call<Vec<Ref<Vusb>>> {
-        begin(&self.client, self.reference, "VM.get_VUSBs")
+        self.begin("VM.get_VUSBs")
     }
 
     /// Reads the field [`crash_dumps`](crate::VmRecord::crash_dumps): the memory dumps that it left behind when it
@@ -467,7 +463,7 @@ impl Vm {
     /// `VM.get_crash_dumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_crash_dumps")]
     pub fn crash_dumps(&self) -> Call<Vec<Ref<Crashdump>>> {
-        begin(&self.client, self.reference, "VM.get_crash_dumps")
+        self.begin("VM.get_crash_dumps")
     }
 
     /// Reads the field [`vtpms`](crate::VmRecord::vtpms): its virtual TPM; one at most.
@@ -475,7 +471,7 @@ impl Vm {
     /// `VM.get_VTPMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VTPMs")]
     pub fn vtpms(&self) -> Call<Vec<Ref<Vtpm>>> {
-        begin(&self.client, self.reference, "VM.get_VTPMs")
+        self.begin("VM.get_VTPMs")
     }
 
     /// Reads the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
@@ -485,7 +481,7 @@ impl Vm {
     /// `VM.get_PV_bootloader`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader")]
     pub fn pv_bootloader(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_bootloader")
+        self.begin("VM.get_PV_bootloader")
     }
 
     /// Sets the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
@@ -495,7 +491,7 @@ impl Vm {
     /// `VM.set_PV_bootloader`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader")]
     pub fn set_pv_bootloader(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_bootloader").arg(value)
+        self.begin("VM.set_PV_bootloader").arg(value)
     }
 
     /// Reads the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
@@ -504,7 +500,7 @@ impl Vm {
     /// `VM.get_PV_kernel`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_kernel")]
     pub fn pv_kernel(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_kernel")
+        self.begin("VM.get_PV_kernel")
     }
 
     /// Sets the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
@@ -513,7 +509,7 @@ impl Vm {
     /// `VM.set_PV_kernel`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_kernel")]
     pub fn set_pv_kernel(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_kernel").arg(value)
+        self.begin("VM.set_PV_kernel").arg(value)
     }
 
     /// Reads the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial RAM disk in the control
@@ -522,7 +518,7 @@ impl Vm {
     /// `VM.get_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_ramdisk")]
     pub fn pv_ramdisk(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_ramdisk")
+        self.begin("VM.get_PV_ramdisk")
     }
 
     /// Sets the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial RAM disk in the control
@@ -531,7 +527,7 @@ impl Vm {
     /// `VM.set_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_ramdisk")]
     pub fn set_pv_ramdisk(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_ramdisk").arg(value)
+        self.begin("VM.set_PV_ramdisk").arg(value)
     }
 
     /// Reads the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual
@@ -540,7 +536,7 @@ impl Vm {
     /// `VM.get_PV_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_args")]
     pub fn pv_args(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_args")
+        self.begin("VM.get_PV_args")
     }
 
     /// Sets the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual guest;
@@ -549,7 +545,7 @@ impl Vm {
     /// `VM.set_PV_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_args")]
     pub fn set_pv_args(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_args").arg(value)
+        self.begin("VM.set_PV_args").arg(value)
     }
 
     /// Reads the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for
@@ -558,7 +554,7 @@ impl Vm {
     /// `VM.get_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader_args")]
     pub fn pv_bootloader_args(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_bootloader_args")
+        self.begin("VM.get_PV_bootloader_args")
     }
 
     /// Sets the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for
@@ -567,7 +563,7 @@ impl Vm {
     /// `VM.set_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader_args")]
     pub fn set_pv_bootloader_args(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_bootloader_args").arg(value)
+        self.begin("VM.set_PV_bootloader_args").arg(value)
     }
 
     /// Reads the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of
@@ -576,7 +572,7 @@ impl Vm {
     /// `VM.get_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_legacy_args")]
     pub fn pv_legacy_args(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PV_legacy_args")
+        self.begin("VM.get_PV_legacy_args")
     }
 
     /// Sets the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of very
@@ -585,7 +581,7 @@ impl Vm {
     /// `VM.set_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_legacy_args")]
     pub fn set_pv_legacy_args(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PV_legacy_args").arg(value)
+        self.begin("VM.set_PV_legacy_args").arg(value)
     }
 
     /// Reads the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy): `BIOS order` for a guest with full
@@ -597,7 +593,7 @@ impl Vm {
     #[doc(alias = "VM.get_HVM_boot_policy")]
     #[deprecated(note = "since XenServer 7.5 (kolkata)")]
     pub fn hvm_boot_policy(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_HVM_boot_policy")
+        self.begin("VM.get_HVM_boot_policy")
     }
 
     /// Reads the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
@@ -608,7 +604,7 @@ impl Vm {
     /// `VM.get_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_boot_params")]
     pub fn hvm_boot_params(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_HVM_boot_params")
+        self.begin("VM.get_HVM_boot_params")
     }
 
     /// Sets the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
@@ -619,7 +615,7 @@ impl Vm {
     /// `VM.set_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_HVM_boot_params")]
     pub fn set_hvm_boot_params(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_HVM_boot_params").arg(value)
+        self.begin("VM.set_HVM_boot_params").arg(value)
     }
 
     /// Adds an entry to the map [`hvm_boot_params`](crate::VmRecord::hvm_boot_params). A key that is there already
@@ -628,9 +624,7 @@ impl Vm {
     /// `VM.add_to_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_HVM_boot_params")]
     pub fn add_to_hvm_boot_params(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_HVM_boot_params")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_HVM_boot_params").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`hvm_boot_params`](crate::VmRecord::hvm_boot_params); no failure
@@ -639,7 +633,7 @@ impl Vm {
     /// `VM.remove_from_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_HVM_boot_params")]
     pub fn remove_from_hvm_boot_params(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_HVM_boot_params").arg(key)
+        self.begin("VM.remove_from_HVM_boot_params").arg(key)
     }
 
     /// Reads the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier): by how much the memory
@@ -648,7 +642,7 @@ impl Vm {
     /// `VM.get_HVM_shadow_multiplier`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_shadow_multiplier")]
     pub fn hvm_shadow_multiplier(&self) -> Call<f64> {
-        begin(&self.client, self.reference, "VM.get_HVM_shadow_multiplier")
+        self.begin("VM.get_HVM_shadow_multiplier")
     }
 
     /// Reads the field [`platform`](crate::VmRecord::platform): the machine that is emulated, as texts; read at the
@@ -661,7 +655,7 @@ impl Vm {
     /// `VM.get_platform`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_platform")]
     pub fn platform(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_platform")
+        self.begin("VM.get_platform")
     }
 
     /// Reads the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were
@@ -672,7 +666,7 @@ impl Vm {
     #[doc(alias = "VM.get_PCI_bus")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn pci_bus(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_PCI_bus")
+        self.begin("VM.get_PCI_bus")
     }
 
     /// Sets the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were PCI
@@ -683,7 +677,7 @@ impl Vm {
     #[doc(alias = "VM.set_PCI_bus")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn set_pci_bus(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_PCI_bus").arg(value)
+        self.begin("VM.set_PCI_bus").arg(value)
     }
 
     /// Reads the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack. The
@@ -696,7 +690,7 @@ impl Vm {
     /// `VM.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_other_config")]
     pub fn other_config(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_other_config")
+        self.begin("VM.get_other_config")
     }
 
     /// Reads the field [`domid`](crate::VmRecord::domid): the number of its Xen domain on its host, -1 where it has
@@ -707,7 +701,7 @@ impl Vm {
     /// `VM.get_domid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domid")]
     pub fn domid(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_domid")
+        self.begin("VM.get_domid")
     }
 
     /// Reads the field [`domarch`](crate::VmRecord::domarch): the architecture of its Xen domain where it runs,
@@ -716,7 +710,7 @@ impl Vm {
     /// `VM.get_domarch`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domarch")]
     pub fn domarch(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_domarch")
+        self.begin("VM.get_domarch")
     }
 
     /// Reads the field [`last_boot_cpu_flags`](crate::VmRecord::last_boot_cpu_flags): the processor vendor and
@@ -726,7 +720,7 @@ impl Vm {
     /// `VM.get_last_boot_CPU_flags`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_last_boot_CPU_flags")]
     pub fn last_boot_cpu_flags(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_last_boot_CPU_flags")
+        self.begin("VM.get_last_boot_CPU_flags")
     }
 
     /// Reads the field [`is_control_domain`](crate::VmRecord::is_control_domain): whether this is the control
@@ -735,7 +729,7 @@ impl Vm {
     /// `VM.get_is_control_domain`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_control_domain")]
     pub fn is_control_domain(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_control_domain")
+        self.begin("VM.get_is_control_domain")
     }
 
     /// Reads the field [`metrics`](crate::VmRecord::metrics): what the host measures of it from outside; always
@@ -744,7 +738,7 @@ impl Vm {
     /// `VM.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_metrics")]
     pub fn metrics(&self) -> Call<Ref<VmMetrics>> {
-        begin(&self.client, self.reference, "VM.get_metrics")
+        self.begin("VM.get_metrics")
     }
 
     /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics): what its guest agent reports;
@@ -754,7 +748,7 @@ impl Vm {
     /// `VM.get_guest_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_guest_metrics")]
     pub fn guest_metrics(&self) -> Call<Ref<VmGuestMetrics>> {
-        begin(&self.client, self.reference, "VM.get_guest_metrics")
+        self.begin("VM.get_guest_metrics")
     }
 
     /// Reads the field [`last_booted_record`](crate::VmRecord::last_booted_record): its record as of the last
@@ -763,7 +757,7 @@ impl Vm {
     /// `VM.get_last_booted_record`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_last_booted_record")]
     pub fn last_booted_record(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_last_booted_record")
+        self.begin("VM.get_last_booted_record")
     }
 
     /// Reads the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
@@ -773,7 +767,7 @@ impl Vm {
     /// `VM.get_recommendations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_recommendations")]
     pub fn recommendations(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_recommendations")
+        self.begin("VM.get_recommendations")
     }
 
     /// Sets the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
@@ -783,7 +777,7 @@ impl Vm {
     /// `VM.set_recommendations`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_recommendations")]
     pub fn set_recommendations(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_recommendations").arg(value)
+        self.begin("VM.set_recommendations").arg(value)
     }
 
     /// Reads the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries that go to and come from the
@@ -795,7 +789,7 @@ impl Vm {
     /// `VM.get_xenstore_data`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_xenstore_data")]
     pub fn xenstore_data(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_xenstore_data")
+        self.begin("VM.get_xenstore_data")
     }
 
     /// Sets the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries that go to and come from the
@@ -807,7 +801,7 @@ impl Vm {
     /// `VM.set_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.set_xenstore_data")]
     pub fn set_xenstore_data(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_xenstore_data").arg(value)
+        self.begin("VM.set_xenstore_data").arg(value)
     }
 
     /// Adds an entry to the map [`xenstore_data`](crate::VmRecord::xenstore_data). A key that is there already is
@@ -816,9 +810,7 @@ impl Vm {
     /// `VM.add_to_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_xenstore_data")]
     pub fn add_to_xenstore_data(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_xenstore_data")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_xenstore_data").arg(key).arg(value)
     }
 
     /// Takes the entry of `key` out of the map [`xenstore_data`](crate::VmRecord::xenstore_data); no failure where
@@ -827,7 +819,7 @@ impl Vm {
     /// `VM.remove_from_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_xenstore_data")]
     pub fn remove_from_xenstore_data(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_xenstore_data").arg(key)
+        self.begin("VM.remove_from_xenstore_data").arg(key)
     }
 
     /// Reads the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability keeps it
@@ -839,7 +831,7 @@ impl Vm {
     #[doc(alias = "VM.get_ha_always_run")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn ha_always_run(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_ha_always_run")
+        self.begin("VM.get_ha_always_run")
     }
 
     /// Reads the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority): how high availability treats
@@ -849,7 +841,7 @@ impl Vm {
     /// `VM.get_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_ha_restart_priority")]
     pub fn ha_restart_priority(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_ha_restart_priority")
+        self.begin("VM.get_ha_restart_priority")
     }
 
     /// Reads the field [`is_a_snapshot`](crate::VmRecord::is_a_snapshot): whether it is a snapshot: a template with
@@ -859,7 +851,7 @@ impl Vm {
     /// `VM.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_snapshot")]
     pub fn is_a_snapshot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_a_snapshot")
+        self.begin("VM.get_is_a_snapshot")
     }
 
     /// Reads the field [`snapshot_of`](crate::VmRecord::snapshot_of): the VM that it is a snapshot of. The
@@ -868,7 +860,7 @@ impl Vm {
     /// `VM.get_snapshot_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_of")]
     pub fn snapshot_of(&self) -> Call<Ref<Self>> {
-        begin(&self.client, self.reference, "VM.get_snapshot_of")
+        self.begin("VM.get_snapshot_of")
     }
 
     /// Reads the field [`snapshots`](crate::VmRecord::snapshots): the snapshots of this VM that exist, in no order;
@@ -877,7 +869,7 @@ impl Vm {
     /// `VM.get_snapshots`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshots")]
     pub fn snapshots(&self) -> Call<Vec<Ref<Self>>> {
-        begin(&self.client, self.reference, "VM.get_snapshots")
+        self.begin("VM.get_snapshots")
     }
 
     /// Reads the field [`snapshot_time`](crate::VmRecord::snapshot_time): when the snapshot was taken, by the clock
@@ -886,7 +878,7 @@ impl Vm {
     /// `VM.get_snapshot_time`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_time")]
     pub fn snapshot_time(&self) -> Call<DateTime> {
-        begin(&self.client, self.reference, "VM.get_snapshot_time")
+        self.begin("VM.get_snapshot_time")
     }
 
     /// Reads the field [`transportable_snapshot_id`](crate::VmRecord::transportable_snapshot_id): a leftover of
@@ -895,7 +887,7 @@ impl Vm {
     /// `VM.get_transportable_snapshot_id`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_transportable_snapshot_id")]
     pub fn transportable_snapshot_id(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_transportable_snapshot_id")
+        self.begin("VM.get_transportable_snapshot_id")
     }
 
     /// Reads the field [`blobs`](crate::VmRecord::blobs): binary data kept for the object, by name. The data is
@@ -904,7 +896,7 @@ impl Vm {
     /// `VM.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blobs")]
     pub fn blobs(&self) -> Call<Map<String, Ref<Blob>>> {
-        begin(&self.client, self.reference, "VM.get_blobs")
+        self.begin("VM.get_blobs")
     }
 
     /// Reads the field [`tags`](crate::VmRecord::tags): words by which people group objects. The server gives them
@@ -913,7 +905,7 @@ impl Vm {
     /// `VM.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_tags")]
     pub fn tags(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "VM.get_tags")
+        self.begin("VM.get_tags")
     }
 
     /// Sets the field [`tags`](crate::VmRecord::tags): words by which people group objects. The server gives them
@@ -922,7 +914,7 @@ impl Vm {
     /// `VM.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.set_tags")]
     pub fn set_tags(&self, value: &[&str]) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_tags").arg(value)
+        self.begin("VM.set_tags").arg(value)
     }
 
     /// Adds a value to the set [`tags`](crate::VmRecord::tags), unless it is there already.
@@ -930,7 +922,7 @@ impl Vm {
     /// `VM.add_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.add_tags")]
     pub fn add_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_tags").arg(value)
+        self.begin("VM.add_tags").arg(value)
     }
 
     /// Takes a value out of the set [`tags`](crate::VmRecord::tags); no failure where it is not there.
@@ -938,7 +930,7 @@ impl Vm {
     /// `VM.remove_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.remove_tags")]
     pub fn remove_tags(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_tags").arg(value)
+        self.begin("VM.remove_tags").arg(value)
     }
 
     /// Reads the field [`blocked_operations`](crate::VmRecord::blocked_operations): operations that are refused
@@ -948,7 +940,7 @@ impl Vm {
     /// `VM.get_blocked_operations`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blocked_operations")]
     pub fn blocked_operations(&self) -> Call<Map<VmOperation, String>> {
-        begin(&self.client, self.reference, "VM.get_blocked_operations")
+        self.begin("VM.get_blocked_operations")
     }
 
     /// Reads the field [`snapshot_info`](crate::VmRecord::snapshot_info): what is known of the circumstances of the
@@ -958,7 +950,7 @@ impl Vm {
     /// `VM.get_snapshot_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_info")]
     pub fn snapshot_info(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_snapshot_info")
+        self.begin("VM.get_snapshot_info")
     }
 
     /// Reads the field [`snapshot_metadata`](crate::VmRecord::snapshot_metadata): the VM's record as of the
@@ -967,7 +959,7 @@ impl Vm {
     /// `VM.get_snapshot_metadata`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_metadata")]
     pub fn snapshot_metadata(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_snapshot_metadata")
+        self.begin("VM.get_snapshot_metadata")
     }
 
     /// Reads the field [`parent`](crate::VmRecord::parent): the snapshot that it comes after: the newest one of its
@@ -976,7 +968,7 @@ impl Vm {
     /// `VM.get_parent`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_parent")]
     pub fn parent(&self) -> Call<Ref<Self>> {
-        begin(&self.client, self.reference, "VM.get_parent")
+        self.begin("VM.get_parent")
     }
 
     /// Reads the field [`children`](crate::VmRecord::children): the snapshots, and perhaps the VM itself, that come
@@ -985,7 +977,7 @@ impl Vm {
     /// `VM.get_children`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_children")]
     pub fn children(&self) -> Call<Vec<Ref<Self>>> {
-        begin(&self.client, self.reference, "VM.get_children")
+        self.begin("VM.get_children")
     }
 
     /// Reads the field [`bios_strings`](crate::VmRecord::bios_strings): the vendor and product names that its
@@ -995,7 +987,7 @@ impl Vm {
     /// `VM.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_bios_strings")]
     pub fn bios_strings(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_bios_strings")
+        self.begin("VM.get_bios_strings")
     }
 
     /// Reads the field [`protection_policy`](crate::VmRecord::protection_policy): the `VMPP` that snapshotted and
@@ -1006,7 +998,7 @@ impl Vm {
     #[doc(alias = "VM.get_protection_policy")]
     #[deprecated(note = "since XenServer 6.2 (clearwater)")]
     pub fn protection_policy(&self) -> Call<Ref<Vmpp>> {
-        begin(&self.client, self.reference, "VM.get_protection_policy")
+        self.begin("VM.get_protection_policy")
     }
 
     /// Reads the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the `VMSS` that takes snapshots
@@ -1015,7 +1007,7 @@ impl Vm {
     /// `VM.get_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_schedule")]
     pub fn snapshot_schedule(&self) -> Call<Ref<Vmss>> {
-        begin(&self.client, self.reference, "VM.get_snapshot_schedule")
+        self.begin("VM.get_snapshot_schedule")
     }
 
     /// Reads the field [`is_vmss_snapshot`](crate::VmRecord::is_vmss_snapshot): whether a `VMSS` took the snapshot;
@@ -1024,7 +1016,7 @@ impl Vm {
     /// `VM.get_is_vmss_snapshot`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_vmss_snapshot")]
     pub fn is_vmss_snapshot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_is_vmss_snapshot")
+        self.begin("VM.get_is_vmss_snapshot")
     }
 
     /// Reads the field [`appliance`](crate::VmRecord::appliance): the appliance it is started, stopped and
@@ -1033,7 +1025,7 @@ impl Vm {
     /// `VM.get_appliance`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_appliance")]
     pub fn appliance(&self) -> Call<Ref<VmAppliance>> {
-        begin(&self.client, self.reference, "VM.get_appliance")
+        self.begin("VM.get_appliance")
     }
 
     /// Reads the field [`start_delay`](crate::VmRecord::start_delay): how long its appliance waits behind its start
@@ -1044,7 +1036,7 @@ impl Vm {
     /// `VM.get_start_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_start_delay")]
     pub fn start_delay(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_start_delay")
+        self.begin("VM.get_start_delay")
     }
 
     /// Reads the field [`shutdown_delay`](crate::VmRecord::shutdown_delay): how long its appliance waits behind its
@@ -1055,7 +1047,7 @@ impl Vm {
     /// `VM.get_shutdown_delay`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_shutdown_delay")]
     pub fn shutdown_delay(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_shutdown_delay")
+        self.begin("VM.get_shutdown_delay")
     }
 
     /// Reads the field [`order`](crate::VmRecord::order): its place in the start of its appliance or the recovery
@@ -1065,7 +1057,7 @@ impl Vm {
     /// `VM.get_order`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_order")]
     pub fn order(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_order")
+        self.begin("VM.get_order")
     }
 
     /// Reads the field [`vgpus`](crate::VmRecord::vgpus): its virtual graphics processors, plugged or not.
@@ -1073,7 +1065,7 @@ impl Vm {
     /// `VM.get_VGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_VGPUs")]
     pub fn vgpus(&self) -> Call<Vec<Ref<Vgpu>>> {
-        begin(&self.client, self.reference, "VM.get_VGPUs")
+        self.begin("VM.get_VGPUs")
     }
 
     /// Reads the field [`attached_pcis`](crate::VmRecord::attached_pcis): the PCI devices that are passed through
@@ -1082,7 +1074,7 @@ impl Vm {
     /// `VM.get_attached_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_attached_PCIs")]
     pub fn attached_pcis(&self) -> Call<Vec<Ref<Pci>>> {
-        begin(&self.client, self.reference, "VM.get_attached_PCIs")
+        self.begin("VM.get_attached_PCIs")
     }
 
     /// Reads the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended;
@@ -1091,7 +1083,7 @@ impl Vm {
     /// `VM.get_suspend_SR`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_SR")]
     pub fn suspend_sr(&self) -> Call<Ref<Sr>> {
-        begin(&self.client, self.reference, "VM.get_suspend_SR")
+        self.begin("VM.get_suspend_SR")
     }
 
     /// Sets the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended;
@@ -1100,7 +1092,7 @@ impl Vm {
     /// `VM.set_suspend_SR`, since XenServer 6.0 (boston). Least role: `vm-admin`.
     #[doc(alias = "VM.set_suspend_SR")]
     pub fn set_suspend_sr(&self, value: Ref<Sr>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_suspend_SR").arg(value)
+        self.begin("VM.set_suspend_SR").arg(value)
     }
 
     /// Reads the field [`version`](crate::VmRecord::version): how often it was recovered from a replicated
@@ -1109,7 +1101,7 @@ impl Vm {
     /// `VM.get_version`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_version")]
     pub fn version(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_version")
+        self.begin("VM.get_version")
     }
 
     /// Reads the field [`generation_id`](crate::VmRecord::generation_id): what the guest reads to find out that it
@@ -1120,7 +1112,7 @@ impl Vm {
     /// `VM.get_generation_id`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "VM.get_generation_id")]
     pub fn generation_id(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_generation_id")
+        self.begin("VM.get_generation_id")
     }
 
     /// Reads the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
@@ -1130,7 +1122,7 @@ impl Vm {
     /// `VM.get_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "VM.get_hardware_platform_version")]
     pub fn hardware_platform_version(&self) -> Call<i64> {
-        begin(&self.client, self.reference, "VM.get_hardware_platform_version")
+        self.begin("VM.get_hardware_platform_version")
     }
 
     /// Sets the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
@@ -1140,7 +1132,7 @@ impl Vm {
     /// `VM.set_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `vm-admin`.
     #[doc(alias = "VM.set_hardware_platform_version")]
     pub fn set_hardware_platform_version(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_hardware_platform_version").arg(value)
+        self.begin("VM.set_hardware_platform_version").arg(value)
     }
 
     /// Reads the field [`has_vendor_device`](crate::VmRecord::has_vendor_device): whether it has the PCI device by
@@ -1150,7 +1142,7 @@ impl Vm {
     /// `VM.get_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM.get_has_vendor_device")]
     pub fn has_vendor_device(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_has_vendor_device")
+        self.begin("VM.get_has_vendor_device")
     }
 
     /// Reads the field [`requires_reboot`](crate::VmRecord::requires_reboot): whether settings were changed that
@@ -1159,7 +1151,7 @@ impl Vm {
     /// `VM.get_requires_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_requires_reboot")]
     pub fn requires_reboot(&self) -> Call<bool> {
-        begin(&self.client, self.reference, "VM.get_requires_reboot")
+        self.begin("VM.get_requires_reboot")
     }
 
     /// Reads the field [`reference_label`](crate::VmRecord::reference_label): a name of its template that stays the
@@ -1168,7 +1160,7 @@ impl Vm {
     /// `VM.get_reference_label`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_reference_label")]
     pub fn reference_label(&self) -> Call<String> {
-        begin(&self.client, self.reference, "VM.get_reference_label")
+        self.begin("VM.get_reference_label")
     }
 
     /// Reads the field [`domain_type`](crate::VmRecord::domain_type): how the next start virtualises it: `hvm`
@@ -1178,7 +1170,7 @@ impl Vm {
     /// `VM.get_domain_type`, since XenServer 7.4 (jura). Least role: `read-only`.
     #[doc(alias = "VM.get_domain_type")]
     pub fn domain_type(&self) -> Call<DomainType> {
-        begin(&self.client, self.reference, "VM.get_domain_type")
+        self.begin("VM.get_domain_type")
     }
 
     /// Reads the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded, under
@@ -1188,7 +1180,7 @@ impl Vm {
     /// `VM.get_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `read-only`.
     #[doc(alias = "VM.get_NVRAM")]
     pub fn nvram(&self) -> Call<Map<String, String>> {
-        begin(&self.client, self.reference, "VM.get_NVRAM")
+        self.begin("VM.get_NVRAM")
     }
 
     /// Reads the field [`pending_guidances`](crate::VmRecord::pending_guidances): what must still be restarted
@@ -1198,7 +1190,7 @@ impl Vm {
     /// `VM.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "VM.get_pending_guidances")]
     pub fn pending_guidances(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "VM.get_pending_guidances")
+        self.begin("VM.get_pending_guidances")
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::VmRecord::pending_guidances_recommended): what had
@@ -1209,7 +1201,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_pending_guidances_recommended")]
     pub fn pending_guidances_recommended(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "VM.get_pending_guidances_recommended")
+        self.begin("VM.get_pending_guidances_recommended")
     }
 
     /// Reads the field [`pending_guidances_full`](crate::VmRecord::pending_guidances_full): what would have to be
@@ -1220,7 +1212,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_pending_guidances_full")]
     pub fn pending_guidances_full(&self) -> Call<Vec<UpdateGuidance>> {
-        begin(&self.client, self.reference, "VM.get_pending_guidances_full")
+        self.begin("VM.get_pending_guidances_full")
     }
 
     /// Reads the field [`groups`](crate::VmRecord::groups): the placement groups it is in; one at most today.
@@ -1228,7 +1220,7 @@ impl Vm {
     /// `VM.get_groups`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM.get_groups")]
     pub fn groups(&self) -> Call<Vec<Ref<VmGroup>>> {
-        begin(&self.client, self.reference, "VM.get_groups")
+        self.begin("VM.get_groups")
     }
 
     /// Reads the field [`secureboot_certificates_state`](crate::VmRecord::secureboot_certificates_state): whether
@@ -1240,7 +1232,7 @@ impl Vm {
     /// `read-only`.
     #[doc(alias = "VM.get_secureboot_certificates_state")]
     pub fn secureboot_certificates_state(&self) -> Call<SecurebootCertificatesState> {
-        begin(&self.client, self.reference, "VM.get_secureboot_certificates_state")
+        self.begin("VM.get_secureboot_certificates_state")
     }
 
     /// Takes a snapshot of its disks, and of its settings, in any power state. The memory is not kept;
@@ -1258,7 +1250,7 @@ impl Vm {
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     #[doc(alias = "VM.snapshot")]
     pub fn snapshot(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.snapshot").arg(new_name)
+        self.begin_task("VM.snapshot").arg(new_name)
     }
 
     /// [`snapshot`](Self::snapshot) with its optional arguments; those at the end that have their default are not
@@ -1267,10 +1259,12 @@ impl Vm {
     /// `VM.snapshot`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.snapshot")]
     pub fn snapshot_with(&self, new_name: &str, optional: &SnapshotOptions) -> TaskCall<Ref<Self>> {
-        optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.snapshot").arg(new_name),
-            |call, value| call.arg(value),
-        )
+        optional
+            .arguments()
+            .into_iter()
+            .fold(self.begin_task("VM.snapshot").arg(new_name), |call, value| {
+                call.arg(value)
+            })
     }
 
     /// Makes a new VM or template like this one; where the storage can, the disks are not copied but share their
@@ -1287,7 +1281,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.clone")]
     pub fn clone_as(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.clone").arg(new_name)
+        self.begin_task("VM.clone").arg(new_name)
     }
 
     /// Makes a new VM or template like this one with all disks copied in full, so that nothing ties it to the old
@@ -1303,9 +1297,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.copy")]
     pub fn copy(&self, new_name: &str, sr: Ref<Sr>) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.copy")
-            .arg(new_name)
-            .arg(sr)
+        self.begin_task("VM.copy").arg(new_name).arg(sr)
     }
 
     /// Takes the VM back to this snapshot: its disks and settings of now are destroyed, so take a snapshot first if
@@ -1321,7 +1313,7 @@ impl Vm {
     /// [`VM_REVERT_FAILED`](crate::ErrorCode::VmRevertFailed).
     #[doc(alias = "VM.revert")]
     pub fn revert(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.revert")
+        self.begin_task("VM.revert")
     }
 
     /// Takes a snapshot with the memory, so that a revert resumes in the middle of the work. The VM must be able to
@@ -1338,7 +1330,7 @@ impl Vm {
     /// [`VM_CHECKPOINT_RESUME_FAILED`](crate::ErrorCode::VmCheckpointResumeFailed).
     #[doc(alias = "VM.checkpoint")]
     pub fn checkpoint(&self, new_name: &str) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.checkpoint").arg(new_name)
+        self.begin_task("VM.checkpoint").arg(new_name)
     }
 
     /// Turns a fresh clone of a template into a VM: makes the disks that the template's `other_config` lists under
@@ -1352,7 +1344,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.provision")]
     pub fn provision(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.provision")
+        self.begin_task("VM.provision")
     }
 
     /// Starts it on a host that the pool chooses. It must be halted. Success means that the domain runs, not that
@@ -1375,9 +1367,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.start")]
     pub fn start(&self, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.start")
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.start").arg(start_paused).arg(force)
     }
 
     /// Starts it on this host, or fails with the reason why that host cannot. It must be halted.
@@ -1396,10 +1386,7 @@ impl Vm {
     /// [`UNKNOWN_BOOTLOADER`](crate::ErrorCode::UnknownBootloader).
     #[doc(alias = "VM.start_on")]
     pub fn start_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.start_on")
-            .arg(host)
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.start_on").arg(host).arg(start_paused).arg(force)
     }
 
     /// Stops its processors and keeps its memory on the host; the guest notices nothing but a jump of time. It must
@@ -1413,7 +1400,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.pause")]
     pub fn pause(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.pause")
+        self.begin_task("VM.pause")
     }
 
     /// Lets its processors go on. It must be paused.
@@ -1425,7 +1412,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.unpause")]
     pub fn unpause(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.unpause")
+        self.begin_task("VM.unpause")
     }
 
     /// Asks the guest to shut down and waits until it has. It needs a running guest with paravirtual drivers that
@@ -1440,7 +1427,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.clean_shutdown")]
     pub fn clean_shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.clean_shutdown")
+        self.begin_task("VM.clean_shutdown")
     }
 
     /// Asks the guest to shut down, and pulls the plug where it does not. A suspended VM loses its memory image at
@@ -1455,7 +1442,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.shutdown")
+        self.begin_task("VM.shutdown")
     }
 
     /// Asks the guest to restart and waits until its new domain runs, which gets a new `domid`. It needs a guest
@@ -1469,7 +1456,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.clean_reboot")]
     pub fn clean_reboot(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.clean_reboot")
+        self.begin_task("VM.clean_reboot")
     }
 
     /// Pulls the plug of a running, paused or suspended VM: what the guest has not written is lost, and with a
@@ -1483,7 +1470,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.hard_shutdown")]
     pub fn hard_shutdown(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.hard_shutdown")
+        self.begin_task("VM.hard_shutdown")
     }
 
     /// Writes down that it is halted, without stopping anything. Only where its host is surely dead: a VM that
@@ -1492,7 +1479,7 @@ impl Vm {
     /// `VM.power_state_reset`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.power_state_reset")]
     pub fn power_state_reset(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.power_state_reset")
+        self.begin_task("VM.power_state_reset")
     }
 
     /// Presses the reset button of a running or paused VM: what the guest has not written is lost. It gets a new
@@ -1506,7 +1493,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.hard_reboot")]
     pub fn hard_reboot(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.hard_reboot")
+        self.begin_task("VM.hard_reboot")
     }
 
     /// Writes its memory to a disk image on the suspend storage and frees the host. It must be running, with a
@@ -1521,7 +1508,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.suspend")]
     pub fn suspend(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.suspend")
+        self.begin_task("VM.suspend")
     }
 
     /// Takes it out of suspension, on a host that the pool chooses and whose processor has the features the guest
@@ -1537,9 +1524,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.resume")]
     pub fn resume(&self, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.resume")
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.resume").arg(start_paused).arg(force)
     }
 
     /// Takes it out of suspension on this host, or fails with the reason.
@@ -1555,10 +1540,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     #[doc(alias = "VM.resume_on")]
     pub fn resume_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.resume_on")
-            .arg(host)
-            .arg(start_paused)
-            .arg(force)
+        self.begin_task("VM.resume_on").arg(host).arg(start_paused).arg(force)
     }
 
     /// Moves it, running, to another host of the pool that reaches the same storage; disks do not move. For disks
@@ -1578,9 +1560,7 @@ impl Vm {
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.pool_migrate")]
     pub fn pool_migrate(&self, host: Ref<Host>, options: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.pool_migrate")
-            .arg(host)
-            .arg(options)
+        self.begin_task("VM.pool_migrate").arg(host).arg(options)
     }
 
     /// Adds processors while it runs, up to [`vcpus_max`](crate::VmRecord::vcpus_max); the guest must bring them
@@ -1594,7 +1574,7 @@ impl Vm {
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
     #[doc(alias = "VM.set_VCPUs_number_live")]
     pub fn set_vcpus_number_live(&self, nvcpu: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_VCPUs_number_live").arg(nvcpu)
+        self.begin_task("VM.set_VCPUs_number_live").arg(nvcpu)
     }
 
     /// Once changed a scheduling parameter of the running domain. Fails with `NOT_IMPLEMENTED` on today's servers;
@@ -1603,9 +1583,7 @@ impl Vm {
     /// `VM.add_to_VCPUs_params_live`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_VCPUs_params_live")]
     pub fn add_to_vcpus_params_live(&self, key: &str, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.add_to_VCPUs_params_live")
-            .arg(key)
-            .arg(value)
+        self.begin_task("VM.add_to_VCPUs_params_live").arg(key).arg(value)
     }
 
     /// Replaces the firmware variables of a VM that is not running; an empty map makes the firmware start afresh.
@@ -1613,7 +1591,7 @@ impl Vm {
     /// `VM.set_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.set_NVRAM")]
     pub fn set_nvram(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_NVRAM").arg(value)
+        self.begin("VM.set_NVRAM").arg(value)
     }
 
     /// Adds one entry to the firmware variables of a VM that is not running.
@@ -1621,9 +1599,7 @@ impl Vm {
     /// `VM.add_to_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_NVRAM")]
     pub fn add_to_nvram(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_NVRAM")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_NVRAM").arg(key).arg(value)
     }
 
     /// Removes one entry of the firmware variables of a VM that is not running; `EFI-variables` is all of them.
@@ -1631,7 +1607,7 @@ impl Vm {
     /// `VM.remove_from_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_NVRAM")]
     pub fn remove_from_nvram(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_NVRAM").arg(key)
+        self.begin("VM.remove_from_NVRAM").arg(key)
     }
 
     /// Sets how high availability treats it: `restart`, `best-effort` or empty; other values are refused. With high
@@ -1641,7 +1617,7 @@ impl Vm {
     /// `VM.set_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "VM.set_ha_restart_priority")]
     pub fn set_ha_restart_priority(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_ha_restart_priority").arg(value)
+        self.begin("VM.set_ha_restart_priority").arg(value)
     }
 
     /// An older way to say `restart` (true) or nothing (false); use `set_ha_restart_priority`.
@@ -1651,7 +1627,7 @@ impl Vm {
     #[doc(alias = "VM.set_ha_always_run")]
     #[deprecated(note = "since XenServer 6.0 (boston)")]
     pub fn set_ha_always_run(&self, value: bool) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_ha_always_run").arg(value)
+        self.begin("VM.set_ha_always_run").arg(value)
     }
 
     /// Works out what the hypervisor needs on top, with the settings of now, and answers with that number.
@@ -1661,7 +1637,7 @@ impl Vm {
     /// `VM.compute_memory_overhead`, since XenServer 5.6 (midnight-ride). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.compute_memory_overhead")]
     pub fn compute_memory_overhead(&self) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "VM.compute_memory_overhead")
+        self.begin_task("VM.compute_memory_overhead")
     }
 
     /// Sets the upper end of the balloon's range, also while it runs. It must stay between the lower end and
@@ -1672,7 +1648,7 @@ impl Vm {
     /// `VM.set_memory_dynamic_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_max")]
     pub fn set_memory_dynamic_max(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_dynamic_max").arg(value)
+        self.begin("VM.set_memory_dynamic_max").arg(value)
     }
 
     /// Sets the lower end of the balloon's range, also while it runs. It must stay between `memory_static_min` and
@@ -1683,7 +1659,7 @@ impl Vm {
     /// `VM.set_memory_dynamic_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_dynamic_min")]
     pub fn set_memory_dynamic_min(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_dynamic_min").arg(value)
+        self.begin("VM.set_memory_dynamic_min").arg(value)
     }
 
     /// Sets both ends of the balloon's range at once, also while it runs; the guest follows within seconds if it
@@ -1697,9 +1673,7 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.set_memory_dynamic_range")]
     pub fn set_memory_dynamic_range(&self, min: i64, max: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_dynamic_range")
-            .arg(min)
-            .arg(max)
+        self.begin_task("VM.set_memory_dynamic_range").arg(min).arg(max)
     }
 
     /// Sets the most memory; only while it is halted. Refused where it would be below `memory_dynamic_max`, so
@@ -1712,7 +1686,7 @@ impl Vm {
     /// Errors: [`HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`](crate::ErrorCode::HaOperationWouldBreakFailoverPlan).
     #[doc(alias = "VM.set_memory_static_max")]
     pub fn set_memory_static_max(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_static_max").arg(value)
+        self.begin("VM.set_memory_static_max").arg(value)
     }
 
     /// Sets the least memory; only while it is halted. It must not exceed `memory_dynamic_min`.
@@ -1722,7 +1696,7 @@ impl Vm {
     /// `VM.set_memory_static_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_memory_static_min")]
     pub fn set_memory_static_min(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_memory_static_min").arg(value)
+        self.begin("VM.set_memory_static_min").arg(value)
     }
 
     /// Sets the least and the most memory at once; only while it is halted. The balloon's range must lie within.
@@ -1735,9 +1709,7 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.set_memory_static_range")]
     pub fn set_memory_static_range(&self, min: i64, max: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_static_range")
-            .arg(min)
-            .arg(max)
+        self.begin_task("VM.set_memory_static_range").arg(min).arg(max)
     }
 
     /// Sets all four memory limits at once; only while it is halted. They must not decrease from static minimum,
@@ -1755,7 +1727,7 @@ impl Vm {
         dynamic_min: i64,
         dynamic_max: i64,
     ) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_limits")
+        self.begin_task("VM.set_memory_limits")
             .arg(static_min)
             .arg(static_max)
             .arg(dynamic_min)
@@ -1771,7 +1743,7 @@ impl Vm {
     /// `VM.set_memory`, since XenServer 7.1 (ely). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_memory")]
     pub fn set_memory(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory").arg(value)
+        self.begin_task("VM.set_memory").arg(value)
     }
 
     /// Once told the balloon driver how much to take; does nothing anymore. Use `set_memory_dynamic_range` with
@@ -1784,7 +1756,7 @@ impl Vm {
     #[doc(alias = "VM.set_memory_target_live")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn set_memory_target_live(&self, target: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_memory_target_live").arg(target)
+        self.begin_task("VM.set_memory_target_live").arg(target)
     }
 
     /// Waits until the balloon driver is within 1 MiB of where it was told to go; fails after some minutes in vain.
@@ -1794,7 +1766,7 @@ impl Vm {
     #[doc(alias = "VM.wait_memory_target_live")]
     #[deprecated(note = "since XenServer 5.6 (midnight-ride)")]
     pub fn wait_memory_target_live(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.wait_memory_target_live")
+        self.begin_task("VM.wait_memory_target_live")
     }
 
     /// Always true today. Once it said whether the guest's balloon driver follows.
@@ -1804,7 +1776,7 @@ impl Vm {
     #[doc(alias = "VM.get_cooperative")]
     #[deprecated(note = "since XenServer 6.1 (tampa)")]
     pub fn cooperative(&self) -> TaskCall<bool> {
-        begin_task(&self.client, self.reference, "VM.get_cooperative")
+        self.begin_task("VM.get_cooperative")
     }
 
     /// Sets the memory for shadow page tables for the next start; only while it is halted. 1.0 or more.
@@ -1812,7 +1784,7 @@ impl Vm {
     /// `VM.set_HVM_shadow_multiplier`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_HVM_shadow_multiplier")]
     pub fn set_hvm_shadow_multiplier(&self, value: f64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_HVM_shadow_multiplier").arg(value)
+        self.begin("VM.set_HVM_shadow_multiplier").arg(value)
     }
 
     /// Changes the memory for shadow page tables while it runs; the host must have the memory.
@@ -1822,7 +1794,7 @@ impl Vm {
     /// `VM.set_shadow_multiplier_live`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_shadow_multiplier_live")]
     pub fn set_shadow_multiplier_live(&self, multiplier: f64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_shadow_multiplier_live").arg(multiplier)
+        self.begin_task("VM.set_shadow_multiplier_live").arg(multiplier)
     }
 
     /// Sets how many processors it can have; only while it is halted, and not below `VCPUs_at_startup`, so lower
@@ -1831,7 +1803,7 @@ impl Vm {
     /// `VM.set_VCPUs_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_max")]
     pub fn set_vcpus_max(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_VCPUs_max").arg(value)
+        self.begin("VM.set_VCPUs_max").arg(value)
     }
 
     /// Sets how many processors it starts with, from 1 to `VCPUs_max`; raise that first. Only while it is halted.
@@ -1839,7 +1811,7 @@ impl Vm {
     /// `VM.set_VCPUs_at_startup`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_at_startup")]
     pub fn set_vcpus_at_startup(&self, value: i64) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_VCPUs_at_startup").arg(value)
+        self.begin("VM.set_VCPUs_at_startup").arg(value)
     }
 
     /// Was meant to press a magic SysRq key; fails with `NOT_IMPLEMENTED`.
@@ -1851,7 +1823,7 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.send_sysrq")]
     pub fn send_sysrq(&self, key: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.send_sysrq").arg(key)
+        self.begin_task("VM.send_sysrq").arg(key)
     }
 
     /// Was meant to send a trigger such as `nmi` or `init`; fails with `NOT_IMPLEMENTED`.
@@ -1861,7 +1833,7 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.send_trigger")]
     pub fn send_trigger(&self, trigger: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.send_trigger").arg(trigger)
+        self.begin_task("VM.send_trigger").arg(trigger)
     }
 
     /// Works out the largest `memory_static_max`, in whole MiB, with which the VM and its overhead fit into a given
@@ -1875,9 +1847,7 @@ impl Vm {
     /// `VM.maximise_memory`, since XenServer 4.1 (miami). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.maximise_memory")]
     pub fn maximise_memory(&self, total: i64, approximate: bool) -> TaskCall<i64> {
-        begin_task(&self.client, self.reference, "VM.maximise_memory")
-            .arg(total)
-            .arg(approximate)
+        self.begin_task("VM.maximise_memory").arg(total).arg(approximate)
     }
 
     /// Moves it, running, suspended or halted, to another host or pool, with its disks. The answer is the VM: for
@@ -1909,7 +1879,7 @@ impl Vm {
         vif_map: &Map<Ref<Vif>, Ref<Network>>,
         options: &Map<String, String>,
     ) -> TaskCall<Ref<Self>> {
-        begin_task(&self.client, self.reference, "VM.migrate_send")
+        self.begin_task("VM.migrate_send")
             .secret_arg(dest)
             .arg(live)
             .arg(vdi_map)
@@ -1932,7 +1902,7 @@ impl Vm {
         optional: &MigrateSendOptions,
     ) -> TaskCall<Ref<Self>> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.migrate_send")
+            self.begin_task("VM.migrate_send")
                 .secret_arg(dest)
                 .arg(live)
                 .arg(vdi_map)
@@ -1959,7 +1929,7 @@ impl Vm {
         vif_map: &Map<Ref<Vif>, Ref<Network>>,
         options: &Map<String, String>,
     ) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_can_migrate")
+        self.begin_task("VM.assert_can_migrate")
             .secret_arg(dest)
             .arg(live)
             .arg(vdi_map)
@@ -1982,7 +1952,7 @@ impl Vm {
         optional: &AssertCanMigrateOptions,
     ) -> TaskCall<()> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.assert_can_migrate")
+            self.begin_task("VM.assert_can_migrate")
                 .secret_arg(dest)
                 .arg(live)
                 .arg(vdi_map)
@@ -1999,7 +1969,7 @@ impl Vm {
     #[doc(alias = "VM.get_boot_record")]
     #[deprecated(note = "since XenServer 7.3 (inverness)")]
     pub fn boot_record(&self) -> Call<VmRecord> {
-        begin(&self.client, self.reference, "VM.get_boot_record")
+        self.begin("VM.get_boot_record")
     }
 
     /// Lists the measurements that exist for this object, also those that are not recorded. Answers with their
@@ -2008,7 +1978,7 @@ impl Vm {
     /// `VM.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_data_sources")]
     pub fn data_sources(&self) -> Call<Vec<DataSourceRecord>> {
-        begin(&self.client, self.reference, "VM.get_data_sources")
+        self.begin("VM.get_data_sources")
     }
 
     /// Starts to record a measurement, so that its history is kept in the object's RRD from now on.
@@ -2018,7 +1988,7 @@ impl Vm {
     /// `VM.record_data_source`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.record_data_source")]
     pub fn record_data_source(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.record_data_source").arg(data_source)
+        self.begin("VM.record_data_source").arg(data_source)
     }
 
     /// Answers with the latest value of a measurement, which the host samples every 5 seconds. It can be NaN where
@@ -2029,7 +1999,7 @@ impl Vm {
     /// `VM.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.query_data_source")]
     pub fn query_data_source(&self, data_source: &str) -> Call<f64> {
-        begin(&self.client, self.reference, "VM.query_data_source").arg(data_source)
+        self.begin("VM.query_data_source").arg(data_source)
     }
 
     /// Deletes what was recorded of a measurement, for good, and stops recording it.
@@ -2039,7 +2009,7 @@ impl Vm {
     /// `VM.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.forget_data_source_archives")]
     pub fn forget_data_source_archives(&self, data_source: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.forget_data_source_archives").arg(data_source)
+        self.begin("VM.forget_data_source_archives").arg(data_source)
     }
 
     /// Succeeds where the operation is allowed right now and fails with the reason otherwise; `allowed_operations`
@@ -2048,7 +2018,7 @@ impl Vm {
     /// `VM.assert_operation_valid`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_operation_valid")]
     pub fn assert_operation_valid(&self, op: VmOperation) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_operation_valid").arg(op)
+        self.begin_task("VM.assert_operation_valid").arg(op)
     }
 
     /// Makes the server work out the allowed operations of the VM and its devices afresh; for when they are stuck
@@ -2057,7 +2027,7 @@ impl Vm {
     /// `VM.update_allowed_operations`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.update_allowed_operations")]
     pub fn update_allowed_operations(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.update_allowed_operations")
+        self.begin_task("VM.update_allowed_operations")
     }
 
     /// Lists the numbers, as texts, that `VBD.userdevice` of a new disk can have.
@@ -2065,7 +2035,7 @@ impl Vm {
     /// `VM.get_allowed_VBD_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VBD_devices")]
     pub fn allowed_vbd_devices(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "VM.get_allowed_VBD_devices")
+        self.begin("VM.get_allowed_VBD_devices")
     }
 
     /// Lists the numbers, as texts, that `VIF.device` of a new interface can have.
@@ -2073,7 +2043,7 @@ impl Vm {
     /// `VM.get_allowed_VIF_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VIF_devices")]
     pub fn allowed_vif_devices(&self) -> Call<Vec<String>> {
-        begin(&self.client, self.reference, "VM.get_allowed_VIF_devices")
+        self.begin("VM.get_allowed_VIF_devices")
     }
 
     /// Lists the hosts that it could be started on right now: enabled, with its storage, networks and devices, and
@@ -2082,7 +2052,7 @@ impl Vm {
     /// `VM.get_possible_hosts`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.get_possible_hosts")]
     pub fn possible_hosts(&self) -> TaskCall<Vec<Ref<Host>>> {
-        begin_task(&self.client, self.reference, "VM.get_possible_hosts")
+        self.begin_task("VM.get_possible_hosts")
     }
 
     /// Fails with the reason where it could not be started on this host, memory included; it looks at this moment
@@ -2108,7 +2078,7 @@ impl Vm {
     /// [`VM_INCOMPATIBLE_WITH_THIS_HOST`](crate::ErrorCode::VmIncompatibleWithThisHost).
     #[doc(alias = "VM.assert_can_boot_here")]
     pub fn assert_can_boot_here(&self, host: Ref<Host>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_can_boot_here").arg(host)
+        self.begin_task("VM.assert_can_boot_here").arg(host)
     }
 
     /// Makes an empty blob for this object and answers with it; its content is written over HTTP.
@@ -2120,9 +2090,7 @@ impl Vm {
     /// `VM.create_new_blob`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
-        begin_task(&self.client, self.reference, "VM.create_new_blob")
-            .arg(name)
-            .arg(mime_type)
+        self.begin_task("VM.create_new_blob").arg(name).arg(mime_type)
     }
 
     /// [`create_new_blob`](Self::create_new_blob) with its optional arguments; those at the end that have their
@@ -2137,9 +2105,7 @@ impl Vm {
         optional: &CreateNewBlobOptions,
     ) -> TaskCall<Ref<Blob>> {
         optional.arguments().into_iter().fold(
-            begin_task(&self.client, self.reference, "VM.create_new_blob")
-                .arg(name)
-                .arg(mime_type),
+            self.begin_task("VM.create_new_blob").arg(name).arg(mime_type),
             |call, value| call.arg(value),
         )
     }
@@ -2150,7 +2116,7 @@ impl Vm {
     /// `VM.assert_agile`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_agile")]
     pub fn assert_agile(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_agile")
+        self.begin_task("VM.assert_agile")
     }
 
     /// Asks the workload balancer where it had best run. For each host the answer holds `WLB`, the stars and a
@@ -2159,7 +2125,7 @@ impl Vm {
     /// `VM.retrieve_wlb_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.retrieve_wlb_recommendations")]
     pub fn retrieve_wlb_recommendations(&self) -> TaskCall<Map<Ref<Host>, Vec<String>>> {
-        begin_task(&self.client, self.reference, "VM.retrieve_wlb_recommendations")
+        self.begin_task("VM.retrieve_wlb_recommendations")
     }
 
     /// Sets the vendor and product names of the firmware, once: it fails with `VM_BIOS_STRINGS_ALREADY_SET` where
@@ -2174,7 +2140,7 @@ impl Vm {
     /// [`INVALID_VALUE`](crate::ErrorCode::InvalidValue).
     #[doc(alias = "VM.set_bios_strings")]
     pub fn set_bios_strings(&self, value: &Map<String, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_bios_strings").arg(value)
+        self.begin_task("VM.set_bios_strings").arg(value)
     }
 
     /// Takes the firmware's vendor and product names over from a host, for guests whose licence is bound to such
@@ -2183,7 +2149,7 @@ impl Vm {
     /// `VM.copy_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.copy_bios_strings")]
     pub fn copy_bios_strings(&self, host: Ref<Host>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.copy_bios_strings").arg(host)
+        self.begin_task("VM.copy_bios_strings").arg(host)
     }
 
     /// Gives it a `VMSS`, instead of the one it had; `OpaqueRef:NULL` takes it away. Templates and control domains
@@ -2192,7 +2158,7 @@ impl Vm {
     /// `VM.set_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VM.set_snapshot_schedule")]
     pub fn set_snapshot_schedule(&self, value: Ref<Vmss>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_snapshot_schedule").arg(value)
+        self.begin("VM.set_snapshot_schedule").arg(value)
     }
 
     /// Sets how long VMs with the next higher `VM.order` wait behind its start; 0 or more.
@@ -2202,7 +2168,7 @@ impl Vm {
     /// `VM.set_start_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_start_delay")]
     pub fn set_start_delay(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_start_delay").arg(value)
+        self.begin_task("VM.set_start_delay").arg(value)
     }
 
     /// Sets how long VMs with the next lower `VM.order` wait behind its shutdown; 0 or more.
@@ -2212,7 +2178,7 @@ impl Vm {
     /// `VM.set_shutdown_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_shutdown_delay")]
     pub fn set_shutdown_delay(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_shutdown_delay").arg(value)
+        self.begin_task("VM.set_shutdown_delay").arg(value)
     }
 
     /// Sets its place in the start of its appliance or the recovery by high availability; 0 or more.
@@ -2220,7 +2186,7 @@ impl Vm {
     /// `VM.set_order`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_order")]
     pub fn set_order(&self, value: i64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_order").arg(value)
+        self.begin_task("VM.set_order").arg(value)
     }
 
     /// Replaces the memory image of a suspended VM by a copy elsewhere, after both have been read in full and found
@@ -2231,7 +2197,7 @@ impl Vm {
     /// `VM.set_suspend_VDI`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_suspend_VDI")]
     pub fn set_suspend_vdi(&self, value: Ref<Vdi>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_suspend_VDI").arg(value)
+        self.begin_task("VM.set_suspend_VDI").arg(value)
     }
 
     /// Succeeds where every storage that the VM needs is attached in the pool to recover into. Ask it on the
@@ -2245,7 +2211,7 @@ impl Vm {
     /// [`VM_REQUIRES_SR`](crate::ErrorCode::VmRequiresSr).
     #[doc(alias = "VM.assert_can_be_recovered")]
     pub fn assert_can_be_recovered(&self, session_to: Ref<Session>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.assert_can_be_recovered").secret_arg(session_to)
+        self.begin_task("VM.assert_can_be_recovered").secret_arg(session_to)
     }
 
     /// Lists the storage that must still be attached before the VM can be recovered; empty where nothing is
@@ -2257,7 +2223,8 @@ impl Vm {
     /// task.
     #[doc(alias = "VM.get_SRs_required_for_recovery")]
     pub fn srs_required_for_recovery(&self, session_to: Ref<Session>) -> TaskCall<Vec<Ref<Sr>>> {
-        begin_task(&self.client, self.reference, "VM.get_SRs_required_for_recovery").secret_arg(session_to)
+        self.begin_task("VM.get_SRs_required_for_recovery")
+            .secret_arg(session_to)
     }
 
     /// Makes the VM in the live pool as the replicated database describes it, with its disks on attached storage;
@@ -2269,9 +2236,7 @@ impl Vm {
     /// `VM.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.recover")]
     pub fn recover(&self, session_to: Ref<Session>, force: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.recover")
-            .secret_arg(session_to)
-            .arg(force)
+        self.begin_task("VM.recover").secret_arg(session_to).arg(force)
     }
 
     /// Puts it into an appliance, out of the one it was in; `OpaqueRef:NULL` takes it out. Templates, snapshots and
@@ -2280,7 +2245,7 @@ impl Vm {
     /// `VM.set_appliance`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_appliance")]
     pub fn set_appliance(&self, value: Ref<VmAppliance>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_appliance").arg(value)
+        self.begin_task("VM.set_appliance").arg(value)
     }
 
     /// Replaces the placement groups it is in. One at most, else `TOO_MANY_GROUPS`; an empty set takes it out. It
@@ -2292,7 +2257,7 @@ impl Vm {
     /// Errors: [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     #[doc(alias = "VM.set_groups")]
     pub fn set_groups(&self, value: &[Ref<VmGroup>]) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_groups").arg(value)
+        self.begin_task("VM.set_groups").arg(value)
     }
 
     /// Was meant to register the services of a driver domain; fails with `NOT_IMPLEMENTED`.
@@ -2300,7 +2265,7 @@ impl Vm {
     /// `VM.query_services`, since XenServer 6.1 (tampa). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.query_services")]
     pub fn query_services(&self) -> TaskCall<Map<String, String>> {
-        begin_task(&self.client, self.reference, "VM.query_services")
+        self.begin_task("VM.query_services")
     }
 
     /// Asks the guest's agent to do something; the VM must run, with an agent that offers it. One call per VM in 10
@@ -2316,10 +2281,7 @@ impl Vm {
     /// `VM.call_plugin`, since XenServer 6.5 SP1 (cream). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VM.call_plugin")]
     pub fn call_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "VM.call_plugin")
-            .arg(plugin)
-            .arg(function)
-            .arg(args)
+        self.begin_task("VM.call_plugin").arg(plugin).arg(function).arg(args)
     }
 
     /// Runs a function of a plugin on the host where the VM runs, so that the caller need not find that host nor be
@@ -2332,7 +2294,7 @@ impl Vm {
     /// as a task.
     #[doc(alias = "VM.call_host_plugin")]
     pub fn call_host_plugin(&self, plugin: &str, function: &str, args: &Map<String, String>) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "VM.call_host_plugin")
+        self.begin_task("VM.call_host_plugin")
             .arg(plugin)
             .arg(function)
             .arg(args)
@@ -2345,7 +2307,7 @@ impl Vm {
     /// `VM.set_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_has_vendor_device")]
     pub fn set_has_vendor_device(&self, value: bool) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_has_vendor_device").arg(value)
+        self.begin_task("VM.set_has_vendor_device").arg(value)
     }
 
     /// Sets what happens when the guest crashes; sure to count from its next start on.
@@ -2353,7 +2315,7 @@ impl Vm {
     /// `VM.set_actions_after_crash`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_actions_after_crash")]
     pub fn set_actions_after_crash(&self, value: OnCrashBehaviour) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_actions_after_crash").arg(value)
+        self.begin_task("VM.set_actions_after_crash").arg(value)
     }
 
     /// Sets how the next start virtualises it, and `HVM_boot_policy` with it. The guest's kernel must suit;
@@ -2362,7 +2324,7 @@ impl Vm {
     /// `VM.set_domain_type`, since XenServer 7.5 (kolkata). Least role: `vm-admin`.
     #[doc(alias = "VM.set_domain_type")]
     pub fn set_domain_type(&self, value: DomainType) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_domain_type").arg(value)
+        self.begin("VM.set_domain_type").arg(value)
     }
 
     /// Chooses full virtualisation (`BIOS order`) or paravirtualisation (empty) for the next start; the older form
@@ -2373,7 +2335,7 @@ impl Vm {
     #[doc(alias = "VM.set_HVM_boot_policy")]
     #[deprecated(note = "since XenServer 7.5 (kolkata)")]
     pub fn set_hvm_boot_policy(&self, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_HVM_boot_policy").arg(value)
+        self.begin("VM.set_HVM_boot_policy").arg(value)
     }
 
     /// Restarts the processes that emulate its devices, by a migration to the same host, so that updates take hold
@@ -2389,7 +2351,7 @@ impl Vm {
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
     #[doc(alias = "VM.restart_device_models")]
     pub fn restart_device_models(&self) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.restart_device_models")
+        self.begin_task("VM.restart_device_models")
     }
 
     /// Puts its firmware into setup mode, without secure boot keys, or into user mode, with the pool's keys
@@ -2401,7 +2363,7 @@ impl Vm {
     /// a task.
     #[doc(alias = "VM.set_uefi_mode")]
     pub fn set_uefi_mode(&self, mode: UefiMode) -> TaskCall<String> {
-        begin_task(&self.client, self.reference, "VM.set_uefi_mode").arg(mode)
+        self.begin_task("VM.set_uefi_mode").arg(mode)
     }
 
     /// Answers whether it could boot securely, and if not, what is missing, such as certificates in its firmware or
@@ -2411,7 +2373,7 @@ impl Vm {
     /// `pool-admin`. Runs as a task.
     #[doc(alias = "VM.get_secureboot_readiness")]
     pub fn secureboot_readiness(&self) -> TaskCall<SecurebootReadiness> {
-        begin_task(&self.client, self.reference, "VM.get_secureboot_readiness")
+        self.begin_task("VM.get_secureboot_readiness")
     }
 
     /// Marks it for fresh secure boot certificates at its next start, or takes the mark back. Only for a VM whose
@@ -2423,12 +2385,7 @@ impl Vm {
     /// role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.update_secureboot_certificates_on_boot")]
     pub fn update_secureboot_certificates_on_boot(&self, mark: bool) -> TaskCall<()> {
-        begin_task(
-            &self.client,
-            self.reference,
-            "VM.update_secureboot_certificates_on_boot",
-        )
-        .arg(mark)
+        self.begin_task("VM.update_secureboot_certificates_on_boot").arg(mark)
     }
 
     /// Replaces the operations that are refused, each with the text that callers get as reason.
@@ -2436,7 +2393,7 @@ impl Vm {
     /// `VM.set_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_blocked_operations")]
     pub fn set_blocked_operations(&self, value: &Map<VmOperation, String>) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.set_blocked_operations").arg(value)
+        self.begin_task("VM.set_blocked_operations").arg(value)
     }
 
     /// Blocks one more operation, for example `destroy` or `clean_shutdown`.
@@ -2446,9 +2403,7 @@ impl Vm {
     /// `VM.add_to_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_blocked_operations")]
     pub fn add_to_blocked_operations(&self, key: VmOperation, value: &str) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.add_to_blocked_operations")
-            .arg(key)
-            .arg(value)
+        self.begin_task("VM.add_to_blocked_operations").arg(key).arg(value)
     }
 
     /// Allows an operation again.
@@ -2456,7 +2411,7 @@ impl Vm {
     /// `VM.remove_from_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.remove_from_blocked_operations")]
     pub fn remove_from_blocked_operations(&self, key: VmOperation) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.remove_from_blocked_operations").arg(key)
+        self.begin_task("VM.remove_from_blocked_operations").arg(key)
     }
 
     /// Runs Sysprep inside a running Windows guest: hands the answer file over on a virtual CD, and waits for the
@@ -2471,9 +2426,7 @@ impl Vm {
     /// `VM.sysprep`, since xapi 25.24.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.sysprep")]
     pub fn sysprep(&self, unattend: &str, timeout: f64) -> TaskCall<()> {
-        begin_task(&self.client, self.reference, "VM.sysprep")
-            .secret_arg(unattend)
-            .arg(timeout)
+        self.begin_task("VM.sysprep").secret_arg(unattend).arg(timeout)
     }
 
     /// Adds one free entry. A key that exists must be removed first, and some keys need more rights than others.
@@ -2481,9 +2434,7 @@ impl Vm {
     /// `VM.add_to_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_other_config")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_other_config").arg(key).arg(value)
     }
 
     /// Removes one free entry, if it is there.
@@ -2491,7 +2442,7 @@ impl Vm {
     /// `VM.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_other_config").arg(key)
+        self.begin("VM.remove_from_other_config").arg(key)
     }
 
     /// Replaces all free entries, also those of other programs and of the server; add and remove single keys
@@ -2500,7 +2451,7 @@ impl Vm {
     /// `VM.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_other_config").arg(value)
+        self.begin("VM.set_other_config").arg(value)
     }
 
     /// Adds one setting of the emulated machine for the next start. A key that exists must be removed first;
@@ -2509,9 +2460,7 @@ impl Vm {
     /// `VM.add_to_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_platform")]
     pub fn add_to_platform(&self, key: &str, value: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.add_to_platform")
-            .arg(key)
-            .arg(value)
+        self.begin("VM.add_to_platform").arg(key).arg(value)
     }
 
     /// Removes one setting of the emulated machine, if it is there, from the next start on.
@@ -2519,7 +2468,7 @@ impl Vm {
     /// `VM.remove_from_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_platform")]
     pub fn remove_from_platform(&self, key: &str) -> Call<()> {
-        begin(&self.client, self.reference, "VM.remove_from_platform").arg(key)
+        self.begin("VM.remove_from_platform").arg(key)
     }
 
     /// Replaces all settings of the emulated machine from the next start on. Read it first and keep what you do not
@@ -2528,7 +2477,7 @@ impl Vm {
     /// `VM.set_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_platform")]
     pub fn set_platform(&self, value: &Map<String, String>) -> Call<()> {
-        begin(&self.client, self.reference, "VM.set_platform").arg(value)
+        self.begin("VM.set_platform").arg(value)
     }
 }
 
@@ -2544,7 +2493,7 @@ impl Vms {
     /// `VM.get_by_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_by_uuid")]
     pub fn by_uuid(&self, uuid: &str) -> Call<Ref<Vm>> {
-        Call::new(&self.client, "VM.get_by_uuid").arg(uuid)
+        self.begin("VM.get_by_uuid").arg(uuid)
     }
 
     /// Finds each `VM` of that name: names need not be unique, so there may be several or none.
@@ -2552,7 +2501,7 @@ impl Vms {
     /// `VM.get_by_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_by_name_label")]
     pub fn by_name_label(&self, label: &str) -> Call<Vec<Ref<Vm>>> {
-        Call::new(&self.client, "VM.get_by_name_label").arg(label)
+        self.begin("VM.get_by_name_label").arg(label)
     }
 
     /// Lists the references of each `VM` that the pool has.
@@ -2560,7 +2509,7 @@ impl Vms {
     /// `VM.get_all`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_all")]
     pub fn all(&self) -> Call<Vec<Ref<Vm>>> {
-        Call::new(&self.client, "VM.get_all")
+        self.begin("VM.get_all")
     }
 
     /// Reads each `VM` that the pool has, with all fields, in one call.
@@ -2568,7 +2517,7 @@ impl Vms {
     /// `VM.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vm>, VmRecord>> {
-        Call::new(&self.client, "VM.get_all_records")
+        self.begin("VM.get_all_records")
     }
 
     /// Makes a new `VM` from the fields of a record that can be given at creation.
@@ -2576,7 +2525,7 @@ impl Vms {
     /// `VM.create`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.create")]
     pub fn create(&self, args: &VmRecord) -> TaskCall<Ref<Vm>> {
-        TaskCall::new(&self.client, "VM.create").arg(args)
+        self.begin_task("VM.create").arg(args)
     }
 
     /// Has the conversion appliance fetch a VM from another hypervisor, and returns when its job is over, well or
@@ -2597,7 +2546,7 @@ impl Vms {
         sr: Ref<Sr>,
         remote_config: &Map<String, String>,
     ) -> TaskCall<()> {
-        TaskCall::new(&self.client, "VM.import_convert")
+        self.begin_task("VM.import_convert")
             .arg(kind)
             .arg(username)
             .secret_arg(password)
@@ -2617,7 +2566,7 @@ impl Vms {
     /// `VM.import`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.import")]
     pub fn import(&self, url: &str, sr: Ref<Sr>, full_restore: bool, force: bool) -> TaskCall<Vec<Ref<Vm>>> {
-        TaskCall::new(&self.client, "VM.import")
+        self.begin_task("VM.import")
             .arg(url)
             .arg(sr)
             .arg(full_restore)

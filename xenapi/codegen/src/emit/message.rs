@@ -43,13 +43,8 @@ fn one(context: Context<'_>, class: &Class, message: &Expanded<'_>, imports: &mu
     let secret = |param: &Param| is_secret(class, message, param);
     let arg = |secret: bool| if secret { "secret_arg" } else { "arg" };
     let call = imports.root(if message.has_async { "TaskCall" } else { "Call" });
-    let mut body = if own {
-        let function = if message.has_async { "begin_task" } else { "begin" };
-        imports.handle.insert(function);
-        format!("{function}(&self.client, self.reference, {wire:?})")
-    } else {
-        format!("{call}::new(&self.client, {wire:?})")
-    };
+    let begin = if message.has_async { "begin_task" } else { "begin" };
+    let mut body = format!("self.{begin}({wire:?})");
     for param in message
         .params
         .iter()
