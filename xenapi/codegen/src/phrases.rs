@@ -69,14 +69,20 @@ impl Phrases {
 
     /// The runs of a text that are among these.
     pub fn shared(&self, text: &str) -> Vec<String> {
-        runs(text).into_iter().filter(|run| self.0.contains(&hash(run))).collect()
+        runs(text)
+            .into_iter()
+            .filter(|run| self.0.contains(&hash(run)))
+            .collect()
     }
 }
 
 /// The words of a text, in small letters and digits.
 pub fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric());
-    words.filter(|word| !word.is_empty()).map(str::to_ascii_lowercase).collect()
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_ascii_lowercase)
+        .collect()
 }
 
 fn runs(text: &str) -> Vec<String> {

@@ -52,7 +52,12 @@ fn everything_has_a_sentence() {
     let docs = docs(&model);
     let wanted = wanted(&model);
     let missing: Vec<_> = wanted.iter().filter(|(topic, _)| docs.text(topic).is_none()).collect();
-    assert!(missing.is_empty(), "{} of {}: {missing:#?}", missing.len(), wanted.len());
+    assert!(
+        missing.is_empty(),
+        "{} of {}: {missing:#?}",
+        missing.len(),
+        wanted.len()
+    );
     assert!(wanted.len() >= 72 + 921 + 551 + 73 + 360 + 605 + 57, "{}", wanted.len());
 }
 
