@@ -126,10 +126,11 @@ impl TransferTask {
         ended.ok()?.ok()?.and_then(|record| self.failure(&record))
     }
 
-    /// Gives up because of this side: what the server says of it is only that something is missing.
+    /// The end of a transfer that failed on this side: the server cleans up, and only knows that something is missing.
     pub(super) async fn broken_off(self, reason: String) -> Error {
-        let error = self.interrupted(reason);
-        self.cancel().await;
+        let error = self.interrupted(reason.clone());
+        // Whatever it says of its own end.
+        let _ = self.verdict(Some(reason), EXPLANATION_LIMIT).await;
         error
     }
 
