@@ -2,7 +2,8 @@
 
 use super::Host;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::certificate::{CertificatePurpose, CertificateType};
 use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -256,32 +257,5 @@ impl ReadFields for CertificateRecord {
 impl<'de> Deserialize<'de> for CertificateRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `certificate_purpose`, which `Certificate` and `pool` uses.
-    #[doc(alias = "certificate_purpose")]
-    pub enum CertificatePurpose {
-        /// `licensing`.
-        Licensing = "licensing",
-        /// `ldaps`.
-        Ldaps = "ldaps",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `certificate_type`, which `Certificate` uses.
-    #[doc(alias = "certificate_type")]
-    pub enum CertificateType {
-        /// `ca`.
-        Ca = "ca",
-        /// `host`.
-        Host = "host",
-        /// `host_internal`.
-        #[doc(alias = "host_internal")]
-        HostInternal = "host_internal",
-        /// `pinned`.
-        Pinned = "pinned",
     }
 }

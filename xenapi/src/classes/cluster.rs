@@ -2,7 +2,8 @@
 
 use super::{ClusterHost, Network, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::cluster::ClusterOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;
@@ -590,22 +591,5 @@ impl ReadFields for ClusterRecord {
 impl<'de> Deserialize<'de> for ClusterRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `cluster_operation`, which `Cluster` uses.
-    #[doc(alias = "cluster_operation")]
-    pub enum ClusterOperation {
-        /// `add`.
-        Add = "add",
-        /// `remove`.
-        Remove = "remove",
-        /// `enable`.
-        Enable = "enable",
-        /// `disable`.
-        Disable = "disable",
-        /// `destroy`.
-        Destroy = "destroy",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Cluster, Host, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::cluster_host::ClusterHostOperation;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -329,18 +330,5 @@ impl ReadFields for ClusterHostRecord {
 impl<'de> Deserialize<'de> for ClusterHostRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `cluster_host_operation`, which `Cluster_host` uses.
-    #[doc(alias = "cluster_host_operation")]
-    pub enum ClusterHostOperation {
-        /// `enable`.
-        Enable = "enable",
-        /// `disable`.
-        Disable = "disable",
-        /// `destroy`.
-        Destroy = "destroy",
     }
 }

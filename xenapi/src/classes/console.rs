@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::console::ConsoleProtocol;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -211,18 +212,5 @@ impl ToValue for ConsoleRecord {
     /// The fields that can be given when an object is created.
     fn to_value(&self) -> Value {
         members(vec![("other_config", self.other_config.to_value())])
-    }
-}
-
-open_enum! {
-    /// How a console is spoken to.
-    #[doc(alias = "console_protocol")]
-    pub enum ConsoleProtocol {
-        /// Text, as on a serial terminal.
-        Vt100 = "vt100",
-        /// The protocol of VNC.
-        Rfb = "rfb",
-        /// The remote desktop protocol, by the guest itself.
-        Rdp = "rdp",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Pgpu, Vgpu, VgpuType};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::gpu_group::AllocationAlgorithm;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -385,18 +386,5 @@ impl ReadFields for GpuGroupRecord {
 impl<'de> Deserialize<'de> for GpuGroupRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `allocation_algorithm`, which `GPU_group` uses.
-    #[doc(alias = "allocation_algorithm")]
-    pub enum AllocationAlgorithm {
-        /// `breadth_first`.
-        #[doc(alias = "breadth_first")]
-        BreadthFirst = "breadth_first",
-        /// `depth_first`.
-        #[doc(alias = "depth_first")]
-        DepthFirst = "depth_first",
     }
 }

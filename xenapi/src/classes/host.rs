@@ -5,7 +5,11 @@ use super::{
     Pgpu, Pif, PoolUpdate, Pusb, Sr, Vm,
 };
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::host::{
+    AllowedOperation, HostDisplay, LatestSyncedUpdatesAppliedState, NtpMode, NumaAffinityPolicy, SchedGran,
+    UpdateGuidance,
+};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -2614,138 +2618,5 @@ impl ReadFields for HostRecord {
 impl<'de> Deserialize<'de> for HostRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `host_allowed_operations`, which `host` uses.
-    #[doc(alias = "host_allowed_operations")]
-    pub enum AllowedOperation {
-        /// `provision`.
-        Provision = "provision",
-        /// `evacuate`.
-        Evacuate = "evacuate",
-        /// `shutdown`.
-        Shutdown = "shutdown",
-        /// `reboot`.
-        Reboot = "reboot",
-        /// `power_on`.
-        #[doc(alias = "power_on")]
-        PowerOn = "power_on",
-        /// `vm_start`.
-        #[doc(alias = "vm_start")]
-        VmStart = "vm_start",
-        /// `vm_resume`.
-        #[doc(alias = "vm_resume")]
-        VmResume = "vm_resume",
-        /// `vm_migrate`.
-        #[doc(alias = "vm_migrate")]
-        VmMigrate = "vm_migrate",
-        /// `apply_updates`.
-        #[doc(alias = "apply_updates")]
-        ApplyUpdates = "apply_updates",
-        /// `enable`.
-        Enable = "enable",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `host_display`, which `host` uses.
-    #[doc(alias = "host_display")]
-    pub enum HostDisplay {
-        /// `enabled`.
-        Enabled = "enabled",
-        /// `disable_on_reboot`.
-        #[doc(alias = "disable_on_reboot")]
-        DisableOnReboot = "disable_on_reboot",
-        /// `disabled`.
-        Disabled = "disabled",
-        /// `enable_on_reboot`.
-        #[doc(alias = "enable_on_reboot")]
-        EnableOnReboot = "enable_on_reboot",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `host_ntp_mode`, which `host` uses.
-    #[doc(alias = "host_ntp_mode")]
-    pub enum NtpMode {
-        /// `DHCP`.
-        Dhcp = "DHCP",
-        /// `Custom`.
-        Custom = "Custom",
-        /// `Factory`.
-        Factory = "Factory",
-        /// `Disabled`.
-        Disabled = "Disabled",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `host_numa_affinity_policy`, which `host` uses.
-    #[doc(alias = "host_numa_affinity_policy")]
-    pub enum NumaAffinityPolicy {
-        /// `any`.
-        Any = "any",
-        /// `best_effort`.
-        #[doc(alias = "best_effort")]
-        BestEffort = "best_effort",
-        /// `default_policy`.
-        #[doc(alias = "default_policy")]
-        DefaultPolicy = "default_policy",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `host_sched_gran`, which `host` uses.
-    #[doc(alias = "host_sched_gran")]
-    pub enum SchedGran {
-        /// `core`.
-        Core = "core",
-        /// `cpu`.
-        Cpu = "cpu",
-        /// `socket`.
-        Socket = "socket",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `latest_synced_updates_applied_state`, which `host` uses.
-    #[doc(alias = "latest_synced_updates_applied_state")]
-    pub enum LatestSyncedUpdatesAppliedState {
-        /// `yes`.
-        Yes = "yes",
-        /// `no`.
-        No = "no",
-        /// `unknown`.
-        Unknown = "unknown",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `update_guidances`, which `host` and `VM` uses.
-    #[doc(alias = "update_guidances")]
-    pub enum UpdateGuidance {
-        /// `reboot_host`.
-        #[doc(alias = "reboot_host")]
-        RebootHost = "reboot_host",
-        /// `reboot_host_on_livepatch_failure`.
-        #[doc(alias = "reboot_host_on_livepatch_failure")]
-        RebootHostOnLivepatchFailure = "reboot_host_on_livepatch_failure",
-        /// `reboot_host_on_kernel_livepatch_failure`.
-        #[doc(alias = "reboot_host_on_kernel_livepatch_failure")]
-        RebootHostOnKernelLivepatchFailure = "reboot_host_on_kernel_livepatch_failure",
-        /// `reboot_host_on_xen_livepatch_failure`.
-        #[doc(alias = "reboot_host_on_xen_livepatch_failure")]
-        RebootHostOnXenLivepatchFailure = "reboot_host_on_xen_livepatch_failure",
-        /// `restart_toolstack`.
-        #[doc(alias = "restart_toolstack")]
-        RestartToolstack = "restart_toolstack",
-        /// `restart_device_model`.
-        #[doc(alias = "restart_device_model")]
-        RestartDeviceModel = "restart_device_model",
-        /// `restart_vm`.
-        #[doc(alias = "restart_vm")]
-        RestartVm = "restart_vm",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Blob, Pif, Vif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::network::{DefaultLockingMode, NetworkOperation, NetworkPurpose};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -540,37 +541,5 @@ impl ToValue for NetworkRecord {
             ("managed", self.managed.to_value()),
             ("tags", self.tags.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// A value of the enum `network_default_locking_mode`, which `network` uses.
-    #[doc(alias = "network_default_locking_mode")]
-    pub enum DefaultLockingMode {
-        /// `unlocked`.
-        Unlocked = "unlocked",
-        /// `disabled`.
-        Disabled = "disabled",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `network_operations`, which `network` uses.
-    #[doc(alias = "network_operations")]
-    pub enum NetworkOperation {
-        /// `attaching`.
-        Attaching = "attaching",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `network_purpose`, which `network` uses.
-    #[doc(alias = "network_purpose")]
-    pub enum NetworkPurpose {
-        /// `nbd`.
-        Nbd = "nbd",
-        /// `insecure_nbd`.
-        #[doc(alias = "insecure_nbd")]
-        InsecureNbd = "insecure_nbd",
     }
 }

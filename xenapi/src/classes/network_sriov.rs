@@ -2,7 +2,8 @@
 
 use super::{Network, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::network_sriov::SriovConfigurationMode;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -205,20 +206,5 @@ impl ReadFields for NetworkSriovRecord {
 impl<'de> Deserialize<'de> for NetworkSriovRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `sriov_configuration_mode`, which `network_sriov` uses.
-    #[doc(alias = "sriov_configuration_mode")]
-    pub enum SriovConfigurationMode {
-        /// `sysfs`.
-        Sysfs = "sysfs",
-        /// `modprobe`.
-        Modprobe = "modprobe",
-        /// `manual`.
-        Manual = "manual",
-        /// `unknown`.
-        Unknown = "unknown",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Host;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pci::Dom0Access;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -376,22 +377,5 @@ impl ReadFields for PciRecord {
 impl<'de> Deserialize<'de> for PciRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `pci_dom0_access`, which `PCI` and `PGPU` uses.
-    #[doc(alias = "pci_dom0_access")]
-    pub enum Dom0Access {
-        /// `enabled`.
-        Enabled = "enabled",
-        /// `disable_on_reboot`.
-        #[doc(alias = "disable_on_reboot")]
-        DisableOnReboot = "disable_on_reboot",
-        /// `disabled`.
-        Disabled = "disabled",
-        /// `enable_on_reboot`.
-        #[doc(alias = "enable_on_reboot")]
-        EnableOnReboot = "enable_on_reboot",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Bond, Host, Network, NetworkSriov, Pci, PifMetrics, Tunnel, Vlan};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pif::{IgmpStatus, IpConfigurationMode, Ipv6ConfigurationMode, PrimaryAddressType};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -1008,57 +1009,5 @@ impl ReadFields for PifRecord {
 impl<'de> Deserialize<'de> for PifRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// Where a host's interface has its IPv4 address from.
-    #[doc(alias = "ip_configuration_mode")]
-    pub enum IpConfigurationMode {
-        /// It has none.
-        None = "None",
-        /// From a DHCP server.
-        Dhcp = "DHCP",
-        /// It was given one.
-        Static = "Static",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `ipv6_configuration_mode`, which `PIF` uses.
-    #[doc(alias = "ipv6_configuration_mode")]
-    pub enum Ipv6ConfigurationMode {
-        /// `None`.
-        None = "None",
-        /// `DHCP`.
-        Dhcp = "DHCP",
-        /// `Static`.
-        Static = "Static",
-        /// `Autoconf`.
-        Autoconf = "Autoconf",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `pif_igmp_status`, which `PIF` uses.
-    #[doc(alias = "pif_igmp_status")]
-    pub enum IgmpStatus {
-        /// `enabled`.
-        Enabled = "enabled",
-        /// `disabled`.
-        Disabled = "disabled",
-        /// `unknown`.
-        Unknown = "unknown",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `primary_address_type`, which `PIF` uses.
-    #[doc(alias = "primary_address_type")]
-    pub enum PrimaryAddressType {
-        /// `IPv4`.
-        Ipv4 = "IPv4",
-        /// `IPv6`.
-        Ipv6 = "IPv6",
     }
 }

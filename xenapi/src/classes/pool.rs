@@ -3,7 +3,10 @@
 pub use super::certificate::CertificatePurpose;
 use super::{Blob, Certificate, Host, Network, Pif, PoolSecret, Repository, Session, Sr, Vdi, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pool::{
+    AllowedOperation, GuestSecurebootReadiness, TelemetryFrequency, UpdateSyncFrequency,
+};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;
@@ -2443,98 +2446,5 @@ impl ReadFields for PoolRecord {
 impl<'de> Deserialize<'de> for PoolRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `pool_allowed_operations`, which `pool` uses.
-    #[doc(alias = "pool_allowed_operations")]
-    pub enum AllowedOperation {
-        /// `ha_enable`.
-        #[doc(alias = "ha_enable")]
-        HaEnable = "ha_enable",
-        /// `ha_disable`.
-        #[doc(alias = "ha_disable")]
-        HaDisable = "ha_disable",
-        /// `cluster_create`.
-        #[doc(alias = "cluster_create")]
-        ClusterCreate = "cluster_create",
-        /// `designate_new_master`.
-        #[doc(alias = "designate_new_master")]
-        DesignateNewMaster = "designate_new_master",
-        /// `configure_repositories`.
-        #[doc(alias = "configure_repositories")]
-        ConfigureRepositories = "configure_repositories",
-        /// `sync_updates`.
-        #[doc(alias = "sync_updates")]
-        SyncUpdates = "sync_updates",
-        /// `sync_bundle`.
-        #[doc(alias = "sync_bundle")]
-        SyncBundle = "sync_bundle",
-        /// `get_updates`.
-        #[doc(alias = "get_updates")]
-        GetUpdates = "get_updates",
-        /// `apply_updates`.
-        #[doc(alias = "apply_updates")]
-        ApplyUpdates = "apply_updates",
-        /// `tls_verification_enable`.
-        #[doc(alias = "tls_verification_enable")]
-        TlsVerificationEnable = "tls_verification_enable",
-        /// `cert_refresh`.
-        #[doc(alias = "cert_refresh")]
-        CertRefresh = "cert_refresh",
-        /// `exchange_certificates_on_join`.
-        #[doc(alias = "exchange_certificates_on_join")]
-        ExchangeCertificatesOnJoin = "exchange_certificates_on_join",
-        /// `exchange_ca_certificates_on_join`.
-        #[doc(alias = "exchange_ca_certificates_on_join")]
-        ExchangeCaCertificatesOnJoin = "exchange_ca_certificates_on_join",
-        /// `copy_primary_host_certs`.
-        #[doc(alias = "copy_primary_host_certs")]
-        CopyPrimaryHostCerts = "copy_primary_host_certs",
-        /// `eject`.
-        Eject = "eject",
-        /// `exchange_crls_on_join`.
-        #[doc(alias = "exchange_crls_on_join")]
-        ExchangeCrlsOnJoin = "exchange_crls_on_join",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `pool_guest_secureboot_readiness`, which `pool` uses.
-    #[doc(alias = "pool_guest_secureboot_readiness")]
-    pub enum GuestSecurebootReadiness {
-        /// `ready`.
-        Ready = "ready",
-        /// `ready_no_dbx`.
-        #[doc(alias = "ready_no_dbx")]
-        ReadyNoDbx = "ready_no_dbx",
-        /// `not_ready`.
-        #[doc(alias = "not_ready")]
-        NotReady = "not_ready",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `telemetry_frequency`, which `pool` uses.
-    #[doc(alias = "telemetry_frequency")]
-    pub enum TelemetryFrequency {
-        /// `daily`.
-        Daily = "daily",
-        /// `weekly`.
-        Weekly = "weekly",
-        /// `monthly`.
-        Monthly = "monthly",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `update_sync_frequency`, which `pool` uses.
-    #[doc(alias = "update_sync_frequency")]
-    pub enum UpdateSyncFrequency {
-        /// `daily`.
-        Daily = "daily",
-        /// `weekly`.
-        Weekly = "weekly",
     }
 }

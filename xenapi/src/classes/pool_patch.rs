@@ -2,7 +2,8 @@
 
 use super::{Host, HostPatch, PoolUpdate};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pool_patch::AfterApplyGuidance;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -354,20 +355,5 @@ impl ReadFields for PoolPatchRecord {
 impl<'de> Deserialize<'de> for PoolPatchRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `after_apply_guidance`, which `pool_patch` uses.
-    #[doc(alias = "after_apply_guidance")]
-    pub enum AfterApplyGuidance {
-        /// `restartHVM`.
-        RestartHvm = "restartHVM",
-        /// `restartPV`.
-        RestartPv = "restartPV",
-        /// `restartHost`.
-        RestartHost = "restartHost",
-        /// `restartXAPI`.
-        RestartXapi = "restartXAPI",
     }
 }

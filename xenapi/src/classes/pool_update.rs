@@ -2,7 +2,8 @@
 
 use super::{Host, Vdi};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pool_update::{LivepatchStatus, UpdateAfterApplyGuidance};
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -336,35 +337,5 @@ impl ReadFields for PoolUpdateRecord {
 impl<'de> Deserialize<'de> for PoolUpdateRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `livepatch_status`, which `pool_update` uses.
-    #[doc(alias = "livepatch_status")]
-    pub enum LivepatchStatus {
-        /// `ok_livepatch_complete`.
-        #[doc(alias = "ok_livepatch_complete")]
-        OkLivepatchComplete = "ok_livepatch_complete",
-        /// `ok_livepatch_incomplete`.
-        #[doc(alias = "ok_livepatch_incomplete")]
-        OkLivepatchIncomplete = "ok_livepatch_incomplete",
-        /// `ok`.
-        Ok = "ok",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `update_after_apply_guidance`, which `pool_update` uses.
-    #[doc(alias = "update_after_apply_guidance")]
-    pub enum UpdateAfterApplyGuidance {
-        /// `restartHVM`.
-        RestartHvm = "restartHVM",
-        /// `restartPV`.
-        RestartPv = "restartPV",
-        /// `restartHost`.
-        RestartHost = "restartHost",
-        /// `restartXAPI`.
-        RestartXapi = "restartXAPI",
     }
 }

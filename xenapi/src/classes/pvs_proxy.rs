@@ -2,7 +2,8 @@
 
 use super::{PvsSite, Vif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pvs_proxy::PvsProxyStatus;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -189,24 +190,5 @@ impl ReadFields for PvsProxyRecord {
 impl<'de> Deserialize<'de> for PvsProxyRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `pvs_proxy_status`, which `PVS_proxy` uses.
-    #[doc(alias = "pvs_proxy_status")]
-    pub enum PvsProxyStatus {
-        /// `stopped`.
-        Stopped = "stopped",
-        /// `initialised`.
-        Initialised = "initialised",
-        /// `caching`.
-        Caching = "caching",
-        /// `incompatible_write_cache_mode`.
-        #[doc(alias = "incompatible_write_cache_mode")]
-        IncompatibleWriteCacheMode = "incompatible_write_cache_mode",
-        /// `incompatible_protocol_version`.
-        #[doc(alias = "incompatible_protocol_version")]
-        IncompatibleProtocolVersion = "incompatible_protocol_version",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Blob, DataSourceRecord, DrTask, Host, Pbd, ProbeResultRecord, Vdi};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::sr::StorageOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -1001,90 +1002,5 @@ impl ReadFields for SrRecord {
 impl<'de> Deserialize<'de> for SrRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `storage_operations`, which `SR` uses.
-    #[doc(alias = "storage_operations")]
-    pub enum StorageOperation {
-        /// `scan`.
-        Scan = "scan",
-        /// `destroy`.
-        Destroy = "destroy",
-        /// `forget`.
-        Forget = "forget",
-        /// `plug`.
-        Plug = "plug",
-        /// `unplug`.
-        Unplug = "unplug",
-        /// `update`.
-        Update = "update",
-        /// `vdi_create`.
-        #[doc(alias = "vdi_create")]
-        VdiCreate = "vdi_create",
-        /// `vdi_introduce`.
-        #[doc(alias = "vdi_introduce")]
-        VdiIntroduce = "vdi_introduce",
-        /// `vdi_destroy`.
-        #[doc(alias = "vdi_destroy")]
-        VdiDestroy = "vdi_destroy",
-        /// `vdi_resize`.
-        #[doc(alias = "vdi_resize")]
-        VdiResize = "vdi_resize",
-        /// `vdi_clone`.
-        #[doc(alias = "vdi_clone")]
-        VdiClone = "vdi_clone",
-        /// `vdi_snapshot`.
-        #[doc(alias = "vdi_snapshot")]
-        VdiSnapshot = "vdi_snapshot",
-        /// `vdi_mirror`.
-        #[doc(alias = "vdi_mirror")]
-        VdiMirror = "vdi_mirror",
-        /// `vdi_enable_cbt`.
-        #[doc(alias = "vdi_enable_cbt")]
-        VdiEnableCbt = "vdi_enable_cbt",
-        /// `vdi_disable_cbt`.
-        #[doc(alias = "vdi_disable_cbt")]
-        VdiDisableCbt = "vdi_disable_cbt",
-        /// `vdi_data_destroy`.
-        #[doc(alias = "vdi_data_destroy")]
-        VdiDataDestroy = "vdi_data_destroy",
-        /// `vdi_list_changed_blocks`.
-        #[doc(alias = "vdi_list_changed_blocks")]
-        VdiListChangedBlocks = "vdi_list_changed_blocks",
-        /// `vdi_set_on_boot`.
-        #[doc(alias = "vdi_set_on_boot")]
-        VdiSetOnBoot = "vdi_set_on_boot",
-        /// `vdi_blocked`.
-        #[doc(alias = "vdi_blocked")]
-        VdiBlocked = "vdi_blocked",
-        /// `vdi_copy`.
-        #[doc(alias = "vdi_copy")]
-        VdiCopy = "vdi_copy",
-        /// `vdi_force_unlock`.
-        #[doc(alias = "vdi_force_unlock")]
-        VdiForceUnlock = "vdi_force_unlock",
-        /// `vdi_forget`.
-        #[doc(alias = "vdi_forget")]
-        VdiForget = "vdi_forget",
-        /// `vdi_generate_config`.
-        #[doc(alias = "vdi_generate_config")]
-        VdiGenerateConfig = "vdi_generate_config",
-        /// `vdi_resize_online`.
-        #[doc(alias = "vdi_resize_online")]
-        VdiResizeOnline = "vdi_resize_online",
-        /// `vdi_update`.
-        #[doc(alias = "vdi_update")]
-        VdiUpdate = "vdi_update",
-        /// `vdi_revert`.
-        #[doc(alias = "vdi_revert")]
-        VdiRevert = "vdi_revert",
-        /// `pbd_create`.
-        #[doc(alias = "pbd_create")]
-        PbdCreate = "pbd_create",
-        /// `pbd_destroy`.
-        #[doc(alias = "pbd_destroy")]
-        PbdDestroy = "pbd_destroy",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Host;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::task::{AllowedOperation, StatusType};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -466,33 +467,5 @@ impl ReadFields for TaskRecord {
 impl<'de> Deserialize<'de> for TaskRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `task_allowed_operations`, which `task` uses.
-    #[doc(alias = "task_allowed_operations")]
-    pub enum AllowedOperation {
-        /// `cancel`.
-        Cancel = "cancel",
-        /// `destroy`.
-        Destroy = "destroy",
-    }
-}
-
-open_enum! {
-    /// How far a task is. Only this tells that it ended; the progress can reach 1 earlier.
-    #[doc(alias = "task_status_type")]
-    pub enum StatusType {
-        /// It is waiting or running.
-        Pending = "pending",
-        /// It did what was asked.
-        Success = "success",
-        /// It failed; its error says why.
-        Failure = "failure",
-        /// It was asked to stop and has not yet.
-        Cancelling = "cancelling",
-        /// It stopped because it was asked to.
-        Cancelled = "cancelled",
     }
 }

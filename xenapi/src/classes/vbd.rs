@@ -2,7 +2,8 @@
 
 use super::{VbdMetrics, Vdi, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vbd::{VbdMode, VbdOperation, VbdType};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -640,53 +641,5 @@ impl ToValue for VbdRecord {
             ("qos_algorithm_type", self.qos_algorithm_type.to_value()),
             ("qos_algorithm_params", self.qos_algorithm_params.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// Whether the VM may write to the disk.
-    #[doc(alias = "vbd_mode")]
-    pub enum VbdMode {
-        /// It may only read.
-        Ro = "RO",
-        /// It may read and write.
-        Rw = "RW",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vbd_operations`, which `VBD` uses.
-    #[doc(alias = "vbd_operations")]
-    pub enum VbdOperation {
-        /// `attach`.
-        Attach = "attach",
-        /// `eject`.
-        Eject = "eject",
-        /// `insert`.
-        Insert = "insert",
-        /// `plug`.
-        Plug = "plug",
-        /// `unplug`.
-        Unplug = "unplug",
-        /// `unplug_force`.
-        #[doc(alias = "unplug_force")]
-        UnplugForce = "unplug_force",
-        /// `pause`.
-        Pause = "pause",
-        /// `unpause`.
-        Unpause = "unpause",
-    }
-}
-
-open_enum! {
-    /// What kind of drive the VM sees.
-    #[doc(alias = "vbd_type")]
-    pub enum VbdType {
-        /// A CD drive: it can be empty, and its medium is read-only.
-        Cd = "CD",
-        /// A disk.
-        Disk = "Disk",
-        /// A floppy drive.
-        Floppy = "Floppy",
     }
 }

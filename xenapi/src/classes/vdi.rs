@@ -2,7 +2,8 @@
 
 use super::{Crashdump, Pool, Session, Sr, Vbd, VdiNbdServerInfoRecord};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vdi::{OnBoot, VdiOperation, VdiType};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -1189,104 +1190,5 @@ impl ToValue for VdiRecord {
             ("sm_config", self.sm_config.to_value()),
             ("tags", self.tags.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// What a disk's content is at the next start of its VM.
-    #[doc(alias = "on_boot")]
-    pub enum OnBoot {
-        /// What it was when this mode was set: writes last until the VM stops.
-        Reset = "reset",
-        /// What was last written.
-        Persist = "persist",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vdi_operations`, which `VDI` uses.
-    #[doc(alias = "vdi_operations")]
-    pub enum VdiOperation {
-        /// `clone`.
-        Clone = "clone",
-        /// `copy`.
-        Copy = "copy",
-        /// `resize`.
-        Resize = "resize",
-        /// `resize_online`.
-        #[doc(alias = "resize_online")]
-        ResizeOnline = "resize_online",
-        /// `snapshot`.
-        Snapshot = "snapshot",
-        /// `mirror`.
-        Mirror = "mirror",
-        /// `destroy`.
-        Destroy = "destroy",
-        /// `forget`.
-        Forget = "forget",
-        /// `update`.
-        Update = "update",
-        /// `force_unlock`.
-        #[doc(alias = "force_unlock")]
-        ForceUnlock = "force_unlock",
-        /// `generate_config`.
-        #[doc(alias = "generate_config")]
-        GenerateConfig = "generate_config",
-        /// `enable_cbt`.
-        #[doc(alias = "enable_cbt")]
-        EnableCbt = "enable_cbt",
-        /// `disable_cbt`.
-        #[doc(alias = "disable_cbt")]
-        DisableCbt = "disable_cbt",
-        /// `data_destroy`.
-        #[doc(alias = "data_destroy")]
-        DataDestroy = "data_destroy",
-        /// `list_changed_blocks`.
-        #[doc(alias = "list_changed_blocks")]
-        ListChangedBlocks = "list_changed_blocks",
-        /// `set_on_boot`.
-        #[doc(alias = "set_on_boot")]
-        SetOnBoot = "set_on_boot",
-        /// `blocked`.
-        Blocked = "blocked",
-        /// `revert_to`.
-        #[doc(alias = "revert_to")]
-        RevertTo = "revert_to",
-        /// `revert_from`.
-        #[doc(alias = "revert_from")]
-        RevertFrom = "revert_from",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vdi_type`, which `VDI` uses.
-    #[doc(alias = "vdi_type")]
-    pub enum VdiType {
-        /// `system`.
-        System = "system",
-        /// `user`.
-        User = "user",
-        /// `ephemeral`.
-        Ephemeral = "ephemeral",
-        /// `suspend`.
-        Suspend = "suspend",
-        /// `crashdump`.
-        Crashdump = "crashdump",
-        /// `ha_statefile`.
-        #[doc(alias = "ha_statefile")]
-        HaStatefile = "ha_statefile",
-        /// `metadata`.
-        Metadata = "metadata",
-        /// `redo_log`.
-        #[doc(alias = "redo_log")]
-        RedoLog = "redo_log",
-        /// `rrd`.
-        Rrd = "rrd",
-        /// `pvs_cache`.
-        #[doc(alias = "pvs_cache")]
-        PvsCache = "pvs_cache",
-        /// `cbt_metadata`.
-        #[doc(alias = "cbt_metadata")]
-        CbtMetadata = "cbt_metadata",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{GpuGroup, Pgpu, Vgpu};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vgpu_type::VgpuTypeImplementation;
 use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -358,24 +359,5 @@ impl ReadFields for VgpuTypeRecord {
 impl<'de> Deserialize<'de> for VgpuTypeRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vgpu_type_implementation`, which `VGPU_type` uses.
-    #[doc(alias = "vgpu_type_implementation")]
-    pub enum VgpuTypeImplementation {
-        /// `passthrough`.
-        Passthrough = "passthrough",
-        /// `nvidia`.
-        Nvidia = "nvidia",
-        /// `nvidia_sriov`.
-        #[doc(alias = "nvidia_sriov")]
-        NvidiaSriov = "nvidia_sriov",
-        /// `gvt_g`.
-        #[doc(alias = "gvt_g")]
-        GvtG = "gvt_g",
-        /// `mxgpu`.
-        Mxgpu = "mxgpu",
     }
 }

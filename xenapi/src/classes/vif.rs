@@ -2,7 +2,8 @@
 
 use super::{Network, VifMetrics, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vif::{Ipv4ConfigurationMode, Ipv6ConfigurationMode, LockingMode, VifOperation};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -829,60 +830,5 @@ impl ToValue for VifRecord {
             ("ipv6_allowed", self.ipv6_allowed.to_value()),
             ("trunks", self.trunks.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vif_ipv4_configuration_mode`, which `VIF` uses.
-    #[doc(alias = "vif_ipv4_configuration_mode")]
-    pub enum Ipv4ConfigurationMode {
-        /// `None`.
-        None = "None",
-        /// `Static`.
-        Static = "Static",
-        /// `DHCP`.
-        Dhcp = "DHCP",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vif_ipv6_configuration_mode`, which `VIF` uses.
-    #[doc(alias = "vif_ipv6_configuration_mode")]
-    pub enum Ipv6ConfigurationMode {
-        /// `None`.
-        None = "None",
-        /// `Static`.
-        Static = "Static",
-        /// `Autoconf`.
-        Autoconf = "Autoconf",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vif_locking_mode`, which `VIF` uses.
-    #[doc(alias = "vif_locking_mode")]
-    pub enum LockingMode {
-        /// `network_default`.
-        #[doc(alias = "network_default")]
-        NetworkDefault = "network_default",
-        /// `locked`.
-        Locked = "locked",
-        /// `unlocked`.
-        Unlocked = "unlocked",
-        /// `disabled`.
-        Disabled = "disabled",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vif_operations`, which `VIF` uses.
-    #[doc(alias = "vif_operations")]
-    pub enum VifOperation {
-        /// `attach`.
-        Attach = "attach",
-        /// `plug`.
-        Plug = "plug",
-        /// `unplug`.
-        Unplug = "unplug",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Session, Sr, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vm_appliance::VmApplianceOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -308,22 +309,5 @@ impl ToValue for VmApplianceRecord {
             ("name_label", self.name_label.to_value()),
             ("name_description", self.name_description.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vm_appliance_operation`, which `VM_appliance` uses.
-    #[doc(alias = "vm_appliance_operation")]
-    pub enum VmApplianceOperation {
-        /// `start`.
-        Start = "start",
-        /// `clean_shutdown`.
-        #[doc(alias = "clean_shutdown")]
-        CleanShutdown = "clean_shutdown",
-        /// `hard_shutdown`.
-        #[doc(alias = "hard_shutdown")]
-        HardShutdown = "hard_shutdown",
-        /// `shutdown`.
-        Shutdown = "shutdown",
     }
 }

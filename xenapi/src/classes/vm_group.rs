@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vm_group::PlacementPolicy;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -227,17 +228,5 @@ impl ToValue for VmGroupRecord {
             ("name_description", self.name_description.to_value()),
             ("placement", self.placement.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// A value of the enum `placement_policy`, which `VM_group` uses.
-    #[doc(alias = "placement_policy")]
-    pub enum PlacementPolicy {
-        /// `anti_affinity`.
-        #[doc(alias = "anti_affinity")]
-        AntiAffinity = "anti_affinity",
-        /// `normal`.
-        Normal = "normal",
     }
 }

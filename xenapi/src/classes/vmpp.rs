@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vmpp::{ArchiveFrequency, ArchiveTargetType, BackupFrequency, BackupType};
 use crate::{DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -200,58 +201,5 @@ impl ReadFields for VmppRecord {
 impl<'de> Deserialize<'de> for VmppRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vmpp_archive_frequency`, which `VMPP` uses.
-    #[doc(alias = "vmpp_archive_frequency")]
-    pub enum ArchiveFrequency {
-        /// `never`.
-        Never = "never",
-        /// `always_after_backup`.
-        #[doc(alias = "always_after_backup")]
-        AlwaysAfterBackup = "always_after_backup",
-        /// `daily`.
-        Daily = "daily",
-        /// `weekly`.
-        Weekly = "weekly",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vmpp_archive_target_type`, which `VMPP` uses.
-    #[doc(alias = "vmpp_archive_target_type")]
-    pub enum ArchiveTargetType {
-        /// `none`.
-        None = "none",
-        /// `cifs`.
-        Cifs = "cifs",
-        /// `nfs`.
-        Nfs = "nfs",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vmpp_backup_frequency`, which `VMPP` uses.
-    #[doc(alias = "vmpp_backup_frequency")]
-    pub enum BackupFrequency {
-        /// `hourly`.
-        Hourly = "hourly",
-        /// `daily`.
-        Daily = "daily",
-        /// `weekly`.
-        Weekly = "weekly",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vmpp_backup_type`, which `VMPP` uses.
-    #[doc(alias = "vmpp_backup_type")]
-    pub enum BackupType {
-        /// `snapshot`.
-        Snapshot = "snapshot",
-        /// `checkpoint`.
-        Checkpoint = "checkpoint",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vmss::{VmssFrequency, VmssType};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -383,32 +384,5 @@ impl ToValue for VmssRecord {
             ("frequency", self.frequency.to_value()),
             ("schedule", self.schedule.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vmss_frequency`, which `VMSS` uses.
-    #[doc(alias = "vmss_frequency")]
-    pub enum VmssFrequency {
-        /// `hourly`.
-        Hourly = "hourly",
-        /// `daily`.
-        Daily = "daily",
-        /// `weekly`.
-        Weekly = "weekly",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vmss_type`, which `VMSS` uses.
-    #[doc(alias = "vmss_type")]
-    pub enum VmssType {
-        /// `snapshot`.
-        Snapshot = "snapshot",
-        /// `checkpoint`.
-        Checkpoint = "checkpoint",
-        /// `snapshot_with_quiesce`.
-        #[doc(alias = "snapshot_with_quiesce")]
-        SnapshotWithQuiesce = "snapshot_with_quiesce",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vtpm::{PersistenceBackend, VtpmOperation};
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -242,23 +243,5 @@ impl ReadFields for VtpmRecord {
 impl<'de> Deserialize<'de> for VtpmRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `persistence_backend`, which `VTPM` uses.
-    #[doc(alias = "persistence_backend")]
-    pub enum PersistenceBackend {
-        /// `xapi`.
-        Xapi = "xapi",
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vtpm_operations`, which `VTPM` uses.
-    #[doc(alias = "vtpm_operations")]
-    pub enum VtpmOperation {
-        /// `destroy`.
-        Destroy = "destroy",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{UsbGroup, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vusb::VusbOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -280,18 +281,5 @@ impl ReadFields for VusbRecord {
 impl<'de> Deserialize<'de> for VusbRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// A value of the enum `vusb_operations`, which `VUSB` uses.
-    #[doc(alias = "vusb_operations")]
-    pub enum VusbOperation {
-        /// `attach`.
-        Attach = "attach",
-        /// `plug`.
-        Plug = "plug",
-        /// `unplug`.
-        Unplug = "unplug",
     }
 }
