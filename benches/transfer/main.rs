@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use xenapi::{Client, Ref, Vm};
 use xenapi_sim::{DiskImage, Simulator, VmSpec};
 
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 
 fn main() {
     if std::env::var_os("BENCH_SERVE").is_some() {

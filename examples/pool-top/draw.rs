@@ -96,7 +96,7 @@ fn name<'a, R>(title: &'static str, content: impl Fn(&R) -> String + 'a) -> Fiel
 fn loads<'a, R>(rows: &[R], load: impl Fn(&R) -> Load + Copy + 'a) -> Vec<Field<'a, R>> {
     let mut fields = Vec::new();
     if rows.iter().any(|row| load(row).cpu.is_some()) {
-        fields.push(field("CPU", 5, move |row| text::percent(load(row).cpu)));
+        fields.push(field("CPU", 4, move |row| text::percent(load(row).cpu)));
     }
     if rows.iter().any(|row| load(row).network.is_some()) {
         fields.push(field("NETWORK", 11, move |row| text::rate(load(row).network)));
@@ -115,14 +115,14 @@ fn table<R>(rows: &[R], fields: &[Field<'_, R>]) -> Table<'static> {
         .map(|row| Row::new(fields.iter().map(|field| (field.content)(row))));
     Table::new(rows, widths)
         .header(titles.style(Style::new().fg(Color::Cyan)).top_margin(1))
-        .column_spacing(2)
+        .column_spacing(1)
 }
 
 fn host_table(hosts: &[HostRow]) -> Table<'static> {
     let mut fields = vec![
         name("HOST", |host: &HostRow| host.name.clone()),
         field("STATE", 11, |host: &HostRow| host.state.to_owned()),
-        field("CPUS", 5, |host: &HostRow| host.cpus.clone()),
+        field("CPUS", 4, |host: &HostRow| host.cpus.clone()),
         field("MEMORY", 21, |host: &HostRow| {
             format!("{} of {}", Size(host.memory_used), Size(host.memory_total))
         }),
@@ -144,11 +144,11 @@ fn vm_table(vms: &[VmRow]) -> Table<'static> {
             width: Constraint::Length(10),
             content: Box::new(|vm: &VmRow| state(&vm.state)),
         },
-        field("CPUS", 5, |vm: &VmRow| vm.cpus.to_string()),
+        field("CPUS", 4, |vm: &VmRow| vm.cpus.to_string()),
         field("MEMORY", 9, |vm: &VmRow| Size(vm.memory).to_string()),
     ];
     fields.extend(loads(vms, |vm: &VmRow| vm.load));
-    fields.push(field("HOST", 20, |vm: &VmRow| vm.host.clone()));
+    fields.push(field("HOST", 16, |vm: &VmRow| vm.host.clone()));
     fields.push(field("UPTIME", 8, |vm: &VmRow| text::uptime(vm.uptime)));
     fields.push(field("ADDRESS", 15, |vm: &VmRow| vm.address.clone()));
     table(vms, &fields).row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))

@@ -7,6 +7,7 @@
 
 mod draw;
 mod load;
+mod measure;
 mod once;
 mod screen;
 mod sort;
@@ -45,7 +46,9 @@ async fn main() -> ExitCode {
 async fn show(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let cache = pool.unless_interrupted(copy(pool)).await?;
     if flags.once {
-        return once::print(&cache, flags.sort);
+        let measured = async { anyhow::Ok(measure::once(pool, &cache).await) };
+        let loads = pool.unless_interrupted(measured).await?;
+        return once::print(&cache, &loads, flags.sort);
     }
     screen::run(pool, &cache, flags.sort).await
 }

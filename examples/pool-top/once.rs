@@ -15,8 +15,8 @@ use crate::view::View;
 const WIDTH: u16 = 120;
 
 /// Prints everything, however many lines that takes.
-pub(crate) fn print(cache: &Cache, sort: Column) -> anyhow::Result<()> {
-    let mut view = View::read(cache, &Loads::recorded(cache));
+pub(crate) fn print(cache: &Cache, loads: &Loads, sort: Column) -> anyhow::Result<()> {
+    let mut view = View::read(cache, loads);
     sort.sort(&mut view.vms);
     let mut terminal = Terminal::new(TestBackend::new(WIDTH, draw::height(&view)))?;
     terminal.draw(|frame| draw::draw(frame, &view, sort, &mut TableState::new()))?;

@@ -7,15 +7,15 @@ use anyhow::{Context, ensure};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::widgets::TableState;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use xenapi::Cache;
 use xenapi_examples::{Interrupted, Pool};
 
-use crate::draw;
 use crate::load::Loads;
 use crate::sort::Column;
 use crate::view::View;
+use crate::{draw, measure};
 
 /// How often the screen is drawn anew without a key.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -30,12 +30,24 @@ pub(crate) async fn run(pool: &Pool, cache: &Cache, sort: Column) -> anyhow::Res
     );
     // From here on also a panic gives the terminal back.
     let terminal = ratatui::try_init().context("cannot take the terminal over")?;
-    let shown = pool.unless_interrupted(show(terminal, cache, sort)).await;
+    let (sender, loads) = watch::channel(Loads::recorded(cache));
+    let shown = async {
+        tokio::select! {
+            shown = show(terminal, cache, &loads, sort) => shown,
+            never = measure::keep(pool, cache, &sender) => match never {},
+        }
+    };
+    let shown = pool.unless_interrupted(shown).await;
     ratatui::restore();
     shown
 }
 
-async fn show(mut terminal: DefaultTerminal, cache: &Cache, sort: Column) -> anyhow::Result<()> {
+async fn show(
+    mut terminal: DefaultTerminal,
+    cache: &Cache,
+    loads: &watch::Receiver<Loads>,
+    sort: Column,
+) -> anyhow::Result<()> {
     let mut keys = keys();
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,7 +73,7 @@ async fn show(mut terminal: DefaultTerminal, cache: &Cache, sort: Column) -> any
                 _ => continue,
             },
         }
-        let mut view = View::read(cache, &Loads::recorded(cache));
+        let mut view = View::read(cache, &loads.borrow());
         order.apply(&mut view);
         terminal.draw(|frame| draw::draw(frame, &view, order.sort, &mut place))?;
     }

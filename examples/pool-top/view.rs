@@ -66,10 +66,8 @@ impl View {
         let mut view = Self {
             pool: name.unwrap_or_default(),
             is_live: cache.health().borrow().is_live,
-            hosts: hosts
-                .map(|(host, record)| host_row(cache, loads, host, &record))
-                .collect(),
-            vms: vms.map(|(vm, record)| vm_row(cache, loads, now, vm, &record)).collect(),
+            hosts: hosts.map(|(_, record)| host_row(cache, loads, &record)).collect(),
+            vms: vms.map(|(_, record)| vm_row(cache, loads, now, &record)).collect(),
             srs: srs(cache),
             tasks: tasks(cache),
         };
@@ -80,7 +78,7 @@ impl View {
     }
 }
 
-fn host_row(cache: &Cache, loads: &Loads, host: Ref<Host>, record: &HostRecord) -> HostRow {
+fn host_row(cache: &Cache, loads: &Loads, record: &HostRecord) -> HostRow {
     let metrics = cache.get(record.metrics);
     let (total, free) = metrics
         .as_ref()
@@ -99,11 +97,11 @@ fn host_row(cache: &Cache, loads: &Loads, host: Ref<Host>, record: &HostRecord) 
         memory_total: bytes(total),
         vms: guests.filter(|vm| vm.is_real_vm()).count(),
         address: record.address.clone(),
-        load: loads.hosts.get(&host).copied().unwrap_or_default(),
+        load: loads.of(&record.uuid),
     }
 }
 
-fn vm_row(cache: &Cache, loads: &Loads, now: Duration, vm: Ref<Vm>, record: &VmRecord) -> VmRow {
+fn vm_row(cache: &Cache, loads: &Loads, now: Duration, record: &VmRecord) -> VmRow {
     let is_up = matches!(record.power_state, PowerState::Running | PowerState::Paused);
     let metrics = cache.get(record.metrics).filter(|_| is_up);
     let (cpus, memory) = match &metrics {
@@ -119,7 +117,7 @@ fn vm_row(cache: &Cache, loads: &Loads, now: Duration, vm: Ref<Vm>, record: &VmR
         host: host_name(cache, record.resident_on),
         uptime: metrics.and_then(|metrics| since(now, metrics.start_time)),
         address: guest.map(|guest| address(&guest)).unwrap_or_default(),
-        load: loads.vms.get(&vm).copied().unwrap_or_default(),
+        load: loads.of(&record.uuid),
     }
 }
 

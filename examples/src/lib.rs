@@ -10,7 +10,7 @@ mod pool;
 mod printable;
 mod snapshot;
 
-pub use self::choice::{choose_vm, named};
+pub use self::choice::{Nameable, choose_vm, named};
 pub use self::connection::Connection;
 pub use self::inspection::Inspection;
 pub use self::interrupt::Interrupted;

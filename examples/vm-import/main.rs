@@ -52,7 +52,7 @@ async fn import(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let sr = match &flags.sr {
         Some(wanted) => {
             let srs = pool.unless_interrupted(pool.srs().all_records()).await?;
-            Some(named(&srs, "SR", wanted, |sr| (&sr.name_label, &sr.uuid))?.0)
+            Some(named(&srs, wanted)?.0)
         }
         None => None,
     };

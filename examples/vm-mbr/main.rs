@@ -7,18 +7,16 @@
 //! The export is still streaming when the table is printed: it is cancelled as soon as the block is there.
 
 mod answer;
-mod choose;
 mod peek;
-mod snapshot;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::Parser;
-use xenapi::{ErrorCode, Ref, Vm};
-use xenapi_examples::{Connection, Pool, finish, note};
+use xenapi::vm::PowerState;
+use xenapi::{ErrorCode, Map, Ref, Vm, VmRecord};
+use xenapi_examples::{Connection, Pool, choose_vm, finish, with_snapshot};
 
-use crate::choose::Choice;
 use crate::peek::{Answer, peek};
 
 /// Shows a VM's partition table and boot code from the first block of its export
@@ -72,24 +70,16 @@ async fn run(flags: &Flags) -> anyhow::Result<()> {
 
 async fn look(pool: &Pool, flags: &Flags) -> anyhow::Result<Answer> {
     let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
-    let choice = choose::find(&vms, flags.vm.as_deref(), pool.is_simulated())?;
+    let may_be_taken = |vm: &VmRecord| pool.is_simulated() && vm.power_state == PowerState::Halted;
+    let (vm, record) = choose_vm(&vms, flags.vm.as_deref(), may_be_taken)?;
     let disk = flags.disk.as_deref();
     if !flags.snapshot {
-        return export(pool, choice.vm, disk)
+        return export(pool, vm, disk)
             .await
-            .map_err(|error| explain(error, &choice));
+            .map_err(|error| explain(error, record, &vms));
     }
-    let snapshot = snapshot::take(pool, &choice).await?;
-    let answer = export(pool, snapshot, disk).await;
-    match (answer, snapshot::destroy(pool, snapshot).await) {
-        (Ok(answer), destroyed) => destroyed.map(|()| answer),
-        (Err(error), destroyed) => {
-            if let Err(left) = destroyed {
-                note(format!("{left:#}"));
-            }
-            Err(error)
-        }
-    }
+    let name = format!("vm-mbr of {}", record.name_label);
+    with_snapshot(pool, vm, &name, async |snapshot| export(pool, snapshot, disk).await).await
 }
 
 /// Looks at what a VM's export begins with, and has the server end it.
@@ -101,20 +91,26 @@ async fn export(pool: &Pool, vm: Ref<Vm>, disk: Option<&str>) -> anyhow::Result<
 }
 
 /// Says what to do about a VM that runs.
-fn explain(error: anyhow::Error, choice: &Choice<'_>) -> anyhow::Error {
+fn explain(error: anyhow::Error, vm: &VmRecord, vms: &Map<Ref<Vm>, VmRecord>) -> anyhow::Error {
     let refusal = error.downcast_ref::<xenapi::Error>().and_then(xenapi::Error::code);
     if refusal != Some(&ErrorCode::VmBadPowerState) {
         return error;
     }
-    let state = choice.record.power_state.as_str().to_lowercase();
     let mut advice = format!(
-        "{:?} is {state} and cannot be exported itself: --snapshot takes a snapshot, reads that and destroys it",
-        choice.record.name_label
+        "{:?} is {} and cannot be exported itself: --snapshot takes a snapshot, reads that and destroys it",
+        vm.name_label,
+        vm.power_state.as_str().to_lowercase()
     );
-    if !choice.snapshots.is_empty() {
+    let snapshots: Vec<_> = vm
+        .snapshots
+        .iter()
+        .filter_map(|snapshot| vms.get(snapshot))
+        .map(|snapshot| format!("{:?} {}", snapshot.name_label, snapshot.uuid))
+        .collect();
+    if !snapshots.is_empty() {
         advice.push_str(&format!(
             "; or name one that it has with --vm: {}",
-            choice.snapshots.join(", ")
+            snapshots.join(", ")
         ));
     }
     anyhow!(error).context(advice)

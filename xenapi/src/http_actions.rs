@@ -80,7 +80,12 @@ pub static HTTP_ACTIONS: &[HttpAction] = &[
 ];
 
 impl HttpAction {
-    /// `GET /services`.
+    /// `GET /services`: lists the services that the host's toolstack offers to other parts of it, as JSON in an
+    /// HTTP/1.0 reply.
+    ///
+    /// Paths below it lead further: `/services/SM` tells the storage drivers, `/services/driver/…` and
+    /// `/services/plugin/NAME` reach the service itself. An unknown path gives 404. Of little use to API clients;
+    /// `SM.get_all_records` tells the drivers, too.
     ///
     /// Least role: `read-only`.
     #[doc(alias = "get_services")]
@@ -93,7 +98,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `POST /services`.
+    /// `POST /services`: passes a request on to a service of the toolstack on this host, which answers it itself.
+    /// Host to host only.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "post_services")]
@@ -106,7 +112,8 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `PUT /services`.
+    /// `PUT /services`: passes a request with a body on to a service of the toolstack on this host. Host to host
+    /// only.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "put_services")]
@@ -119,7 +126,8 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `POST /remote_db_access`.
+    /// `POST /remote_db_access`: reads and writes the pool's database as XML, in the way members do that on their
+    /// coordinator. Bypasses every check of the API, so it is nothing for clients.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "post_remote_db_access")]
@@ -132,7 +140,8 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `POST /remote_db_access_v2`.
+    /// `POST /remote_db_access_v2`: reads and writes the pool's database in the newer and shorter encoding between
+    /// members and coordinator. Bypasses every check of the API, so it is nothing for clients.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "post_remote_db_access_v2")]
@@ -145,7 +154,8 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `GET /services/xenops`.
+    /// `GET /services/xenops`: hands the connection over to the daemon that runs the VMs of this host. Host to host
+    /// only.
     ///
     /// Least role: `vm-power-admin`. Not meant for clients.
     #[doc(alias = "get_services_xenops")]
@@ -158,7 +168,8 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `POST /services/xenops`.
+    /// `POST /services/xenops`: hands the connection over to the daemon that runs the VMs of this host, which uses
+    /// it for calls while a VM migrates.
     ///
     /// Least role: `vm-power-admin`, and client certificates. Not meant for clients.
     #[doc(alias = "post_services_xenops")]
@@ -171,7 +182,8 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `PUT /services/xenops`.
+    /// `PUT /services/xenops`: hands the connection over to the daemon that runs the VMs of this host, which
+    /// receives the memory and devices of a migrating VM by it. The body is the daemons' own format.
     ///
     /// Least role: `vm-power-admin`, and client certificates. Not meant for clients.
     #[doc(alias = "put_services_xenops")]
@@ -184,7 +196,8 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `GET /services/SM`.
+    /// `GET /services/SM`: tells about the storage drivers of the host, as JSON; `/services/SM/NAME` about one of
+    /// them, with 404 for an unknown name.
     ///
     /// Least role: `vm-power-admin`. Not meant for clients.
     #[doc(alias = "get_services_sm")]
@@ -197,7 +210,8 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `POST /services/SM`.
+    /// `POST /services/SM`: takes XML-RPC calls to the storage layer of this host. Hosts use it among each other
+    /// when they migrate disks; it goes round the API and its locks.
     ///
     /// Least role: `vm-power-admin`. Not meant for clients.
     #[doc(alias = "post_services_sm")]
@@ -210,7 +224,8 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `PUT /services/SM`.
+    /// `PUT /services/SM`: takes the data of disks that migrate, either as a stream or as an NBD connection, by
+    /// paths below `/services/SM`. Host to host only.
     ///
     /// Least role: `vm-power-admin`. Not meant for clients.
     #[doc(alias = "put_services_sm")]
@@ -223,7 +238,24 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `PUT /import`.
+    /// `PUT /import`: makes VMs from an archive (XVA): the body is what `get_export` gives, also compressed with
+    /// gzip or zstd, which is detected.
+    ///
+    /// The answer 200 comes before the body is read, so only the task tells the outcome: pass `task_id` of a task
+    /// made by `task.create`, read the reply while sending, and take the references of the new VMs from the task's
+    /// result. A connection that breaks after the whole body was sent is no failure. On a failure a second HTTP
+    /// response can follow on the same connection. `object_creation` = `complete` in the task's `other_config` says
+    /// that the VM records exist and only the disks are left.
+    ///
+    /// The host answers 302 where it cannot reach the SR: send the headers, look for that, then send the body. The
+    /// body must have a `Content-Length` or end with the connection; a chunked one is refused with 403 and
+    /// `IMPORT_ERROR_CANNOT_HANDLE_CHUNKED`.
+    ///
+    /// - `restore`: only `true` counts. The VM is taken for the one that was exported, so it keeps its MAC addresses (and
+    ///   UUID); otherwise the interfaces get new ones.
+    /// - `force`: only `true` counts. Wrong checksums are ignored, and what was made stays there after a failure.
+    /// - `sr_id`: the reference of the SR for the disks, or `sr_uuid` with its UUID. Without either the pool's default SR is
+    ///   taken; an SR of ISO images is refused.
     ///
     /// Least role: `vm-admin`.
     #[doc(alias = "put_import")]
@@ -236,7 +268,17 @@ impl HttpAction {
         least_role: "vm-admin",
     };
 
-    /// `PUT /import_metadata`.
+    /// `PUT /import_metadata`: makes VM records from an archive without disks, as `get_export_metadata` gives it.
+    /// The disks must be there already: they are found by their UUID or place on the storage, so this serves
+    /// disaster recovery and migration.
+    ///
+    /// The task ends with the references of the VMs, as for `put_import`, and only it tells the outcome.
+    ///
+    /// - `restore`: only `true` counts. The VMs keep their UUIDs and MAC addresses.
+    /// - `force`: only `true` counts. Errors are overlooked where that can be, and what was made stays there after a failure.
+    /// - `dry_run`: only `true` counts. Everything is checked and nothing is made.
+    /// - `live`, `check_cpu`, `vdi:ID`: read as well, though not in the datamodel. `vdi:ID=UUID` says which disk takes the
+    ///   place of one in the archive; migration uses all three.
     ///
     /// Least role: `vm-admin`.
     #[doc(alias = "put_import_metadata")]
@@ -249,7 +291,21 @@ impl HttpAction {
         least_role: "vm-admin",
     };
 
-    /// `PUT /import_raw_vdi`.
+    /// `PUT /import_raw_vdi`: writes the body onto a disk image that no VM uses, in one of four formats.
+    ///
+    /// The answer 200 comes before the body is read: only the task tells the outcome, and its result is the
+    /// reference of the disk image. Errors on the way are a bare `VDI_IO_ERROR`. Always send a `Content-Length`,
+    /// without which `vhd` fails at its end; a chunked transfer encoding is refused with 404. The host answers 302
+    /// where it cannot reach the SR. The session is kept alive meanwhile for `tar` only, so touch it during other
+    /// long transfers.
+    ///
+    /// - `vdi`: the reference or UUID of the disk image, at least as large as what is sent. With `sr_id` or `sr_uuid` in its
+    ///   place a new one is made, for `raw` only and in the size of the body.
+    /// - `format`: `raw` (the default: the bytes of the disk), `vhd` (dynamic, its blocks in ascending order; the target must
+    ///   read as zeros), `tar` (blocks with checksums, as in an XVA) or `qcow2`.
+    /// - `chunked`: counts by being there, even as `false`, and for `raw` only. The body is then made of an offset in bytes
+    ///   (64 bits), a length (32 bits), both little-endian, and that many bytes, until an offset and length of 0: holes need
+    ///   not be sent.
     ///
     /// Least role: `vm-admin`.
     #[doc(alias = "put_import_raw_vdi")]
@@ -262,7 +318,18 @@ impl HttpAction {
         least_role: "vm-admin",
     };
 
-    /// `GET /export`.
+    /// `GET /export`: gives a VM with its disks as an archive (XVA): a tar with `ova.xml` first, then the blocks of
+    /// each disk with checksums.
+    ///
+    /// The VM must be halted or suspended, or be a snapshot or template; it is locked until the end. The reply has
+    /// no `Content-Length` and starts before the work: an export that fails stops in the middle, so check the
+    /// task's status. The host answers 302 where another one can reach all the SRs.
+    ///
+    /// - `uuid`: the VM; its reference may be given as `ref` instead.
+    /// - `use_compression`: `true` or `gzip` for gzip, `zstd` for zstd; any other text is taken for no compression without an
+    ///   error. Compression uses one thread at the lowest priority and mostly bounds the speed; zstd is several times as
+    ///   fast.
+    /// - `preserve_power_state`: `true` keeps a suspended VM suspended and includes its memory; otherwise the copy is halted.
     ///
     /// Least role: `vm-admin`.
     #[doc(alias = "get_export")]
@@ -279,7 +346,15 @@ impl HttpAction {
         least_role: "vm-admin",
     };
 
-    /// `GET /export_metadata`.
+    /// `GET /export_metadata`: gives the descriptions of VMs as an archive without disks: a tar with only
+    /// `ova.xml`. The reply has a `Content-Length`, and a failure is a plain 500. VMs may be in any power state.
+    ///
+    /// - `uuid`: the VM; its reference may be given as `ref` instead.
+    /// - `all`: `true` for all VMs of the pool, as a backup for disaster recovery; `uuid` is then not needed.
+    /// - `include_dom0`: whether control domains are among them; they are by default.
+    /// - `include_vhd_parents`: `true` also lists the hidden disk images from which the VMs' images descend.
+    /// - `export_snapshots`: whether the VMs' snapshots are among them; they are by default.
+    /// - `excluded_device_types`: the kinds of device to leave out, of `vif`, `vbd`, `vgpu` and `vtpm`, separated by commas.
     ///
     /// Least role: `vm-admin`.
     #[doc(alias = "get_export_metadata")]
@@ -299,7 +374,19 @@ impl HttpAction {
         least_role: "vm-admin",
     };
 
-    /// `GET /export_raw_vdi`.
+    /// `GET /export_raw_vdi`: gives the content of a disk image in one of four formats. The image must not be
+    /// written meanwhile; a snapshot is the usual source.
+    ///
+    /// The reply has no `Content-Length` and starts before the work: check the task's status at the end. Raw, VHD
+    /// and qcow2 transfers do not keep the session alive, so touch it on the way. The host answers 302 where
+    /// another one can reach the SR.
+    ///
+    /// - `vdi`: the reference or UUID of the disk image.
+    /// - `format`: `raw` (the default, with holes as zeros), `vhd` (up to 2040 GiB, only blocks with data), `tar` or `qcow2`
+    ///   (since 25.27). An unknown one gives 404.
+    /// - `base`: read as well, though not in the datamodel: a reference or UUID, and the answer has only what differs from
+    ///   that image. It works for `vhd` where both are kept as VHD, and for `qcow2`. The file does not name the base's file
+    ///   in a usable way: keep the order yourself.
     ///
     /// Least role: `vm-admin`.
     #[doc(alias = "get_export_raw_vdi")]
@@ -312,7 +399,14 @@ impl HttpAction {
         least_role: "vm-admin",
     };
 
-    /// `CONNECT /console`.
+    /// `CONNECT /console`: turns the connection into a tunnel to a console: after the 200 and its headers come the
+    /// raw bytes of RFB (VNC) or of the text console, in both directions.
+    ///
+    /// `ref` or `uuid` in the query names a console, or a VM for its graphical one. The VM must run on the host
+    /// that is asked; there is no redirect, so use the address in `console.location`. The console of a host needs
+    /// pool-admin. With `pool.limit_console_sessions` on, a second client gets 503; idle ones are cut after
+    /// `pool.vm_console_idle_timeout` seconds (for a host's console `host.console_idle_timeout`). The task lasts as
+    /// long as the tunnel.
     ///
     /// Least role: `vm-operator`. Not meant for clients.
     #[doc(alias = "connect_console")]
@@ -325,7 +419,11 @@ impl HttpAction {
         least_role: "vm-operator",
     };
 
-    /// `GET /console`.
+    /// `GET /console`: turns the connection into a WebSocket to a console, for programs in a browser. Query and
+    /// conditions are those of `connect_console`.
+    ///
+    /// Only old versions of the protocol (hixie-76, hybi-10) are told apart. With `pool.limit_console_sessions` on
+    /// it is always refused with 503; without a usable upgrade the answer is 501.
     ///
     /// Least role: `vm-operator`. Not meant for clients.
     #[doc(alias = "connect_console_ws")]
@@ -338,7 +436,8 @@ impl HttpAction {
         least_role: "vm-operator",
     };
 
-    /// `GET /`.
+    /// `GET /`: serves the files of the host's web page to browsers, also for any path that no other action has. It
+    /// asks for no login, and can be switched off.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "get_root")]
@@ -351,7 +450,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `POST /cli`.
+    /// `POST /cli`: runs a command of the `xe` tool: the body opens that tool's own two-way protocol. The login is
+    /// part of the protocol, and the usual roles count for what the command does.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_cli")]
@@ -364,7 +464,11 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /host_backup`.
+    /// `GET /host_backup`: gives a backup of the control domain's file system, with the host's configuration. It
+    /// has neither VMs nor their disks, and is only good for `put_host_restore`.
+    ///
+    /// It is made while it is sent, without a `Content-Length`. If the script fails, the task ends with
+    /// `BACKUP_SCRIPT_FAILED`, and the file is cut short. The progress of the task is an estimate.
     ///
     /// Least role: `pool-admin`.
     #[doc(alias = "get_host_backup")]
@@ -377,7 +481,10 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `PUT /host_restore`.
+    /// `PUT /host_restore`: takes a backup made by `get_host_backup` of the same host. It is put back when the host
+    /// next boots from the installation medium and the restore is chosen there; nothing changes before.
+    ///
+    /// The answer 200 comes before the body is read, so see the task, which fails with `RESTORE_SCRIPT_FAILED`.
     ///
     /// Least role: `pool-admin`.
     #[doc(alias = "put_host_restore")]
@@ -390,7 +497,8 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `GET /host_logs_download`.
+    /// `GET /host_logs_download`: gives the logs of the host that is asked, as a compressed tar without a
+    /// `Content-Length`. They can hold names and addresses. `get_system_status` gives more.
     ///
     /// Least role: `pool-operator`.
     #[doc(alias = "get_host_logs_download")]
@@ -403,7 +511,11 @@ impl HttpAction {
         least_role: "pool-operator",
     };
 
-    /// `PUT /pool_patch_upload`.
+    /// `PUT /pool_patch_upload`: takes a legacy update (an ISO image since Ely) and puts it on an SR, then
+    /// introduces it as a `pool_update`. The task ends with the reference of the `pool_patch` that stands for it.
+    /// Hosts that get their updates from repositories have no use for it.
+    ///
+    /// - `sr_id`: the reference of the SR for the file.
     ///
     /// Least role: `pool-operator`.
     #[doc(alias = "put_pool_patch_upload")]
@@ -416,7 +528,11 @@ impl HttpAction {
         least_role: "pool-operator",
     };
 
-    /// `GET /vncsnapshot`.
+    /// `GET /vncsnapshot`: gives a picture of a VM's screen, as JPEG. The VM must run on the host that is asked,
+    /// since there is no redirect; a console that does not answer is given up after about 30 seconds.
+    ///
+    /// - `uuid`: the VM or console; its reference may be given as `ref` instead. For a host's console the role must be
+    ///   pool-admin.
     ///
     /// Least role: `vm-operator`.
     #[doc(alias = "get_vncsnapshot")]
@@ -429,7 +545,9 @@ impl HttpAction {
         least_role: "vm-operator",
     };
 
-    /// `GET /pool/xmldbdump`.
+    /// `GET /pool/xmldbdump`: gives the pool's database as XML, which is the backup that `put_pool_xml_db_sync`
+    /// takes. It holds secrets of the pool, such as the passwords of storage, in clear. Ask the coordinator; the
+    /// reply has no `Content-Length`.
     ///
     /// Least role: `pool-admin`.
     #[doc(alias = "get_pool_xml_db_sync")]
@@ -442,7 +560,13 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `PUT /pool/xmldbdump`.
+    /// `PUT /pool/xmldbdump`: replaces the pool's database by the backup in the body, and reboots the host that
+    /// gets it, which becomes coordinator. All that happened since is forgotten, and the other members are dropped
+    /// from the database: they have to be joined anew.
+    ///
+    /// With `dry_run` = `true` in the query it is only checked whether the backup fits. The version must match
+    /// (`RESTORE_INCOMPATIBLE_VERSION`) and the network cards of the host must have the backup's names
+    /// (`RESTORE_TARGET_MISSING_DEVICE`). The answer 200 comes before the body is read: see the task.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "put_pool_xml_db_sync")]
@@ -455,7 +579,8 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `GET /sync_config_files`.
+    /// `GET /sync_config_files`: gives a member what it has to keep equal with its coordinator: the root user's
+    /// password, as its hash. Host to host only.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "get_config_sync")]
@@ -468,7 +593,16 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `GET /system-status`.
+    /// `GET /system-status`: gives a status report of the host that is asked, the archive that support asks for.
+    /// Collecting it can take many minutes, and there is no `Content-Length` for `tar`.
+    ///
+    /// A failure ends the task with `SYSTEM_STATUS_RETRIEVAL_FAILED`; the archive is then cut short. Each host has
+    /// to be asked itself.
+    ///
+    /// - `entries`: the parts to collect, separated by commas; `host.get_system_status_capabilities` lists them with their
+    ///   size and how private they are.
+    /// - `output`: `tar` is sent while it is collected; `tar.bz2` and `zip` are first made on the host's disk, which needs
+    ///   the room.
     ///
     /// Least role: `pool-operator`.
     #[doc(alias = "get_system_status")]
@@ -481,7 +615,14 @@ impl HttpAction {
         least_role: "pool-operator",
     };
 
-    /// `GET /vm_rrd`.
+    /// `GET /vm_rrd`: gives the whole recorded history of a VM, one RRD with all its archives.
+    ///
+    /// The host where the VM runs has it: others answer 302. That of a halted VM is in the coordinator's archive,
+    /// as old as the last time that the VM ran.
+    ///
+    /// - `uuid`: the VM. Without it the answer is 400.
+    /// - `json`: counts by being there, even as `false`: JSON in place of XML, on hosts that can. So does an `Accept` header
+    ///   that prefers it.
     ///
     /// Least role: `read-only`.
     #[doc(alias = "vm_rrd")]
@@ -494,7 +635,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /vm_rrds`.
+    /// `GET /vm_rrds`: gives the whole recorded history of a VM; the old name of `vm_rrd`, with the same query and
+    /// answer.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "get_vm_rrds")]
@@ -507,7 +649,11 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /host_rrd`.
+    /// `GET /host_rrd`: gives the whole recorded history of the host that is asked, never that of another: ask each
+    /// one itself.
+    ///
+    /// - `json`: counts by being there, even as `false`: JSON in place of XML. So does an `Accept` header that prefers it.
+    ///   Numbers are text there since 23.31 (also `NaN`), and bare before, which is not valid JSON.
     ///
     /// Least role: `read-only`.
     #[doc(alias = "host_rrd")]
@@ -520,7 +666,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /host_rrds`.
+    /// `GET /host_rrds`: gives the whole recorded history of the host that is asked; the old name of `host_rrd`,
+    /// with the same query and answer.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "get_host_rrds")]
@@ -533,7 +680,10 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /sr_rrd`.
+    /// `GET /sr_rrd`: gives the whole recorded history of a storage repository, as the host that is asked has
+    /// measured it.
+    ///
+    /// - `uuid`: the SR. Without it the answer is 400.
     ///
     /// Least role: `read-only`.
     #[doc(alias = "sr_rrd")]
@@ -546,7 +696,25 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /rrd_updates`.
+    /// `GET /rrd_updates`: gives what was measured since a time, for all VMs on the host that is asked and, on
+    /// request, for itself and its SRs. Poll every host; VMs that run elsewhere are not in it.
+    ///
+    /// The body is an `xport` in XML, or JSON: a legend with an entry `FUNCTION:KIND:UUID:NAME` for each column,
+    /// and the rows, newest first. The archives hold 10 minutes by 5 seconds, 2 hours by minutes, a week by hours
+    /// and a year by days; a measurement whose archives differ from the first one's is left out without a word.
+    /// Take the answer's `end` as the next poll's `start`.
+    ///
+    /// - `start`: seconds since 1970 by the host's clock, or a negative number for seconds before now. Without it the answer
+    ///   is 400.
+    /// - `cf`: how readings become one point of a coarser archive: `AVERAGE`, or `MIN` and `MAX` where the host keeps them.
+    ///   Without it all of them come.
+    /// - `interval`: seconds between the points wanted, by which the archive is chosen; 0 or none gives the finest that
+    ///   reaches back to `start`.
+    /// - `host`: `true` adds the host itself.
+    /// - `uuid`: not read by the server. `vm_uuid` is: one VM, `all` (the default) or `none`; likewise `sr_uuid`, with `none`
+    ///   as default.
+    /// - `json`: counts by being there, even as `false`: JSON in place of XML. Numbers are text there since 23.31 (also
+    ///   `NaN`), and bare before, which is not valid JSON.
     ///
     /// Least role: `read-only`.
     #[doc(alias = "rrd_updates")]
@@ -566,7 +734,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `PUT /rrd`.
+    /// `PUT /rrd`: takes the recorded history of a VM or host from another host, when a VM migrates or to be
+    /// archived on the coordinator. Host to host only.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "rrd")]
@@ -579,7 +748,11 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `GET /blob`.
+    /// `GET /blob`: gives the content of a binary object, with its own content type and a `Content-Length`. `ref`
+    /// or `uuid` in the query names it.
+    ///
+    /// Objects marked public need no login. 404 also means that nothing has been stored yet. Contents are on the
+    /// coordinator's disk.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "get_blob")]
@@ -592,7 +765,11 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `PUT /blob`.
+    /// `PUT /blob`: stores the content of a binary object, in place of what was there; `blob.size` and
+    /// `blob.last_updated` follow. It needs a `Content-Length`, and makes no task worth waiting for: look at
+    /// `blob.size` afterwards.
+    ///
+    /// - `ref`: the object, made before by `create_new_blob` of the object it belongs to; `uuid` serves, too.
     ///
     /// Least role: `vm-power-admin`.
     #[doc(alias = "put_blob")]
@@ -605,7 +782,8 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `PUT /messages`.
+    /// `PUT /messages`: takes the alerts about an object, as XML, when a VM moves to another pool. Host to host
+    /// only. Members answer 302 to their coordinator.
     ///
     /// Least role: `vm-power-admin`. Not meant for clients.
     #[doc(alias = "put_messages")]
@@ -618,7 +796,8 @@ impl HttpAction {
         least_role: "vm-power-admin",
     };
 
-    /// `CONNECT /remotecmd`.
+    /// `CONNECT /remotecmd`: runs a program on the host, joined to the connection. Only `rsync` is allowed, and
+    /// only to sessions of the pool itself.
     ///
     /// Least role: `pool-admin`. Not meant for clients.
     #[doc(alias = "connect_remotecmd")]
@@ -631,7 +810,11 @@ impl HttpAction {
         least_role: "pool-admin",
     };
 
-    /// `GET /wlb_report`.
+    /// `GET /wlb_report`: passes a report of the Workload Balancing appliance on, as the XML that it makes. The
+    /// pool must be connected to one (`pool.initialize_wlb`).
+    ///
+    /// - `report`: the name of the report, as the appliance knows it. A request without it fails.
+    /// - `*`: every further member of the query goes to the appliance as a parameter of the report.
     ///
     /// Least role: `read-only`.
     #[doc(alias = "get_wlb_report")]
@@ -644,7 +827,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /wlb_diagnostics`.
+    /// `GET /wlb_diagnostics`: passes the diagnostics of the Workload Balancing appliance on, as text that it makes
+    /// for its support. The pool must be connected to one (`pool.initialize_wlb`).
     ///
     /// Least role: `read-only`.
     #[doc(alias = "get_wlb_diagnostics")]
@@ -657,7 +841,12 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /audit_log`.
+    /// `GET /audit_log`: gives the record of who did what, from all of the rotated files that are still there,
+    /// oldest first, as plain text without a `Content-Length`. Every host has a log of its own; that of the
+    /// coordinator has the calls of clients.
+    ///
+    /// - `since`: only lines from that time on, such as `2026-01-31T12:00:00Z`, `20260131T12:00:00` or just the day. It is
+    ///   compared as text with the times in the log. Without it everything comes.
     ///
     /// Least role: `read-only`.
     #[doc(alias = "get_audit_log")]
@@ -670,7 +859,11 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `POST /`.
+    /// `POST /`: takes calls of the API in XML-RPC. A POST to any path that has no action of its own comes here,
+    /// too.
+    ///
+    /// The answer is 200 also for calls that fail, with the error in the body. The request needs a `Content-Length`
+    /// of at most 300 KiB and is not read if chunked; other faults of form give 500.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_root")]
@@ -683,7 +876,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `POST /RPC2`.
+    /// `POST /RPC2`: takes calls of the API in XML-RPC, as `post_root` does; the path is what XML-RPC libraries
+    /// have as default.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_RPC2")]
@@ -696,7 +890,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `POST /json`.
+    /// `POST /json`: takes calls of the API in XML-RPC and answers so, whatever its name says. For JSON use
+    /// `post_jsonrpc`.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_json")]
@@ -709,7 +904,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `OPTIONS /`.
+    /// `OPTIONS /`: answers the question that browsers ask before a call across origins, with headers that allow
+    /// it.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_root_options")]
@@ -722,7 +918,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `OPTIONS /json`.
+    /// `OPTIONS /json`: answers the question that browsers ask before a call across origins, as `post_root_options`
+    /// does.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_json_options")]
@@ -735,7 +932,11 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `POST /jsonrpc`.
+    /// `POST /jsonrpc`: takes calls of the API in JSON-RPC 1.0 or 2.0; the member `jsonrpc` of the request tells
+    /// which. Batches and notifications are not known and give 500.
+    ///
+    /// The answer is 200 also for calls that fail, with the error in the body. The request needs a `Content-Length`
+    /// of at most 300 KiB. Hosts with API versions before 2.6 answer in XML.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_jsonrpc")]
@@ -748,7 +949,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `OPTIONS /jsonrpc`.
+    /// `OPTIONS /jsonrpc`: answers the question that browsers ask before a call across origins, as
+    /// `post_root_options` does.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "post_jsonrpc_options")]
@@ -761,7 +963,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /update/`.
+    /// `GET /update/`: serves the files of a legacy update that the host has mounted, so that members install from
+    /// it. It asks for no login; the rest of the path is the file.
     ///
     /// Least role: `read-only`. Not meant for clients.
     #[doc(alias = "get_pool_update_download")]
@@ -774,7 +977,8 @@ impl HttpAction {
         least_role: "read-only",
     };
 
-    /// `GET /repository`.
+    /// `GET /repository`: serves the package repository that the coordinator keeps, to the package managers of its
+    /// members. No role opens it to clients.
     ///
     /// Least role: none, only root on the host itself. Not meant for clients.
     #[doc(alias = "get_repository")]
@@ -787,7 +991,8 @@ impl HttpAction {
         least_role: "local-root",
     };
 
-    /// `GET /repository/enabled`.
+    /// `GET /repository/enabled`: serves the files of the one enabled update repository, to other pools whose
+    /// repository has the origin `remote_pool`. It fails where none or more than one is enabled.
     ///
     /// Least role: `pool-operator`, and client certificates. Not meant for clients.
     #[doc(alias = "get_enabled_repository")]
@@ -800,7 +1005,8 @@ impl HttpAction {
         least_role: "pool-operator",
     };
 
-    /// `GET /host_updates`.
+    /// `GET /host_updates`: gives the updates that the host that is asked could install, as JSON. The coordinator
+    /// asks its members so; clients use `get_updates` for all of them at once.
     ///
     /// Least role: `pool-operator`, and client certificates. Not meant for clients.
     #[doc(alias = "get_host_updates")]
@@ -813,7 +1019,11 @@ impl HttpAction {
         least_role: "pool-operator",
     };
 
-    /// `GET /updates`.
+    /// `GET /updates`: gives the updates that hosts lack, as JSON with `hosts` (packages, live patches and guidance
+    /// of each), `updates` (what each is about) and `hash`, which `host.apply_updates` wants back.
+    ///
+    /// Ask the coordinator, after `pool.sync_updates`; without a download the answer is an error. `host_refs` in
+    /// the query, though not in the datamodel, names the hosts: references joined by `;`, all of them by default.
     ///
     /// Least role: `pool-operator`, and client certificates.
     #[doc(alias = "get_updates")]
@@ -826,7 +1036,11 @@ impl HttpAction {
         least_role: "pool-operator",
     };
 
-    /// `PUT /bundle`.
+    /// `PUT /bundle`: takes a bundle of updates, a tar, for pools without internet. The pool's enabled repository
+    /// must be one of the origin `bundle` (`BUNDLE_REPO_NOT_ENABLED`); what it held is replaced.
+    ///
+    /// The bundle is unpacked and its signature checked while the request lasts; a bad one ends the task with an
+    /// error such as `BUNDLE_UNPACK_FAILED` or `BUNDLE_SYNC_FAILED`. Afterwards see `get_updates`.
     ///
     /// Least role: `pool-operator`.
     #[doc(alias = "put_bundle")]

@@ -12,6 +12,7 @@ mod event_batch;
 mod ext;
 mod handle;
 mod http_actions;
+pub mod manual;
 pub mod metrics;
 mod object;
 mod reference;

@@ -114,6 +114,13 @@ async fn one_frame_shows_the_vms_in_order() {
     let place = |text| frame.find(text).unwrap_or_else(|| panic!("{text}: {frame}"));
     assert!(place("STORAGE") > place("web-01") && place("web-01") > place("db-01"));
     assert!(place("db-01") > place(r"big\u{1b}[2J") && frame.contains("64 GiB"));
+    // Measurements come from the hosts, not from the records.
+    assert!(
+        ["CPU ", "NETWORK", "DISK", "KiB/s"]
+            .iter()
+            .all(|text| frame.contains(text)),
+        "{frame}"
+    );
     let Some(mut top) = pool.tool("pool-top") else { return };
     let output = top.output().await.unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -25,6 +25,7 @@ pub mod import;
 pub mod model;
 pub mod names;
 pub mod parse;
+pub mod phrases;
 pub mod print;
 mod scan;
 pub mod secrets;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+use xenapi_codegen::phrases::Phrases;
 use xenapi_codegen::{diff, generate, import, store};
 
 /// Generates the bindings and the simulator's tables from the datamodel.
@@ -51,7 +52,9 @@ fn write(package: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn take_over(dump: &Path, datamodel: &Path) -> Result<(), Box<dyn Error>> {
-    let new = import::datamodel(&fs::read_to_string(dump)?)?;
+    let dump = fs::read_to_string(dump)?;
+    let new = import::datamodel(&dump)?;
+    Phrases::of_dump(&dump)?.save(&datamodel.join("phrases.hashes"))?;
     match store::load(datamodel) {
         Ok(old) => diff::changes(&old, &new).iter().for_each(|line| println!("{line}")),
         Err(error) => eprintln!("nothing to compare with: {error}"),

@@ -97,6 +97,7 @@ impl Backing {
     /// Fills a buffer, with zeros behind the end of the file.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
         let there = self.length.saturating_sub(offset).min(buffer.len() as u64) as usize;
+        buffer[there..].fill(0);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))?;
         file.read_exact(&mut buffer[..there])
@@ -229,9 +230,9 @@ impl DiskImage {
     /// # Errors
     /// Where the image is in a file that cannot be read.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        buffer.fill(0);
         let wanted = self.size.saturating_sub(offset).min(buffer.len() as u64) as usize;
-        let mut rest = &mut buffer[..wanted];
+        let (mut rest, behind) = buffer.split_at_mut(wanted);
+        behind.fill(0);
         let mut at = offset;
         while !rest.is_empty() {
             let start = (at % CHUNK) as usize;
@@ -240,7 +241,7 @@ impl DiskImage {
             match (self.chunks.get(&(at / CHUNK)), &self.below) {
                 (Some(chunk), _) => part.copy_from_slice(&chunk[start..start + count]),
                 (None, Some(below)) => below.read(at, part)?,
-                (None, None) => {}
+                (None, None) => part.fill(0),
             }
             rest = after;
             at += count as u64;

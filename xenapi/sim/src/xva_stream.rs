@@ -39,8 +39,8 @@ impl Disk {
         })
     }
 
-    /// The bytes of a block; none where it is all zero and may be left out.
-    fn block(&self, number: u64) -> io::Result<Option<Vec<u8>>> {
+    /// The entries of a block and its hash; none where it is all zero and may be left out.
+    fn entries(&self, number: u64) -> io::Result<Option<Vec<u8>>> {
         let offset = number * BLOCK;
         let length = BLOCK.min(self.size - offset);
         let required = number == 0 || number + 1 == self.blocks();
@@ -48,11 +48,21 @@ impl Disk {
         if hole && !required {
             return Ok(None);
         }
-        let mut block = vec![0; length as usize];
+        let name = format!("{}/{number:08}", self.folder);
+        let mut entries = Vec::with_capacity(length as usize + 4 * TAR_BLOCK);
+        push_header(&mut entries, &name, length as usize, 0);
+        entries.resize(TAR_BLOCK + length as usize, 0);
+        let block = &mut entries[TAR_BLOCK..];
         if let Some(image) = &self.image {
-            image.read(offset, &mut block)?;
+            image.read(offset, block)?;
         }
-        Ok((required || block.iter().any(|&byte| byte != 0)).then_some(block))
+        if !required && block.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        let hash = format!("{:016X}", XxHash64::oneshot(0, block));
+        pad(&mut entries);
+        push_entry(&mut entries, &format!("{name}.xxhash"), hash.as_bytes(), 0);
+        Ok(Some(entries))
     }
 }
 
@@ -108,15 +118,10 @@ impl Archive {
                 self.current = None;
                 continue;
             }
-            let block = disk.block(*number)?;
-            let name = format!("{}/{number:08}", disk.folder);
+            let entries = disk.entries(*number)?;
             *number += 1;
-            if let Some(block) = block {
-                let mut piece = Vec::with_capacity(block.len() + 4 * TAR_BLOCK);
-                push_entry(&mut piece, &name, &block, 0);
-                let hash = format!("{:016X}", XxHash64::oneshot(0, &block));
-                push_entry(&mut piece, &format!("{name}.xxhash"), hash.as_bytes(), 0);
-                return Ok(Some(piece.into()));
+            if let Some(entries) = entries {
+                return Ok(Some(entries.into()));
             }
         }
     }
@@ -138,22 +143,31 @@ pub(crate) fn tar_of(name: &str, content: &[u8], date: u64) -> Vec<u8> {
     archive
 }
 
-/// Writes one entry with a header as old as xapi's: V7, without magic, seven digits of checksum.
 fn push_entry(out: &mut Vec<u8>, name: &str, content: &[u8], date: u64) {
+    push_header(out, name, content.len(), date);
+    out.extend_from_slice(content);
+    pad(out);
+}
+
+/// Fills up to where the next header may stand.
+fn pad(out: &mut Vec<u8>) {
+    out.resize(out.len().next_multiple_of(TAR_BLOCK), 0);
+}
+
+/// Writes a header as old as xapi's: V7, without magic, seven digits of checksum.
+fn push_header(out: &mut Vec<u8>, name: &str, length: usize, date: u64) {
     let mut header = [0; TAR_BLOCK];
     let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
     put(100, "0000400");
     put(108, "0000000");
     put(116, "0000000");
-    put(124, &format!("{:011o}", content.len()));
+    put(124, &format!("{length:011o}"));
     put(136, &format!("{date:011o}"));
     // The checksum counts its own place as spaces.
     let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum::<u32>() + 8 * u32::from(b' ');
     header[148..155].copy_from_slice(format!("{sum:07o}").as_bytes());
     out.extend_from_slice(&header);
-    out.extend_from_slice(content);
-    out.resize(out.len().next_multiple_of(TAR_BLOCK), 0);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::{Caller, PASSWORD, args, fetch, pool, text};
 use futures_util::StreamExt;
+use tokio::task::JoinHandle;
 use xenapi::Value;
 use xenapi::transport::Transport;
 use xenapi::wire::Encoding;
@@ -21,6 +22,17 @@ fn at(pool: &Simulator, caller: &Caller, host: usize) -> Caller {
 
 fn generation(token: &str) -> u64 {
     token.split(',').next().unwrap().parse().unwrap()
+}
+
+/// Waits for events of VMs while the test goes on.
+fn listen(caller: &Caller, token: String) -> JoinHandle<Result<Value, Vec<String>>> {
+    let caller = caller.clone();
+    let events = async move {
+        caller
+            .call("event.from", args![vec!["vm".to_owned()], token, 30.0])
+            .await
+    };
+    tokio::spawn(events)
 }
 
 #[tokio::test]
@@ -60,14 +72,7 @@ async fn a_restart_loses_sessions_tasks_and_generations() {
 async fn who_waits_for_events_hears_of_the_restart() {
     let (pool, caller) = pool(|builder| builder.vms(0)).await;
     let (_, token) = caller.events(&["*"], "", 0.0).await;
-    let waiting = tokio::spawn({
-        let caller = caller.clone();
-        async move {
-            caller
-                .call("event.from", args![vec!["vm".to_owned()], token, 30.0])
-                .await
-        }
-    });
+    let waiting = listen(&caller, token);
     tokio::time::sleep(Duration::from_millis(10)).await;
     pool.restart_toolstack(0, Duration::ZERO);
     assert_eq!(waiting.await.unwrap().unwrap_err()[0], "SESSION_INVALID");
@@ -135,14 +140,7 @@ async fn a_member_takes_over_from_a_dead_coordinator() {
 async fn what_a_host_was_answering_breaks_off_with_it() {
     let (pool, caller) = pool(|builder| builder.vms(2)).await;
     let (_, token) = caller.events(&["*"], "", 0.0).await;
-    let waiting = tokio::spawn({
-        let caller = caller.clone();
-        async move {
-            caller
-                .call("event.from", args![vec!["vm".to_owned()], token, 30.0])
-                .await
-        }
-    });
+    let waiting = listen(&caller, token);
     let vm = pool.find("VM", "db-01").unwrap();
     let url = format!("{}/export?ref={vm}&session_id={}", caller.url, caller.session);
     let request = http::Request::get(url).body(Bytes::new().into()).unwrap();

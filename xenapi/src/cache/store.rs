@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::row::{Shared, Table};
+use crate::client::Identity;
 use crate::watch::{Delta, Feed};
 use crate::{AnyRecord, Class, Error, Value};
 
@@ -19,7 +20,7 @@ pub(crate) struct Store {
 }
 
 /// How far a cache is.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     /// Counts the batches of changes that were taken in.
     pub(crate) version: u64,
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) lists: u64,
     /// Up to where the server's changes are in.
     pub(crate) token: String,
+    /// The session and the host that the token is from: each host counts for itself.
+    pub(crate) origin: Option<Identity>,
     /// Why nothing comes any more.
     pub(crate) end: Option<Arc<str>>,
 }
@@ -54,11 +57,12 @@ impl Store {
                 Ok(deltas) => {
                     let arrived = Instant::now();
                     let listed = self.take_in(deltas);
-                    let token = feed.token().to_owned();
+                    let (token, origin) = (feed.token().to_owned(), feed.origin().clone());
                     self.state.send_modify(|state| {
                         state.version += 1;
                         state.lists += u64::from(listed);
                         state.token = token;
+                        state.origin = Some(origin);
                     });
                     feed.health().send_modify(|health| health.lag = arrived.elapsed());
                 }

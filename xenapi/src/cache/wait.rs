@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch::Receiver;
+
 use super::Cache;
 use super::store::State;
+use crate::client::Identity;
 use crate::watch::generation;
 use crate::{Call, Class, Error, Object, Pool, Record, Ref, Result};
 
@@ -52,28 +55,40 @@ impl Cache {
     /// As any call, and [`Error::Config`] where the cache follows the pool no more.
     #[doc(alias = "event.inject")]
     pub async fn barrier(&self) -> Result<()> {
-        let mut state = self.state();
-        let lists = state.borrow().lists;
         let Some((pool, _)) = self.all::<Pool>().into_iter().next() else {
             return Err(Error::config("the cache holds no pool, so nothing marks the present"));
         };
-        let token: String = Call::new(self.client(), "event.inject").arg("pool").arg(pool).await?;
-        let present = generation(&token);
+        let mut state = self.state();
         loop {
-            {
-                let state = state.borrow_and_update();
-                // A list made since then has it all, whatever the numbers say.
-                if generation(&state.token) >= present || state.lists > lists {
-                    return Ok(());
-                }
+            let lists = state.borrow().lists;
+            let origin = self.client().identity();
+            let token: String = Call::new(self.client(), "event.inject").arg("pool").arg(pool).await?;
+            if reached(&mut state, &origin, generation(&token), lists).await? {
+                return Ok(());
             }
-            next(&mut state).await?;
         }
     }
 }
 
+/// Waits until a cache has everything up to a count of one host's changes. `false` where that count means nothing any
+/// more: everything was listed anew, perhaps from another host or a restored database, and perhaps before the count.
+async fn reached(state: &mut Receiver<State>, origin: &Identity, present: u64, lists: u64) -> Result<bool> {
+    loop {
+        {
+            let state = state.borrow_and_update();
+            if state.origin.as_ref() == Some(origin) && generation(&state.token) >= present {
+                return Ok(true);
+            }
+            if state.lists > lists {
+                return Ok(false);
+            }
+        }
+        next(state).await?;
+    }
+}
+
 /// Waits for the next batch of changes.
-async fn next(state: &mut tokio::sync::watch::Receiver<State>) -> Result<()> {
+async fn next(state: &mut Receiver<State>) -> Result<()> {
     if let Some(reason) = state.borrow().end.clone() {
         return Err(Error::config(format!("the cache follows the pool no more: {reason}")));
     }

@@ -10,7 +10,10 @@ collection! {
 }
 
 impl Auth {
-    /// Asks for `subject_identifier`, given `subject_name`; answers with text.
+    /// Looks a user or group up by name and answers with the identifier that the directory has for it, a SID for
+    /// Active Directory. It is what `subject.create` needs.
+    ///
+    /// - `subject_name`: `DOMAIN\user`, `user@domain`, or the bare name; unknown ones fail with `SUBJECT_CANNOT_BE_RESOLVED`.
     ///
     /// `auth.get_subject_identifier`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_subject_identifier")]
@@ -18,7 +21,10 @@ impl Auth {
         self.begin("auth.get_subject_identifier").arg(subject_name)
     }
 
-    /// Asks for `subject_information_from_identifier`, given `subject_identifier`; answers with a map.
+    /// Answers with what the directory knows of a user or group: `subject-name` at least, and for users the full
+    /// name, whether the account is locked, disabled or expired, and more.
+    ///
+    /// - `subject_identifier`: the identifier in the directory.
     ///
     /// `auth.get_subject_information_from_identifier`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_subject_information_from_identifier")]
@@ -27,7 +33,10 @@ impl Auth {
             .arg(subject_identifier)
     }
 
-    /// Asks for `group_membership`, given `subject_identifier`; answers with a set, each item text.
+    /// Answers with the identifiers of all groups that a user or group is in, groups of groups included. A user may
+    /// log in when the user or one of these is a subject of the pool.
+    ///
+    /// - `subject_identifier`: the identifier in the directory.
     ///
     /// `auth.get_group_membership`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "auth.get_group_membership")]

@@ -5,7 +5,8 @@ use crate::{Call, DateTime, Map, Record, Ref, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A piece of binary data that is kept for another object, read and written over HTTP.
+    /// A piece of binary data that is kept for another object, read and written over HTTP at `/blob`. The data lies
+    /// in a file on the coordinator, not in the database, so a backup of the database has it not.
     ///
     /// Class `blob`, since XenServer 5.0 (orlando).
     #[doc(alias = "blob")]
@@ -22,7 +23,8 @@ impl Blob {
     }
 
     /// Reads the field [`uuid`](crate::BlobRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `blob.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_uuid")]
@@ -30,8 +32,8 @@ impl Blob {
         self.begin("blob.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::BlobRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::BlobRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `blob.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_name_label")]
@@ -39,8 +41,8 @@ impl Blob {
         self.begin("blob.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::BlobRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Sets the field [`name_label`](crate::BlobRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `blob.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "blob.set_name_label")]
@@ -48,7 +50,8 @@ impl Blob {
         self.begin("blob.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::BlobRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::BlobRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `blob.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_name_description")]
@@ -56,7 +59,8 @@ impl Blob {
         self.begin("blob.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::BlobRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::BlobRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `blob.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "blob.set_name_description")]
@@ -64,7 +68,7 @@ impl Blob {
         self.begin("blob.set_name_description").arg(value)
     }
 
-    /// Reads the field [`size`](crate::BlobRecord::size).
+    /// Reads the field [`size`](crate::BlobRecord::size): the length of the data; 0 until something was uploaded.
     ///
     /// In bytes.
     ///
@@ -74,7 +78,8 @@ impl Blob {
         self.begin("blob.get_size")
     }
 
-    /// Reads the field [`public`](crate::BlobRecord::public).
+    /// Reads the field [`public`](crate::BlobRecord::public): whether everyone may read the data without login. Do
+    /// not keep secrets in such a blob.
     ///
     /// `blob.get_public`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "blob.get_public")]
@@ -82,7 +87,8 @@ impl Blob {
         self.begin("blob.get_public")
     }
 
-    /// Sets the field [`public`](crate::BlobRecord::public).
+    /// Sets the field [`public`](crate::BlobRecord::public): whether everyone may read the data without login. Do
+    /// not keep secrets in such a blob.
     ///
     /// `blob.set_public`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "blob.set_public")]
@@ -90,7 +96,8 @@ impl Blob {
         self.begin("blob.set_public").arg(value)
     }
 
-    /// Reads the field [`last_updated`](crate::BlobRecord::last_updated).
+    /// Reads the field [`last_updated`](crate::BlobRecord::last_updated): when data was last uploaded; the epoch
+    /// where none was.
     ///
     /// `blob.get_last_updated`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_last_updated")]
@@ -98,7 +105,8 @@ impl Blob {
         self.begin("blob.get_last_updated")
     }
 
-    /// Reads the field [`mime_type`](crate::BlobRecord::mime_type).
+    /// Reads the field [`mime_type`](crate::BlobRecord::mime_type): the type of the data, which is sent with it.
+    /// `application/octet-stream` where none was given.
     ///
     /// `blob.get_mime_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "blob.get_mime_type")]
@@ -106,7 +114,8 @@ impl Blob {
         self.begin("blob.get_mime_type")
     }
 
-    /// Sends the message `destroy` of class `blob`.
+    /// Deletes the blob and its data. VMs drop it from their `blobs`; other objects can keep a reference to
+    /// nothing.
     ///
     /// `blob.destroy`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "blob.destroy")]
@@ -154,7 +163,11 @@ impl Blobs {
         self.begin("blob.get_all_records")
     }
 
-    /// Sends the message `create` of class `blob`, given `mime_type` and `public`; answers with a `blob`.
+    /// Makes an empty blob that belongs to no object, and answers with it. The `create_new_blob` of a VM or another
+    /// object makes one that belongs to it.
+    ///
+    /// - `mime_type`: an empty text stands for `application/octet-stream`.
+    /// - `public`: true lets everyone read it without login.
     ///
     /// `blob.create`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "blob.create")]
@@ -198,31 +211,33 @@ impl CreateOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct BlobRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `size`.
+    /// The length of the data; 0 until something was uploaded.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub size: i64,
-    /// The field `public`.
+    /// Whether everyone may read the data without login. Do not keep secrets in such a blob.
     ///
     /// Can be changed at any time. Since XenServer 6.1 (tampa).
     pub public: bool,
-    /// The field `last_updated`; the epoch stands for never.
+    /// When data was last uploaded; the epoch where none was.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
-    /// The field `mime_type`.
+    /// The type of the data, which is sent with it. `application/octet-stream` where none was given.
     ///
     /// Since XenServer 4.0 (rio).
     pub mime_type: String,

@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Several network cards of one host that work as a single interface.
+    /// Several network cards of one host that work as a single interface. Each host has its own bond: for a pool
+    /// create one on every host, on the same network.
     ///
     /// Class `Bond`, since XenServer 4.1 (miami).
     Bond: BondRecord, bond
@@ -24,7 +25,8 @@ impl Bond {
     }
 
     /// Reads the field [`uuid`](crate::BondRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `Bond.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Bond.get_uuid")]
@@ -32,7 +34,8 @@ impl Bond {
         self.begin("Bond.get_uuid")
     }
 
-    /// Reads the field [`master`](crate::BondRecord::master).
+    /// Reads the field [`master`](crate::BondRecord::master): the interface that the bond appears as, `bond0` for
+    /// example. It bears the address, the VLANs and the VMs' network.
     ///
     /// `Bond.get_master`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "Bond.get_master")]
@@ -40,7 +43,8 @@ impl Bond {
         self.begin("Bond.get_master")
     }
 
-    /// Reads the field [`slaves`](crate::BondRecord::slaves).
+    /// Reads the field [`slaves`](crate::BondRecord::slaves): the member interfaces. They cannot be changed:
+    /// destroy the bond and create another.
     ///
     /// `Bond.get_slaves`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "Bond.get_slaves")]
@@ -49,7 +53,8 @@ impl Bond {
     }
 
     /// Reads the field [`other_config`](crate::BondRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `Bond.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "Bond.get_other_config")]
@@ -58,7 +63,8 @@ impl Bond {
     }
 
     /// Sets the field [`other_config`](crate::BondRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `Bond.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "Bond.set_other_config")]
@@ -84,7 +90,9 @@ impl Bond {
         self.begin("Bond.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`primary_slave`](crate::BondRecord::primary_slave).
+    /// Reads the field [`primary_slave`](crate::BondRecord::primary_slave): the member from which the bond took
+    /// Ethernet address and IP configuration, and which gets address, VLANs and VM cards back when the bond is
+    /// destroyed. The null reference in records of old servers.
     ///
     /// `Bond.get_primary_slave`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "Bond.get_primary_slave")]
@@ -92,7 +100,8 @@ impl Bond {
         self.begin("Bond.get_primary_slave")
     }
 
-    /// Reads the field [`mode`](crate::BondRecord::mode).
+    /// Reads the field [`mode`](crate::BondRecord::mode): how the traffic is spread over the members; `set_mode`
+    /// changes it.
     ///
     /// `Bond.get_mode`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "Bond.get_mode")]
@@ -100,7 +109,9 @@ impl Bond {
         self.begin("Bond.get_mode")
     }
 
-    /// Reads the field [`properties`](crate::BondRecord::properties).
+    /// Reads the field [`properties`](crate::BondRecord::properties): settings of the mode. They matter for `lacp`
+    /// only: `hashing_algorithm` (`src_mac` or `tcpudp_ports`), `lacp-time` (`slow` or `fast`), `lacp-fallback-ab`
+    /// and others.
     ///
     /// `Bond.get_properties`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "Bond.get_properties")]
@@ -108,7 +119,9 @@ impl Bond {
         self.begin("Bond.get_properties")
     }
 
-    /// Reads the field [`links_up`](crate::BondRecord::links_up).
+    /// Reads the field [`links_up`](crate::BondRecord::links_up): the number of members whose link is up, written
+    /// by the host's monitoring. Compare it with the size of `slaves` to see a degraded bond; the server also
+    /// creates a message when it changes.
     ///
     /// `Bond.get_links_up`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "Bond.get_links_up")]
@@ -116,7 +129,9 @@ impl Bond {
         self.begin("Bond.get_links_up")
     }
 
-    /// Reads the field [`auto_update_mac`](crate::BondRecord::auto_update_mac).
+    /// Reads the field [`auto_update_mac`](crate::BondRecord::auto_update_mac): whether the Ethernet address
+    /// follows the primary member, for example when its card is replaced. False where an address was given at
+    /// creation.
     ///
     /// `Bond.get_auto_update_mac`, since Citrix Hypervisor 8.1 (quebec). Least role: `read-only`.
     #[doc(alias = "Bond.get_auto_update_mac")]
@@ -124,7 +139,9 @@ impl Bond {
         self.begin("Bond.get_auto_update_mac")
     }
 
-    /// Sends the message `destroy` of class `Bond`.
+    /// Dissolves the bond and removes its interface. Address, VLANs, VM cards and management go back to the primary
+    /// member; the others are plugged without configuration. Connections break for a moment; with HA on a bond that
+    /// bears management cannot be dissolved.
     ///
     /// `Bond.destroy`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "Bond.destroy")]
@@ -132,7 +149,8 @@ impl Bond {
         self.begin_task("Bond.destroy")
     }
 
-    /// Sets the field [`mode`](crate::BondRecord::mode).
+    /// Changes how the traffic is spread and configures the bond anew, which can break traffic for a moment.
+    /// Properties that the new mode does not know are dropped, missing ones get their defaults.
     ///
     /// `Bond.set_mode`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "Bond.set_mode")]
@@ -140,7 +158,10 @@ impl Bond {
         self.begin_task("Bond.set_mode").arg(value)
     }
 
-    /// Sets `property`, given `name` and `value`.
+    /// Changes one of `properties` and configures the bond anew.
+    ///
+    /// - `name`: a key that the present mode knows.
+    /// - `value`: its value as text; wrong ones fail with `INVALID_VALUE`.
     ///
     /// `Bond.set_property`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "Bond.set_property")]
@@ -180,8 +201,15 @@ impl Bonds {
         self.begin("Bond.get_all_records")
     }
 
-    /// Sends the message `create` of class `Bond`, given `network`, `members`, `MAC`, `mode` and `properties`;
-    /// answers with a `Bond`.
+    /// Joins interfaces of one host into a bond and answers with it. Addresses, VLANs and the cards of VMs on this
+    /// host move from the members to the bond, and the members lose their IP configuration. If a member is the
+    /// management interface, the connection breaks for a moment, and while HA is on this is refused.
+    ///
+    /// - `network`: the network of the bond; no other interface of the host may be on it.
+    /// - `members`: managed interfaces of the same host, in no bond and without VLAN tag.
+    /// - `MAC`: an Ethernet address, or an empty text for that of the primary member.
+    /// - `mode`: `lacp` needs Open vSwitch and a switch that is set up for it.
+    /// - `properties`: settings of the mode; unknown keys or values are refused.
     ///
     /// `Bond.create`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "Bond.create")]
@@ -242,40 +270,46 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BondRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `master`; it may refer to nothing.
+    /// The interface that the bond appears as, `bond0` for example. It bears the address, the VLANs and the VMs'
+    /// network.
     ///
     /// Since XenServer 4.1 (miami).
     pub master: Ref<Pif>,
-    /// The field `slaves`.
+    /// The member interfaces. They cannot be changed: destroy the bond and create another.
     ///
     /// Since XenServer 4.1 (miami).
     pub slaves: Vec<Ref<Pif>>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
-    /// The field `primary_slave`; it may refer to nothing.
+    /// The member from which the bond took Ethernet address and IP configuration, and which gets address, VLANs and
+    /// VM cards back when the bond is destroyed. The null reference in records of old servers.
     ///
     /// Since XenServer 6.0 (boston).
     pub primary_slave: Ref<Pif>,
-    /// The field `mode`.
+    /// How the traffic is spread over the members; `set_mode` changes it.
     ///
     /// Since XenServer 6.0 (boston).
     pub mode: BondMode,
-    /// The field `properties`.
+    /// Settings of the mode. They matter for `lacp` only: `hashing_algorithm` (`src_mac` or `tcpudp_ports`),
+    /// `lacp-time` (`slow` or `fast`), `lacp-fallback-ab` and others.
     ///
     /// Since XenServer 6.1 (tampa).
     pub properties: Map<String, String>,
-    /// The field `links_up`.
+    /// The number of members whose link is up, written by the host's monitoring. Compare it with the size of
+    /// `slaves` to see a degraded bond; the server also creates a message when it changes.
     ///
     /// Since XenServer 6.1 (tampa).
     pub links_up: i64,
-    /// The field `auto_update_mac`.
+    /// Whether the Ethernet address follows the primary member, for example when its card is replaced. False where
+    /// an address was given at creation.
     ///
     /// Since Citrix Hypervisor 8.1 (quebec).
     pub auto_update_mac: bool,

@@ -6,7 +6,9 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A group of API clients that the pool tells apart, to count their calls and limit their rate.
+    /// A group of API clients that the pool tells apart, by user agent and address, to count their calls and limit
+    /// their rate. The server makes one for each client that it does not know; administrators make ones with
+    /// wildcards. Only servers with rate limiting switched on use them.
     ///
     /// Class `Caller`, since xapi 26.17.0. A prototype: it may still change.
     Caller: CallerRecord, caller
@@ -31,7 +33,8 @@ impl Caller {
     }
 
     /// Reads the field [`uuid`](crate::CallerRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `Caller.get_uuid`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_uuid")]
@@ -39,8 +42,8 @@ impl Caller {
         self.begin("Caller.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::CallerRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::CallerRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `Caller.get_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_name_label")]
@@ -48,8 +51,8 @@ impl Caller {
         self.begin("Caller.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::CallerRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::CallerRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `Caller.set_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     #[doc(alias = "Caller.set_name_label")]
@@ -57,7 +60,8 @@ impl Caller {
         self.begin("Caller.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::CallerRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::CallerRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `Caller.get_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -66,7 +70,8 @@ impl Caller {
         self.begin("Caller.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::CallerRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::CallerRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `Caller.set_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `pool-admin`.
@@ -75,7 +80,8 @@ impl Caller {
         self.begin("Caller.set_name_description").arg(value)
     }
 
-    /// Reads the field [`user_agent`](crate::CallerRecord::user_agent).
+    /// Reads the field [`user_agent`](crate::CallerRecord::user_agent): which `User-Agent` headers match. An empty
+    /// text matches every one, a star at the end every one that begins so, and all else only the very same text.
     ///
     /// `Caller.get_user_agent`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_user_agent")]
@@ -83,7 +89,8 @@ impl Caller {
         self.begin("Caller.get_user_agent")
     }
 
-    /// Reads the field [`client_ip`](crate::CallerRecord::client_ip).
+    /// Reads the field [`client_ip`](crate::CallerRecord::client_ip): which client addresses match, by the same
+    /// rules as `user_agent`. It never changes; make another caller instead.
     ///
     /// `Caller.get_client_ip`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_client_ip")]
@@ -91,7 +98,8 @@ impl Caller {
         self.begin("Caller.get_client_ip")
     }
 
-    /// Reads the field [`last_access`](crate::CallerRecord::last_access).
+    /// Reads the field [`last_access`](crate::CallerRecord::last_access): when the last matching call came; the
+    /// epoch for none yet. All callers that match a call are updated.
     ///
     /// `Caller.get_last_access`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_last_access")]
@@ -99,7 +107,8 @@ impl Caller {
         self.begin("Caller.get_last_access")
     }
 
-    /// Reads the field [`groups`](crate::CallerRecord::groups).
+    /// Reads the field [`groups`](crate::CallerRecord::groups): the names of groups that the caller was put in.
+    /// They exist only for sums of usage.
     ///
     /// `Caller.get_groups`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_groups")]
@@ -107,7 +116,9 @@ impl Caller {
         self.begin("Caller.get_groups")
     }
 
-    /// Reads the field [`rate_limit`](crate::CallerRecord::rate_limit).
+    /// Reads the field [`rate_limit`](crate::CallerRecord::rate_limit): the limit that holds for the caller, or the
+    /// null reference for none. `Rate_limit.add_caller` sets it. Where several callers match a call, the most
+    /// specific with a limit counts.
     ///
     /// `Caller.get_rate_limit`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_rate_limit")]
@@ -115,7 +126,8 @@ impl Caller {
         self.begin("Caller.get_rate_limit")
     }
 
-    /// Reads the field [`auto_registered`](crate::CallerRecord::auto_registered).
+    /// Reads the field [`auto_registered`](crate::CallerRecord::auto_registered): whether the server made it for an
+    /// unknown client. The number of such ones is capped; those of an administrator do not count.
     ///
     /// `Caller.get_auto_registered`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Caller.get_auto_registered")]
@@ -123,7 +135,9 @@ impl Caller {
         self.begin("Caller.get_auto_registered")
     }
 
-    /// Sends the message `add_group` of class `Caller`, given `group`.
+    /// Puts the caller in a group.
+    ///
+    /// - `group`: any name; the group needs no object of its own.
     ///
     /// `Caller.add_group`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-operator`. Runs
     /// as a task.
@@ -132,7 +146,9 @@ impl Caller {
         self.begin_task("Caller.add_group").arg(group)
     }
 
-    /// Sends the message `remove_group` of class `Caller`, given `group`.
+    /// Takes the caller out of a group, and changes nothing where it was not in it.
+    ///
+    /// - `group`: the name.
     ///
     /// `Caller.remove_group`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -141,7 +157,8 @@ impl Caller {
         self.begin_task("Caller.remove_group").arg(group)
     }
 
-    /// Sends the message `query_token_usage` of class `Caller`; answers with a number.
+    /// Answers with the tokens that the caller has used since the toolstack of this host started. Cheap calls cost
+    /// 1, expensive ones up to thousands. The count is in memory: a restart sets it to 0.
     ///
     /// `Caller.query_token_usage`, since xapi 26.15.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -150,7 +167,7 @@ impl Caller {
         self.begin_task("Caller.query_token_usage")
     }
 
-    /// Sends the message `query_call_count` of class `Caller`; answers with a whole number.
+    /// Answers with the number of calls that matched the caller since the toolstack of this host started.
     ///
     /// `Caller.query_call_count`, since xapi 26.15.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -208,7 +225,10 @@ impl Callers {
         self.begin_task("Caller.create").arg(args)
     }
 
-    /// Sends the message `query_group_token_usage` of class `Caller`, given `group`; answers with a number.
+    /// Answers with the tokens that all callers of a group have used since the toolstack of this host started. A
+    /// call that matches two of them counts twice.
+    ///
+    /// - `group`: the name; an empty one fails with `INVALID_VALUE`, an unknown one gives 0.
     ///
     /// `Caller.query_group_token_usage`, since xapi 26.15.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -217,7 +237,10 @@ impl Callers {
         self.begin_task("Caller.query_group_token_usage").arg(group)
     }
 
-    /// Sends the message `query_group_call_count` of class `Caller`, given `group`; answers with a whole number.
+    /// Answers with the number of calls of all callers of a group since the toolstack of this host started. A call
+    /// that matches two of them counts twice.
+    ///
+    /// - `group`: the name; an empty one fails with `INVALID_VALUE`, an unknown one gives 0.
     ///
     /// `Caller.query_group_call_count`, since xapi 26.15.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -226,7 +249,8 @@ impl Callers {
         self.begin_task("Caller.query_group_call_count").arg(group)
     }
 
-    /// Sends the message `query_all_usage` of class `Caller`; answers with a set, each item a set, each item text.
+    /// Answers with a row for each caller, the greatest user first: UUID, name, tokens and number of calls, all as
+    /// text. The order within a row counts although its type is a set.
     ///
     /// `Caller.query_all_usage`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -243,39 +267,45 @@ impl Callers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CallerRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_description: String,
-    /// The field `user_agent`.
+    /// Which `User-Agent` headers match. An empty text matches every one, a star at the end every one that begins
+    /// so, and all else only the very same text.
     ///
     /// Given when the object is created. Since xapi 26.17.0. A prototype: it may still change.
     pub user_agent: String,
-    /// The field `client_ip`.
+    /// Which client addresses match, by the same rules as `user_agent`. It never changes; make another caller
+    /// instead.
     ///
     /// Given when the object is created. Since xapi 26.17.0. A prototype: it may still change.
     pub client_ip: String,
-    /// The field `last_access`; the epoch stands for never.
+    /// When the last matching call came; the epoch for none yet. All callers that match a call are updated.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub last_access: DateTime,
-    /// The field `groups`.
+    /// The names of groups that the caller was put in. They exist only for sums of usage.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub groups: Vec<String>,
-    /// The field `rate_limit`; it may refer to nothing.
+    /// The limit that holds for the caller, or the null reference for none. `Rate_limit.add_caller` sets it. Where
+    /// several callers match a call, the most specific with a limit counts.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub rate_limit: Ref<RateLimit>,
-    /// The field `auto_registered`.
+    /// Whether the server made it for an unknown client. The number of such ones is capped; those of an
+    /// administrator do not count.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub auto_registered: bool,

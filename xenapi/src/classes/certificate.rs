@@ -8,7 +8,10 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A TLS certificate that is installed on the hosts of a pool.
+    /// A TLS certificate that the pool knows: one that a host identifies itself by, or one that hosts trust others
+    /// by. The record holds facts only: the certificate of a host comes from `host.get_server_certificate`, a
+    /// private key cannot be read at all, and records are made and deleted by the calls of `host` and `pool` that
+    /// install certificates.
     ///
     /// Class `Certificate`, since Citrix Hypervisor 8.2 (stockholm).
     Certificate: CertificateRecord, certificate
@@ -24,7 +27,8 @@ impl Certificate {
     }
 
     /// Reads the field [`uuid`](crate::CertificateRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Certificate.get_uuid`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "Certificate.get_uuid")]
@@ -32,7 +36,9 @@ impl Certificate {
         self.begin("Certificate.get_uuid")
     }
 
-    /// Reads the field [`name`](crate::CertificateRecord::name).
+    /// Reads the field [`name`](crate::CertificateRecord::name): the file name under which a certificate of type
+    /// `ca` was installed by `pool.install_ca_certificate`; it is what `pool.uninstall_ca_certificate` wants. Empty
+    /// for the certificates of hosts, and for those that came by `pool.install_trusted_certificate`.
     ///
     /// `Certificate.get_name`, since xapi 1.294.0. Least role: `read-only`.
     #[doc(alias = "Certificate.get_name")]
@@ -40,7 +46,9 @@ impl Certificate {
         self.begin("Certificate.get_name")
     }
 
-    /// Reads the field [`kind`](crate::CertificateRecord::kind).
+    /// Reads the field [`kind`](crate::CertificateRecord::kind): what it serves for: `host` shows itself to
+    /// clients, `host_internal` to other hosts of the pool, `ca` signs others that are then trusted, `pinned` is
+    /// trusted as it is.
     ///
     /// `Certificate.get_type`, since xapi 1.294.0. Least role: `read-only`.
     #[doc(alias = "Certificate.get_type")]
@@ -48,7 +56,8 @@ impl Certificate {
         self.begin("Certificate.get_type")
     }
 
-    /// Reads the field [`host`](crate::CertificateRecord::host).
+    /// Reads the field [`host`](crate::CertificateRecord::host): the host that identifies itself by it; a null
+    /// reference for one that all hosts trust.
     ///
     /// `Certificate.get_host`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "Certificate.get_host")]
@@ -56,7 +65,8 @@ impl Certificate {
         self.begin("Certificate.get_host")
     }
 
-    /// Reads the field [`not_before`](crate::CertificateRecord::not_before).
+    /// Reads the field [`not_before`](crate::CertificateRecord::not_before): the start of its validity, in UTC. A
+    /// host whose clock is behind this refuses it.
     ///
     /// `Certificate.get_not_before`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "Certificate.get_not_before")]
@@ -64,7 +74,9 @@ impl Certificate {
         self.begin("Certificate.get_not_before")
     }
 
-    /// Reads the field [`not_after`](crate::CertificateRecord::not_after).
+    /// Reads the field [`not_after`](crate::CertificateRecord::not_after): the end of its validity, in UTC. Nothing
+    /// renews a certificate of type `host` that was installed by hand; the server posts messages as the end comes
+    /// near.
     ///
     /// `Certificate.get_not_after`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "Certificate.get_not_after")]
@@ -72,7 +84,8 @@ impl Certificate {
         self.begin("Certificate.get_not_after")
     }
 
-    /// Reads the field [`fingerprint`](crate::CertificateRecord::fingerprint).
+    /// Reads the field [`fingerprint`](crate::CertificateRecord::fingerprint): the old name of
+    /// `fingerprint_sha256`, with the same content.
     ///
     /// `Certificate.get_fingerprint`, since Citrix Hypervisor 8.2 (stockholm). Deprecated since xapi 24.19.0. Least
     /// role: `read-only`.
@@ -82,7 +95,9 @@ impl Certificate {
         self.begin("Certificate.get_fingerprint")
     }
 
-    /// Reads the field [`fingerprint_sha256`](crate::CertificateRecord::fingerprint_sha256).
+    /// Reads the field [`fingerprint_sha256`](crate::CertificateRecord::fingerprint_sha256): the SHA-256 of the
+    /// certificate in its binary form (DER), as pairs of hex digits with colons. Compare it with what a client sees
+    /// in its TLS connection.
     ///
     /// `Certificate.get_fingerprint_sha256`, since xapi 24.20.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -91,7 +106,9 @@ impl Certificate {
         self.begin("Certificate.get_fingerprint_sha256")
     }
 
-    /// Reads the field [`fingerprint_sha1`](crate::CertificateRecord::fingerprint_sha1).
+    /// Reads the field [`fingerprint_sha1`](crate::CertificateRecord::fingerprint_sha1): the SHA-1 of the
+    /// certificate in its binary form (DER), as pairs of hex digits with colons, for tools that show nothing
+    /// better. Do not base trust on it.
     ///
     /// `Certificate.get_fingerprint_sha1`, since xapi 24.20.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -100,7 +117,9 @@ impl Certificate {
         self.begin("Certificate.get_fingerprint_sha1")
     }
 
-    /// Reads the field [`purpose`](crate::CertificateRecord::purpose).
+    /// Reads the field [`purpose`](crate::CertificateRecord::purpose): the uses that a trusted certificate is
+    /// limited to; empty for general use. One that is limited to a purpose is preferred for it to those of general
+    /// use, which are not tried after it. The certificates of hosts have none.
     ///
     /// `Certificate.get_purpose`, since xapi 26.13.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Certificate.get_purpose")]
@@ -150,44 +169,53 @@ impl Certificates {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct CertificateRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub uuid: String,
-    /// The field `name`.
+    /// The file name under which a certificate of type `ca` was installed by `pool.install_ca_certificate`; it is
+    /// what `pool.uninstall_ca_certificate` wants. Empty for the certificates of hosts, and for those that came by
+    /// `pool.install_trusted_certificate`.
     ///
     /// Since xapi 1.294.0.
     pub name: String,
-    /// The field `type`.
+    /// What it serves for: `host` shows itself to clients, `host_internal` to other hosts of the pool, `ca` signs
+    /// others that are then trusted, `pinned` is trusted as it is.
     ///
     /// Since xapi 1.294.0.
     #[doc(alias = "type")]
     pub kind: CertificateType,
-    /// The field `host`; it may refer to nothing.
+    /// The host that identifies itself by it; a null reference for one that all hosts trust.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub host: Ref<Host>,
-    /// The field `not_before`; the epoch stands for never.
+    /// The start of its validity, in UTC. A host whose clock is behind this refuses it.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub not_before: DateTime,
-    /// The field `not_after`; the epoch stands for never.
+    /// The end of its validity, in UTC. Nothing renews a certificate of type `host` that was installed by hand; the
+    /// server posts messages as the end comes near.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub not_after: DateTime,
-    /// The field `fingerprint`.
+    /// The old name of `fingerprint_sha256`, with the same content.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm). Deprecated since xapi 24.19.0.
     pub fingerprint: String,
-    /// The field `fingerprint_sha256`.
+    /// The SHA-256 of the certificate in its binary form (DER), as pairs of hex digits with colons. Compare it with
+    /// what a client sees in its TLS connection.
     ///
     /// Since xapi 24.20.0. A prototype: it may still change.
     pub fingerprint_sha256: String,
-    /// The field `fingerprint_sha1`.
+    /// The SHA-1 of the certificate in its binary form (DER), as pairs of hex digits with colons, for tools that
+    /// show nothing better. Do not base trust on it.
     ///
     /// Since xapi 24.20.0. A prototype: it may still change.
     pub fingerprint_sha1: String,
-    /// The field `purpose`.
+    /// The uses that a trusted certificate is limited to; empty for general use. One that is limited to a purpose
+    /// is preferred for it to those of general use, which are not tried after it. The certificates of hosts have
+    /// none.
     ///
     /// Since xapi 26.13.0. A prototype: it may still change.
     pub purpose: Vec<CertificatePurpose>,

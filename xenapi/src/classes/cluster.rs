@@ -9,7 +9,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;
 
 handle! {
-    /// The group of hosts that keep a shared membership through corosync, which clustered storage needs.
+    /// The group of hosts that keep a shared membership through corosync, which clustered storage needs. A pool has
+    /// at most one. Its hosts fence themselves, that is restart at once, when they lose the majority.
     ///
     /// Class `Cluster`, since XenServer 7.5 (kolkata).
     Cluster: ClusterRecord, cluster
@@ -25,7 +26,8 @@ impl Cluster {
     }
 
     /// Reads the field [`uuid`](crate::ClusterRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Cluster.get_uuid`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_uuid")]
@@ -33,7 +35,8 @@ impl Cluster {
         self.begin("Cluster.get_uuid")
     }
 
-    /// Reads the field [`cluster_hosts`](crate::ClusterRecord::cluster_hosts).
+    /// Reads the field [`cluster_hosts`](crate::ClusterRecord::cluster_hosts): the part that each host plays; one
+    /// for each host that was asked to take part, whether it has joined or not.
     ///
     /// `Cluster.get_cluster_hosts`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_cluster_hosts")]
@@ -41,7 +44,9 @@ impl Cluster {
         self.begin("Cluster.get_cluster_hosts")
     }
 
-    /// Reads the field [`pending_forget`](crate::ClusterRecord::pending_forget).
+    /// Reads the field [`pending_forget`](crate::ClusterRecord::pending_forget): the addresses of hosts that were
+    /// declared dead and are not yet removed from corosync's list. The server empties it when it has told the
+    /// remaining members; clients need not look.
     ///
     /// `Cluster.get_pending_forget`, since XenServer 7.6 (lima). Least role: `read-only`.
     #[doc(alias = "Cluster.get_pending_forget")]
@@ -49,7 +54,9 @@ impl Cluster {
         self.begin("Cluster.get_pending_forget")
     }
 
-    /// Reads the field [`cluster_token`](crate::ClusterRecord::cluster_token).
+    /// Reads the field [`cluster_token`](crate::ClusterRecord::cluster_token): the shared secret by which the
+    /// clustering daemons of the hosts know each other. Anyone who may read the object sees it: keep it out of
+    /// logs.
     ///
     /// `Cluster.get_cluster_token`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_cluster_token")]
@@ -57,7 +64,8 @@ impl Cluster {
         self.begin("Cluster.get_cluster_token")
     }
 
-    /// Reads the field [`cluster_stack`](crate::ClusterRecord::cluster_stack).
+    /// Reads the field [`cluster_stack`](crate::ClusterRecord::cluster_stack): the clustering software: `corosync`
+    /// always.
     ///
     /// `Cluster.get_cluster_stack`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_cluster_stack")]
@@ -65,7 +73,9 @@ impl Cluster {
         self.begin("Cluster.get_cluster_stack")
     }
 
-    /// Reads the field [`cluster_stack_version`](crate::ClusterRecord::cluster_stack_version).
+    /// Reads the field [`cluster_stack_version`](crate::ClusterRecord::cluster_stack_version): the major version of
+    /// corosync that the cluster was made with: 2 or 3. All hosts must run the same; 2 also stands where nobody
+    /// wrote it.
     ///
     /// `Cluster.get_cluster_stack_version`, since xapi 24.15.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -74,7 +84,9 @@ impl Cluster {
         self.begin("Cluster.get_cluster_stack_version")
     }
 
-    /// Reads the field [`is_quorate`](crate::ClusterRecord::is_quorate).
+    /// Reads the field [`is_quorate`](crate::ClusterRecord::is_quorate): whether enough hosts are alive for the
+    /// cluster to work. The coordinator writes it from what corosync tells, shortly after the event, and only where
+    /// health monitoring is on; elsewhere it stays false and means nothing.
     ///
     /// `Cluster.get_is_quorate`, since xapi 24.3.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Cluster.get_is_quorate")]
@@ -82,7 +94,8 @@ impl Cluster {
         self.begin("Cluster.get_is_quorate")
     }
 
-    /// Reads the field [`quorum`](crate::ClusterRecord::quorum).
+    /// Reads the field [`quorum`](crate::ClusterRecord::quorum): how many hosts must be alive for the cluster to
+    /// work. 0 where health monitoring is off.
     ///
     /// `Cluster.get_quorum`, since xapi 24.3.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Cluster.get_quorum")]
@@ -90,7 +103,8 @@ impl Cluster {
         self.begin("Cluster.get_quorum")
     }
 
-    /// Reads the field [`live_hosts`](crate::ClusterRecord::live_hosts).
+    /// Reads the field [`live_hosts`](crate::ClusterRecord::live_hosts): how many hosts corosync sees alive.
+    /// Compare it with `quorum` before you take a host down; 0 where health monitoring is off.
     ///
     /// `Cluster.get_live_hosts`, since xapi 24.3.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Cluster.get_live_hosts")]
@@ -98,7 +112,8 @@ impl Cluster {
         self.begin("Cluster.get_live_hosts")
     }
 
-    /// Reads the field [`expected_hosts`](crate::ClusterRecord::expected_hosts).
+    /// Reads the field [`expected_hosts`](crate::ClusterRecord::expected_hosts): how many hosts corosync counts as
+    /// members, alive or not; 0 where health monitoring is off.
     ///
     /// `Cluster.get_expected_hosts`, since xapi 25.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Cluster.get_expected_hosts")]
@@ -107,7 +122,8 @@ impl Cluster {
     }
 
     /// Reads the field [`allowed_operations`](crate::ClusterRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `Cluster.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster.get_allowed_operations")]
@@ -116,7 +132,8 @@ impl Cluster {
     }
 
     /// Reads the field [`current_operations`](crate::ClusterRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `Cluster.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster.get_current_operations")]
@@ -124,7 +141,9 @@ impl Cluster {
         self.begin("Cluster.get_current_operations")
     }
 
-    /// Reads the field [`pool_auto_join`](crate::ClusterRecord::pool_auto_join).
+    /// Reads the field [`pool_auto_join`](crate::ClusterRecord::pool_auto_join): whether a host that joins the pool
+    /// also joins the cluster. `pool_destroy` and `pool_force_destroy` set it to false before they begin, and it
+    /// stays so where they fail.
     ///
     /// `Cluster.get_pool_auto_join`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_pool_auto_join")]
@@ -132,7 +151,8 @@ impl Cluster {
         self.begin("Cluster.get_pool_auto_join")
     }
 
-    /// Reads the field [`token_timeout`](crate::ClusterRecord::token_timeout).
+    /// Reads the field [`token_timeout`](crate::ClusterRecord::token_timeout): how long corosync waits for its
+    /// token before it takes a host for lost. Given at creation, and never changed after.
     ///
     /// In seconds.
     ///
@@ -142,7 +162,8 @@ impl Cluster {
         self.begin("Cluster.get_token_timeout")
     }
 
-    /// Reads the field [`token_timeout_coefficient`](crate::ClusterRecord::token_timeout_coefficient).
+    /// Reads the field [`token_timeout_coefficient`](crate::ClusterRecord::token_timeout_coefficient): how much
+    /// longer corosync waits for each host beyond the second. Given at creation, and never changed after.
     ///
     /// In seconds.
     ///
@@ -152,7 +173,8 @@ impl Cluster {
         self.begin("Cluster.get_token_timeout_coefficient")
     }
 
-    /// Reads the field [`cluster_config`](crate::ClusterRecord::cluster_config).
+    /// Reads the field [`cluster_config`](crate::ClusterRecord::cluster_config): settings of the stack from its
+    /// creation; ordinarily empty.
     ///
     /// `Cluster.get_cluster_config`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_cluster_config")]
@@ -161,7 +183,8 @@ impl Cluster {
     }
 
     /// Reads the field [`other_config`](crate::ClusterRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `Cluster.get_other_config`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster.get_other_config")]
@@ -170,7 +193,8 @@ impl Cluster {
     }
 
     /// Sets the field [`other_config`](crate::ClusterRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `Cluster.set_other_config`, since XenServer 7.5 (kolkata). Least role: `pool-operator`.
     #[doc(alias = "Cluster.set_other_config")]
@@ -196,7 +220,8 @@ impl Cluster {
         self.begin("Cluster.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `destroy` of class `Cluster`.
+    /// Ends the cluster together with its last host. Others must have left before, and no attached SR may need the
+    /// cluster: `pool_destroy` does all of it.
     ///
     /// `Cluster.destroy`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -207,7 +232,7 @@ impl Cluster {
         self.begin_task("Cluster.destroy")
     }
 
-    /// Asks for `network`; answers with a `network`.
+    /// Answers with the network that the hosts' interfaces are on. It fails where they are not all on the same one.
     ///
     /// `Cluster.get_network`, since XenServer 7.5 (kolkata). Least role: `read-only`. Runs as a task.
     #[doc(alias = "Cluster.get_network")]
@@ -215,7 +240,10 @@ impl Cluster {
         self.begin_task("Cluster.get_network")
     }
 
-    /// Sends the message `pool_force_destroy` of class `Cluster`.
+    /// Ends the cluster also where hosts do not answer: tries the orderly way, then by force, then forgets who is
+    /// left. Hosts that could not be reached may keep parts of the configuration.
+    ///
+    /// - `self`: the cluster; storage that needs it must be detached before.
     ///
     /// `Cluster.pool_force_destroy`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -225,7 +253,8 @@ impl Cluster {
         self.begin_task("Cluster.pool_force_destroy")
     }
 
-    /// Sends the message `pool_destroy` of class `Cluster`.
+    /// Lets all hosts leave, the coordinator last, and removes the cluster. All must be reachable, and no attached
+    /// SR may need the cluster.
     ///
     /// `Cluster.pool_destroy`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -237,7 +266,8 @@ impl Cluster {
         self.begin_task("Cluster.pool_destroy")
     }
 
-    /// Sends the message `pool_resync` of class `Cluster`.
+    /// Brings every host in line: makes missing `Cluster_host` objects, prepares their interfaces, joins and
+    /// enables them. Use it after `pool_create` failed in the middle or a host could not join.
     ///
     /// `Cluster.pool_resync`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "Cluster.pool_resync")]
@@ -278,8 +308,15 @@ impl Clusters {
         self.begin("Cluster.get_all_records")
     }
 
-    /// Sends the message `create` of class `Cluster`, given `PIF`, `cluster_stack`, `pool_auto_join`,
-    /// `token_timeout` and `token_timeout_coefficient`; answers with a `Cluster`.
+    /// Makes the cluster with one host, the one of the interface, and answers with it; `Cluster_host.create` adds
+    /// others. The interface must be plugged, have an address, and have `disallow_unplug` set. `pool_create` does
+    /// the whole pool at once.
+    ///
+    /// - `PIF`: the first host's interface; its network becomes the cluster's.
+    /// - `cluster_stack`: `corosync`.
+    /// - `pool_auto_join`: whether hosts that join the pool later join the cluster too.
+    /// - `token_timeout`: at least 1.
+    /// - `token_timeout_coefficient`: at least 0.65.
     ///
     /// `Cluster.create`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -314,8 +351,15 @@ impl Clusters {
         )
     }
 
-    /// Sends the message `pool_create` of class `Cluster`, given `network`, `cluster_stack`, `token_timeout` and
-    /// `token_timeout_coefficient`; answers with a `Cluster`.
+    /// Makes the cluster on the coordinator and then adds every other host, one after the other; answers with the
+    /// cluster. Each host needs an interface on the network that is plugged, has an address and has
+    /// `disallow_unplug` set. When one fails the hosts before it stay in: put the cause right and call
+    /// `pool_resync`, or `pool_destroy`.
+    ///
+    /// - `network`: a network that all hosts have an interface on.
+    /// - `cluster_stack`: `corosync`.
+    /// - `token_timeout`: at least 1.
+    /// - `token_timeout_coefficient`: at least 0.65.
     ///
     /// `Cluster.pool_create`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "Cluster.pool_create")]
@@ -406,75 +450,84 @@ impl PoolCreateOptions {
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ClusterRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub uuid: String,
-    /// The field `cluster_hosts`.
+    /// The part that each host plays; one for each host that was asked to take part, whether it has joined or not.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub cluster_hosts: Vec<Ref<ClusterHost>>,
-    /// The field `pending_forget`.
+    /// The addresses of hosts that were declared dead and are not yet removed from corosync's list. The server
+    /// empties it when it has told the remaining members; clients need not look.
     ///
     /// Since XenServer 7.6 (lima).
     pub pending_forget: Vec<String>,
-    /// The field `cluster_token`.
+    /// The shared secret by which the clustering daemons of the hosts know each other. Anyone who may read the
+    /// object sees it: keep it out of logs.
     ///
     /// Holds the key of the cluster's own traffic: `Debug` prints `(hidden)` in its place.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub cluster_token: String,
-    /// The field `cluster_stack`.
+    /// The clustering software: `corosync` always.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub cluster_stack: String,
-    /// The field `cluster_stack_version`.
+    /// The major version of corosync that the cluster was made with: 2 or 3. All hosts must run the same; 2 also
+    /// stands where nobody wrote it.
     ///
     /// Since xapi 24.15.0. A prototype: it may still change.
     pub cluster_stack_version: i64,
-    /// The field `is_quorate`.
+    /// Whether enough hosts are alive for the cluster to work. The coordinator writes it from what corosync tells,
+    /// shortly after the event, and only where health monitoring is on; elsewhere it stays false and means nothing.
     ///
     /// Since xapi 24.3.0. A prototype: it may still change.
     pub is_quorate: bool,
-    /// The field `quorum`.
+    /// How many hosts must be alive for the cluster to work. 0 where health monitoring is off.
     ///
     /// Since xapi 24.3.0. A prototype: it may still change.
     pub quorum: i64,
-    /// The field `live_hosts`.
+    /// How many hosts corosync sees alive. Compare it with `quorum` before you take a host down; 0 where health
+    /// monitoring is off.
     ///
     /// Since xapi 24.3.0. A prototype: it may still change.
     pub live_hosts: i64,
-    /// The field `expected_hosts`.
+    /// How many hosts corosync counts as members, alive or not; 0 where health monitoring is off.
     ///
     /// Since xapi 25.17.0. A prototype: it may still change.
     pub expected_hosts: i64,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<ClusterOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, ClusterOperation>,
-    /// The field `pool_auto_join`.
+    /// Whether a host that joins the pool also joins the cluster. `pool_destroy` and `pool_force_destroy` set it to
+    /// false before they begin, and it stays so where they fail.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub pool_auto_join: bool,
-    /// The field `token_timeout`.
+    /// How long corosync waits for its token before it takes a host for lost. Given at creation, and never changed
+    /// after.
     ///
     /// In seconds. Since XenServer 7.5 (kolkata).
     pub token_timeout: f64,
-    /// The field `token_timeout_coefficient`.
+    /// How much longer corosync waits for each host beyond the second. Given at creation, and never changed after.
     ///
     /// In seconds. Since XenServer 7.5 (kolkata).
     pub token_timeout_coefficient: f64,
-    /// The field `cluster_config`.
+    /// Settings of the stack from its creation; ordinarily empty.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub cluster_config: Map<String, String>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 7.5 (kolkata).
     pub other_config: Map<String, String>,

@@ -8,7 +8,7 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// The part that one host plays in a [`Cluster`](crate::Cluster).
+    /// The part that one host plays in a [`Cluster`](crate::Cluster). A host that is shut down keeps its object.
     ///
     /// Class `Cluster_host`, since XenServer 7.5 (kolkata).
     #[doc(alias = "Cluster_host")]
@@ -25,7 +25,8 @@ impl ClusterHost {
     }
 
     /// Reads the field [`uuid`](crate::ClusterHostRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Cluster_host.get_uuid`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_uuid")]
@@ -33,7 +34,8 @@ impl ClusterHost {
         self.begin("Cluster_host.get_uuid")
     }
 
-    /// Reads the field [`cluster`](crate::ClusterHostRecord::cluster).
+    /// Reads the field [`cluster`](crate::ClusterHostRecord::cluster): the cluster of which this is one member: a
+    /// pool has one at most.
     ///
     /// `Cluster_host.get_cluster`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_cluster")]
@@ -41,7 +43,8 @@ impl ClusterHost {
         self.begin("Cluster_host.get_cluster")
     }
 
-    /// Reads the field [`host`](crate::ClusterHostRecord::host).
+    /// Reads the field [`host`](crate::ClusterHostRecord::host): the host that takes part; there is one object for
+    /// each host.
     ///
     /// `Cluster_host.get_host`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_host")]
@@ -49,7 +52,8 @@ impl ClusterHost {
         self.begin("Cluster_host.get_host")
     }
 
-    /// Reads the field [`enabled`](crate::ClusterHostRecord::enabled).
+    /// Reads the field [`enabled`](crate::ClusterHostRecord::enabled): whether the host shall run the clustering
+    /// daemon. False after `disable`: the host stays a member, but clustered storage cannot be attached on it.
     ///
     /// `Cluster_host.get_enabled`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_enabled")]
@@ -57,7 +61,8 @@ impl ClusterHost {
         self.begin("Cluster_host.get_enabled")
     }
 
-    /// Reads the field [`pif`](crate::ClusterHostRecord::pif).
+    /// Reads the field [`pif`](crate::ClusterHostRecord::pif): the interface that the host talks to the others
+    /// over. It must stay plugged, with a fixed address and `disallow_unplug` set.
     ///
     /// `Cluster_host.get_PIF`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_PIF")]
@@ -65,7 +70,9 @@ impl ClusterHost {
         self.begin("Cluster_host.get_PIF")
     }
 
-    /// Reads the field [`joined`](crate::ClusterHostRecord::joined).
+    /// Reads the field [`joined`](crate::ClusterHostRecord::joined): whether corosync knows the host as a member.
+    /// False for an object whose host could not be reached yet, or was forgotten; only `pool_resync`,
+    /// `force_destroy` or the start of the host change that.
     ///
     /// `Cluster_host.get_joined`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_joined")]
@@ -73,7 +80,8 @@ impl ClusterHost {
         self.begin("Cluster_host.get_joined")
     }
 
-    /// Reads the field [`live`](crate::ClusterHostRecord::live).
+    /// Reads the field [`live`](crate::ClusterHostRecord::live): whether corosync sees the host alive. The
+    /// coordinator writes it where health monitoring is on; elsewhere it stays false and means nothing.
     ///
     /// `Cluster_host.get_live`, since xapi 24.3.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_live")]
@@ -81,7 +89,9 @@ impl ClusterHost {
         self.begin("Cluster_host.get_live")
     }
 
-    /// Reads the field [`last_update_live`](crate::ClusterHostRecord::last_update_live).
+    /// Reads the field [`last_update_live`](crate::ClusterHostRecord::last_update_live): when `live` was last
+    /// written; the epoch where it never was. An old time with `live` true need not be bad: only changes are
+    /// written.
     ///
     /// `Cluster_host.get_last_update_live`, since xapi 24.3.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -91,7 +101,8 @@ impl ClusterHost {
     }
 
     /// Reads the field [`allowed_operations`](crate::ClusterHostRecord::allowed_operations): what may be asked of
-    /// the object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// the object right now, as the server last worked it out. It is a hint: it lags behind after changes, and
+    /// another client can be faster. Try, and deal with the error.
     ///
     /// `Cluster_host.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_allowed_operations")]
@@ -100,7 +111,8 @@ impl ClusterHost {
     }
 
     /// Reads the field [`current_operations`](crate::ClusterHostRecord::current_operations): what is being done to
-    /// the object, by the reference of the task that does it.
+    /// the object, by the reference of the task that does it. Such a key can also be a dummy reference, behind
+    /// which there is no task. Most other operations have to wait until it is empty.
     ///
     /// `Cluster_host.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_current_operations")]
@@ -108,8 +120,7 @@ impl ClusterHost {
         self.begin("Cluster_host.get_current_operations")
     }
 
-    /// Reads the field [`other_config`](crate::ClusterHostRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::ClusterHostRecord::other_config): free entries, given at creation.
     ///
     /// `Cluster_host.get_other_config`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "Cluster_host.get_other_config")]
@@ -117,7 +128,8 @@ impl ClusterHost {
         self.begin("Cluster_host.get_other_config")
     }
 
-    /// Sends the message `destroy` of class `Cluster_host`.
+    /// Lets the host leave the cluster in order, also when it is disabled, and removes its object. Clustered
+    /// storage must be detached on it; the last host leaves with `Cluster.destroy`.
     ///
     /// `Cluster_host.destroy`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -129,7 +141,8 @@ impl ClusterHost {
         self.begin_task("Cluster_host.destroy")
     }
 
-    /// Sends the message `enable` of class `Cluster_host`.
+    /// Starts the clustering daemon on a host that was disabled; clustered storage can then be attached. The
+    /// interface must be plugged and have `disallow_unplug` set.
     ///
     /// `Cluster_host.enable`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -140,7 +153,9 @@ impl ClusterHost {
         self.begin_task("Cluster_host.enable")
     }
 
-    /// Sends the message `force_destroy` of class `Cluster_host`.
+    /// Deletes the host's own clustering configuration without leaving in order, and removes its object. For hosts
+    /// for which `destroy` fails. The host itself must answer and have no clustered storage attached; one that is
+    /// gone for good is removed with `host.destroy`.
     ///
     /// `Cluster_host.force_destroy`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -150,7 +165,8 @@ impl ClusterHost {
         self.begin_task("Cluster_host.force_destroy")
     }
 
-    /// Sends the message `disable` of class `Cluster_host`.
+    /// Stops the clustering daemon on the host, which stays a member. Clustered storage must be detached on it
+    /// before.
     ///
     /// `Cluster_host.disable`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -193,8 +209,10 @@ impl ClusterHosts {
         self.begin("Cluster_host.get_all_records")
     }
 
-    /// Sends the message `create` of class `Cluster_host`, given `cluster`, `host` and `pif`; answers with a
-    /// `Cluster_host`.
+    /// Lets a host of the pool join the cluster, and answers with its new object. The host must be up and at least
+    /// one member reachable; the interface must be plugged, have an address, and have `disallow_unplug` set.
+    ///
+    /// - `pif`: the host's interface on the cluster's network.
     ///
     /// `Cluster_host.create`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
@@ -214,50 +232,56 @@ impl ClusterHosts {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ClusterHostRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub uuid: String,
-    /// The field `cluster`; it may refer to nothing.
+    /// The cluster of which this is one member: a pool has one at most.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub cluster: Ref<Cluster>,
-    /// The field `host`; it may refer to nothing.
+    /// The host that takes part; there is one object for each host.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub host: Ref<Host>,
-    /// The field `enabled`.
+    /// Whether the host shall run the clustering daemon. False after `disable`: the host stays a member, but
+    /// clustered storage cannot be attached on it.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub enabled: bool,
-    /// The field `PIF`; it may refer to nothing.
+    /// The interface that the host talks to the others over. It must stay plugged, with a fixed address and
+    /// `disallow_unplug` set.
     ///
     /// Since XenServer 7.5 (kolkata).
     #[doc(alias = "PIF")]
     pub pif: Ref<Pif>,
-    /// The field `joined`.
+    /// Whether corosync knows the host as a member. False for an object whose host could not be reached yet, or was
+    /// forgotten; only `pool_resync`, `force_destroy` or the start of the host change that.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub joined: bool,
-    /// The field `live`.
+    /// Whether corosync sees the host alive. The coordinator writes it where health monitoring is on; elsewhere it
+    /// stays false and means nothing.
     ///
     /// Since xapi 24.3.0. A prototype: it may still change.
     pub live: bool,
-    /// The field `last_update_live`; the epoch stands for never.
+    /// When `live` was last written; the epoch where it never was. An old time with `live` true need not be bad:
+    /// only changes are written.
     ///
     /// Since xapi 24.3.0. A prototype: it may still change.
     pub last_update_live: DateTime,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<ClusterHostOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, ClusterHostOperation>,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries, given at creation.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub other_config: Map<String, String>,

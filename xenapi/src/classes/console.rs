@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A way to see and operate a VM's screen or serial port.
+    /// A way to see and operate a VM's screen or serial port. The server makes these objects when the VM gets a
+    /// domain and drops them when it halts, so read them afresh after each start or migration.
     ///
     /// Class `console`, since XenServer 4.0 (rio).
     #[doc(alias = "console")]
@@ -33,7 +34,8 @@ impl Console {
     }
 
     /// Reads the field [`uuid`](crate::ConsoleRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `console.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "console.get_uuid")]
@@ -41,7 +43,9 @@ impl Console {
         self.begin("console.get_uuid")
     }
 
-    /// Reads the field [`protocol`](crate::ConsoleRecord::protocol).
+    /// Reads the field [`protocol`](crate::ConsoleRecord::protocol): what is spoken after the connection is made:
+    /// `rfb` (VNC) for a graphical screen, `vt100` for a text one, `rdp` for a Windows desktop that the guest
+    /// itself serves.
     ///
     /// `console.get_protocol`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "console.get_protocol")]
@@ -49,7 +53,9 @@ impl Console {
         self.begin("console.get_protocol")
     }
 
-    /// Reads the field [`location`](crate::ConsoleRecord::location).
+    /// Reads the field [`location`](crate::ConsoleRecord::location): the address to connect to: an `https` URL of
+    /// the host where the VM runs, for `HTTP CONNECT` or a web socket, with `session_id` to be added as query or
+    /// cookie. Hosts do not redirect consoles, so use it as it is; empty where there is nothing to connect to.
     ///
     /// `console.get_location`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "console.get_location")]
@@ -57,7 +63,8 @@ impl Console {
         self.begin("console.get_location")
     }
 
-    /// Reads the field [`vm`](crate::ConsoleRecord::vm).
+    /// Reads the field [`vm`](crate::ConsoleRecord::vm): the VM whose screen this is; the control domain's console
+    /// is a shell on the host and needs more rights.
     ///
     /// `console.get_VM`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "console.get_VM")]
@@ -65,8 +72,8 @@ impl Console {
         self.begin("console.get_VM")
     }
 
-    /// Reads the field [`other_config`](crate::ConsoleRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::ConsoleRecord::other_config): free entries of clients. They go when
+    /// the VM halts, as the object does.
     ///
     /// `console.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "console.get_other_config")]
@@ -74,8 +81,8 @@ impl Console {
         self.begin("console.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::ConsoleRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::ConsoleRecord::other_config): free entries of clients. They go when
+    /// the VM halts, as the object does.
     ///
     /// `console.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "console.set_other_config")]
@@ -151,25 +158,28 @@ impl Consoles {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ConsoleRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `protocol`.
+    /// What is spoken after the connection is made: `rfb` (VNC) for a graphical screen, `vt100` for a text one,
+    /// `rdp` for a Windows desktop that the guest itself serves.
     ///
     /// Since XenServer 4.0 (rio).
     pub protocol: ConsoleProtocol,
-    /// The field `location`.
+    /// The address to connect to: an `https` URL of the host where the VM runs, for `HTTP CONNECT` or a web socket,
+    /// with `session_id` to be added as query or cookie. Hosts do not redirect consoles, so use it as it is; empty
+    /// where there is nothing to connect to.
     ///
     /// Since XenServer 4.0 (rio).
     pub location: String,
-    /// The field `VM`; it may refer to nothing.
+    /// The VM whose screen this is; the control domain's console is a shell on the host and needs more rights.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries of clients. They go when the VM halts, as the object does.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,

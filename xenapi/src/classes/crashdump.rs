@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A memory dump that a VM left behind when it crashed.
+    /// A memory dump that a VM left behind when it crashed, a leftover of paravirtual times: today's servers make
+    /// none. What happens after a crash is decided by `VM.actions_after_crash`.
     ///
     /// Class `crashdump`, since XenServer 4.0 (rio). Deprecated since XenServer 7.3 (inverness).
     #[doc(alias = "crashdump")]
@@ -25,7 +26,8 @@ impl Crashdump {
     }
 
     /// Reads the field [`uuid`](crate::CrashdumpRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `crashdump.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "crashdump.get_uuid")]
@@ -33,7 +35,8 @@ impl Crashdump {
         self.begin("crashdump.get_uuid")
     }
 
-    /// Reads the field [`vm`](crate::CrashdumpRecord::vm).
+    /// Reads the field [`vm`](crate::CrashdumpRecord::vm): the virtual machine whose memory was written out when it
+    /// crashed.
     ///
     /// `crashdump.get_VM`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "crashdump.get_VM")]
@@ -41,7 +44,7 @@ impl Crashdump {
         self.begin("crashdump.get_VM")
     }
 
-    /// Reads the field [`vdi`](crate::CrashdumpRecord::vdi).
+    /// Reads the field [`vdi`](crate::CrashdumpRecord::vdi): the disk image of type `crashdump` with the dump.
     ///
     /// `crashdump.get_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "crashdump.get_VDI")]
@@ -50,7 +53,8 @@ impl Crashdump {
     }
 
     /// Reads the field [`other_config`](crate::CrashdumpRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `crashdump.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "crashdump.get_other_config")]
@@ -59,7 +63,8 @@ impl Crashdump {
     }
 
     /// Sets the field [`other_config`](crate::CrashdumpRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `crashdump.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "crashdump.set_other_config")]
@@ -85,7 +90,7 @@ impl Crashdump {
         self.begin("crashdump.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `destroy` of class `crashdump`.
+    /// Deletes the dump and the disk image that holds it.
     ///
     /// `crashdump.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "crashdump.destroy")]
@@ -141,22 +146,23 @@ impl Crashdumps {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct CrashdumpRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `VM`; it may refer to nothing.
+    /// The virtual machine whose memory was written out when it crashed.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `VDI`; it may refer to nothing.
+    /// The disk image of type `crashdump` with the dump.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VDI")]
     pub vdi: Ref<Vdi>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

@@ -6,40 +6,52 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 
 /// A measurement that a host, VM or storage repository can record over time.
 ///
+/// It is a description, not a stored object: `get_data_sources` of `host`, `VM` and `SR` makes the records anew
+/// for each call, from what the metrics daemon of the host knows. They have no reference and make no events. A
+/// VM has some only while it runs.
+///
 /// All the fields of one `data_source`.
 #[doc(alias = "data_source")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DataSourceRecord {
-    /// The name that people gave the object; it need not be unique.
+    /// The name by which the measurement is recorded, queried and found in RRDs, for example `cpu_avg`,
+    /// `memory_free_kib` or `vbd_xvda_read`. It is a stable key rather than a text for people, and unique on its
+    /// host, VM or SR.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// What is measured, in a short English text; `description not available` for one of which only the record is
+    /// left.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `enabled`.
+    /// Whether it is being recorded, so that history exists. Where not, `record_data_source` begins it; the latest
+    /// value can be queried only of what is recorded.
     ///
     /// Since XenServer 4.0 (rio).
     pub enabled: bool,
-    /// The field `standard`.
+    /// Whether it is recorded from the start without being asked for. Others cost memory and disk and have to be
+    /// switched on.
     ///
     /// Since XenServer 4.0 (rio).
     pub standard: bool,
-    /// The field `units`.
+    /// The unit of the value as free text, such as `KiB`, `B/s`, `(fraction)` for 0 to 1, or `unknown`. Read it
+    /// rather than guess by the name.
     ///
     /// Since XenServer 4.0 (rio).
     pub units: String,
-    /// The field `min`.
+    /// The least value that it can take; a reading below it counts as missing. It can be minus infinity.
     ///
     /// Since XenServer 4.0 (rio).
     pub min: f64,
-    /// The field `max`.
+    /// The greatest value that it can take; a reading above it counts as missing. It can be infinity, which JSON
+    /// replies write bare.
     ///
     /// Since XenServer 4.0 (rio).
     pub max: f64,
-    /// The field `value`.
+    /// Always 0 in lists: the server does not fill it. Read the latest value with `query_data_source`, or many at
+    /// once over the action `rrd_updates`.
     ///
     /// Since XenServer 4.0 (rio).
     pub value: f64,

@@ -6,7 +6,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A look at the storage of another site after a disaster, from which its VMs and appliances can be recovered.
+    /// A visit to the storage of another site after a disaster, from which its VMs and appliances can be recovered.
+    /// The way: `DR_task.create`, scan the SRs, `VDI.open_database` on a disk of type `metadata`, `VM.recover` or
+    /// `VM_appliance.recover`, `DR_task.destroy`.
     ///
     /// Class `DR_task`, since XenServer 6.0 (boston).
     #[doc(alias = "DR_task")]
@@ -23,7 +25,8 @@ impl DrTask {
     }
 
     /// Reads the field [`uuid`](crate::DrTaskRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `DR_task.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "DR_task.get_uuid")]
@@ -31,7 +34,8 @@ impl DrTask {
         self.begin("DR_task.get_uuid")
     }
 
-    /// Reads the field [`introduced_srs`](crate::DrTaskRecord::introduced_srs).
+    /// Reads the field [`introduced_srs`](crate::DrTaskRecord::introduced_srs): the storage that this task found
+    /// and attached to the pool; each has `SR.introduced_by` set to the task.
     ///
     /// `DR_task.get_introduced_SRs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "DR_task.get_introduced_SRs")]
@@ -39,7 +43,8 @@ impl DrTask {
         self.begin("DR_task.get_introduced_SRs")
     }
 
-    /// Sends the message `destroy` of class `DR_task`.
+    /// Ends the visit: storage that recovered VMs use stays with the pool, the rest is detached and forgotten.
+    /// Nothing on the storage is deleted.
     ///
     /// `DR_task.destroy`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "DR_task.destroy")]
@@ -80,8 +85,12 @@ impl DrTasks {
         self.begin("DR_task.get_all_records")
     }
 
-    /// Sends the message `create` of class `DR_task`, given `type`, `device_config` and `whitelist`; answers with a
-    /// `DR_task`.
+    /// Probes for storage with replicated databases, introduces what it finds and attaches it on all hosts. The
+    /// answer is the task, to be destroyed after the recovery.
+    ///
+    /// - `type`: the driver of the storage, `lvmoiscsi` or `lvmohba`.
+    /// - `device_config`: how to reach it, as for `SR.probe`; the driver fills in the SCSI id.
+    /// - `whitelist`: the SCSI ids of the devices that may be touched. Others are left alone even if they hold an SR.
     ///
     /// `DR_task.create`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "DR_task.create")]
@@ -100,11 +109,12 @@ impl DrTasks {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DrTaskRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `introduced_SRs`.
+    /// The storage that this task found and attached to the pool; each has `SR.introduced_by` set to the task.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "introduced_SRs")]

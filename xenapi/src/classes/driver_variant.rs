@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// One of the versions in which a [`HostDriver`](crate::HostDriver) is installed; at most one is active.
+    /// One of the versions in which a [`HostDriver`](crate::HostDriver) is installed; at most one is active. The
+    /// interface is unsupported, and each scan of the host's drivers replaces these records by new ones.
     ///
     /// Class `Driver_variant`, since xapi 25.2.0. A prototype: it may still change.
     #[doc(alias = "Driver_variant")]
@@ -23,7 +24,8 @@ impl DriverVariant {
     }
 
     /// Reads the field [`uuid`](crate::DriverVariantRecord::uuid): the UUID of the object, which unlike its
-    /// reference also survives a restored database.
+    /// reference also survives a restored database and is the same to every client. Keep this one, not the
+    /// reference, in files of your own.
     ///
     /// `Driver_variant.get_uuid`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Driver_variant.get_uuid")]
@@ -31,7 +33,8 @@ impl DriverVariant {
         self.begin("Driver_variant.get_uuid")
     }
 
-    /// Reads the field [`name`](crate::DriverVariantRecord::name).
+    /// Reads the field [`name`](crate::DriverVariantRecord::name): the name of the variant, unique within its
+    /// driver.
     ///
     /// `Driver_variant.get_name`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Driver_variant.get_name")]
@@ -39,7 +42,8 @@ impl DriverVariant {
         self.begin("Driver_variant.get_name")
     }
 
-    /// Reads the field [`driver`](crate::DriverVariantRecord::driver).
+    /// Reads the field [`driver`](crate::DriverVariantRecord::driver): the driver that this is a variant of, and
+    /// through it the host.
     ///
     /// `Driver_variant.get_driver`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Driver_variant.get_driver")]
@@ -47,7 +51,8 @@ impl DriverVariant {
         self.begin("Driver_variant.get_driver")
     }
 
-    /// Reads the field [`version`](crate::DriverVariantRecord::version).
+    /// Reads the field [`version`](crate::DriverVariantRecord::version): the version of the driver code in this
+    /// variant, as text without a fixed order.
     ///
     /// `Driver_variant.get_version`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Driver_variant.get_version")]
@@ -55,7 +60,8 @@ impl DriverVariant {
         self.begin("Driver_variant.get_version")
     }
 
-    /// Reads the field [`hardware_present`](crate::DriverVariantRecord::hardware_present).
+    /// Reads the field [`hardware_present`](crate::DriverVariantRecord::hardware_present): whether the host has a
+    /// device that this variant can drive.
     ///
     /// `Driver_variant.get_hardware_present`, since xapi 25.2.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -64,7 +70,8 @@ impl DriverVariant {
         self.begin("Driver_variant.get_hardware_present")
     }
 
-    /// Reads the field [`priority`](crate::DriverVariantRecord::priority).
+    /// Reads the field [`priority`](crate::DriverVariantRecord::priority): the rank among the variants of a driver,
+    /// as its package states it. The server only passes it on; do not rely on which end comes first.
     ///
     /// `Driver_variant.get_priority`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Driver_variant.get_priority")]
@@ -72,7 +79,8 @@ impl DriverVariant {
         self.begin("Driver_variant.get_priority")
     }
 
-    /// Reads the field [`status`](crate::DriverVariantRecord::status).
+    /// Reads the field [`status`](crate::DriverVariantRecord::status): how mature the variant is, as its maker puts
+    /// it, for example `production`, `beta` or `alpha`.
     ///
     /// `Driver_variant.get_status`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Driver_variant.get_status")]
@@ -80,7 +88,8 @@ impl DriverVariant {
         self.begin("Driver_variant.get_status")
     }
 
-    /// Sends the message `select` of class `Driver_variant`.
+    /// Chooses this variant for the next start of the host, as `Host_driver.select` does. It comes into force at
+    /// once only where no variant of the driver was active.
     ///
     /// `Driver_variant.select`, since xapi 25.2.0. A prototype: it may still change. Least role: `pool-admin`. Runs
     /// as a task.
@@ -133,31 +142,33 @@ impl DriverVariants {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct DriverVariantRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub uuid: String,
-    /// The field `name`.
+    /// The name of the variant, unique within its driver.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub name: String,
-    /// The field `driver`; it may refer to nothing.
+    /// The driver that this is a variant of, and through it the host.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub driver: Ref<HostDriver>,
-    /// The field `version`.
+    /// The version of the driver code in this variant, as text without a fixed order.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub version: String,
-    /// The field `hardware_present`.
+    /// Whether the host has a device that this variant can drive.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub hardware_present: bool,
-    /// The field `priority`.
+    /// The rank among the variants of a driver, as its package states it. The server only passes it on; do not rely
+    /// on which end comes first.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub priority: f64,
-    /// The field `status`.
+    /// How mature the variant is, as its maker puts it, for example `production`, `beta` or `alpha`.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub status: String,

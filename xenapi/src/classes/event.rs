@@ -12,7 +12,11 @@ collection! {
 }
 
 impl Events {
-    /// Begins to keep events of these classes for [`next`](Self::next); `*` stands for all.
+    /// Begins to keep events of these classes for [`next`](Self::next), in a queue on the server that belongs to
+    /// the session. What happened before does not come. For new programs there is `event.from`, which needs no
+    /// registration.
+    ///
+    /// - `classes`: names of classes, or objects as `class/reference`; `*` stands for all.
     ///
     /// `event.register`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`. Runs as a task.
@@ -22,7 +26,9 @@ impl Events {
         self.begin_task("event.register").arg(classes)
     }
 
-    /// Stops keeping events of these classes.
+    /// Stops keeping events of these classes for [`next`](Self::next); those of others go on.
+    ///
+    /// - `classes`: what was given to `register`.
     ///
     /// `event.unregister`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`. Runs as a task.
@@ -34,6 +40,9 @@ impl Events {
 
     /// Waits for the next events since the last call. A client that is too slow gets
     /// [`EVENTS_LOST`](crate::ErrorCode::EventsLost).
+    ///
+    /// It has then to read everything anew. Nothing comes without [`register`](Self::register) in the same session.
+    /// The call holds a connection until something happens, so give it one of its own. `event.from` replaces it.
     ///
     /// `event.next`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role: `read-only`.
     ///
@@ -53,6 +62,16 @@ impl Events {
     /// `class/reference`, `*` is all. After many changes deletions can be missing: compare the counts in the
     /// answer.
     ///
+    /// The answer is a structure, though the datamodel says set: `events`, `token` for the next call, and
+    /// `valid_ref_counts` with the number of objects of each class. After the timeout it comes with no events. The
+    /// call holds a connection, so give it one of its own. Several changes of an object come as one event; an
+    /// object that came and went between two calls is not seen.
+    ///
+    /// - `classes`: case does not matter; a class that does not exist gives no error and no events.
+    /// - `token`: empty, or exactly what the last answer gave. It is worth nothing at another pool, and after the coordinator
+    ///   has changed or a backup was restored it is best to begin anew.
+    /// - `timeout`: seconds, also fractions. Less than what proxies and the client itself wait for an answer.
+    ///
     /// `timeout` is in seconds.
     ///
     /// `event.from`, since XenServer 6.0 (boston). Least role: `read-only`.
@@ -64,7 +83,7 @@ impl Events {
         self.begin("event.from").arg(classes).arg(token).arg(timeout)
     }
 
-    /// Reads the number of the latest event.
+    /// Reads the number of the latest event, a plain counter. It is no token for `event.from`.
     ///
     /// `event.get_current_id`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "event.get_current_id")]
@@ -74,6 +93,12 @@ impl Events {
 
     /// Makes an event of an object that has not changed, and answers with its token: once it is seen, all that
     /// happened before is, too.
+    ///
+    /// The event is a `mod` with the present record. The answer serves as the first token of `event.from` before a
+    /// list is read.
+    ///
+    /// - `class`: the exact name of the class as in calls, for example `VM` or `pool`, here with its capitals.
+    /// - `ref`: the reference of an object that exists.
     ///
     /// `event.inject`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "event.inject")]

@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A capability of a host that is delivered switched off until it is asked for.
+    /// An experimental capability of a host, as its licensing names it. The records are brought up to date whenever
+    /// an edition is applied; clients can only read them. Many servers have none.
     ///
     /// Class `Feature`, since XenServer 7.2 (falcon).
     Feature: FeatureRecord, feature
@@ -22,7 +23,8 @@ impl Feature {
     }
 
     /// Reads the field [`uuid`](crate::FeatureRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Feature.get_uuid`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "Feature.get_uuid")]
@@ -30,8 +32,8 @@ impl Feature {
         self.begin("Feature.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::FeatureRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::FeatureRecord::name_label): the name of the capability, by which it is
+    /// recognised from one server version to the next.
     ///
     /// `Feature.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Feature.get_name_label")]
@@ -39,7 +41,8 @@ impl Feature {
         self.begin("Feature.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::FeatureRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::FeatureRecord::name_description): a longer text, which servers
+    /// leave empty as a rule.
     ///
     /// `Feature.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Feature.get_name_description")]
@@ -47,7 +50,8 @@ impl Feature {
         self.begin("Feature.get_name_description")
     }
 
-    /// Reads the field [`enabled`](crate::FeatureRecord::enabled).
+    /// Reads the field [`enabled`](crate::FeatureRecord::enabled): whether the edition in force switches the
+    /// capability on. It changes with `host.apply_edition`, not by a call of its own.
     ///
     /// `Feature.get_enabled`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "Feature.get_enabled")]
@@ -55,7 +59,8 @@ impl Feature {
         self.begin("Feature.get_enabled")
     }
 
-    /// Reads the field [`experimental`](crate::FeatureRecord::experimental).
+    /// Reads the field [`experimental`](crate::FeatureRecord::experimental): whether it is offered for trial only,
+    /// without support. Present servers list no others.
     ///
     /// `Feature.get_experimental`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "Feature.get_experimental")]
@@ -63,7 +68,7 @@ impl Feature {
         self.begin("Feature.get_experimental")
     }
 
-    /// Reads the field [`version`](crate::FeatureRecord::version).
+    /// Reads the field [`version`](crate::FeatureRecord::version): the version of the capability, `1.0` so far.
     ///
     /// `Feature.get_version`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "Feature.get_version")]
@@ -71,7 +76,8 @@ impl Feature {
         self.begin("Feature.get_version")
     }
 
-    /// Reads the field [`host`](crate::FeatureRecord::host).
+    /// Reads the field [`host`](crate::FeatureRecord::host): the host that has it. Each host has records of its
+    /// own, so one capability appears as often as the pool has hosts.
     ///
     /// `Feature.get_host`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "Feature.get_host")]
@@ -129,31 +135,34 @@ impl Features {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct FeatureRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.2 (falcon).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name of the capability, by which it is recognised from one server version to the next.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text, which servers leave empty as a rule.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `enabled`.
+    /// Whether the edition in force switches the capability on. It changes with `host.apply_edition`, not by a call
+    /// of its own.
     ///
     /// Since XenServer 7.2 (falcon).
     pub enabled: bool,
-    /// The field `experimental`.
+    /// Whether it is offered for trial only, without support. Present servers list no others.
     ///
     /// Since XenServer 7.2 (falcon).
     pub experimental: bool,
-    /// The field `version`.
+    /// The version of the capability, `1.0` so far.
     ///
     /// Since XenServer 7.2 (falcon).
     pub version: String,
-    /// The field `host`; it may refer to nothing.
+    /// The host that has it. Each host has records of its own, so one capability appears as often as the pool has
+    /// hosts.
     ///
     /// Since XenServer 7.2 (falcon).
     pub host: Ref<Host>,

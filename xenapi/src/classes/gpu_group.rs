@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// All the graphics processors of a pool that can stand in for each other.
+    /// All the graphics processors of a pool that can stand in for each other. A VM asks for a group and a type,
+    /// and the server picks the card.
     ///
     /// Class `GPU_group`, since XenServer 6.0 (boston).
     #[doc(alias = "GPU_group")]
@@ -25,7 +26,8 @@ impl GpuGroup {
     }
 
     /// Reads the field [`uuid`](crate::GpuGroupRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `GPU_group.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_uuid")]
@@ -33,8 +35,8 @@ impl GpuGroup {
         self.begin("GPU_group.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::GpuGroupRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::GpuGroupRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `GPU_group.get_name_label`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_name_label")]
@@ -42,8 +44,8 @@ impl GpuGroup {
         self.begin("GPU_group.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::GpuGroupRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::GpuGroupRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `GPU_group.set_name_label`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "GPU_group.set_name_label")]
@@ -51,7 +53,8 @@ impl GpuGroup {
         self.begin("GPU_group.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::GpuGroupRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::GpuGroupRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `GPU_group.get_name_description`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_name_description")]
@@ -59,7 +62,8 @@ impl GpuGroup {
         self.begin("GPU_group.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::GpuGroupRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::GpuGroupRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `GPU_group.set_name_description`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "GPU_group.set_name_description")]
@@ -67,7 +71,8 @@ impl GpuGroup {
         self.begin("GPU_group.set_name_description").arg(value)
     }
 
-    /// Reads the field [`pgpus`](crate::GpuGroupRecord::pgpus).
+    /// Reads the field [`pgpus`](crate::GpuGroupRecord::pgpus): the cards in the group, of any host. An empty group
+    /// starts no VM.
     ///
     /// `GPU_group.get_PGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_PGPUs")]
@@ -75,7 +80,8 @@ impl GpuGroup {
         self.begin("GPU_group.get_PGPUs")
     }
 
-    /// Reads the field [`vgpus`](crate::GpuGroupRecord::vgpus).
+    /// Reads the field [`vgpus`](crate::GpuGroupRecord::vgpus): the vGPUs of VMs, halted ones too, that ask for a
+    /// card of the group.
     ///
     /// `GPU_group.get_VGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_VGPUs")]
@@ -83,7 +89,8 @@ impl GpuGroup {
         self.begin("GPU_group.get_VGPUs")
     }
 
-    /// Reads the field [`gpu_types`](crate::GpuGroupRecord::gpu_types).
+    /// Reads the field [`gpu_types`](crate::GpuGroupRecord::gpu_types): the models that may be in the group, each
+    /// as vendor and device number with a slash. It is set by the first card and empty in a group without any.
     ///
     /// `GPU_group.get_GPU_types`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_GPU_types")]
@@ -92,7 +99,8 @@ impl GpuGroup {
     }
 
     /// Reads the field [`other_config`](crate::GpuGroupRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `GPU_group.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_other_config")]
@@ -101,7 +109,8 @@ impl GpuGroup {
     }
 
     /// Sets the field [`other_config`](crate::GpuGroupRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `GPU_group.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "GPU_group.set_other_config")]
@@ -127,7 +136,9 @@ impl GpuGroup {
         self.begin("GPU_group.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`allocation_algorithm`](crate::GpuGroupRecord::allocation_algorithm).
+    /// Reads the field [`allocation_algorithm`](crate::GpuGroupRecord::allocation_algorithm): how the server picks
+    /// a card for a new vGPU: `depth_first` fills one before the next and leaves room for other types,
+    /// `breadth_first` spreads them for speed. Running ones stay.
     ///
     /// `GPU_group.get_allocation_algorithm`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -136,7 +147,9 @@ impl GpuGroup {
         self.begin("GPU_group.get_allocation_algorithm")
     }
 
-    /// Sets the field [`allocation_algorithm`](crate::GpuGroupRecord::allocation_algorithm).
+    /// Sets the field [`allocation_algorithm`](crate::GpuGroupRecord::allocation_algorithm): how the server picks a
+    /// card for a new vGPU: `depth_first` fills one before the next and leaves room for other types,
+    /// `breadth_first` spreads them for speed. Running ones stay.
     ///
     /// `GPU_group.set_allocation_algorithm`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `pool-operator`.
@@ -145,7 +158,8 @@ impl GpuGroup {
         self.begin("GPU_group.set_allocation_algorithm").arg(value)
     }
 
-    /// Reads the field [`supported_vgpu_types`](crate::GpuGroupRecord::supported_vgpu_types).
+    /// Reads the field [`supported_vgpu_types`](crate::GpuGroupRecord::supported_vgpu_types): the types that at
+    /// least one card of the group can offer.
     ///
     /// `GPU_group.get_supported_VGPU_types`, since XenServer 6.2 SP1 (vgpu-productisation). Least role:
     /// `read-only`.
@@ -154,7 +168,8 @@ impl GpuGroup {
         self.begin("GPU_group.get_supported_VGPU_types")
     }
 
-    /// Reads the field [`enabled_vgpu_types`](crate::GpuGroupRecord::enabled_vgpu_types).
+    /// Reads the field [`enabled_vgpu_types`](crate::GpuGroupRecord::enabled_vgpu_types): the types that at least
+    /// one card of the group may be used for. A VM with another type does not start.
     ///
     /// `GPU_group.get_enabled_VGPU_types`, since XenServer 6.2 SP1 (vgpu-productisation). Least role: `read-only`.
     #[doc(alias = "GPU_group.get_enabled_VGPU_types")]
@@ -162,7 +177,8 @@ impl GpuGroup {
         self.begin("GPU_group.get_enabled_VGPU_types")
     }
 
-    /// Sends the message `destroy` of class `GPU_group`.
+    /// Removes a group that has no cards and no vGPU in use. vGPUs of halted VMs that refer to it are removed as
+    /// well.
     ///
     /// `GPU_group.destroy`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "GPU_group.destroy")]
@@ -170,7 +186,10 @@ impl GpuGroup {
         self.begin_task("GPU_group.destroy")
     }
 
-    /// Asks for `remaining_capacity`, given `vgpu_type`; answers with a whole number.
+    /// Answers with the number of vGPUs of a type that could still start on the cards of the group, all hosts
+    /// together.
+    ///
+    /// - `vgpu_type`: the type to count.
     ///
     /// `GPU_group.get_remaining_capacity`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`. Runs as a task.
@@ -220,8 +239,8 @@ impl GpuGroups {
         self.begin("GPU_group.get_all_records")
     }
 
-    /// Sends the message `create` of class `GPU_group`, given `name_label`, `name_description` and `other_config`;
-    /// answers with a `GPU_group`.
+    /// Makes an empty group and answers with it. The server makes one for each model by itself; another serves to
+    /// keep cards apart.
     ///
     /// `GPU_group.create`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "GPU_group.create")]
@@ -274,48 +293,52 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GpuGroupRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub name_description: String,
-    /// The field `PGPUs`.
+    /// The cards in the group, of any host. An empty group starts no VM.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "PGPUs")]
     pub pgpus: Vec<Ref<Pgpu>>,
-    /// The field `VGPUs`.
+    /// The vGPUs of VMs, halted ones too, that ask for a card of the group.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "VGPUs")]
     pub vgpus: Vec<Ref<Vgpu>>,
-    /// The field `GPU_types`.
+    /// The models that may be in the group, each as vendor and device number with a slash. It is set by the first
+    /// card and empty in a group without any.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "GPU_types")]
     pub gpu_types: Vec<String>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,
-    /// The field `allocation_algorithm`.
+    /// How the server picks a card for a new vGPU: `depth_first` fills one before the next and leaves room for
+    /// other types, `breadth_first` spreads them for speed. Running ones stay.
     ///
     /// Can be changed at any time. Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub allocation_algorithm: AllocationAlgorithm,
-    /// The field `supported_VGPU_types`.
+    /// The types that at least one card of the group can offer.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     #[doc(alias = "supported_VGPU_types")]
     pub supported_vgpu_types: Vec<Ref<VgpuType>>,
-    /// The field `enabled_VGPU_types`.
+    /// The types that at least one card of the group may be used for. A VM with another type does not start.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     #[doc(alias = "enabled_VGPU_types")]

@@ -14,7 +14,8 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A physical server of the pool.
+    /// A physical server of the pool. Its record stays while the server is down: `live` in its metrics tells
+    /// whether it answers, `enabled` whether VMs may start on it.
     ///
     /// Class `host`, since XenServer 4.0 (rio).
     #[doc(alias = "host")]
@@ -31,7 +32,8 @@ impl Host {
     }
 
     /// Reads the field [`uuid`](crate::HostRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `host.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_uuid")]
@@ -39,8 +41,8 @@ impl Host {
         self.begin("host.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::HostRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::HostRecord::name_label): the name that people gave the host, at first
+    /// that of the machine. It may differ from `hostname`.
     ///
     /// `host.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_label")]
@@ -48,8 +50,8 @@ impl Host {
         self.begin("host.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::HostRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Sets the field [`name_label`](crate::HostRecord::name_label): the name that people gave the host, at first
+    /// that of the machine. It may differ from `hostname`.
     ///
     /// `host.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_label")]
@@ -57,7 +59,8 @@ impl Host {
         self.begin("host.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::HostRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::HostRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `host.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_name_description")]
@@ -65,7 +68,8 @@ impl Host {
         self.begin("host.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::HostRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::HostRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `host.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_name_description")]
@@ -74,7 +78,7 @@ impl Host {
     }
 
     /// Reads the field [`memory_overhead`](crate::HostRecord::memory_overhead): what the hypervisor and its tables
-    /// take, apart from VMs.
+    /// take, apart from VMs and the control domain. The host writes it when its toolstack starts.
     ///
     /// In bytes.
     ///
@@ -85,7 +89,8 @@ impl Host {
     }
 
     /// Reads the field [`allowed_operations`](crate::HostRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `host.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_allowed_operations")]
@@ -94,7 +99,8 @@ impl Host {
     }
 
     /// Reads the field [`current_operations`](crate::HostRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `host.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_current_operations")]
@@ -103,7 +109,7 @@ impl Host {
     }
 
     /// Reads the field [`api_version_major`](crate::HostRecord::api_version_major): the major version of the API
-    /// that it speaks.
+    /// that its toolstack speaks, 2 on all servers of today.
     ///
     /// `host.get_API_version_major`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_major")]
@@ -112,7 +118,8 @@ impl Host {
     }
 
     /// Reads the field [`api_version_minor`](crate::HostRecord::api_version_minor): the minor version of the API
-    /// that it speaks.
+    /// that its toolstack speaks, which stands for a product release. During an upgrade hosts differ; what calls
+    /// can be made depends on the coordinator.
     ///
     /// `host.get_API_version_minor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_minor")]
@@ -121,7 +128,7 @@ impl Host {
     }
 
     /// Reads the field [`api_version_vendor`](crate::HostRecord::api_version_vendor): who made its implementation
-    /// of the API.
+    /// of the API: `XenSource` on all servers known.
     ///
     /// `host.get_API_version_vendor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor")]
@@ -130,7 +137,7 @@ impl Host {
     }
 
     /// Reads the field [`api_version_vendor_implementation`](crate::HostRecord::api_version_vendor_implementation):
-    /// more about its implementation of the API.
+    /// more about its implementation of the API; empty on servers known.
     ///
     /// `host.get_API_version_vendor_implementation`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_API_version_vendor_implementation")]
@@ -138,8 +145,9 @@ impl Host {
         self.begin("host.get_API_version_vendor_implementation")
     }
 
-    /// Reads the field [`enabled`](crate::HostRecord::enabled): whether VMs may be started on it; off during
-    /// maintenance.
+    /// Reads the field [`enabled`](crate::HostRecord::enabled): whether VMs may be started on it, resumed on it or
+    /// moved to it. It is off during maintenance (`host.disable`) and while the toolstack starts, which as a rule
+    /// turns it on again by itself.
     ///
     /// `host.get_enabled`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_enabled")]
@@ -147,8 +155,10 @@ impl Host {
         self.begin("host.get_enabled")
     }
 
-    /// Reads the field [`software_version`](crate::HostRecord::software_version): what is installed:
-    /// `product_brand`, `product_version`, `xapi`, `xen`, `linux` and more.
+    /// Reads the field [`software_version`](crate::HostRecord::software_version): the versions of what is
+    /// installed: `product_brand`, `product_version`, `xapi`, `xapi_build`, `xen`, `linux`, `network_backend`, live
+    /// patches in force and more. Written at the toolstack's start. Which keys exist depends on the product: do not
+    /// rely on one without a fallback.
     ///
     /// `host.get_software_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_software_version")]
@@ -157,7 +167,8 @@ impl Host {
     }
 
     /// Reads the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_other_config")]
@@ -166,7 +177,8 @@ impl Host {
     }
 
     /// Sets the field [`other_config`](crate::HostRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_other_config")]
@@ -193,7 +205,8 @@ impl Host {
     }
 
     /// Reads the field [`capabilities`](crate::HostRecord::capabilities): the kinds of guests that its hypervisor
-    /// can run.
+    /// can run, in Xen's words, such as `xen-3.0-x86_64`. If none begins with `hvm-`, the processor's
+    /// virtualisation is missing or turned off in the firmware.
     ///
     /// `host.get_capabilities`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_capabilities")]
@@ -201,7 +214,8 @@ impl Host {
         self.begin("host.get_capabilities")
     }
 
-    /// Reads the field [`cpu_configuration`](crate::HostRecord::cpu_configuration): how its processors are set up.
+    /// Reads the field [`cpu_configuration`](crate::HostRecord::cpu_configuration): a leftover that servers leave
+    /// empty; see `cpu_info`.
     ///
     /// `host.get_cpu_configuration`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_configuration")]
@@ -209,7 +223,8 @@ impl Host {
         self.begin("host.get_cpu_configuration")
     }
 
-    /// Reads the field [`sched_policy`](crate::HostRecord::sched_policy): the scheduler of its hypervisor.
+    /// Reads the field [`sched_policy`](crate::HostRecord::sched_policy): the scheduler of its hypervisor. Servers
+    /// write `credit` without looking, so it tells nothing.
     ///
     /// `host.get_sched_policy`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_sched_policy")]
@@ -218,7 +233,8 @@ impl Host {
     }
 
     /// Reads the field [`supported_bootloaders`](crate::HostRecord::supported_bootloaders): the bootloaders for
-    /// paravirtual guests.
+    /// paravirtual guests (`pygrub`, `eliloader`). Guests with hardware virtualisation, which is nearly all of
+    /// today, need none.
     ///
     /// `host.get_supported_bootloaders`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_supported_bootloaders")]
@@ -226,8 +242,8 @@ impl Host {
         self.begin("host.get_supported_bootloaders")
     }
 
-    /// Reads the field [`resident_vms`](crate::HostRecord::resident_vms): the VMs on it, its control domain
-    /// included.
+    /// Reads the field [`resident_vms`](crate::HostRecord::resident_vms): the VMs that are on it now, running or
+    /// paused, its control domain included. Suspended and halted ones are on no host.
     ///
     /// `host.get_resident_VMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_resident_VMs")]
@@ -235,8 +251,8 @@ impl Host {
         self.begin("host.get_resident_VMs")
     }
 
-    /// Reads the field [`logging`](crate::HostRecord::logging): where its log goes; `syslog_destination` names
-    /// another machine.
+    /// Reads the field [`logging`](crate::HostRecord::logging): where its log goes: `syslog_destination` names
+    /// another machine that gets a copy. A change counts after `host.syslog_reconfigure`.
     ///
     /// `host.get_logging`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_logging")]
@@ -244,8 +260,8 @@ impl Host {
         self.begin("host.get_logging")
     }
 
-    /// Sets the field [`logging`](crate::HostRecord::logging): where its log goes; `syslog_destination` names
-    /// another machine.
+    /// Sets the field [`logging`](crate::HostRecord::logging): where its log goes: `syslog_destination` names
+    /// another machine that gets a copy. A change counts after `host.syslog_reconfigure`.
     ///
     /// `host.set_logging`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_logging")]
@@ -271,7 +287,7 @@ impl Host {
         self.begin("host.remove_from_logging").arg(key)
     }
 
-    /// Reads the field [`pifs`](crate::HostRecord::pifs): its network interfaces.
+    /// Reads the field [`pifs`](crate::HostRecord::pifs): its network interfaces, with VLANs, bonds and tunnels.
     ///
     /// `host.get_PIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PIFs")]
@@ -280,7 +296,7 @@ impl Host {
     }
 
     /// Reads the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
-    /// goes.
+    /// goes if neither `VM.suspend_SR` nor the pool names a storage; a null reference for none.
     ///
     /// `host.get_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_suspend_image_sr")]
@@ -289,7 +305,7 @@ impl Host {
     }
 
     /// Sets the field [`suspend_image_sr`](crate::HostRecord::suspend_image_sr): where the memory of suspended VMs
-    /// goes.
+    /// goes if neither `VM.suspend_SR` nor the pool names a storage; a null reference for none.
     ///
     /// `host.set_suspend_image_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_suspend_image_sr")]
@@ -297,7 +313,8 @@ impl Host {
         self.begin("host.set_suspend_image_sr").arg(value)
     }
 
-    /// Reads the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs go.
+    /// Reads the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs were meant to
+    /// go. A leftover: present servers do not store such dumps.
     ///
     /// `host.get_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crash_dump_sr")]
@@ -305,7 +322,8 @@ impl Host {
         self.begin("host.get_crash_dump_sr")
     }
 
-    /// Sets the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs go.
+    /// Sets the field [`crash_dump_sr`](crate::HostRecord::crash_dump_sr): where crash dumps of VMs were meant to
+    /// go. A leftover: present servers do not store such dumps.
     ///
     /// `host.set_crash_dump_sr`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_crash_dump_sr")]
@@ -313,7 +331,8 @@ impl Host {
         self.begin("host.set_crash_dump_sr").arg(value)
     }
 
-    /// Reads the field [`crashdumps`](crate::HostRecord::crashdumps): the dumps of its own crashes.
+    /// Reads the field [`crashdumps`](crate::HostRecord::crashdumps): the dumps of its own crashes that still lie
+    /// on its disk.
     ///
     /// `host.get_crashdumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_crashdumps")]
@@ -321,7 +340,8 @@ impl Host {
         self.begin("host.get_crashdumps")
     }
 
-    /// Reads the field [`patches`](crate::HostRecord::patches): the hotfixes in the old format that it has.
+    /// Reads the field [`patches`](crate::HostRecord::patches): the hotfixes in the old format that it has, kept
+    /// beside `updates` for old clients.
     ///
     /// `host.get_patches`, since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely). Least role:
     /// `read-only`.
@@ -331,7 +351,8 @@ impl Host {
         self.begin("host.get_patches")
     }
 
-    /// Reads the field [`updates`](crate::HostRecord::updates): the update packages that it has.
+    /// Reads the field [`updates`](crate::HostRecord::updates): the update packages that it has. Servers that
+    /// install from repositories leave it empty; see `last_update_hash`.
     ///
     /// `host.get_updates`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates")]
@@ -339,7 +360,8 @@ impl Host {
         self.begin("host.get_updates")
     }
 
-    /// Reads the field [`pbds`](crate::HostRecord::pbds): its links to storage.
+    /// Reads the field [`pbds`](crate::HostRecord::pbds): its links to storage: one for each storage that it uses,
+    /// local or shared.
     ///
     /// `host.get_PBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_PBDs")]
@@ -347,7 +369,8 @@ impl Host {
         self.begin("host.get_PBDs")
     }
 
-    /// Reads the field [`host_cpus`](crate::HostRecord::host_cpus): its processor cores.
+    /// Reads the field [`host_cpus`](crate::HostRecord::host_cpus): its processors, one object for each thread.
+    /// They are made anew at each start of the toolstack; `cpu_info` is the better source.
     ///
     /// `host.get_host_CPUs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_host_CPUs")]
@@ -355,8 +378,10 @@ impl Host {
         self.begin("host.get_host_CPUs")
     }
 
-    /// Reads the field [`cpu_info`](crate::HostRecord::cpu_info): its processors: `cpu_count`, `socket_count`,
-    /// `vendor`, `modelname`, `speed`, `features` and more.
+    /// Reads the field [`cpu_info`](crate::HostRecord::cpu_info): its processors, as text: `cpu_count` (threads),
+    /// `socket_count`, `threads_per_core`, `nr_nodes`, `vendor`, `modelname`, `speed` in MHz, `flags`, and in
+    /// hexadecimal words `features_hvm` and `features_pv`, what VMs here can be given. Keys may be missing on older
+    /// servers.
     ///
     /// `host.get_cpu_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_cpu_info")]
@@ -364,7 +389,8 @@ impl Host {
         self.begin("host.get_cpu_info")
     }
 
-    /// Reads the field [`hostname`](crate::HostRecord::hostname): its name in the network.
+    /// Reads the field [`hostname`](crate::HostRecord::hostname): the name of the machine in the network. Setting
+    /// the field changes the record only: use `host.set_hostname_live`.
     ///
     /// `host.get_hostname`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_hostname")]
@@ -372,7 +398,8 @@ impl Host {
         self.begin("host.get_hostname")
     }
 
-    /// Sets the field [`hostname`](crate::HostRecord::hostname): its name in the network.
+    /// Sets the field [`hostname`](crate::HostRecord::hostname): the name of the machine in the network. Setting
+    /// the field changes the record only: use `host.set_hostname_live`.
     ///
     /// `host.set_hostname`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_hostname")]
@@ -380,7 +407,8 @@ impl Host {
         self.begin("host.set_hostname").arg(value)
     }
 
-    /// Reads the field [`address`](crate::HostRecord::address): the address of its management interface.
+    /// Reads the field [`address`](crate::HostRecord::address): the IP address of its management interface, at
+    /// which clients and the other hosts reach it. The host keeps it up to date; setting it does not move the host.
     ///
     /// `host.get_address`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_address")]
@@ -388,7 +416,8 @@ impl Host {
         self.begin("host.get_address")
     }
 
-    /// Sets the field [`address`](crate::HostRecord::address): the address of its management interface.
+    /// Sets the field [`address`](crate::HostRecord::address): the IP address of its management interface, at which
+    /// clients and the other hosts reach it. The host keeps it up to date; setting it does not move the host.
     ///
     /// `host.set_address`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "host.set_address")]
@@ -396,7 +425,8 @@ impl Host {
         self.begin("host.set_address").arg(value)
     }
 
-    /// Reads the field [`metrics`](crate::HostRecord::metrics): its memory figures and whether it is alive.
+    /// Reads the field [`metrics`](crate::HostRecord::metrics): its memory size and whether it is alive, in an
+    /// object of its own.
     ///
     /// `host.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_metrics")]
@@ -404,8 +434,9 @@ impl Host {
         self.begin("host.get_metrics")
     }
 
-    /// Reads the field [`license_params`](crate::HostRecord::license_params): what its licence allows, and until
-    /// when.
+    /// Reads the field [`license_params`](crate::HostRecord::license_params): what its licence allows, as text:
+    /// `expiry`, `sku_type`, and `restrict_…` keys where `true` means that a feature is barred. Written when an
+    /// edition is applied.
     ///
     /// `host.get_license_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.get_license_params")]
@@ -413,8 +444,8 @@ impl Host {
         self.begin("host.get_license_params")
     }
 
-    /// Reads the field [`ha_statefiles`](crate::HostRecord::ha_statefiles): the disks that high availability keeps
-    /// its state on.
+    /// Reads the field [`ha_statefiles`](crate::HostRecord::ha_statefiles): the heartbeat disks of high
+    /// availability that it can reach, as text; fewer than `pool.ha_statefiles` means trouble with storage here.
     ///
     /// `host.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_statefiles")]
@@ -422,8 +453,8 @@ impl Host {
         self.begin("host.get_ha_statefiles")
     }
 
-    /// Reads the field [`ha_network_peers`](crate::HostRecord::ha_network_peers): the hosts that high availability
-    /// hears from here.
+    /// Reads the field [`ha_network_peers`](crate::HostRecord::ha_network_peers): the hosts whose network heartbeat
+    /// it hears under high availability, as text; fewer than the pool has means trouble with the network.
     ///
     /// `host.get_ha_network_peers`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_ha_network_peers")]
@@ -431,7 +462,8 @@ impl Host {
         self.begin("host.get_ha_network_peers")
     }
 
-    /// Reads the field [`blobs`](crate::HostRecord::blobs): binary data kept for the object, by name.
+    /// Reads the field [`blobs`](crate::HostRecord::blobs): binary data kept for the object, by name. The data is
+    /// read and written over HTTP at `/blob`, and lies on the coordinator only.
     ///
     /// `host.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_blobs")]
@@ -439,7 +471,8 @@ impl Host {
         self.begin("host.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::HostRecord::tags): words by which people group objects.
+    /// Reads the field [`tags`](crate::HostRecord::tags): words by which people group objects. The server gives
+    /// them no meaning; add and remove single ones, since other clients write too.
     ///
     /// `host.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_tags")]
@@ -447,7 +480,8 @@ impl Host {
         self.begin("host.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::HostRecord::tags): words by which people group objects.
+    /// Sets the field [`tags`](crate::HostRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `host.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "host.set_tags")]
@@ -472,7 +506,7 @@ impl Host {
     }
 
     /// Reads the field [`external_auth_type`](crate::HostRecord::external_auth_type): the kind of directory it has
-    /// joined, such as `AD`; empty for none.
+    /// joined, `AD`; empty for none. It must be the same on all hosts.
     ///
     /// `host.get_external_auth_type`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_type")]
@@ -481,7 +515,7 @@ impl Host {
     }
 
     /// Reads the field [`external_auth_service_name`](crate::HostRecord::external_auth_service_name): the name of
-    /// the directory.
+    /// the directory, for `AD` that of the domain; empty for none.
     ///
     /// `host.get_external_auth_service_name`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_service_name")]
@@ -489,8 +523,8 @@ impl Host {
         self.begin("host.get_external_auth_service_name")
     }
 
-    /// Reads the field [`external_auth_configuration`](crate::HostRecord::external_auth_configuration): settings of
-    /// the directory.
+    /// Reads the field [`external_auth_configuration`](crate::HostRecord::external_auth_configuration): what the
+    /// plugin for the directory keeps, such as domain and user; passwords are not in it.
     ///
     /// `host.get_external_auth_configuration`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "host.get_external_auth_configuration")]
@@ -498,7 +532,9 @@ impl Host {
         self.begin("host.get_external_auth_configuration")
     }
 
-    /// Reads the field [`edition`](crate::HostRecord::edition): the edition that it is licensed for.
+    /// Reads the field [`edition`](crate::HostRecord::edition): the edition that it is licensed for, by its
+    /// internal name; `free/libre` on servers without licensing. The least edition of all hosts counts for the
+    /// pool.
     ///
     /// `host.get_edition`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_edition")]
@@ -506,8 +542,9 @@ impl Host {
         self.begin("host.get_edition")
     }
 
-    /// Reads the field [`license_server`](crate::HostRecord::license_server): address and port of the licence
-    /// server.
+    /// Reads the field [`license_server`](crate::HostRecord::license_server): the `address` and `port` of the
+    /// licence server. Its keys win over those of `pool.license_server`; a change counts when an edition is applied
+    /// next.
     ///
     /// `host.get_license_server`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_license_server")]
@@ -515,8 +552,9 @@ impl Host {
         self.begin("host.get_license_server")
     }
 
-    /// Sets the field [`license_server`](crate::HostRecord::license_server): address and port of the licence
-    /// server.
+    /// Sets the field [`license_server`](crate::HostRecord::license_server): the `address` and `port` of the
+    /// licence server. Its keys win over those of `pool.license_server`; a change counts when an edition is applied
+    /// next.
     ///
     /// `host.set_license_server`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.set_license_server")]
@@ -542,8 +580,9 @@ impl Host {
         self.begin("host.remove_from_license_server").arg(key)
     }
 
-    /// Reads the field [`bios_strings`](crate::HostRecord::bios_strings): what its firmware says of vendor and
-    /// product.
+    /// Reads the field [`bios_strings`](crate::HostRecord::bios_strings): what its firmware says of vendor,
+    /// product, version and serial numbers, under keys such as `system-manufacturer`. It is what
+    /// `VM.copy_bios_strings` copies.
     ///
     /// `host.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_bios_strings")]
@@ -552,7 +591,8 @@ impl Host {
     }
 
     /// Reads the field [`power_on_mode`](crate::HostRecord::power_on_mode): how it can be switched on from afar:
-    /// `wake-on-lan`, `DRAC`, a script of its own, or empty.
+    /// `wake-on-lan`, `IPMI` (`DRAC` on older servers), the name of a script of its own, or empty for not at all.
+    /// Set with `host.set_power_on_mode`.
     ///
     /// `host.get_power_on_mode`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_mode")]
@@ -560,8 +600,8 @@ impl Host {
         self.begin("host.get_power_on_mode")
     }
 
-    /// Reads the field [`power_on_config`](crate::HostRecord::power_on_config): what that way of switching on needs
-    /// to know.
+    /// Reads the field [`power_on_config`](crate::HostRecord::power_on_config): what that way of switching on
+    /// needs, such as `power_on_ip` and `power_on_user`; the password is there as the UUID of a `secret`.
     ///
     /// `host.get_power_on_config`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "host.get_power_on_config")]
@@ -569,7 +609,8 @@ impl Host {
         self.begin("host.get_power_on_config")
     }
 
-    /// Reads the field [`local_cache_sr`](crate::HostRecord::local_cache_sr): the storage for cached disk blocks.
+    /// Reads the field [`local_cache_sr`](crate::HostRecord::local_cache_sr): the storage on which it caches disk
+    /// blocks; a null reference if it does not.
     ///
     /// `host.get_local_cache_sr`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "host.get_local_cache_sr")]
@@ -577,7 +618,8 @@ impl Host {
         self.begin("host.get_local_cache_sr")
     }
 
-    /// Reads the field [`chipset_info`](crate::HostRecord::chipset_info): what its chipset can do, such as `iommu`.
+    /// Reads the field [`chipset_info`](crate::HostRecord::chipset_info): what its chipset can do: `iommu` is
+    /// `true` where devices can be passed through to VMs.
     ///
     /// `host.get_chipset_info`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_chipset_info")]
@@ -585,7 +627,8 @@ impl Host {
         self.begin("host.get_chipset_info")
     }
 
-    /// Reads the field [`pcis`](crate::HostRecord::pcis): its PCI devices.
+    /// Reads the field [`pcis`](crate::HostRecord::pcis): the PCI devices that the toolstack knows of, not every
+    /// device of the machine.
     ///
     /// `host.get_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PCIs")]
@@ -593,7 +636,8 @@ impl Host {
         self.begin("host.get_PCIs")
     }
 
-    /// Reads the field [`pgpus`](crate::HostRecord::pgpus): its graphics processors.
+    /// Reads the field [`pgpus`](crate::HostRecord::pgpus): its graphics processors, as far as they can be given to
+    /// VMs.
     ///
     /// `host.get_PGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "host.get_PGPUs")]
@@ -601,7 +645,8 @@ impl Host {
         self.begin("host.get_PGPUs")
     }
 
-    /// Reads the field [`pusbs`](crate::HostRecord::pusbs): its USB devices.
+    /// Reads the field [`pusbs`](crate::HostRecord::pusbs): its USB devices, as far as the host's rules let them be
+    /// given to VMs.
     ///
     /// `host.get_PUSBs`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "host.get_PUSBs")]
@@ -609,7 +654,8 @@ impl Host {
         self.begin("host.get_PUSBs")
     }
 
-    /// Reads the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols.
+    /// Reads the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols. Always
+    /// `false` on present servers, which have none.
     ///
     /// `host.get_ssl_legacy`, since XenServer 7.0 (dundee). Deprecated since Citrix Hypervisor 8.2 (stockholm).
     /// Least role: `read-only`.
@@ -620,7 +666,8 @@ impl Host {
     }
 
     /// Reads the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
-    /// VMs on it; `mask` keeps them to some processors.
+    /// VMs on it; `mask`, a list of processor numbers with commas, keeps them to these. A VM's own mask is narrowed
+    /// down by it. VMs take it up when they start here.
     ///
     /// `host.get_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "host.get_guest_VCPUs_params")]
@@ -629,7 +676,8 @@ impl Host {
     }
 
     /// Sets the field [`guest_vcpus_params`](crate::HostRecord::guest_vcpus_params): scheduling parameters for all
-    /// VMs on it; `mask` keeps them to some processors.
+    /// VMs on it; `mask`, a list of processor numbers with commas, keeps them to these. A VM's own mask is narrowed
+    /// down by it. VMs take it up when they start here.
     ///
     /// `host.set_guest_VCPUs_params`, since XenServer 6.1 (tampa). Least role: `pool-operator`.
     #[doc(alias = "host.set_guest_VCPUs_params")]
@@ -655,8 +703,8 @@ impl Host {
         self.begin("host.remove_from_guest_VCPUs_params").arg(key)
     }
 
-    /// Reads the field [`display`](crate::HostRecord::display): whether the local console shows on its own graphics
-    /// card, or the card is left to a VM.
+    /// Reads the field [`display`](crate::HostRecord::display): whether the console shows on its own graphics card,
+    /// or the card is left to a VM. The values with `on_reboot` tell that a change waits for the restart.
     ///
     /// `host.get_display`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_display")]
@@ -664,8 +712,8 @@ impl Host {
         self.begin("host.get_display")
     }
 
-    /// Sets the field [`display`](crate::HostRecord::display): whether the local console shows on its own graphics
-    /// card, or the card is left to a VM.
+    /// Sets the field [`display`](crate::HostRecord::display): whether the console shows on its own graphics card,
+    /// or the card is left to a VM. The values with `on_reboot` tell that a change waits for the restart.
     ///
     /// `host.set_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`.
     #[doc(alias = "host.set_display")]
@@ -675,7 +723,7 @@ impl Host {
 
     /// Reads the field
     /// [`virtual_hardware_platform_versions`](crate::HostRecord::virtual_hardware_platform_versions): the versions
-    /// of virtual hardware that it offers.
+    /// of virtual hardware that it offers. A VM can run here only if its `hardware_platform_version` is among them.
     ///
     /// `host.get_virtual_hardware_platform_versions`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "host.get_virtual_hardware_platform_versions")]
@@ -683,7 +731,8 @@ impl Host {
         self.begin("host.get_virtual_hardware_platform_versions")
     }
 
-    /// Reads the field [`control_domain`](crate::HostRecord::control_domain): the VM that runs the toolstack on it.
+    /// Reads the field [`control_domain`](crate::HostRecord::control_domain): the VM that runs the toolstack on it
+    /// (dom0); a null reference until the host has started for the first time.
     ///
     /// `host.get_control_domain`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_control_domain")]
@@ -692,7 +741,8 @@ impl Host {
     }
 
     /// Reads the field [`updates_requiring_reboot`](crate::HostRecord::updates_requiring_reboot): the updates that
-    /// need it to restart.
+    /// are installed and not in force until it restarts. Servers that install from repositories have
+    /// `pending_guidances` instead.
     ///
     /// `host.get_updates_requiring_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "host.get_updates_requiring_reboot")]
@@ -700,7 +750,8 @@ impl Host {
         self.begin("host.get_updates_requiring_reboot")
     }
 
-    /// Reads the field [`features`](crate::HostRecord::features): capabilities that were delivered with it.
+    /// Reads the field [`features`](crate::HostRecord::features): experimental capabilities that came with its
+    /// edition.
     ///
     /// `host.get_features`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "host.get_features")]
@@ -708,7 +759,8 @@ impl Host {
         self.begin("host.get_features")
     }
 
-    /// Reads the field [`iscsi_iqn`](crate::HostRecord::iscsi_iqn): its name as an iSCSI initiator.
+    /// Reads the field [`iscsi_iqn`](crate::HostRecord::iscsi_iqn): its name as an iSCSI initiator, by which
+    /// storage recognises it. Set with `host.set_iscsi_iqn`; `other_config` has a copy that is kept in step.
     ///
     /// `host.get_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_iscsi_iqn")]
@@ -717,7 +769,7 @@ impl Host {
     }
 
     /// Reads the field [`multipathing`](crate::HostRecord::multipathing): whether it uses several paths to its
-    /// storage.
+    /// storage. It counts for storage that is attached after the change.
     ///
     /// `host.get_multipathing`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "host.get_multipathing")]
@@ -725,8 +777,8 @@ impl Host {
         self.begin("host.get_multipathing")
     }
 
-    /// Reads the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): the certificates for secure
-    /// boot of VMs.
+    /// Reads the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): a copy of
+    /// `pool.uefi_certificates`, as this host found them on its disk.
     ///
     /// `host.get_uefi_certificates`, since Citrix Hypervisor 8.1 (quebec). Deprecated since xapi 22.16.0. Least
     /// role: `read-only`.
@@ -736,7 +788,8 @@ impl Host {
         self.begin("host.get_uefi_certificates")
     }
 
-    /// Reads the field [`certificates`](crate::HostRecord::certificates): its TLS certificates.
+    /// Reads the field [`certificates`](crate::HostRecord::certificates): the TLS certificates by which it
+    /// identifies itself, one to clients and one to the other hosts. Those it trusts are not among them.
     ///
     /// `host.get_certificates`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_certificates")]
@@ -744,7 +797,8 @@ impl Host {
         self.begin("host.get_certificates")
     }
 
-    /// Reads the field [`editions`](crate::HostRecord::editions): the editions that it could be licensed for.
+    /// Reads the field [`editions`](crate::HostRecord::editions): the editions that it could be licensed for, by
+    /// their internal names.
     ///
     /// `host.get_editions`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "host.get_editions")]
@@ -753,7 +807,8 @@ impl Host {
     }
 
     /// Reads the field [`pending_guidances`](crate::HostRecord::pending_guidances): what must still be restarted
-    /// before installed updates are in force.
+    /// after updates, or VMs may fail: this host (`reboot_host`) or its toolstack (`restart_toolstack`). An entry
+    /// goes away when that was done.
     ///
     /// `host.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "host.get_pending_guidances")]
@@ -762,7 +817,8 @@ impl Host {
     }
 
     /// Reads the field [`tls_verification_enabled`](crate::HostRecord::tls_verification_enabled): whether it checks
-    /// the certificates of those it connects to.
+    /// the certificates of those it connects to. `false` while the pool's field is `true` means that checking was
+    /// suspended here in an emergency.
     ///
     /// `host.get_tls_verification_enabled`, since xapi 1.313.0. Least role: `read-only`.
     #[doc(alias = "host.get_tls_verification_enabled")]
@@ -771,7 +827,7 @@ impl Host {
     }
 
     /// Reads the field [`last_software_update`](crate::HostRecord::last_software_update): when updates were last
-    /// installed.
+    /// installed by `host.apply_updates`, by its own clock; 1970 for never.
     ///
     /// `host.get_last_software_update`, since xapi 22.20.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -780,7 +836,8 @@ impl Host {
         self.begin("host.get_last_software_update")
     }
 
-    /// Reads the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port closed.
+    /// Reads the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port 80 closed
+    /// in its firewall.
     ///
     /// `host.get_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_https_only")]
@@ -788,7 +845,9 @@ impl Host {
         self.begin("host.get_https_only")
     }
 
-    /// Reads the field [`latest_synced_updates_applied`](crate::HostRecord::latest_synced_updates_applied).
+    /// Reads the field [`latest_synced_updates_applied`](crate::HostRecord::latest_synced_updates_applied): whether
+    /// it has all that the last synchronisation of the repositories offered. It is worked out then and after
+    /// `host.apply_updates`, so it knows nothing of what was published since.
     ///
     /// `host.get_latest_synced_updates_applied`, since xapi 23.18.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -798,7 +857,7 @@ impl Host {
     }
 
     /// Reads the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy): how memory and processors
-    /// of VMs are kept together.
+    /// of VMs are kept together on machines with several memory nodes; the default depends on the server's version.
     ///
     /// `host.get_numa_affinity_policy`, since xapi 24.0.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -808,7 +867,8 @@ impl Host {
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::HostRecord::pending_guidances_recommended): what
-    /// had better be restarted before installed updates are relied on.
+    /// had better be restarted for updates to take effect; nothing fails if it is not. An entry goes away when that
+    /// was done.
     ///
     /// `host.get_pending_guidances_recommended`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -818,7 +878,8 @@ impl Host {
     }
 
     /// Reads the field [`pending_guidances_full`](crate::HostRecord::pending_guidances_full): what would have to be
-    /// restarted for every last part of the installed updates to be in force.
+    /// restarted for every last part of the updates to be in force, such as certain drivers; most sites do not need
+    /// it.
     ///
     /// `host.get_pending_guidances_full`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -827,7 +888,8 @@ impl Host {
         self.begin("host.get_pending_guidances_full")
     }
 
-    /// Reads the field [`last_update_hash`](crate::HostRecord::last_update_hash).
+    /// Reads the field [`last_update_hash`](crate::HostRecord::last_update_hash): the hash that the last
+    /// `host.apply_updates` was given, which tells the state of the repository it is at; empty for none.
     ///
     /// `host.get_last_update_hash`, since xapi 24.10.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_last_update_hash")]
@@ -835,7 +897,8 @@ impl Host {
         self.begin("host.get_last_update_hash")
     }
 
-    /// Reads the field [`ssh_enabled`](crate::HostRecord::ssh_enabled): whether one can log in by SSH.
+    /// Reads the field [`ssh_enabled`](crate::HostRecord::ssh_enabled): whether one can log in to its control
+    /// domain by SSH now.
     ///
     /// `host.get_ssh_enabled`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_enabled")]
@@ -843,8 +906,8 @@ impl Host {
         self.begin("host.get_ssh_enabled")
     }
 
-    /// Reads the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on; 0
-    /// for ever.
+    /// Reads the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on each
+    /// time it is enabled by the API; 0 for ever.
     ///
     /// In seconds.
     ///
@@ -855,7 +918,8 @@ impl Host {
         self.begin("host.get_ssh_enabled_timeout")
     }
 
-    /// Reads the field [`ssh_expiry`](crate::HostRecord::ssh_expiry): when SSH goes off by itself.
+    /// Reads the field [`ssh_expiry`](crate::HostRecord::ssh_expiry): when SSH goes off by itself, in UTC; 1970 if
+    /// it will not.
     ///
     /// `host.get_ssh_expiry`, since xapi 25.21.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_expiry")]
@@ -863,8 +927,9 @@ impl Host {
         self.begin("host.get_ssh_expiry")
     }
 
-    /// Reads the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness
-    /// the local console locks; 0 for never.
+    /// Reads the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness a
+    /// shell of its control domain is closed, by SSH and on the local console; 0 for never. VM consoles have
+    /// `pool.vm_console_idle_timeout`.
     ///
     /// In seconds.
     ///
@@ -875,7 +940,8 @@ impl Host {
         self.begin("host.get_console_idle_timeout")
     }
 
-    /// Reads the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode).
+    /// Reads the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode): whether SSH is kept off while the
+    /// toolstack works, and turned on by itself when it fails, so that one can get in for repair.
     ///
     /// `host.get_ssh_auto_mode`, since xapi 25.27.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ssh_auto_mode")]
@@ -883,7 +949,9 @@ impl Host {
         self.begin("host.get_ssh_auto_mode")
     }
 
-    /// Reads the field [`max_cstate`](crate::HostRecord::max_cstate).
+    /// Reads the field [`max_cstate`](crate::HostRecord::max_cstate): the deepest sleep that its processors may go
+    /// into: empty for any, `1` for C1, `1,2` for C1 with its sub-state 2 at most. Shallower sleep costs power and
+    /// lowers latency.
     ///
     /// `host.get_max_cstate`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_max_cstate")]
@@ -891,7 +959,8 @@ impl Host {
         self.begin("host.get_max_cstate")
     }
 
-    /// Reads the field [`secure_boot`](crate::HostRecord::secure_boot): whether it booted securely itself.
+    /// Reads the field [`secure_boot`](crate::HostRecord::secure_boot): whether it booted with secure boot of its
+    /// own firmware. That is no condition for secure boot of VMs.
     ///
     /// `host.get_secure_boot`, since xapi 25.31.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_secure_boot")]
@@ -899,7 +968,8 @@ impl Host {
         self.begin("host.get_secure_boot")
     }
 
-    /// Reads the field [`ntp_mode`](crate::HostRecord::ntp_mode).
+    /// Reads the field [`ntp_mode`](crate::HostRecord::ntp_mode): where it takes the time from: servers of DHCP,
+    /// those in `ntp_custom_servers`, those built in, or none.
     ///
     /// `host.get_ntp_mode`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_mode")]
@@ -907,7 +977,8 @@ impl Host {
         self.begin("host.get_ntp_mode")
     }
 
-    /// Reads the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers).
+    /// Reads the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers): the NTP servers that count
+    /// while `ntp_mode` is `Custom`; kept, without effect, in the other modes.
     ///
     /// `host.get_ntp_custom_servers`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_ntp_custom_servers")]
@@ -915,7 +986,8 @@ impl Host {
         self.begin("host.get_ntp_custom_servers")
     }
 
-    /// Reads the field [`timezone`](crate::HostRecord::timezone): its time zone.
+    /// Reads the field [`timezone`](crate::HostRecord::timezone): its time zone, as a name of the IANA database
+    /// such as `Europe/London`. The API itself speaks UTC.
     ///
     /// `host.get_timezone`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "host.get_timezone")]
@@ -923,7 +995,11 @@ impl Host {
         self.begin("host.get_timezone")
     }
 
-    /// Lets no more VMs start on it, as the first step of maintenance.
+    /// Lets no more VMs start on it, as the first step of maintenance. VMs on it run on. Under high availability it
+    /// is refused if the plan for failures would break.
+    ///
+    /// - `auto_enable`: `true` lets the host be enabled again when its toolstack starts; with `false` it stays disabled, over
+    ///   restarts too, until `host.enable`.
     ///
     /// `host.disable`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -945,7 +1021,8 @@ impl Host {
             .fold(self.begin_task("host.disable"), |call, value| call.arg(value))
     }
 
-    /// Lets VMs start on it again.
+    /// Lets VMs start on it again. It is refused while the host is starting (`HOST_STILL_BOOTING`), and between the
+    /// call of a shutdown and the restart (`HOST_DISABLED_UNTIL_REBOOT`).
     ///
     /// `host.enable`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -954,7 +1031,9 @@ impl Host {
         self.begin_task("host.enable")
     }
 
-    /// Switches it off. It must be disabled and empty.
+    /// Switches it off. It must be disabled; empty it first with `host.evacuate`, as depending on the version VMs
+    /// that still run are shut down or make the call fail. The call returns before, the machine goes down some
+    /// seconds later. With the coordinator the whole pool stops answering.
     ///
     /// `host.shutdown`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.shutdown")]
@@ -962,7 +1041,8 @@ impl Host {
         self.begin_task("host.shutdown")
     }
 
-    /// Restarts it. It must be disabled and empty.
+    /// Restarts it, under the same conditions as `host.shutdown`. It is back when `live` in its metrics and
+    /// `enabled` are `true` again, minutes later.
     ///
     /// `host.reboot`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.reboot")]
@@ -970,7 +1050,8 @@ impl Host {
         self.begin_task("host.reboot")
     }
 
-    /// Reads the messages of its hypervisor.
+    /// Reads the messages of its hypervisor: the end of Xen's ring buffer. Old messages are overwritten. The log of
+    /// the control domain's kernel is not in it.
     ///
     /// `host.dmesg`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg")]
@@ -978,7 +1059,7 @@ impl Host {
         self.begin_task("host.dmesg")
     }
 
-    /// Sends the message `dmesg_clear` of class `host`, given `host`; answers with text.
+    /// Not implemented: the answer is the error `NOT_IMPLEMENTED`. `host.dmesg` reads without clearing.
     ///
     /// `host.dmesg_clear`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.dmesg_clear")]
@@ -986,7 +1067,8 @@ impl Host {
         self.begin_task("host.dmesg_clear")
     }
 
-    /// Reads its log.
+    /// Not implemented: the answer is the error `NOT_IMPLEMENTED`. Logs come over HTTP, with
+    /// `get_host_logs_download` or `get_system_status`.
     ///
     /// `host.get_log`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_log")]
@@ -994,7 +1076,10 @@ impl Host {
         self.begin_task("host.get_log")
     }
 
-    /// Sends the message `send_debug_keys` of class `host`, given `host` and `keys`.
+    /// Sends debug keys to its hypervisor, as one could on the serial console; what they print is in `host.dmesg`.
+    /// Some keys stop or restart the machine.
+    ///
+    /// - `keys`: the keys, one character each; `h` lists what there is.
     ///
     /// `host.send_debug_keys`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.send_debug_keys")]
@@ -1002,7 +1087,11 @@ impl Host {
         self.begin_task("host.send_debug_keys").arg(keys)
     }
 
-    /// Sends the message `bugreport_upload` of class `host`, given `host`, `url` and `options`.
+    /// Makes it gather a full status report and send that to a server. It takes minutes; `get_system_status`
+    /// fetches a report without such a server.
+    ///
+    /// - `url`: where to send it.
+    /// - `options`: `http_proxy` names a proxy to go through; may be empty.
     ///
     /// `host.bugreport_upload`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.bugreport_upload")]
@@ -1010,7 +1099,9 @@ impl Host {
         self.begin_task("host.bugreport_upload").arg(url).arg(options)
     }
 
-    /// Sends the message `license_add` of class `host`, given `host` and `contents`.
+    /// Installs a licence file on it, and applies the edition that it is for.
+    ///
+    /// - `contents`: the licence file, as base64.
     ///
     /// `host.license_add`, since XenServer 6.5 SP1 Hotfix 31 (indigo). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1020,7 +1111,7 @@ impl Host {
         self.begin_task("host.license_add").arg(contents)
     }
 
-    /// Sends the message `license_remove` of class `host`, given `host`.
+    /// Deletes its licence file, and puts it back to the edition without a licence.
     ///
     /// `host.license_remove`, since XenServer 6.5 SP1 Hotfix 31 (indigo). Least role: `pool-operator`. Runs as a
     /// task.
@@ -1029,7 +1120,9 @@ impl Host {
         self.begin_task("host.license_remove")
     }
 
-    /// Makes the pool forget a host that will not come back.
+    /// Makes the pool forget a host that will not come back. It must be off (`HOST_IS_LIVE` if it still answers),
+    /// high availability too, and no VM may be resident on it: `host.declare_dead` frees those. What is on its
+    /// local storage is lost to the pool. A host that lives leaves with `pool.eject`.
     ///
     /// `host.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.destroy")]
@@ -1037,7 +1130,7 @@ impl Host {
         self.begin_task("host.destroy")
     }
 
-    /// Switches it on from afar.
+    /// Switches it on from afar, as `power_on_mode` says. It may take minutes: call it as a task.
     ///
     /// `host.power_on`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.power_on")]
@@ -1045,7 +1138,8 @@ impl Host {
         self.begin_task("host.power_on")
     }
 
-    /// Lists the measurements that exist for it, also those that are not recorded.
+    /// Lists the measurements that exist for it, also those that are not recorded: processors, memory, network
+    /// interfaces, storage and the toolstack itself. Each has name, unit and limits.
     ///
     /// `host.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_data_sources")]
@@ -1053,7 +1147,9 @@ impl Host {
         self.begin("host.get_data_sources")
     }
 
-    /// Starts to record a measurement, so that its history is kept.
+    /// Starts to record a measurement of the host, so that its history is kept.
+    ///
+    /// - `data_source`: its name in `host.get_data_sources`.
     ///
     /// `host.record_data_source`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.record_data_source")]
@@ -1061,7 +1157,10 @@ impl Host {
         self.begin("host.record_data_source").arg(data_source)
     }
 
-    /// Reads the latest value of a measurement.
+    /// Reads the latest value of a measurement of the host, in the unit that its data source names. The answer can
+    /// be NaN where there is no value yet.
+    ///
+    /// - `data_source`: its name in `host.get_data_sources`.
     ///
     /// `host.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.query_data_source")]
@@ -1069,7 +1168,9 @@ impl Host {
         self.begin("host.query_data_source").arg(data_source)
     }
 
-    /// Deletes what was recorded of a measurement, and stops recording it.
+    /// Deletes what was recorded of a measurement of the host, and stops recording it.
+    ///
+    /// - `data_source`: its name in `host.get_data_sources`.
     ///
     /// `host.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.forget_data_source_archives")]
@@ -1077,7 +1178,8 @@ impl Host {
         self.begin("host.forget_data_source_archives").arg(data_source)
     }
 
-    /// Fails with the reason where some VM could not leave it.
+    /// Fails with `CANNOT_EVACUATE_HOST` where some VM could not leave it; the parameter joins an error for each
+    /// such VM with `|`. `host.get_vms_which_prevent_evacuation` says the same in a form that is easier to read.
     ///
     /// `host.assert_can_evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.assert_can_evacuate")]
@@ -1085,7 +1187,8 @@ impl Host {
         self.begin_task("host.assert_can_evacuate")
     }
 
-    /// Lists the VMs that could not leave it, each with the error code and its parameters.
+    /// Lists the VMs that could not leave it, each with the error code and its parameters. An empty answer means
+    /// that `host.evacuate` should work. Under high availability, VMs that are not protected are listed too.
     ///
     /// `host.get_vms_which_prevent_evacuation`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a
     /// task.
@@ -1094,7 +1197,7 @@ impl Host {
         self.begin_task("host.get_vms_which_prevent_evacuation")
     }
 
-    /// Lists its VMs whose balloon drivers do not follow.
+    /// Once listed VMs whose balloon drivers do not follow. The answer is always empty on present servers.
     ///
     /// `host.get_uncooperative_resident_VMs`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 6.1
     /// (tampa). Least role: `read-only`. Runs as a task.
@@ -1104,7 +1207,12 @@ impl Host {
         self.begin_task("host.get_uncooperative_resident_VMs")
     }
 
-    /// Moves all its VMs to other hosts.
+    /// Moves all its VMs to other hosts while they run. Disable it first, or others may arrive. Where some VM
+    /// cannot leave, the call fails with that reason before any is moved; if one fails on the way, those moved stay
+    /// where they are. VMs on local storage cannot be moved by it.
+    ///
+    /// - `network`: the network to move them over; a null reference for the usual one. The hosts need addresses on it.
+    /// - `evacuate_batch_size`: how many VMs to move at once; 0 for the server's setting.
     ///
     /// `host.evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs as
     /// a task.
@@ -1126,7 +1234,7 @@ impl Host {
             .fold(self.begin_task("host.evacuate"), |call, value| call.arg(value))
     }
 
-    /// Sends the message `syslog_reconfigure` of class `host`, given `host`.
+    /// Puts `logging` into force: from then on its log goes to `syslog_destination` as well, or no longer.
     ///
     /// `host.syslog_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.syslog_reconfigure")]
@@ -1134,7 +1242,7 @@ impl Host {
         self.begin_task("host.syslog_reconfigure")
     }
 
-    /// Reads which interface it is managed through.
+    /// Reads which interface the host is managed through.
     ///
     /// `host.get_management_interface`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.get_management_interface")]
@@ -1142,7 +1250,8 @@ impl Host {
         self.begin_task("host.get_management_interface")
     }
 
-    /// Asks for `system_status_capabilities`, given `host`; answers with text.
+    /// Lists what a status report of it can contain, as XML: for each part a key, sizes, times and how private it
+    /// is. The keys are the `entries` of `get_system_status`.
     ///
     /// `host.get_system_status_capabilities`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host.get_system_status_capabilities")]
@@ -1150,7 +1259,8 @@ impl Host {
         self.begin("host.get_system_status_capabilities")
     }
 
-    /// Restarts its toolstack; VMs run on.
+    /// Restarts its toolstack about a second later; VMs run on. Running tasks are lost, and so are sessions if it
+    /// is the coordinator. Wait for it to answer again.
     ///
     /// `host.restart_agent`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.restart_agent")]
@@ -1158,7 +1268,10 @@ impl Host {
         self.begin_task("host.restart_agent")
     }
 
-    /// Changes its name in the network at once.
+    /// Changes the name of the machine in the network at once, and `hostname` with it. A certificate that carries
+    /// the old name stays as it is.
+    ///
+    /// - `hostname`: the name, of letters, digits, dots and hyphens; neither first nor last a hyphen; at most 255 characters.
     ///
     /// `host.set_hostname_live`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     ///
@@ -1168,7 +1281,8 @@ impl Host {
         self.begin("host.set_hostname_live").arg(hostname)
     }
 
-    /// Works out the memory left for more VMs.
+    /// Works out the memory left for more VMs, and counts what VMs with dynamic memory could give back down to
+    /// their minimum. So it can be more than is free this moment.
     ///
     /// The answer is in bytes.
     ///
@@ -1178,7 +1292,8 @@ impl Host {
         self.begin_task("host.compute_free_memory")
     }
 
-    /// Works out what the hypervisor takes.
+    /// Works out what the hypervisor takes apart from the memory of VMs, fresh; `memory_overhead` is the stored
+    /// value.
     ///
     /// The answer is in bytes.
     ///
@@ -1189,7 +1304,8 @@ impl Host {
         self.begin_task("host.compute_memory_overhead")
     }
 
-    /// Sends the message `sync_data` of class `host`, given `host`.
+    /// Copies what the coordinator keeps outside the database (messages, blobs, recorded measurements) to this
+    /// host. The toolstack does so by itself now and then.
     ///
     /// `host.sync_data`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "host.sync_data")]
@@ -1197,7 +1313,10 @@ impl Host {
         self.begin("host.sync_data")
     }
 
-    /// Sends the message `backup_rrds` of class `host`, given `host` and `delay`.
+    /// Makes the host send the measurements it recorded to the coordinator, where those of halted VMs are read. The
+    /// toolstack does so by itself each day.
+    ///
+    /// - `delay`: how long to wait first. The call returns at once.
     ///
     /// `delay` is in seconds.
     ///
@@ -1207,7 +1326,12 @@ impl Host {
         self.begin("host.backup_rrds").arg(delay)
     }
 
-    /// Makes an empty blob for this object; its content is written over HTTP.
+    /// Makes an empty blob for the host and enters it in `blobs`; its content is written over HTTP. The answer is
+    /// the blob.
+    ///
+    /// - `name`: the key in `blobs`.
+    /// - `mime_type`: the type of the content; empty for `application/octet-stream`.
+    /// - `public`: whether it can be read without logging in.
     ///
     /// `host.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.create_new_blob")]
@@ -1232,7 +1356,13 @@ impl Host {
         )
     }
 
-    /// Runs a function of a plugin in `/etc/xapi.d/plugins` with these arguments and answers with its text.
+    /// Runs a function of a plugin in `/etc/xapi.d/plugins` with these arguments and answers with its text. A
+    /// plugin that is not there gives `XENAPI_MISSING_PLUGIN`, one that breaks `XENAPI_PLUGIN_FAILURE`; it can also
+    /// fail with codes of its own.
+    ///
+    /// - `plugin`: the file name of the plugin.
+    /// - `fn`: the function in it.
+    /// - `args`: arguments by name, all of them text.
     ///
     /// `host.call_plugin`, since XenServer 5.0 (orlando). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.call_plugin")]
@@ -1240,7 +1370,9 @@ impl Host {
         self.begin_task("host.call_plugin").arg(plugin).arg(function).arg(args)
     }
 
-    /// Whether it has an extension of that name.
+    /// Tells whether it has an extension of that name.
+    ///
+    /// - `name`: the name of the call that the extension answers, which is the name of a file in `/etc/xapi.d/extensions`.
     ///
     /// `host.has_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.has_extension")]
@@ -1248,7 +1380,10 @@ impl Host {
         self.begin_task("host.has_extension").arg(name)
     }
 
-    /// Calls an extension and answers with its text.
+    /// Calls an extension and answers with its text. An extension fails with codes of its own, or with
+    /// `EXTENSION_PROTOCOL_FAILURE` where its answer cannot be read.
+    ///
+    /// - `call`: the whole call as JSON, with `method` and `params`.
     ///
     /// `host.call_extension`, since XenServer 7.1 (ely). Least role: `pool-admin`.
     #[doc(alias = "host.call_extension")]
@@ -1256,7 +1391,7 @@ impl Host {
         self.begin("host.call_extension").arg(call)
     }
 
-    /// Reads its clock.
+    /// Reads its clock, in UTC. Hosts whose clocks differ by much cause trouble with certificates and directories.
     ///
     /// `host.get_servertime`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host.get_servertime")]
@@ -1272,8 +1407,12 @@ impl Host {
         self.begin("host.get_server_localtime")
     }
 
-    /// Sends the message `enable_external_auth` of class `host`, given `host`, `config`, `service_name` and
-    /// `auth_type`.
+    /// Makes this one host join a directory. Use `pool.enable_external_auth`, as all hosts must be in the same one.
+    /// It fails with `AUTH_ALREADY_ENABLED` if it is in one already.
+    ///
+    /// - `config`: what joining needs, for Active Directory `user` and `pass` of an account that may add computers.
+    /// - `service_name`: the directory, for Active Directory the name of the domain.
+    /// - `auth_type`: `AD` for Active Directory.
     ///
     /// `host.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.enable_external_auth")]
@@ -1284,7 +1423,11 @@ impl Host {
             .arg(auth_type)
     }
 
-    /// Sends the message `disable_external_auth` of class `host`, given `host`, `config` and `force`.
+    /// Makes this one host leave the directory; for the whole pool use `pool.disable_external_auth`. It does
+    /// nothing if it is in none.
+    ///
+    /// - `config`: `user` and `pass` of an account that may delete the computer from the directory; may be empty.
+    /// - `force`: go through the steps even if it seems to be in none.
     ///
     /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "host.disable_external_auth")]
@@ -1304,7 +1447,11 @@ impl Host {
             .fold(self.begin("host.disable_external_auth"), |call, value| call.arg(value))
     }
 
-    /// Sends the message `external_auth_set_ldaps` of class `host`, given `host`, `ldaps` and `force`.
+    /// Makes this one host speak to the directory by LDAP over TLS, or again without. Use
+    /// `pool.external_auth_set_ldaps`, so that all hosts agree.
+    ///
+    /// - `ldaps`: `true` for TLS.
+    /// - `force`: go through the steps even where the setting is so already.
     ///
     /// `host.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "host.external_auth_set_ldaps")]
@@ -1326,7 +1473,8 @@ impl Host {
             })
     }
 
-    /// Sends the message `retrieve_wlb_evacuate_recommendations` of class `host`; answers with a map.
+    /// Asks the workload balancing appliance where its VMs had best go. Nothing is moved. The answer has for each
+    /// VM the word `WLB` and the UUID of a host, or an error code with its parameters where it cannot leave.
     ///
     /// `host.retrieve_wlb_evacuate_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as
     /// a task.
@@ -1335,7 +1483,7 @@ impl Host {
         self.begin_task("host.retrieve_wlb_evacuate_recommendations")
     }
 
-    /// Reads its TLS certificate, as PEM.
+    /// Reads the TLS certificate that it shows to clients, as PEM.
     ///
     /// `host.get_server_certificate`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "host.get_server_certificate")]
@@ -1343,7 +1491,8 @@ impl Host {
         self.begin_task("host.get_server_certificate")
     }
 
-    /// Replaces the certificate that hosts of the pool trust each other by.
+    /// Replaces the certificate that hosts of the pool trust each other by, with a fresh one that is given to all
+    /// hosts first. All must be reachable. The certificate that clients see stays.
     ///
     /// `host.refresh_server_certificate`, since xapi 1.307.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.refresh_server_certificate")]
@@ -1351,7 +1500,12 @@ impl Host {
         self.begin_task("host.refresh_server_certificate")
     }
 
-    /// Installs a TLS certificate with its key, as PEM.
+    /// Installs the TLS certificate that it shows to clients, with its key; new connections see it at once. High
+    /// availability must be off. Clients that pinned the old one must be told.
+    ///
+    /// - `certificate`: the certificate as PEM, valid now.
+    /// - `private_key`: its RSA key as PEM in PKCS#8 form, without a passphrase.
+    /// - `certificate_chain`: the certificates between it and its authority as PEM; empty for none.
     ///
     /// `host.install_server_certificate`, since Citrix Hypervisor 8.2 (stockholm). Least role: `pool-admin`. Runs
     /// as a task.
@@ -1382,7 +1536,8 @@ impl Host {
         )
     }
 
-    /// Replaces its TLS certificate with a fresh self-signed one.
+    /// Replaces the TLS certificate that it shows to clients with a fresh self-signed one. Certificate and key that
+    /// were installed are deleted; clients that pinned them must be told.
     ///
     /// `host.reset_server_certificate`, since xapi 1.290.0. Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "host.reset_server_certificate")]
@@ -1390,7 +1545,11 @@ impl Host {
         self.begin_task("host.reset_server_certificate")
     }
 
-    /// Licenses it for another edition.
+    /// Licenses it for another edition, or checks out the present one anew. Use `pool.apply_edition` to keep all
+    /// hosts alike. The edition cannot change under high availability.
+    ///
+    /// - `edition`: one of those in `editions`.
+    /// - `force`: write the licence's parameters down even where no licence could be had.
     ///
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
     #[doc(alias = "host.apply_edition")]
@@ -1412,7 +1571,7 @@ impl Host {
             })
     }
 
-    /// Sends the message `refresh_pack_info` of class `host`, given `host`.
+    /// Reads anew what is installed and writes it into `software_version`. The toolstack does so when it starts.
     ///
     /// `host.refresh_pack_info`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 7.1 (ely). Least
     /// role: `pool-operator`. Runs as a task.
@@ -1422,8 +1581,12 @@ impl Host {
         self.begin_task("host.refresh_pack_info")
     }
 
-    /// Sets the field [`power_on_mode`](crate::HostRecord::power_on_mode): how it can be switched on from afar:
-    /// `wake-on-lan`, `DRAC`, a script of its own, or empty.
+    /// Sets how it can be switched on from afar. Nothing is tried: test it with `host.power_on` before you rely on
+    /// it.
+    ///
+    /// - `power_on_mode`: `wake-on-lan`, `IPMI`, the name of a script of your own in the plugins, or empty for not at all.
+    /// - `power_on_config`: for IPMI `power_on_ip`, `power_on_user` and `power_on_password_secret`, the UUID of a `secret`;
+    ///   else what the script wants. The secrets of the old configuration are deleted.
     ///
     /// `host.set_power_on_mode`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_power_on_mode")]
@@ -1433,7 +1596,11 @@ impl Host {
             .arg(power_on_config)
     }
 
-    /// Sends the message `enable_local_storage_caching` of class `host`, given `host` and `sr`.
+    /// Makes it cache disk blocks on a storage of its own. It must be disabled and empty of VMs. A storage that was
+    /// used before is released.
+    ///
+    /// - `sr`: a local storage, attached to this host only, whose driver can do this, such as `ext`; else
+    ///   `SR_OPERATION_NOT_SUPPORTED`.
     ///
     /// `host.enable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.enable_local_storage_caching")]
@@ -1441,7 +1608,7 @@ impl Host {
         self.begin("host.enable_local_storage_caching").arg(sr)
     }
 
-    /// Sends the message `disable_local_storage_caching` of class `host`, given `host`.
+    /// Stops caching disk blocks on its storage. It must be disabled and empty of VMs.
     ///
     /// `host.disable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "host.disable_local_storage_caching")]
@@ -1451,6 +1618,9 @@ impl Host {
 
     /// Prepares it for a VM that comes from another pool; the answer is the `dest` of
     /// [`Vm::migrate_send`](crate::Vm::migrate_send). It holds a session: treat it like a password.
+    ///
+    /// - `network`: the network to receive on; this host needs an address on it.
+    /// - `options`: not looked at; may be empty.
     ///
     /// `host.migrate_receive`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "host.migrate_receive")]
@@ -1462,7 +1632,9 @@ impl Host {
         self.begin_task("host.migrate_receive").arg(network).arg(options)
     }
 
-    /// Tells the pool that it is surely off, so that its VMs count as halted.
+    /// Tells the pool that it is surely off, so that its VMs count as halted and can be started elsewhere. If it is
+    /// only cut off and its VMs still run, two copies of a VM write to the same disks and destroy them: make sure
+    /// first. It fails with `HOST_IS_LIVE` where the host still answers.
     ///
     /// `host.declare_dead`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.declare_dead")]
@@ -1470,7 +1642,7 @@ impl Host {
         self.begin_task("host.declare_dead")
     }
 
-    /// Sends the message `enable_display` of class `host`, given `host`; answers with one of a few values.
+    /// Gives the console back to its graphics card from the next restart on. The answer is the new `display`.
     ///
     /// `host.enable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.enable_display")]
@@ -1478,7 +1650,8 @@ impl Host {
         self.begin_task("host.enable_display")
     }
 
-    /// Sends the message `disable_display` of class `host`, given `host`; answers with one of a few values.
+    /// Takes the console off its graphics card from the next restart on, so that the card can be given to a VM. It
+    /// needs a licence. The answer is the new `display`.
     ///
     /// `host.disable_display`, since XenServer 6.5 SP1 (cream). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.disable_display")]
@@ -1486,7 +1659,9 @@ impl Host {
         self.begin_task("host.disable_display")
     }
 
-    /// Sets the field [`ssl_legacy`](crate::HostRecord::ssl_legacy): whether it takes old TLS protocols.
+    /// Does nothing on present servers; `true` is refused with `VALUE_NOT_SUPPORTED`.
+    ///
+    /// - `value`: `false`.
     ///
     /// `host.set_ssl_legacy`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_ssl_legacy")]
@@ -1494,7 +1669,10 @@ impl Host {
         self.begin_task("host.set_ssl_legacy").arg(value)
     }
 
-    /// Sets its name as an iSCSI initiator.
+    /// Sets its name as an iSCSI initiator. Detach iSCSI storage first, and allow the new name at the storage; else
+    /// the host can no longer attach it.
+    ///
+    /// - `value`: the name, such as `iqn.2024-01.com.example:host1`; not empty.
     ///
     /// `host.set_iscsi_iqn`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_iscsi_iqn")]
@@ -1502,7 +1680,10 @@ impl Host {
         self.begin_task("host.set_iscsi_iqn").arg(value)
     }
 
-    /// Sets whether it uses several paths to its storage.
+    /// Sets whether it uses several paths to its storage. Detach the storage of the host before and attach it again
+    /// afterwards: links that are attached stay as they are.
+    ///
+    /// - `value`: `true` for several paths.
     ///
     /// `host.set_multipathing`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.set_multipathing")]
@@ -1510,8 +1691,10 @@ impl Host {
         self.begin_task("host.set_multipathing").arg(value)
     }
 
-    /// Sets the field [`uefi_certificates`](crate::HostRecord::uefi_certificates): the certificates for secure boot
-    /// of VMs.
+    /// Always fails with `OPERATION_NOT_ALLOWED` on present servers; `pool.set_custom_uefi_certificates` took its
+    /// place.
+    ///
+    /// - `value`: base64 of a tar archive.
     ///
     /// `host.set_uefi_certificates`, since Citrix Hypervisor 8.1 (quebec). Deprecated since xapi 22.16.0. Least
     /// role: none, only root on the host itself. Runs as a task.
@@ -1521,7 +1704,10 @@ impl Host {
         self.begin_task("host.set_uefi_certificates").arg(value)
     }
 
-    /// Sets `sched_gran`, given `value`.
+    /// Sets which processors its hypervisor schedules together, from the next restart on. It is refused with
+    /// `OPERATION_NOT_ALLOWED` where the configuration of xapi does not allow it.
+    ///
+    /// - `value`: single threads (`cpu`), whole cores or whole sockets. Cores keep VMs from sharing a core's threads.
     ///
     /// `host.set_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.set_sched_gran")]
@@ -1529,7 +1715,8 @@ impl Host {
         self.begin_task("host.set_sched_gran").arg(value)
     }
 
-    /// Asks for `sched_gran`; answers with one of a few values.
+    /// Reads which processors its hypervisor schedules together, from its boot options: `cpu` if nothing was set. A
+    /// change that waits for a restart shows already.
     ///
     /// `host.get_sched_gran`, since xapi 1.271.0. Least role: none, only root on the host itself. Runs as a task.
     #[doc(alias = "host.get_sched_gran")]
@@ -1537,8 +1724,10 @@ impl Host {
         self.begin_task("host.get_sched_gran")
     }
 
-    /// Sets the field [`numa_affinity_policy`](crate::HostRecord::numa_affinity_policy): how memory and processors
-    /// of VMs are kept together.
+    /// Sets how memory and processors of VMs are kept together. VMs that run stay as they are until they start
+    /// again.
+    ///
+    /// - `value`: the policy.
     ///
     /// `host.set_numa_affinity_policy`, since xapi 24.0.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1547,8 +1736,12 @@ impl Host {
         self.begin_task("host.set_numa_affinity_policy").arg(value)
     }
 
-    /// Sends the message `apply_updates` of class `host`, given `hash`; answers with a set, each item a set, each
-    /// item text.
+    /// Installs on it what the last synchronisation fetched. Synchronise and read what updates ask for first; high
+    /// availability must be off, and VMs must have left where that is asked for. The host is disabled by it and
+    /// stays so until it is enabled again. It does not restart: `pending_guidances` say what is to be restarted.
+    /// The answer lists warnings, each a code with parameters, such as live patches that failed.
+    ///
+    /// - `hash`: what `pool.sync_updates` answered; another one is refused, as the mirror has changed.
     ///
     /// `host.apply_updates`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -1557,7 +1750,8 @@ impl Host {
         self.begin_task("host.apply_updates").arg(hash)
     }
 
-    /// Sends the message `rescan_drivers` of class `host`.
+    /// Looks anew at its drivers and their variants, and replaces its [`HostDriver`](crate::HostDriver) records by
+    /// new ones.
     ///
     /// `host.rescan_drivers`, since xapi 25.2.0. A prototype: it may still change. Least role: `pool-admin`. Runs
     /// as a task.
@@ -1566,7 +1760,10 @@ impl Host {
         self.begin_task("host.rescan_drivers")
     }
 
-    /// Sets the field [`https_only`](crate::HostRecord::https_only): whether it has the unencrypted port closed.
+    /// Closes or opens its unencrypted port 80 in the firewall; for all hosts use `pool.set_https_only`. Under FIPS
+    /// rules it cannot be changed (`ILLEGAL_IN_FIPS_MODE`).
+    ///
+    /// - `value`: `true` to close it.
     ///
     /// `host.set_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -1575,7 +1772,8 @@ impl Host {
         self.begin_task("host.set_https_only").arg(value)
     }
 
-    /// Lets people log in by SSH.
+    /// Lets people log in to its control domain by SSH, for as long as `ssh_enabled_timeout` says. `ssh_auto_mode`
+    /// is turned off by that.
     ///
     /// `host.enable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as a
     /// task.
@@ -1584,7 +1782,7 @@ impl Host {
         self.begin_task("host.enable_ssh")
     }
 
-    /// Stops logins by SSH.
+    /// Stops logins to its control domain by SSH. Sessions that are open may stay.
     ///
     /// `host.disable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -1593,8 +1791,9 @@ impl Host {
         self.begin_task("host.disable_ssh")
     }
 
-    /// Sets the field [`ssh_enabled_timeout`](crate::HostRecord::ssh_enabled_timeout): how long SSH stays on; 0 for
-    /// ever.
+    /// Sets how long SSH stays on after it was enabled.
+    ///
+    /// - `value`: the time, up to 172,800 (two days); 0 for ever.
     ///
     /// In seconds. `value` is in seconds.
     ///
@@ -1605,8 +1804,10 @@ impl Host {
         self.begin_task("host.set_ssh_enabled_timeout").arg(value)
     }
 
-    /// Sets the field [`console_idle_timeout`](crate::HostRecord::console_idle_timeout): after how much idleness
-    /// the local console locks; 0 for never.
+    /// Sets after how much idleness a shell of its control domain is closed. Shells that are open keep the old
+    /// time.
+    ///
+    /// - `value`: the time; 0 for never.
     ///
     /// In seconds. `value` is in seconds.
     ///
@@ -1617,7 +1818,9 @@ impl Host {
         self.begin_task("host.set_console_idle_timeout").arg(value)
     }
 
-    /// Sets the field [`ssh_auto_mode`](crate::HostRecord::ssh_auto_mode).
+    /// Makes it keep SSH off while its toolstack works and turn it on when that fails, or stops that.
+    ///
+    /// - `value`: `true` for on. SSH then goes off by itself within minutes.
     ///
     /// `host.set_ssh_auto_mode`, since xapi 25.27.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -1626,7 +1829,8 @@ impl Host {
         self.begin_task("host.set_ssh_auto_mode").arg(value)
     }
 
-    /// Asks for `tracked_user_agents`; answers with a map.
+    /// Lists the clients that have called this host lately: the name that each gave in `User-Agent`, and the last
+    /// version. The list is limited, and lost when the toolstack restarts.
     ///
     /// `host.get_tracked_user_agents`, since xapi 25.34.0. A prototype: it may still change. Least role:
     /// `read-only`. Runs as a task.
@@ -1635,7 +1839,9 @@ impl Host {
         self.begin_task("host.get_tracked_user_agents")
     }
 
-    /// Sets the field [`max_cstate`](crate::HostRecord::max_cstate).
+    /// Sets how deep its processors may sleep.
+    ///
+    /// - `value`: empty for any depth, `0` or `1`; servers so far support no others.
     ///
     /// `host.set_max_cstate`, since xapi 26.0.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -1644,7 +1850,10 @@ impl Host {
         self.begin_task("host.set_max_cstate").arg(value)
     }
 
-    /// Sets the field [`ntp_mode`](crate::HostRecord::ntp_mode).
+    /// Sets where it takes the time from.
+    ///
+    /// - `value`: the source. `Custom` needs servers in `ntp_custom_servers` first; without NTP, set the time by
+    ///   `host.set_servertime`.
     ///
     /// `host.set_ntp_mode`, since xapi 26.0.0. A prototype: it may still change. Least role: `pool-operator`. Runs
     /// as a task.
@@ -1653,7 +1862,10 @@ impl Host {
         self.begin_task("host.set_ntp_mode").arg(value)
     }
 
-    /// Sets the field [`ntp_custom_servers`](crate::HostRecord::ntp_custom_servers).
+    /// Sets the NTP servers for the mode `Custom`. In that mode they count at once, in others they are kept for
+    /// later.
+    ///
+    /// - `value`: names or addresses.
     ///
     /// `host.set_ntp_custom_servers`, since xapi 26.0.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1662,7 +1874,9 @@ impl Host {
         self.begin_task("host.set_ntp_custom_servers").arg(value)
     }
 
-    /// Asks for `ntp_servers_status`; answers with a map.
+    /// Asks its time service about each NTP server. The answer has by name or address `synced` for the one that is
+    /// followed, `combined` or `uncombined` for others that are good, and `error`, `variable`, `unreachable` or
+    /// `unknown` for the rest.
     ///
     /// `host.get_ntp_servers_status`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     /// Runs as a task.
@@ -1671,7 +1885,9 @@ impl Host {
         self.begin_task("host.get_ntp_servers_status")
     }
 
-    /// Sets the field [`timezone`](crate::HostRecord::timezone): its time zone.
+    /// Sets its time zone, at once. Times in the API stay in UTC.
+    ///
+    /// - `value`: a name from `host.list_timezones`.
     ///
     /// `host.set_timezone`, since xapi 26.0.0. A prototype: it may still change. Least role: `pool-operator`. Runs
     /// as a task.
@@ -1680,7 +1896,7 @@ impl Host {
         self.begin_task("host.set_timezone").arg(value)
     }
 
-    /// Sends the message `list_timezones` of class `host`; answers with a set, each item text.
+    /// Lists the names of the time zones that it knows, from its own IANA database.
     ///
     /// `host.list_timezones`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`. Runs as
     /// a task.
@@ -1689,7 +1905,7 @@ impl Host {
         self.begin_task("host.list_timezones")
     }
 
-    /// Asks for `ntp_synchronized`; answers with yes or no.
+    /// Tells whether its clock follows an NTP server now. It can take minutes after a restart or a change.
     ///
     /// `host.get_ntp_synchronized`, since xapi 26.0.0. A prototype: it may still change. Least role: `read-only`.
     /// Runs as a task.
@@ -1698,7 +1914,10 @@ impl Host {
         self.begin_task("host.get_ntp_synchronized")
     }
 
-    /// Sets `servertime`, given `value`.
+    /// Sets its clock. `ntp_mode` must be `Disabled`, or the call fails with `NOT_ALLOWED_WHEN_NTP_IS_ENABLED`. A
+    /// jump can end sessions and break certificates.
+    ///
+    /// - `value`: the time; UTC if it has no offset.
     ///
     /// `host.set_servertime`, since xapi 26.0.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -1747,7 +1966,8 @@ impl Hosts {
         self.begin("host.get_all_records")
     }
 
-    /// Lists all messages that the server knows.
+    /// Not implemented: the answer is the error `NOT_IMPLEMENTED`. The call `system.listMethods` lists what the
+    /// server knows.
     ///
     /// `host.list_methods`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host.list_methods")]
@@ -1755,7 +1975,11 @@ impl Hosts {
         self.begin("host.list_methods")
     }
 
-    /// Sends the message `emergency_ha_disable` of class `host`, given `soft`.
+    /// Turns high availability off on the host that is asked, without a word to the others, where `pool.disable_ha`
+    /// cannot work; by a local session. The host no longer restarts itself when it is cut off: if the pool starts
+    /// its VMs elsewhere as well, their disks are destroyed.
+    ///
+    /// - `soft`: `true` for a while only: it comes back when the host restarts.
     ///
     /// `host.emergency_ha_disable`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.emergency_ha_disable")]
@@ -1775,7 +1999,11 @@ impl Hosts {
             .fold(self.begin("host.emergency_ha_disable"), |call, value| call.arg(value))
     }
 
-    /// Makes this interface the one that its host is managed through.
+    /// Makes this interface the one that its host is managed through. High availability must be off, the interface
+    /// needs an address of the same kind (IPv4 or IPv6) as before. The connection breaks and `host.address`
+    /// changes. For a whole pool use `pool.management_reconfigure`.
+    ///
+    /// - `pif`: the interface, of the host to change.
     ///
     /// `host.management_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host.management_reconfigure")]
@@ -1783,7 +2011,10 @@ impl Hosts {
         self.begin_task("host.management_reconfigure").arg(pif)
     }
 
-    /// Sends the message `local_management_reconfigure` of class `host`, given `interface`.
+    /// Makes this bridge the one that the host asked is managed through, by a local session. It works only in
+    /// emergency mode, when the coordinator cannot be found; else `NOT_IN_EMERGENCY_MODE`.
+    ///
+    /// - `interface`: the name of the bridge, such as `xenbr0`.
     ///
     /// `host.local_management_reconfigure`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host.local_management_reconfigure")]
@@ -1791,7 +2022,8 @@ impl Hosts {
         self.begin("host.local_management_reconfigure").arg(interface)
     }
 
-    /// Sends the message `management_disable` of class `host`.
+    /// Takes the management interface of the host that is asked out of use: the API can then be reached only from
+    /// its own control domain. Not for members of a pool, which need it, nor under high availability.
     ///
     /// `host.management_disable`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host.management_disable")]
@@ -1799,7 +2031,8 @@ impl Hosts {
         self.begin("host.management_disable")
     }
 
-    /// Sends the message `shutdown_agent` of class `host`.
+    /// Stops the toolstack of the host that is asked, which does not start again by itself. VMs run on; the API is
+    /// gone until someone starts it in the control domain.
     ///
     /// `host.shutdown_agent`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host.shutdown_agent")]
@@ -1807,7 +2040,9 @@ impl Hosts {
         self.begin("host.shutdown_agent")
     }
 
-    /// Sends the message `emergency_reset_server_certificate` of class `host`.
+    /// Replaces the TLS certificate of the host that is asked with a fresh self-signed one, without using the
+    /// database: its `Certificate` record stays that of the old one. Use `host.reset_server_certificate` while the
+    /// API works.
     ///
     /// `host.emergency_reset_server_certificate`, since Citrix Hypervisor 8.2 (stockholm). Least role: none, only
     /// root on the host itself.
@@ -1816,7 +2051,9 @@ impl Hosts {
         self.begin("host.emergency_reset_server_certificate")
     }
 
-    /// Sends the message `emergency_disable_tls_verification` of class `host`.
+    /// Makes the host that is asked stop checking certificates, where wrong ones keep the pool from working; in its
+    /// control domain only. A message reminds of it until `host.emergency_reenable_tls_verification`. If the
+    /// database cannot be reached, it fails and has an effect all the same.
     ///
     /// `host.emergency_disable_tls_verification`, since xapi 1.290.0. Least role: none, only root on the host
     /// itself.
@@ -1825,7 +2062,8 @@ impl Hosts {
         self.begin("host.emergency_disable_tls_verification")
     }
 
-    /// Sends the message `emergency_reenable_tls_verification` of class `host`.
+    /// Makes the host that is asked check certificates again, after `host.emergency_disable_tls_verification`. It
+    /// is not meant to turn checking on in a pool that never had it.
     ///
     /// `host.emergency_reenable_tls_verification`, since xapi 1.298.0. Least role: none, only root on the host
     /// itself.
@@ -1834,7 +2072,8 @@ impl Hosts {
         self.begin("host.emergency_reenable_tls_verification")
     }
 
-    /// Sends the message `emergency_clear_mandatory_guidance` of class `host`.
+    /// Empties `pending_guidances` of the host that is asked, without any restart, where they block work that
+    /// cannot wait; in its control domain only. What they warned of can still happen.
     ///
     /// `host.emergency_clear_mandatory_guidance`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// none, only root on the host itself.
@@ -2003,342 +2242,386 @@ impl ApplyEditionOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct HostRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the host, at first that of the machine. It may differ from `hostname`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// What the hypervisor and its tables take, apart from VMs.
+    /// What the hypervisor and its tables take, apart from VMs and the control domain. The host writes it when its
+    /// toolstack starts.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub memory_overhead: i64,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<AllowedOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, AllowedOperation>,
-    /// The major version of the API that it speaks.
+    /// The major version of the API that its toolstack speaks, 2 on all servers of today.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_major")]
     pub api_version_major: i64,
-    /// The minor version of the API that it speaks.
+    /// The minor version of the API that its toolstack speaks, which stands for a product release. During an
+    /// upgrade hosts differ; what calls can be made depends on the coordinator.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_minor")]
     pub api_version_minor: i64,
-    /// Who made its implementation of the API.
+    /// Who made its implementation of the API: `XenSource` on all servers known.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_vendor")]
     pub api_version_vendor: String,
-    /// More about its implementation of the API.
+    /// More about its implementation of the API; empty on servers known.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "API_version_vendor_implementation")]
     pub api_version_vendor_implementation: Map<String, String>,
-    /// Whether VMs may be started on it; off during maintenance.
+    /// Whether VMs may be started on it, resumed on it or moved to it. It is off during maintenance
+    /// (`host.disable`) and while the toolstack starts, which as a rule turns it on again by itself.
     ///
     /// Since XenServer 4.0 (rio).
     pub enabled: bool,
-    /// What is installed: `product_brand`, `product_version`, `xapi`, `xen`, `linux` and more.
+    /// The versions of what is installed: `product_brand`, `product_version`, `xapi`, `xapi_build`, `xen`, `linux`,
+    /// `network_backend`, live patches in force and more. Written at the toolstack's start. Which keys exist
+    /// depends on the product: do not rely on one without a fallback.
     ///
     /// Since XenServer 4.0 (rio).
     pub software_version: Map<String, String>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The kinds of guests that its hypervisor can run.
+    /// The kinds of guests that its hypervisor can run, in Xen's words, such as `xen-3.0-x86_64`. If none begins
+    /// with `hvm-`, the processor's virtualisation is missing or turned off in the firmware.
     ///
     /// Since XenServer 4.0 (rio).
     pub capabilities: Vec<String>,
-    /// How its processors are set up.
+    /// A leftover that servers leave empty; see `cpu_info`.
     ///
     /// Since XenServer 4.0 (rio).
     pub cpu_configuration: Map<String, String>,
-    /// The scheduler of its hypervisor.
+    /// The scheduler of its hypervisor. Servers write `credit` without looking, so it tells nothing.
     ///
     /// Since XenServer 4.0 (rio).
     pub sched_policy: String,
-    /// The bootloaders for paravirtual guests.
+    /// The bootloaders for paravirtual guests (`pygrub`, `eliloader`). Guests with hardware virtualisation, which
+    /// is nearly all of today, need none.
     ///
     /// Since XenServer 4.0 (rio).
     pub supported_bootloaders: Vec<String>,
-    /// The VMs on it, its control domain included.
+    /// The VMs that are on it now, running or paused, its control domain included. Suspended and halted ones are on
+    /// no host.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "resident_VMs")]
     pub resident_vms: Vec<Ref<Vm>>,
-    /// Where its log goes; `syslog_destination` names another machine.
+    /// Where its log goes: `syslog_destination` names another machine that gets a copy. A change counts after
+    /// `host.syslog_reconfigure`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub logging: Map<String, String>,
-    /// Its network interfaces.
+    /// Its network interfaces, with VLANs, bonds and tunnels.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PIFs")]
     pub pifs: Vec<Ref<Pif>>,
-    /// Where the memory of suspended VMs goes.
+    /// Where the memory of suspended VMs goes if neither `VM.suspend_SR` nor the pool names a storage; a null
+    /// reference for none.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub suspend_image_sr: Ref<Sr>,
-    /// Where crash dumps of VMs go.
+    /// Where crash dumps of VMs were meant to go. A leftover: present servers do not store such dumps.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub crash_dump_sr: Ref<Sr>,
-    /// The dumps of its own crashes.
+    /// The dumps of its own crashes that still lie on its disk.
     ///
     /// Since XenServer 4.0 (rio).
     pub crashdumps: Vec<Ref<HostCrashdump>>,
-    /// The hotfixes in the old format that it has.
+    /// The hotfixes in the old format that it has, kept beside `updates` for old clients.
     ///
     /// Since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely).
     pub patches: Vec<Ref<HostPatch>>,
-    /// The update packages that it has.
+    /// The update packages that it has. Servers that install from repositories leave it empty; see
+    /// `last_update_hash`.
     ///
     /// Since XenServer 7.1 (ely).
     pub updates: Vec<Ref<PoolUpdate>>,
-    /// Its links to storage.
+    /// Its links to storage: one for each storage that it uses, local or shared.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PBDs")]
     pub pbds: Vec<Ref<Pbd>>,
-    /// Its processor cores.
+    /// Its processors, one object for each thread. They are made anew at each start of the toolstack; `cpu_info` is
+    /// the better source.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "host_CPUs")]
     pub host_cpus: Vec<Ref<HostCpu>>,
-    /// Its processors: `cpu_count`, `socket_count`, `vendor`, `modelname`, `speed`, `features` and more.
+    /// Its processors, as text: `cpu_count` (threads), `socket_count`, `threads_per_core`, `nr_nodes`, `vendor`,
+    /// `modelname`, `speed` in MHz, `flags`, and in hexadecimal words `features_hvm` and `features_pv`, what VMs
+    /// here can be given. Keys may be missing on older servers.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub cpu_info: Map<String, String>,
-    /// Its name in the network.
+    /// The name of the machine in the network. Setting the field changes the record only: use
+    /// `host.set_hostname_live`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub hostname: String,
-    /// The address of its management interface.
+    /// The IP address of its management interface, at which clients and the other hosts reach it. The host keeps it
+    /// up to date; setting it does not move the host.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub address: String,
-    /// Its memory figures and whether it is alive.
+    /// Its memory size and whether it is alive, in an object of its own.
     ///
     /// Since XenServer 4.0 (rio).
     pub metrics: Ref<HostMetrics>,
-    /// What its licence allows, and until when.
+    /// What its licence allows, as text: `expiry`, `sku_type`, and `restrict_…` keys where `true` means that a
+    /// feature is barred. Written when an edition is applied.
     ///
     /// Since XenServer 4.0 (rio).
     pub license_params: Map<String, String>,
-    /// The disks that high availability keeps its state on.
+    /// The heartbeat disks of high availability that it can reach, as text; fewer than `pool.ha_statefiles` means
+    /// trouble with storage here.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_statefiles: Vec<String>,
-    /// The hosts that high availability hears from here.
+    /// The hosts whose network heartbeat it hears under high availability, as text; fewer than the pool has means
+    /// trouble with the network.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_network_peers: Vec<String>,
-    /// Binary data kept for the object, by name.
+    /// Binary data kept for the object, by name. The data is read and written over HTTP at `/blob`, and lies on the
+    /// coordinator only.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// Words by which people group objects.
+    /// Words by which people group objects. The server gives them no meaning; add and remove single ones, since
+    /// other clients write too.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// The kind of directory it has joined, such as `AD`; empty for none.
+    /// The kind of directory it has joined, `AD`; empty for none. It must be the same on all hosts.
     ///
     /// Since XenServer 5.5 (george).
     pub external_auth_type: String,
-    /// The name of the directory.
+    /// The name of the directory, for `AD` that of the domain; empty for none.
     ///
     /// Since XenServer 5.5 (george).
     pub external_auth_service_name: String,
-    /// Settings of the directory.
+    /// What the plugin for the directory keeps, such as domain and user; passwords are not in it.
     ///
     /// May hold the directory's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
     ///
     /// Since XenServer 5.5 (george).
     pub external_auth_configuration: Map<String, String>,
-    /// The edition that it is licensed for.
+    /// The edition that it is licensed for, by its internal name; `free/libre` on servers without licensing. The
+    /// least edition of all hosts counts for the pool.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub edition: String,
-    /// Address and port of the licence server.
+    /// The `address` and `port` of the licence server. Its keys win over those of `pool.license_server`; a change
+    /// counts when an edition is applied next.
     ///
     /// Can be changed at any time. Since XenServer 5.6 (midnight-ride).
     pub license_server: Map<String, String>,
-    /// What its firmware says of vendor and product.
+    /// What its firmware says of vendor, product, version and serial numbers, under keys such as
+    /// `system-manufacturer`. It is what `VM.copy_bios_strings` copies.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub bios_strings: Map<String, String>,
-    /// How it can be switched on from afar: `wake-on-lan`, `DRAC`, a script of its own, or empty.
+    /// How it can be switched on from afar: `wake-on-lan`, `IPMI` (`DRAC` on older servers), the name of a script
+    /// of its own, or empty for not at all. Set with `host.set_power_on_mode`.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub power_on_mode: String,
-    /// What that way of switching on needs to know.
+    /// What that way of switching on needs, such as `power_on_ip` and `power_on_user`; the password is there as the
+    /// UUID of a `secret`.
     ///
     /// May hold the password of the power controller: [`Debug`](crate::Map#printing) hides the values whose key
     /// names a secret.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub power_on_config: Map<String, String>,
-    /// The storage for cached disk blocks.
+    /// The storage on which it caches disk blocks; a null reference if it does not.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub local_cache_sr: Ref<Sr>,
-    /// What its chipset can do, such as `iommu`.
+    /// What its chipset can do: `iommu` is `true` where devices can be passed through to VMs.
     ///
     /// Since XenServer 6.0 (boston).
     pub chipset_info: Map<String, String>,
-    /// Its PCI devices.
+    /// The PCI devices that the toolstack knows of, not every device of the machine.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "PCIs")]
     pub pcis: Vec<Ref<Pci>>,
-    /// Its graphics processors.
+    /// Its graphics processors, as far as they can be given to VMs.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "PGPUs")]
     pub pgpus: Vec<Ref<Pgpu>>,
-    /// Its USB devices.
+    /// Its USB devices, as far as the host's rules let them be given to VMs.
     ///
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "PUSBs")]
     pub pusbs: Vec<Ref<Pusb>>,
-    /// Whether it takes old TLS protocols.
+    /// Whether it takes old TLS protocols. Always `false` on present servers, which have none.
     ///
     /// Since XenServer 7.0 (dundee). Deprecated since Citrix Hypervisor 8.2 (stockholm).
     pub ssl_legacy: bool,
-    /// Scheduling parameters for all VMs on it; `mask` keeps them to some processors.
+    /// Scheduling parameters for all VMs on it; `mask`, a list of processor numbers with commas, keeps them to
+    /// these. A VM's own mask is narrowed down by it. VMs take it up when they start here.
     ///
     /// Can be changed at any time. Since XenServer 6.1 (tampa).
     #[doc(alias = "guest_VCPUs_params")]
     pub guest_vcpus_params: Map<String, String>,
-    /// Whether the local console shows on its own graphics card, or the card is left to a VM.
+    /// Whether the console shows on its own graphics card, or the card is left to a VM. The values with `on_reboot`
+    /// tell that a change waits for the restart.
     ///
     /// Can be changed at any time. Since XenServer 6.5 SP1 (cream).
     pub display: HostDisplay,
-    /// The versions of virtual hardware that it offers.
+    /// The versions of virtual hardware that it offers. A VM can run here only if its `hardware_platform_version`
+    /// is among them.
     ///
     /// Since XenServer 6.5 SP1 (cream).
     pub virtual_hardware_platform_versions: Vec<i64>,
-    /// The VM that runs the toolstack on it.
+    /// The VM that runs the toolstack on it (dom0); a null reference until the host has started for the first time.
     ///
     /// Since XenServer 7.1 (ely).
     pub control_domain: Ref<Vm>,
-    /// The updates that need it to restart.
+    /// The updates that are installed and not in force until it restarts. Servers that install from repositories
+    /// have `pending_guidances` instead.
     ///
     /// Since XenServer 7.1 (ely).
     pub updates_requiring_reboot: Vec<Ref<PoolUpdate>>,
-    /// Capabilities that were delivered with it.
+    /// Experimental capabilities that came with its edition.
     ///
     /// Since XenServer 7.2 (falcon).
     pub features: Vec<Ref<Feature>>,
-    /// Its name as an iSCSI initiator.
+    /// Its name as an iSCSI initiator, by which storage recognises it. Set with `host.set_iscsi_iqn`;
+    /// `other_config` has a copy that is kept in step.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub iscsi_iqn: String,
-    /// Whether it uses several paths to its storage.
+    /// Whether it uses several paths to its storage. It counts for storage that is attached after the change.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub multipathing: bool,
-    /// The certificates for secure boot of VMs.
+    /// A copy of `pool.uefi_certificates`, as this host found them on its disk.
     ///
     /// Since Citrix Hypervisor 8.1 (quebec). Deprecated since xapi 22.16.0.
     pub uefi_certificates: String,
-    /// Its TLS certificates.
+    /// The TLS certificates by which it identifies itself, one to clients and one to the other hosts. Those it
+    /// trusts are not among them.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub certificates: Vec<Ref<Certificate>>,
-    /// The editions that it could be licensed for.
+    /// The editions that it could be licensed for, by their internal names.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub editions: Vec<String>,
-    /// What must still be restarted before installed updates are in force.
+    /// What must still be restarted after updates, or VMs may fail: this host (`reboot_host`) or its toolstack
+    /// (`restart_toolstack`). An entry goes away when that was done.
     ///
     /// Since xapi 1.303.0.
     pub pending_guidances: Vec<UpdateGuidance>,
-    /// Whether it checks the certificates of those it connects to.
+    /// Whether it checks the certificates of those it connects to. `false` while the pool's field is `true` means
+    /// that checking was suspended here in an emergency.
     ///
     /// Since xapi 1.313.0.
     pub tls_verification_enabled: bool,
-    /// When updates were last installed.
+    /// When updates were last installed by `host.apply_updates`, by its own clock; 1970 for never.
     ///
     /// Since xapi 22.20.0. A prototype: it may still change.
     pub last_software_update: DateTime,
-    /// Whether it has the unencrypted port closed.
+    /// Whether it has the unencrypted port 80 closed in its firewall.
     ///
     /// Since xapi 22.27.0. A prototype: it may still change.
     pub https_only: bool,
-    /// The field `latest_synced_updates_applied`.
+    /// Whether it has all that the last synchronisation of the repositories offered. It is worked out then and
+    /// after `host.apply_updates`, so it knows nothing of what was published since.
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub latest_synced_updates_applied: LatestSyncedUpdatesAppliedState,
-    /// How memory and processors of VMs are kept together.
+    /// How memory and processors of VMs are kept together on machines with several memory nodes; the default
+    /// depends on the server's version.
     ///
     /// Since xapi 24.0.0. A prototype: it may still change.
     pub numa_affinity_policy: NumaAffinityPolicy,
-    /// What had better be restarted before installed updates are relied on.
+    /// What had better be restarted for updates to take effect; nothing fails if it is not. An entry goes away when
+    /// that was done.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_recommended: Vec<UpdateGuidance>,
-    /// What would have to be restarted for every last part of the installed updates to be in force.
+    /// What would have to be restarted for every last part of the updates to be in force, such as certain drivers;
+    /// most sites do not need it.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_full: Vec<UpdateGuidance>,
-    /// The field `last_update_hash`.
+    /// The hash that the last `host.apply_updates` was given, which tells the state of the repository it is at;
+    /// empty for none.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub last_update_hash: String,
-    /// Whether one can log in by SSH.
+    /// Whether one can log in to its control domain by SSH now.
     ///
     /// Since xapi 25.21.0. A prototype: it may still change.
     pub ssh_enabled: bool,
-    /// How long SSH stays on; 0 for ever.
+    /// How long SSH stays on each time it is enabled by the API; 0 for ever.
     ///
     /// In seconds. Since xapi 25.21.0. A prototype: it may still change.
     pub ssh_enabled_timeout: i64,
-    /// When SSH goes off by itself.
+    /// When SSH goes off by itself, in UTC; 1970 if it will not.
     ///
     /// Since xapi 25.21.0. A prototype: it may still change.
     pub ssh_expiry: DateTime,
-    /// After how much idleness the local console locks; 0 for never.
+    /// After how much idleness a shell of its control domain is closed, by SSH and on the local console; 0 for
+    /// never. VM consoles have `pool.vm_console_idle_timeout`.
     ///
     /// In seconds. Since xapi 25.21.0. A prototype: it may still change.
     pub console_idle_timeout: i64,
-    /// The field `ssh_auto_mode`.
+    /// Whether SSH is kept off while the toolstack works, and turned on by itself when it fails, so that one can
+    /// get in for repair.
     ///
     /// Since xapi 25.27.0. A prototype: it may still change.
     pub ssh_auto_mode: bool,
-    /// The field `max_cstate`.
+    /// The deepest sleep that its processors may go into: empty for any, `1` for C1, `1,2` for C1 with its
+    /// sub-state 2 at most. Shallower sleep costs power and lowers latency.
     ///
     /// Since xapi 26.0.0. A prototype: it may still change.
     pub max_cstate: String,
-    /// Whether it booted securely itself.
+    /// Whether it booted with secure boot of its own firmware. That is no condition for secure boot of VMs.
     ///
     /// Since xapi 25.31.0. A prototype: it may still change.
     pub secure_boot: bool,
-    /// The field `ntp_mode`.
+    /// Where it takes the time from: servers of DHCP, those in `ntp_custom_servers`, those built in, or none.
     ///
     /// Since xapi 26.0.0. A prototype: it may still change.
     pub ntp_mode: NtpMode,
-    /// The field `ntp_custom_servers`.
+    /// The NTP servers that count while `ntp_mode` is `Custom`; kept, without effect, in the other modes.
     ///
     /// Since xapi 26.0.0. A prototype: it may still change.
     pub ntp_custom_servers: Vec<String>,
-    /// Its time zone.
+    /// Its time zone, as a name of the IANA database such as `Europe/London`. The API itself speaks UTC.
     ///
     /// Since xapi 26.0.0. A prototype: it may still change.
     pub timezone: String,

@@ -6,8 +6,9 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A physical processor core as the hypervisor numbers it;
-    /// [`HostRecord::cpu_info`](crate::HostRecord::cpu_info) took its place.
+    /// A physical processor as the hypervisor numbers it: each thread counts. The toolstack makes these objects
+    /// anew at every start, with new references and UUIDs, and copies the same description into all of one host;
+    /// read [`HostRecord::cpu_info`](crate::HostRecord::cpu_info) instead.
     ///
     /// Class `host_cpu`, since XenServer 4.0 (rio). Deprecated since XenServer 5.6 (midnight-ride).
     #[doc(alias = "host_cpu")]
@@ -26,7 +27,8 @@ impl HostCpu {
     }
 
     /// Reads the field [`uuid`](crate::HostCpuRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `host_cpu.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_uuid")]
@@ -34,7 +36,8 @@ impl HostCpu {
         self.begin("host_cpu.get_uuid")
     }
 
-    /// Reads the field [`host`](crate::HostCpuRecord::host).
+    /// Reads the field [`host`](crate::HostCpuRecord::host): the server whose socket it sits in; the object goes
+    /// when the host leaves the pool.
     ///
     /// `host_cpu.get_host`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_host")]
@@ -42,7 +45,8 @@ impl HostCpu {
         self.begin("host_cpu.get_host")
     }
 
-    /// Reads the field [`number`](crate::HostCpuRecord::number).
+    /// Reads the field [`number`](crate::HostCpuRecord::number): the position among the processors of its host,
+    /// from 0, as Xen counts threads.
     ///
     /// `host_cpu.get_number`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_number")]
@@ -50,7 +54,8 @@ impl HostCpu {
         self.begin("host_cpu.get_number")
     }
 
-    /// Reads the field [`vendor`](crate::HostCpuRecord::vendor).
+    /// Reads the field [`vendor`](crate::HostCpuRecord::vendor): the vendor string of CPUID, such as `GenuineIntel`
+    /// or `AuthenticAMD`.
     ///
     /// `host_cpu.get_vendor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_vendor")]
@@ -58,7 +63,8 @@ impl HostCpu {
         self.begin("host_cpu.get_vendor")
     }
 
-    /// Reads the field [`speed`](crate::HostCpuRecord::speed).
+    /// Reads the field [`speed`](crate::HostCpuRecord::speed): the nominal clock as it was found at the toolstack's
+    /// start; 0 where it could not be read. Turbo and power saving do not show.
     ///
     /// In MHz.
     ///
@@ -68,7 +74,8 @@ impl HostCpu {
         self.begin("host_cpu.get_speed")
     }
 
-    /// Reads the field [`modelname`](crate::HostCpuRecord::modelname).
+    /// Reads the field [`modelname`](crate::HostCpuRecord::modelname): the marketing name that the processor
+    /// reports, for example `Intel(R) Xeon(R) CPU E5-2670`.
     ///
     /// `host_cpu.get_modelname`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_modelname")]
@@ -76,7 +83,8 @@ impl HostCpu {
         self.begin("host_cpu.get_modelname")
     }
 
-    /// Reads the field [`family`](crate::HostCpuRecord::family).
+    /// Reads the field [`family`](crate::HostCpuRecord::family): the family number of CPUID, in decimal; 0 where it
+    /// could not be read.
     ///
     /// `host_cpu.get_family`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_family")]
@@ -84,7 +92,8 @@ impl HostCpu {
         self.begin("host_cpu.get_family")
     }
 
-    /// Reads the field [`model`](crate::HostCpuRecord::model).
+    /// Reads the field [`model`](crate::HostCpuRecord::model): the model number of CPUID, in decimal; 0 where it
+    /// could not be read. It has a meaning only together with `family`.
     ///
     /// `host_cpu.get_model`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_model")]
@@ -92,7 +101,8 @@ impl HostCpu {
         self.begin("host_cpu.get_model")
     }
 
-    /// Reads the field [`stepping`](crate::HostCpuRecord::stepping).
+    /// Reads the field [`stepping`](crate::HostCpuRecord::stepping): the revision of the chip within its model, as
+    /// text.
     ///
     /// `host_cpu.get_stepping`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_stepping")]
@@ -100,7 +110,9 @@ impl HostCpu {
         self.begin("host_cpu.get_stepping")
     }
 
-    /// Reads the field [`flags`](crate::HostCpuRecord::flags).
+    /// Reads the field [`flags`](crate::HostCpuRecord::flags): the names of the processor's features, separated by
+    /// spaces, as `/proc/cpuinfo` of the control domain lists them. The hypervisor may offer VMs fewer or other
+    /// ones.
     ///
     /// `host_cpu.get_flags`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_flags")]
@@ -108,7 +120,8 @@ impl HostCpu {
         self.begin("host_cpu.get_flags")
     }
 
-    /// Reads the field [`features`](crate::HostCpuRecord::features).
+    /// Reads the field [`features`](crate::HostCpuRecord::features): a leftover that present servers leave empty;
+    /// `features_hvm` and `features_pv` in `host.cpu_info` took its place.
     ///
     /// `host_cpu.get_features`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_features")]
@@ -116,7 +129,9 @@ impl HostCpu {
         self.begin("host_cpu.get_features")
     }
 
-    /// Reads the field [`utilisation`](crate::HostCpuRecord::utilisation).
+    /// Reads the field [`utilisation`](crate::HostCpuRecord::utilisation): the load as a fraction of 0 to 1.
+    /// Present servers leave it at 0: real loads are the measurements `cpu0`, `cpu1` and so on of
+    /// `host.get_data_sources`.
     ///
     /// In fractions of 1.
     ///
@@ -126,8 +141,8 @@ impl HostCpu {
         self.begin("host_cpu.get_utilisation")
     }
 
-    /// Reads the field [`other_config`](crate::HostCpuRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::HostCpuRecord::other_config): free entries, which are of little use
+    /// here: they are lost with the object when the toolstack restarts.
     ///
     /// `host_cpu.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host_cpu.get_other_config")]
@@ -135,8 +150,8 @@ impl HostCpu {
         self.begin("host_cpu.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::HostCpuRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::HostCpuRecord::other_config): free entries, which are of little use
+    /// here: they are lost with the object when the toolstack restarts.
     ///
     /// `host_cpu.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host_cpu.set_other_config")]
@@ -210,56 +225,61 @@ impl HostCpus {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostCpuRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `host`; it may refer to nothing.
+    /// The server whose socket it sits in; the object goes when the host leaves the pool.
     ///
     /// Since XenServer 4.0 (rio).
     pub host: Ref<Host>,
-    /// The field `number`.
+    /// The position among the processors of its host, from 0, as Xen counts threads.
     ///
     /// Since XenServer 4.0 (rio).
     pub number: i64,
-    /// The field `vendor`.
+    /// The vendor string of CPUID, such as `GenuineIntel` or `AuthenticAMD`.
     ///
     /// Since XenServer 4.0 (rio).
     pub vendor: String,
-    /// The field `speed`.
+    /// The nominal clock as it was found at the toolstack's start; 0 where it could not be read. Turbo and power
+    /// saving do not show.
     ///
     /// In MHz. Since XenServer 4.0 (rio).
     pub speed: i64,
-    /// The field `modelname`.
+    /// The marketing name that the processor reports, for example `Intel(R) Xeon(R) CPU E5-2670`.
     ///
     /// Since XenServer 4.0 (rio).
     pub modelname: String,
-    /// The field `family`.
+    /// The family number of CPUID, in decimal; 0 where it could not be read.
     ///
     /// Since XenServer 4.0 (rio).
     pub family: i64,
-    /// The field `model`.
+    /// The model number of CPUID, in decimal; 0 where it could not be read. It has a meaning only together with
+    /// `family`.
     ///
     /// Since XenServer 4.0 (rio).
     pub model: i64,
-    /// The field `stepping`.
+    /// The revision of the chip within its model, as text.
     ///
     /// Since XenServer 4.0 (rio).
     pub stepping: String,
-    /// The field `flags`.
+    /// The names of the processor's features, separated by spaces, as `/proc/cpuinfo` of the control domain lists
+    /// them. The hypervisor may offer VMs fewer or other ones.
     ///
     /// Since XenServer 4.0 (rio).
     pub flags: String,
-    /// The field `features`.
+    /// A leftover that present servers leave empty; `features_hvm` and `features_pv` in `host.cpu_info` took its
+    /// place.
     ///
     /// Since XenServer 4.0 (rio).
     pub features: String,
-    /// The field `utilisation`.
+    /// The load as a fraction of 0 to 1. Present servers leave it at 0: real loads are the measurements `cpu0`,
+    /// `cpu1` and so on of `host.get_data_sources`.
     ///
     /// In fractions of 1. Since XenServer 4.0 (rio).
     pub utilisation: f64,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries, which are of little use here: they are lost with the object when the toolstack restarts.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

@@ -6,7 +6,9 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// What a host saved when its hypervisor or control domain crashed.
+    /// What a host saved when its hypervisor or control domain crashed: a directory below `/var/crash` of that
+    /// host. The host compares the directories with these objects when its toolstack starts, so a new dump shows
+    /// only after the restart, and one that was deleted by hand disappears.
     ///
     /// Class `host_crashdump`, since XenServer 4.0 (rio).
     #[doc(alias = "host_crashdump")]
@@ -23,7 +25,8 @@ impl HostCrashdump {
     }
 
     /// Reads the field [`uuid`](crate::HostCrashdumpRecord::uuid): the UUID of the object, which unlike its
-    /// reference also survives a restored database.
+    /// reference also survives a restored database and is the same to every client. Keep this one, not the
+    /// reference, in files of your own.
     ///
     /// `host_crashdump.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_crashdump.get_uuid")]
@@ -31,7 +34,8 @@ impl HostCrashdump {
         self.begin("host_crashdump.get_uuid")
     }
 
-    /// Reads the field [`host`](crate::HostCrashdumpRecord::host).
+    /// Reads the field [`host`](crate::HostCrashdumpRecord::host): the host that crashed, on whose own disk the
+    /// dump lies.
     ///
     /// `host_crashdump.get_host`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_crashdump.get_host")]
@@ -39,7 +43,8 @@ impl HostCrashdump {
         self.begin("host_crashdump.get_host")
     }
 
-    /// Reads the field [`timestamp`](crate::HostCrashdumpRecord::timestamp).
+    /// Reads the field [`timestamp`](crate::HostCrashdumpRecord::timestamp): when the crash happened, taken from
+    /// the name of the dump's directory; if that says nothing, when the directory was made.
     ///
     /// `host_crashdump.get_timestamp`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_crashdump.get_timestamp")]
@@ -47,7 +52,8 @@ impl HostCrashdump {
         self.begin("host_crashdump.get_timestamp")
     }
 
-    /// Reads the field [`size`](crate::HostCrashdumpRecord::size).
+    /// Reads the field [`size`](crate::HostCrashdumpRecord::size): what the directory held when it was found,
+    /// counted once; -1 where that failed.
     ///
     /// In bytes.
     ///
@@ -58,7 +64,8 @@ impl HostCrashdump {
     }
 
     /// Reads the field [`other_config`](crate::HostCrashdumpRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host_crashdump.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host_crashdump.get_other_config")]
@@ -67,7 +74,8 @@ impl HostCrashdump {
     }
 
     /// Sets the field [`other_config`](crate::HostCrashdumpRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host_crashdump.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host_crashdump.set_other_config")]
@@ -93,7 +101,8 @@ impl HostCrashdump {
         self.begin("host_crashdump.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `destroy` of class `host_crashdump`.
+    /// Deletes the dump from the disk of its host, and this record with it. That cannot be undone; the host must be
+    /// reachable.
     ///
     /// `host_crashdump.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host_crashdump.destroy")]
@@ -101,7 +110,12 @@ impl HostCrashdump {
         self.begin_task("host_crashdump.destroy")
     }
 
-    /// Sends the message `upload` of class `host_crashdump`, given `url` and `options`.
+    /// Makes the host send the dump to a server of yours. The call waits for the transfer; the dump stays where it
+    /// is.
+    ///
+    /// - `url`: where to send it, in a form that `curl` on the host understands. An empty text is refused with
+    ///   `INVALID_VALUE`.
+    /// - `options`: `http_proxy` names a proxy to go through; other keys are not looked at. May be empty.
     ///
     /// `host_crashdump.upload`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "host_crashdump.upload")]
@@ -152,24 +166,26 @@ impl HostCrashdumps {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostCrashdumpRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `host`; it may refer to nothing.
+    /// The host that crashed, on whose own disk the dump lies.
     ///
     /// Since XenServer 4.0 (rio).
     pub host: Ref<Host>,
-    /// The field `timestamp`; the epoch stands for never.
+    /// When the crash happened, taken from the name of the dump's directory; if that says nothing, when the
+    /// directory was made.
     ///
     /// Since XenServer 4.0 (rio).
     pub timestamp: DateTime,
-    /// The field `size`.
+    /// What the directory held when it was found, counted once; -1 where that failed.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub size: i64,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

@@ -6,7 +6,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A device driver of a host of which several variants are installed.
+    /// A device driver of a host of which several variants are installed, so that one can be chosen without
+    /// installing packages. The interface is unsupported. The records are made anew by a scan (`rescan`), which
+    /// also gives them new references and UUIDs: find them by `host` and `name`.
     ///
     /// Class `Host_driver`, since xapi 25.2.0. A prototype: it may still change.
     #[doc(alias = "Host_driver")]
@@ -23,7 +25,8 @@ impl HostDriver {
     }
 
     /// Reads the field [`uuid`](crate::HostDriverRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Host_driver.get_uuid`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_uuid")]
@@ -31,7 +34,7 @@ impl HostDriver {
         self.begin("Host_driver.get_uuid")
     }
 
-    /// Reads the field [`host`](crate::HostDriverRecord::host).
+    /// Reads the field [`host`](crate::HostDriverRecord::host): the host that the driver is installed on.
     ///
     /// `Host_driver.get_host`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_host")]
@@ -39,7 +42,8 @@ impl HostDriver {
         self.begin("Host_driver.get_host")
     }
 
-    /// Reads the field [`name`](crate::HostDriverRecord::name).
+    /// Reads the field [`name`](crate::HostDriverRecord::name): the name of the driver that is unique on its host,
+    /// as the driver tool of the control domain knows it.
     ///
     /// `Host_driver.get_name`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_name")]
@@ -47,7 +51,8 @@ impl HostDriver {
         self.begin("Host_driver.get_name")
     }
 
-    /// Reads the field [`friendly_name`](crate::HostDriverRecord::friendly_name).
+    /// Reads the field [`friendly_name`](crate::HostDriverRecord::friendly_name): a name to show to people; it need
+    /// not be unique and present servers repeat `name`.
     ///
     /// `Host_driver.get_friendly_name`, since xapi 25.2.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -56,7 +61,8 @@ impl HostDriver {
         self.begin("Host_driver.get_friendly_name")
     }
 
-    /// Reads the field [`variants`](crate::HostDriverRecord::variants).
+    /// Reads the field [`variants`](crate::HostDriverRecord::variants): the builds of the driver that are installed
+    /// side by side; one of them is selected for the next boot.
     ///
     /// `Host_driver.get_variants`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_variants")]
@@ -64,7 +70,8 @@ impl HostDriver {
         self.begin("Host_driver.get_variants")
     }
 
-    /// Reads the field [`active_variant`](crate::HostDriverRecord::active_variant).
+    /// Reads the field [`active_variant`](crate::HostDriverRecord::active_variant): the variant that is in use now;
+    /// a null reference if none is.
     ///
     /// `Host_driver.get_active_variant`, since xapi 25.2.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -73,7 +80,9 @@ impl HostDriver {
         self.begin("Host_driver.get_active_variant")
     }
 
-    /// Reads the field [`selected_variant`](crate::HostDriverRecord::selected_variant).
+    /// Reads the field [`selected_variant`](crate::HostDriverRecord::selected_variant): the variant that was chosen
+    /// for the next start of the host; a null reference if none was. Where it differs from `active_variant`, the
+    /// host must restart for the choice to come into force.
     ///
     /// `Host_driver.get_selected_variant`, since xapi 25.2.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -82,7 +91,7 @@ impl HostDriver {
         self.begin("Host_driver.get_selected_variant")
     }
 
-    /// Reads the field [`kind`](crate::HostDriverRecord::kind).
+    /// Reads the field [`kind`](crate::HostDriverRecord::kind): the kind of device, such as `network` or `storage`.
     ///
     /// `Host_driver.get_type`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_type")]
@@ -90,7 +99,8 @@ impl HostDriver {
         self.begin("Host_driver.get_type")
     }
 
-    /// Reads the field [`description`](crate::HostDriverRecord::description).
+    /// Reads the field [`description`](crate::HostDriverRecord::description): what the driver tells about itself,
+    /// for people.
     ///
     /// `Host_driver.get_description`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_description")]
@@ -98,7 +108,8 @@ impl HostDriver {
         self.begin("Host_driver.get_description")
     }
 
-    /// Reads the field [`info`](crate::HostDriverRecord::info).
+    /// Reads the field [`info`](crate::HostDriverRecord::info): more of what the driver tells about itself, in no
+    /// fixed form.
     ///
     /// `Host_driver.get_info`, since xapi 25.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Host_driver.get_info")]
@@ -106,7 +117,10 @@ impl HostDriver {
         self.begin("Host_driver.get_info")
     }
 
-    /// Sends the message `select` of class `Host_driver`, given `variant`.
+    /// Chooses a variant for the next start of the host, and sets `selected_variant`. It comes into force at once
+    /// only where no variant was active.
+    ///
+    /// - `variant`: one of `variants`; another gives `INVALID_VALUE`.
     ///
     /// `Host_driver.select`, since xapi 25.2.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -115,7 +129,8 @@ impl HostDriver {
         self.begin_task("Host_driver.select").arg(variant)
     }
 
-    /// Sends the message `deselect` of class `Host_driver`.
+    /// Withdraws the choice, so that the host starts without any variant of the driver. The running driver stays
+    /// loaded until then, even though both `active_variant` and `selected_variant` are emptied at once.
     ///
     /// `Host_driver.deselect`, since xapi 25.2.0. A prototype: it may still change. Least role: `pool-admin`. Runs
     /// as a task.
@@ -157,7 +172,10 @@ impl HostDrivers {
         self.begin("Host_driver.get_all_records")
     }
 
-    /// Sends the message `rescan` of class `Host_driver`, given `host`.
+    /// Asks a host anew which drivers and variants it has. All its driver and variant records are deleted and made
+    /// again.
+    ///
+    /// - `host`: the host to look at.
     ///
     /// `Host_driver.rescan`, since xapi 25.2.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -175,44 +193,46 @@ impl HostDrivers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostDriverRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub uuid: String,
-    /// The field `host`; it may refer to nothing.
+    /// The host that the driver is installed on.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub host: Ref<Host>,
-    /// The field `name`.
+    /// The name of the driver that is unique on its host, as the driver tool of the control domain knows it.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub name: String,
-    /// The field `friendly_name`.
+    /// A name to show to people; it need not be unique and present servers repeat `name`.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub friendly_name: String,
-    /// The field `variants`.
+    /// The builds of the driver that are installed side by side; one of them is selected for the next boot.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub variants: Vec<Ref<DriverVariant>>,
-    /// The field `active_variant`; it may refer to nothing.
+    /// The variant that is in use now; a null reference if none is.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub active_variant: Ref<DriverVariant>,
-    /// The field `selected_variant`; it may refer to nothing.
+    /// The variant that was chosen for the next start of the host; a null reference if none was. Where it differs
+    /// from `active_variant`, the host must restart for the choice to come into force.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub selected_variant: Ref<DriverVariant>,
-    /// The field `type`.
+    /// The kind of device, such as `network` or `storage`.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     #[doc(alias = "type")]
     pub kind: String,
-    /// The field `description`.
+    /// What the driver tells about itself, for people.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub description: String,
-    /// The field `info`.
+    /// More of what the driver tells about itself, in no fixed form.
     ///
     /// Since xapi 25.2.0. A prototype: it may still change.
     pub info: String,

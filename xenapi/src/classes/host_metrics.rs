@@ -5,7 +5,9 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Memory figures and liveness of a host, which change often.
+    /// Memory size and liveness of a host, kept apart from the host since they change by themselves. Each host has
+    /// one, in `host.metrics`. The figures that are measured every few seconds are not here but in the host's data
+    /// sources.
     ///
     /// Class `host_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "host_metrics")]
@@ -22,7 +24,8 @@ impl HostMetrics {
     }
 
     /// Reads the field [`uuid`](crate::HostMetricsRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `host_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_metrics.get_uuid")]
@@ -30,7 +33,8 @@ impl HostMetrics {
         self.begin("host_metrics.get_uuid")
     }
 
-    /// Reads the field [`memory_total`](crate::HostMetricsRecord::memory_total).
+    /// Reads the field [`memory_total`](crate::HostMetricsRecord::memory_total): the physical memory of the host,
+    /// control domain and hypervisor included.
     ///
     /// In bytes.
     ///
@@ -40,7 +44,10 @@ impl HostMetrics {
         self.begin("host_metrics.get_memory_total")
     }
 
-    /// Reads the field [`live`](crate::HostMetricsRecord::live).
+    /// Reads the field [`live`](crate::HostMetricsRecord::live): whether the coordinator has heard from the host
+    /// lately. It turns `false` only after the heartbeat has been missing for a while, and a host that has just
+    /// died still shows `true`; under high availability the cluster's own view decides. While it is `false`, calls
+    /// to that host fail with `HOST_OFFLINE`.
     ///
     /// `host_metrics.get_live`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_metrics.get_live")]
@@ -48,7 +55,9 @@ impl HostMetrics {
         self.begin("host_metrics.get_live")
     }
 
-    /// Reads the field [`last_updated`](crate::HostMetricsRecord::last_updated).
+    /// Reads the field [`last_updated`](crate::HostMetricsRecord::last_updated): when one of these figures was last
+    /// written, by the server's clock. It is no heartbeat: a host without changes keeps an old time. 1970 means
+    /// never.
     ///
     /// `host_metrics.get_last_updated`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_metrics.get_last_updated")]
@@ -57,7 +66,8 @@ impl HostMetrics {
     }
 
     /// Reads the field [`other_config`](crate::HostMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "host_metrics.get_other_config")]
@@ -66,7 +76,8 @@ impl HostMetrics {
     }
 
     /// Sets the field [`other_config`](crate::HostMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "host_metrics.set_other_config")]
@@ -134,28 +145,33 @@ impl AllHostMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostMetricsRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `memory_total`.
+    /// The physical memory of the host, control domain and hypervisor included.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub memory_total: i64,
-    /// The field `memory_free`.
+    /// The memory that was free when it was last looked at. It is no longer kept up and is often 0: ask
+    /// `host.compute_free_memory`, or the data source `memory_free_kib`.
     ///
     /// In bytes. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub memory_free: i64,
-    /// The field `live`.
+    /// Whether the coordinator has heard from the host lately. It turns `false` only after the heartbeat has been
+    /// missing for a while, and a host that has just died still shows `true`; under high availability the cluster's
+    /// own view decides. While it is `false`, calls to that host fail with `HOST_OFFLINE`.
     ///
     /// Since XenServer 4.0 (rio).
     pub live: bool,
-    /// The field `last_updated`; the epoch stands for never.
+    /// When one of these figures was last written, by the server's clock. It is no heartbeat: a host without
+    /// changes keeps an old time. 1970 means never.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

@@ -6,7 +6,8 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A hotfix on one host, in the old format; [`PoolUpdate`](crate::PoolUpdate) took its place.
+    /// A hotfix on one host, in the old format; [`PoolUpdate`](crate::PoolUpdate) took its place. Servers since
+    /// XenServer 7.1 make one for each host that has an update, so that old clients see something.
     ///
     /// Class `host_patch`, since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely).
     #[doc(alias = "host_patch")]
@@ -25,7 +26,8 @@ impl HostPatch {
     }
 
     /// Reads the field [`uuid`](crate::HostPatchRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `host_patch.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_uuid")]
@@ -33,8 +35,8 @@ impl HostPatch {
         self.begin("host_patch.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::HostPatchRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::HostPatchRecord::name_label): the name of the hotfix; empty on present
+    /// servers, where `pool_patch.name_label` has it.
     ///
     /// `host_patch.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_name_label")]
@@ -42,7 +44,8 @@ impl HostPatch {
         self.begin("host_patch.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::HostPatchRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::HostPatchRecord::name_description): the longer text of the
+    /// hotfix; empty on present servers, where `pool_patch.name_description` has it.
     ///
     /// `host_patch.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_name_description")]
@@ -50,7 +53,8 @@ impl HostPatch {
         self.begin("host_patch.get_name_description")
     }
 
-    /// Reads the field [`version`](crate::HostPatchRecord::version).
+    /// Reads the field [`version`](crate::HostPatchRecord::version): the version of the hotfix; empty on present
+    /// servers, where `pool_patch.version` has it.
     ///
     /// `host_patch.get_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_version")]
@@ -58,7 +62,7 @@ impl HostPatch {
         self.begin("host_patch.get_version")
     }
 
-    /// Reads the field [`host`](crate::HostPatchRecord::host).
+    /// Reads the field [`host`](crate::HostPatchRecord::host): the server on which the hotfix was installed.
     ///
     /// `host_patch.get_host`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_host")]
@@ -66,7 +70,8 @@ impl HostPatch {
         self.begin("host_patch.get_host")
     }
 
-    /// Reads the field [`applied`](crate::HostPatchRecord::applied).
+    /// Reads the field [`applied`](crate::HostPatchRecord::applied): whether the hotfix is in place on that host.
+    /// `false` means that it was uploaded, or that its installation is under way.
     ///
     /// `host_patch.get_applied`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_applied")]
@@ -74,7 +79,8 @@ impl HostPatch {
         self.begin("host_patch.get_applied")
     }
 
-    /// Reads the field [`timestamp_applied`](crate::HostPatchRecord::timestamp_applied).
+    /// Reads the field [`timestamp_applied`](crate::HostPatchRecord::timestamp_applied): when the hotfix was
+    /// installed, by the clock of the host.
     ///
     /// `host_patch.get_timestamp_applied`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_timestamp_applied")]
@@ -82,7 +88,8 @@ impl HostPatch {
         self.begin("host_patch.get_timestamp_applied")
     }
 
-    /// Reads the field [`size`](crate::HostPatchRecord::size).
+    /// Reads the field [`size`](crate::HostPatchRecord::size): the bytes of the uploaded file; 0 on present
+    /// servers, where `pool_update.installation_size` tells more.
     ///
     /// `host_patch.get_size`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "host_patch.get_size")]
@@ -90,7 +97,8 @@ impl HostPatch {
         self.begin("host_patch.get_size")
     }
 
-    /// Reads the field [`pool_patch`](crate::HostPatchRecord::pool_patch).
+    /// Reads the field [`pool_patch`](crate::HostPatchRecord::pool_patch): the hotfix itself, which has name,
+    /// version and guidance, and leads to the `pool_update` behind it.
     ///
     /// `host_patch.get_pool_patch`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host_patch.get_pool_patch")]
@@ -99,7 +107,8 @@ impl HostPatch {
     }
 
     /// Reads the field [`other_config`](crate::HostPatchRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host_patch.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "host_patch.get_other_config")]
@@ -108,7 +117,8 @@ impl HostPatch {
     }
 
     /// Sets the field [`other_config`](crate::HostPatchRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `host_patch.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "host_patch.set_other_config")]
@@ -134,7 +144,7 @@ impl HostPatch {
         self.begin("host_patch.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `destroy` of class `host_patch`.
+    /// Deletes this record. The hotfix stays installed: nothing is taken back on the host.
     ///
     /// `host_patch.destroy`, since XenServer 4.0 (rio). Deprecated since XenServer 4.1 (miami). Least role:
     /// `pool-operator`. Runs as a task.
@@ -144,7 +154,8 @@ impl HostPatch {
         self.begin_task("host_patch.destroy")
     }
 
-    /// Sends the message `apply` of class `host_patch`; answers with text.
+    /// Has not worked for a long time: present servers answer `MESSAGE_DEPRECATED`. `pool_update.apply` does what
+    /// this once did; the text that it answered with was the output of the hotfix.
     ///
     /// `host_patch.apply`, since XenServer 4.0 (rio). Deprecated since XenServer 4.1 (miami). Least role:
     /// `pool-operator`. Runs as a task.
@@ -212,44 +223,46 @@ impl HostPatches {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HostPatchRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name of the hotfix; empty on present servers, where `pool_patch.name_label` has it.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// The longer text of the hotfix; empty on present servers, where `pool_patch.name_description` has it.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `version`.
+    /// The version of the hotfix; empty on present servers, where `pool_patch.version` has it.
     ///
     /// Since XenServer 4.0 (rio).
     pub version: String,
-    /// The field `host`; it may refer to nothing.
+    /// The server on which the hotfix was installed.
     ///
     /// Since XenServer 4.0 (rio).
     pub host: Ref<Host>,
-    /// The field `applied`.
+    /// Whether the hotfix is in place on that host. `false` means that it was uploaded, or that its installation is
+    /// under way.
     ///
     /// Since XenServer 4.0 (rio).
     pub applied: bool,
-    /// The field `timestamp_applied`; the epoch stands for never.
+    /// When the hotfix was installed, by the clock of the host.
     ///
     /// Since XenServer 4.0 (rio).
     pub timestamp_applied: DateTime,
-    /// The field `size`.
+    /// The bytes of the uploaded file; 0 on present servers, where `pool_update.installation_size` tells more.
     ///
     /// Since XenServer 4.0 (rio).
     pub size: i64,
-    /// The field `pool_patch`; it may refer to nothing.
+    /// The hotfix itself, which has name, version and guidance, and leads to the `pool_update` behind it.
     ///
     /// Since XenServer 4.1 (miami).
     pub pool_patch: Ref<PoolPatch>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

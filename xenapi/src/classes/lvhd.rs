@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Switches thin provisioning of LVM storage on; an experiment that was given up.
+    /// Switches thin provisioning of LVM storage on; an experiment that was given up. Objects of it are never made,
+    /// and the message needs a driver part that releases do not ship.
     ///
     /// Class `LVHD`, since XenServer 7.0 (dundee).
     #[doc(alias = "LVHD")]
@@ -23,7 +24,8 @@ impl Lvhd {
     }
 
     /// Reads the field [`uuid`](crate::LvhdRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `LVHD.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "LVHD.get_uuid")]
@@ -47,8 +49,12 @@ impl Lvhds {
         self.begin("LVHD.get_by_uuid").arg(uuid)
     }
 
-    /// Sends the message `enable_thin_provisioning` of class `LVHD`, given `host`, `SR`, `initial_allocation` and
-    /// `allocation_quantum`; answers with text.
+    /// Marks an LVM storage as thinly provisioned, so that new disks start small; existing disks stay as they are.
+    /// There is no way back. What comes back is a text of the driver. Without the experimental driver it fails.
+    ///
+    /// - `host`: the host that attaches the SR; for shared storage the coordinator.
+    /// - `initial_allocation`: what a new disk gets at once, in bytes.
+    /// - `allocation_quantum`: by how much a disk grows when it is full, in bytes.
     ///
     /// `LVHD.enable_thin_provisioning`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "LVHD.enable_thin_provisioning")]
@@ -74,7 +80,8 @@ impl Lvhds {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct LvhdRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,

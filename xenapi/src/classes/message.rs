@@ -8,7 +8,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
     /// A notice or alarm that the pool keeps until somebody dismisses it, for example that a VM was started or that
-    /// a disk fills up.
+    /// a disk fills up. The coordinator keeps messages in files of its own, outside the database, and drops the
+    /// oldest when there are too many (10 000 unless configured otherwise).
     ///
     /// Class `message`, since XenServer 5.0 (orlando).
     #[doc(alias = "message")]
@@ -16,7 +17,7 @@ handle! {
 }
 
 impl Message {
-    /// Sends the message `destroy` of class `message`.
+    /// Dismisses a message for everybody, for good.
     ///
     /// `message.destroy`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "message.destroy")]
@@ -24,7 +25,7 @@ impl Message {
         self.begin("message.destroy")
     }
 
-    /// Asks for `record`; answers with the record of a `message`.
+    /// Answers with one message; an unknown or dismissed one fails with `HANDLE_INVALID`.
     ///
     /// `message.get_record`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "message.get_record")]
@@ -41,8 +42,13 @@ collection! {
 }
 
 impl Messages {
-    /// Sends the message `create` of class `message`, given `name`, `priority`, `cls`, `obj_uuid` and `body`;
-    /// answers with a `message`.
+    /// Keeps a message and answers with its reference, or with the null reference where it could not be written.
+    /// The coordinator may also run a mail script.
+    ///
+    /// - `name`: a code of your own; take one that the server does not use.
+    /// - `priority`: 1 for the gravest to 5 for information.
+    /// - `obj_uuid`: the UUID of an object of the class; others fail with `UUID_INVALID`.
+    /// - `body`: valid UTF-8 without control characters.
     ///
     /// `message.create`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "message.create")]
@@ -62,7 +68,10 @@ impl Messages {
             .arg(body)
     }
 
-    /// Sends the message `destroy_many` of class `message`, given `messages`.
+    /// Dismisses several messages, one after the other. At the first unknown reference it stops with
+    /// `HANDLE_INVALID`; those before it are gone.
+    ///
+    /// - `messages`: their references.
     ///
     /// `message.destroy_many`, since xapi 22.19.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -71,7 +80,10 @@ impl Messages {
         self.begin_task("message.destroy_many").arg(messages)
     }
 
-    /// Sends the message `destroy_all` of class `message`, given `filters`.
+    /// Dismisses all messages, or all that meet every given condition.
+    ///
+    /// - `filters`: any of `before` and `after` (a date and time, UTC where no zone is given) and `priority` (a number as
+    ///   text). An empty map deletes every message of the pool.
     ///
     /// `message.destroy_all`, since xapi 26.6.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -80,7 +92,12 @@ impl Messages {
         self.begin_task("message.destroy_all").arg(filters)
     }
 
-    /// Sends the message `get` of class `message`, given `cls`, `obj_uuid` and `since`; answers with a map.
+    /// Answers with the messages about one object, by reference, that are newer than a time. The object must still
+    /// exist, or the call fails with `UUID_INVALID`.
+    ///
+    /// - `cls`: the class of the object.
+    /// - `obj_uuid`: its UUID.
+    /// - `since`: the epoch for all. UTC where it has no zone.
     ///
     /// `message.get`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "message.get")]
@@ -88,7 +105,7 @@ impl Messages {
         self.begin("message.get").arg(cls).arg(obj_uuid).arg(since)
     }
 
-    /// Asks for `all`; answers with a set, each item a `message`.
+    /// Answers with the references of all messages. `get_all_records` fetches their content in one call.
     ///
     /// `message.get_all`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "message.get_all")]
@@ -96,7 +113,9 @@ impl Messages {
         self.begin("message.get_all")
     }
 
-    /// Asks for `since`, given `since`; answers with a map.
+    /// Answers with all messages of the pool, by reference, that are newer than a time.
+    ///
+    /// - `since`: the epoch for all. UTC where it has no zone.
     ///
     /// `message.get_since`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "message.get_since")]
@@ -104,7 +123,9 @@ impl Messages {
         self.begin("message.get_since").arg(since)
     }
 
-    /// Asks for `by_uuid`, given `uuid`; answers with a `message`.
+    /// Answers with the reference of the message with this UUID.
+    ///
+    /// - `uuid`: its own UUID, not the one of its object.
     ///
     /// `message.get_by_uuid`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "message.get_by_uuid")]
@@ -112,7 +133,7 @@ impl Messages {
         self.begin("message.get_by_uuid").arg(uuid)
     }
 
-    /// Asks for `all_records`; answers with a map.
+    /// Answers with all messages, by reference. There can be thousands: `get_since` asks for new ones only.
     ///
     /// `message.get_all_records`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "message.get_all_records")]
@@ -120,7 +141,9 @@ impl Messages {
         self.begin("message.get_all_records")
     }
 
-    /// Asks for `all_records_where`, given `expr`; answers with a map.
+    /// Answers with all messages, by reference: the server ignores the condition. Filter the answer yourself.
+    ///
+    /// - `expr`: not looked at.
     ///
     /// `message.get_all_records_where`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "message.get_all_records_where")]
@@ -137,31 +160,35 @@ impl Messages {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct MessageRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `name`.
+    /// What happened, as a code in capitals such as `VM_STARTED` or `ALARM`. It is the part to decide on; clients
+    /// translate it.
     ///
     /// Since XenServer 4.0 (rio).
     pub name: String,
-    /// The field `priority`.
+    /// How urgent it is: 1 data is in danger, 2 services are about to fail, 3 a service may suffer, 4 something got
+    /// better, 5 mere information. Messages of other programs may hold any number.
     ///
     /// Since XenServer 4.0 (rio).
     pub priority: i64,
-    /// The field `cls`.
+    /// The class of the object that it is about.
     ///
     /// Since XenServer 5.0 (orlando).
     pub cls: MessageClass,
-    /// The field `obj_uuid`.
+    /// The UUID of the object that it is about. The object can be gone: messages outlive it.
     ///
     /// Since XenServer 4.0 (rio).
     pub obj_uuid: String,
-    /// The field `timestamp`; the epoch stands for never.
+    /// When it was created, by the coordinator's clock, in UTC.
     ///
     /// Since XenServer 4.0 (rio).
     pub timestamp: DateTime,
-    /// The field `body`.
+    /// The details: text for people, or XML or `key: value` lines for some names. The form depends on `name` and is
+    /// not promised.
     ///
     /// Since XenServer 4.0 (rio).
     pub body: String,

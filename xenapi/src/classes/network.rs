@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A virtual switch that spans the pool and joins VMs' interfaces with those of the hosts.
+    /// A virtual switch that spans the pool and joins VMs' interfaces with those of the hosts. Without a PIF it is
+    /// internal: it then exists on each host by itself, and VMs on different hosts do not meet.
     ///
     /// Class `network`, since XenServer 4.0 (rio).
     #[doc(alias = "network")]
@@ -33,7 +34,8 @@ impl Network {
     }
 
     /// Reads the field [`uuid`](crate::NetworkRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `network.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_uuid")]
@@ -41,8 +43,8 @@ impl Network {
         self.begin("network.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::NetworkRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::NetworkRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `network.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_name_label")]
@@ -50,8 +52,8 @@ impl Network {
         self.begin("network.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::NetworkRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::NetworkRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `network.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "network.set_name_label")]
@@ -59,7 +61,8 @@ impl Network {
         self.begin("network.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::NetworkRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::NetworkRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `network.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_name_description")]
@@ -67,7 +70,8 @@ impl Network {
         self.begin("network.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::NetworkRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::NetworkRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `network.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "network.set_name_description")]
@@ -76,7 +80,8 @@ impl Network {
     }
 
     /// Reads the field [`allowed_operations`](crate::NetworkRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `network.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_allowed_operations")]
@@ -85,7 +90,8 @@ impl Network {
     }
 
     /// Reads the field [`current_operations`](crate::NetworkRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `network.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_current_operations")]
@@ -93,7 +99,8 @@ impl Network {
         self.begin("network.get_current_operations")
     }
 
-    /// Reads the field [`vifs`](crate::NetworkRecord::vifs).
+    /// Reads the field [`vifs`](crate::NetworkRecord::vifs): the cards of VMs, templates and snapshots on this
+    /// network, whether attached or not.
     ///
     /// `network.get_VIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_VIFs")]
@@ -101,7 +108,9 @@ impl Network {
         self.begin("network.get_VIFs")
     }
 
-    /// Reads the field [`pifs`](crate::NetworkRecord::pifs).
+    /// Reads the field [`pifs`](crate::NetworkRecord::pifs): the interfaces of hosts on this network, at most one
+    /// for each host. A VM with a card here can run only on hosts that have one, unless the set is empty: then the
+    /// network is internal.
     ///
     /// `network.get_PIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_PIFs")]
@@ -109,7 +118,8 @@ impl Network {
         self.begin("network.get_PIFs")
     }
 
-    /// Reads the field [`mtu`](crate::NetworkRecord::mtu).
+    /// Reads the field [`mtu`](crate::NetworkRecord::mtu): the largest packet on the network. A change reaches
+    /// interfaces and guests only when they are plugged again. All switches on the way must support it.
     ///
     /// In bytes.
     ///
@@ -119,7 +129,8 @@ impl Network {
         self.begin("network.get_MTU")
     }
 
-    /// Sets the field [`mtu`](crate::NetworkRecord::mtu).
+    /// Sets the field [`mtu`](crate::NetworkRecord::mtu): the largest packet on the network. A change reaches
+    /// interfaces and guests only when they are plugged again. All switches on the way must support it.
     ///
     /// In bytes.
     ///
@@ -129,8 +140,9 @@ impl Network {
         self.begin("network.set_MTU").arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::NetworkRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::NetworkRecord::other_config): free entries. The toolstack reads
+    /// some, for example `automatic` (clients give new VMs a card here), `is_host_internal_management_network`, and
+    /// `ethtool-…` or `mtu` settings. Add and remove single keys rather than set the whole map.
     ///
     /// `network.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_other_config")]
@@ -138,8 +150,9 @@ impl Network {
         self.begin("network.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::NetworkRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::NetworkRecord::other_config): free entries. The toolstack reads some,
+    /// for example `automatic` (clients give new VMs a card here), `is_host_internal_management_network`, and
+    /// `ethtool-…` or `mtu` settings. Add and remove single keys rather than set the whole map.
     ///
     /// `network.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "network.set_other_config")]
@@ -165,7 +178,9 @@ impl Network {
         self.begin("network.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`bridge`](crate::NetworkRecord::bridge).
+    /// Reads the field [`bridge`](crate::NetworkRecord::bridge): the name of the bridge in dom0, the same on all
+    /// hosts: `xenbr0` for a card `eth0`, `xapi` and a number for others. At creation an empty text lets the server
+    /// choose. Only names of up to 15 characters that begin with none of the server's own prefixes are taken.
     ///
     /// `network.get_bridge`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network.get_bridge")]
@@ -173,7 +188,9 @@ impl Network {
         self.begin("network.get_bridge")
     }
 
-    /// Reads the field [`managed`](crate::NetworkRecord::managed).
+    /// Reads the field [`managed`](crate::NetworkRecord::managed): whether xapi sets the bridge up and removes it.
+    /// Where false somebody else must have made the bridge before a VM starts, or the start fails with
+    /// `BRIDGE_NOT_AVAILABLE`.
     ///
     /// `network.get_managed`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "network.get_managed")]
@@ -181,7 +198,8 @@ impl Network {
         self.begin("network.get_managed")
     }
 
-    /// Reads the field [`blobs`](crate::NetworkRecord::blobs): binary data kept for the object, by name.
+    /// Reads the field [`blobs`](crate::NetworkRecord::blobs): binary data kept for the object, by name. The data
+    /// is read and written over HTTP at `/blob`, and lies on the coordinator only.
     ///
     /// `network.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "network.get_blobs")]
@@ -189,7 +207,8 @@ impl Network {
         self.begin("network.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::NetworkRecord::tags): words by which people group objects.
+    /// Reads the field [`tags`](crate::NetworkRecord::tags): words by which people group objects. The server gives
+    /// them no meaning; add and remove single ones, since other clients write too.
     ///
     /// `network.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "network.get_tags")]
@@ -197,7 +216,8 @@ impl Network {
         self.begin("network.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::NetworkRecord::tags): words by which people group objects.
+    /// Sets the field [`tags`](crate::NetworkRecord::tags): words by which people group objects. The server gives
+    /// them no meaning; add and remove single ones, since other clients write too.
     ///
     /// `network.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "network.set_tags")]
@@ -221,7 +241,8 @@ impl Network {
         self.begin("network.remove_tags").arg(value)
     }
 
-    /// Reads the field [`default_locking_mode`](crate::NetworkRecord::default_locking_mode).
+    /// Reads the field [`default_locking_mode`](crate::NetworkRecord::default_locking_mode): what holds for cards
+    /// whose `locking_mode` is `network_default`: `unlocked` passes all packets, `disabled` none.
     ///
     /// `network.get_default_locking_mode`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "network.get_default_locking_mode")]
@@ -229,7 +250,9 @@ impl Network {
         self.begin("network.get_default_locking_mode")
     }
 
-    /// Reads the field [`assigned_ips`](crate::NetworkRecord::assigned_ips).
+    /// Reads the field [`assigned_ips`](crate::NetworkRecord::assigned_ips): the addresses that xapi's own DHCP
+    /// server gave out, by card. Only networks with such a server have any, which is chiefly the host-internal
+    /// management network; otherwise it is empty.
     ///
     /// `network.get_assigned_ips`, since XenServer 6.5 (creedence). Least role: `read-only`.
     #[doc(alias = "network.get_assigned_ips")]
@@ -237,7 +260,8 @@ impl Network {
         self.begin("network.get_assigned_ips")
     }
 
-    /// Reads the field [`purpose`](crate::NetworkRecord::purpose).
+    /// Reads the field [`purpose`](crate::NetworkRecord::purpose): what else the server uses the network for: `nbd`
+    /// or `insecure_nbd` offers disks over NBD on it, with or without TLS. Empty for ordinary networks.
     ///
     /// `network.get_purpose`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "network.get_purpose")]
@@ -245,7 +269,11 @@ impl Network {
         self.begin("network.get_purpose")
     }
 
-    /// Makes an empty blob for this object; its content is written over HTTP.
+    /// Makes an empty blob for this object and answers with it; its content is written over HTTP.
+    ///
+    /// - `name`: the key in `blobs`; one that exists fails with `MAP_DUPLICATE_KEY`.
+    /// - `mime_type`: an empty text stands for `application/octet-stream`.
+    /// - `public`: true lets everyone read it without login.
     ///
     /// `network.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "network.create_new_blob")]
@@ -270,7 +298,8 @@ impl Network {
         )
     }
 
-    /// Sets the field [`default_locking_mode`](crate::NetworkRecord::default_locking_mode).
+    /// Changes what holds for cards in mode `network_default`. It fails with `VIF_IN_USE` as long as any card on
+    /// the network is attached.
     ///
     /// `network.set_default_locking_mode`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a
     /// task.
@@ -279,7 +308,9 @@ impl Network {
         self.begin_task("network.set_default_locking_mode").arg(value)
     }
 
-    /// Sends the message `add_purpose` of class `network`, given `value`.
+    /// Lets the server use the network for one thing more; a repeated value changes nothing. The hosts open their
+    /// firewall shortly after. `nbd` and `insecure_nbd` exclude each other over the whole pool, not only on one
+    /// network.
     ///
     /// `network.add_purpose`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     ///
@@ -289,7 +320,8 @@ impl Network {
         self.begin_task("network.add_purpose").arg(value)
     }
 
-    /// Sends the message `remove_purpose` of class `network`, given `value`.
+    /// Ends one of the uses, and changes nothing where it was not set. The NBD port is closed on the network;
+    /// connections can break.
     ///
     /// `network.remove_purpose`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "network.remove_purpose")]
@@ -373,72 +405,86 @@ impl CreateNewBlobOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NetworkRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<NetworkOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, NetworkOperation>,
-    /// The field `VIFs`.
+    /// The cards of VMs, templates and snapshots on this network, whether attached or not.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VIFs")]
     pub vifs: Vec<Ref<Vif>>,
-    /// The field `PIFs`.
+    /// The interfaces of hosts on this network, at most one for each host. A VM with a card here can run only on
+    /// hosts that have one, unless the set is empty: then the network is internal.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PIFs")]
     pub pifs: Vec<Ref<Pif>>,
-    /// The field `MTU`.
+    /// The largest packet on the network. A change reaches interfaces and guests only when they are plugged again.
+    /// All switches on the way must support it.
     ///
     /// In bytes. Can be changed at any time. Since XenServer 5.6 (midnight-ride).
     #[doc(alias = "MTU")]
     pub mtu: i64,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries. The toolstack reads some, for example `automatic` (clients give new VMs a card here),
+    /// `is_host_internal_management_network`, and `ethtool-…` or `mtu` settings. Add and remove single keys
+    /// rather than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The field `bridge`.
+    /// The name of the bridge in dom0, the same on all hosts: `xenbr0` for a card `eth0`, `xapi` and a number for
+    /// others. At creation an empty text lets the server choose. Only names of up to 15 characters that begin with
+    /// none of the server's own prefixes are taken.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub bridge: String,
-    /// The field `managed`.
+    /// Whether xapi sets the bridge up and removes it. Where false somebody else must have made the bridge before a
+    /// VM starts, or the start fails with `BRIDGE_NOT_AVAILABLE`.
     ///
     /// Given when the object is created. Since XenServer 7.2 (falcon).
     pub managed: bool,
-    /// Binary data kept for the object, by name.
+    /// Binary data kept for the object, by name. The data is read and written over HTTP at `/blob`, and lies on the
+    /// coordinator only.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// Words by which people group objects.
+    /// Words by which people group objects. The server gives them no meaning; add and remove single ones, since
+    /// other clients write too.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// The field `default_locking_mode`.
+    /// What holds for cards whose `locking_mode` is `network_default`: `unlocked` passes all packets, `disabled`
+    /// none.
     ///
     /// Since XenServer 6.1 (tampa).
     pub default_locking_mode: DefaultLockingMode,
-    /// The field `assigned_ips`.
+    /// The addresses that xapi's own DHCP server gave out, by card. Only networks with such a server have any,
+    /// which is chiefly the host-internal management network; otherwise it is empty.
     ///
     /// Since XenServer 6.5 (creedence).
     pub assigned_ips: Map<Ref<Vif>, String>,
-    /// The field `purpose`.
+    /// What else the server uses the network for: `nbd` or `insecure_nbd` offers disks over NBD on it, with or
+    /// without TLS. Empty for ordinary networks.
     ///
     /// Since XenServer 7.3 (inverness).
     pub purpose: Vec<NetworkPurpose>,

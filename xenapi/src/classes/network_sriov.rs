@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A host's network card that is split into virtual functions, which VMs use without the software switch.
+    /// A host's network card that is split into virtual functions, which VMs use without the software switch. VMs
+    /// with such a card cannot be suspended or migrated live while it is plugged.
     ///
     /// Class `network_sriov`, since XenServer 7.5 (kolkata).
     #[doc(alias = "network_sriov")]
@@ -25,7 +26,8 @@ impl NetworkSriov {
     }
 
     /// Reads the field [`uuid`](crate::NetworkSriovRecord::uuid): the UUID of the object, which unlike its
-    /// reference also survives a restored database.
+    /// reference also survives a restored database and is the same to every client. Keep this one, not the
+    /// reference, in files of your own.
     ///
     /// `network_sriov.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "network_sriov.get_uuid")]
@@ -33,7 +35,8 @@ impl NetworkSriov {
         self.begin("network_sriov.get_uuid")
     }
 
-    /// Reads the field [`physical_pif`](crate::NetworkSriovRecord::physical_pif).
+    /// Reads the field [`physical_pif`](crate::NetworkSriovRecord::physical_pif): the card that is split. It stays
+    /// usable as an ordinary interface.
     ///
     /// `network_sriov.get_physical_PIF`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "network_sriov.get_physical_PIF")]
@@ -41,7 +44,9 @@ impl NetworkSriov {
         self.begin("network_sriov.get_physical_PIF")
     }
 
-    /// Reads the field [`logical_pif`](crate::NetworkSriovRecord::logical_pif).
+    /// Reads the field [`logical_pif`](crate::NetworkSriovRecord::logical_pif): the interface that stands for the
+    /// virtual functions. The server makes and removes it together with this object; its network is the one that
+    /// VMs' cards are put on.
     ///
     /// `network_sriov.get_logical_PIF`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "network_sriov.get_logical_PIF")]
@@ -49,7 +54,8 @@ impl NetworkSriov {
         self.begin("network_sriov.get_logical_PIF")
     }
 
-    /// Reads the field [`requires_reboot`](crate::NetworkSriovRecord::requires_reboot).
+    /// Reads the field [`requires_reboot`](crate::NetworkSriovRecord::requires_reboot): whether the host must
+    /// restart before the virtual functions exist, or before they are gone. Until then VMs cannot start on them.
     ///
     /// `network_sriov.get_requires_reboot`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "network_sriov.get_requires_reboot")]
@@ -57,7 +63,9 @@ impl NetworkSriov {
         self.begin("network_sriov.get_requires_reboot")
     }
 
-    /// Reads the field [`configuration_mode`](crate::NetworkSriovRecord::configuration_mode).
+    /// Reads the field [`configuration_mode`](crate::NetworkSriovRecord::configuration_mode): how the driver was
+    /// told: `sysfs` works at once, `modprobe` writes the driver's options and needs a restart, `manual` means that
+    /// the administrator set the functions up. `unknown` until the interface was plugged once.
     ///
     /// `network_sriov.get_configuration_mode`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "network_sriov.get_configuration_mode")]
@@ -65,7 +73,8 @@ impl NetworkSriov {
         self.begin("network_sriov.get_configuration_mode")
     }
 
-    /// Sends the message `destroy` of class `network_sriov`.
+    /// Unplugs and removes the logical interface and turns virtual functions off again. It fails while a VM uses
+    /// one or a VLAN lies on top of the logical interface. Some drivers need a restart to finish.
     ///
     /// `network_sriov.destroy`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "network_sriov.destroy")]
@@ -73,7 +82,8 @@ impl NetworkSriov {
         self.begin_task("network_sriov.destroy")
     }
 
-    /// Asks for `remaining_capacity`; answers with a whole number.
+    /// Answers with the number of virtual functions that no VM uses. It asks the database, so another start can be
+    /// faster.
     ///
     /// `network_sriov.get_remaining_capacity`, since XenServer 7.5 (kolkata). Least role: `read-only`. Runs as a
     /// task.
@@ -115,8 +125,11 @@ impl NetworkSriovs {
         self.begin("network_sriov.get_all_records")
     }
 
-    /// Sends the message `create` of class `network_sriov`, given `pif` and `network`; answers with a
-    /// `network_sriov`.
+    /// Splits a card of a host into virtual functions, makes the logical interface on the given network, and plugs
+    /// it. Answers with the new object; look at `requires_reboot` afterwards. For a pool do it on each host.
+    ///
+    /// - `pif`: a physical, managed interface whose `capabilities` hold `sriov`, and that is not split already.
+    /// - `network`: a managed network without another interface of this host; it may hold SR-IOV interfaces only.
     ///
     /// `network_sriov.create`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "network_sriov.create")]
@@ -133,25 +146,29 @@ impl NetworkSriovs {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct NetworkSriovRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `physical_PIF`; it may refer to nothing.
+    /// The card that is split. It stays usable as an ordinary interface.
     ///
     /// Since XenServer 7.5 (kolkata).
     #[doc(alias = "physical_PIF")]
     pub physical_pif: Ref<Pif>,
-    /// The field `logical_PIF`; it may refer to nothing.
+    /// The interface that stands for the virtual functions. The server makes and removes it together with this
+    /// object; its network is the one that VMs' cards are put on.
     ///
     /// Since XenServer 7.5 (kolkata).
     #[doc(alias = "logical_PIF")]
     pub logical_pif: Ref<Pif>,
-    /// The field `requires_reboot`.
+    /// Whether the host must restart before the virtual functions exist, or before they are gone. Until then VMs
+    /// cannot start on them.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub requires_reboot: bool,
-    /// The field `configuration_mode`.
+    /// How the driver was told: `sysfs` works at once, `modprobe` writes the driver's options and needs a restart,
+    /// `manual` means that the administrator set the functions up. `unknown` until the interface was plugged once.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub configuration_mode: SriovConfigurationMode,

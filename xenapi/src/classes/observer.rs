@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Says which components of the toolstack trace what they do, and where the traces go.
+    /// Says which components of the toolstack trace what they do, and where the traces go. Several can exist side
+    /// by side; each makes its own copy.
     ///
     /// Class `Observer`, since xapi 23.14.0. A prototype: it may still change.
     Observer: ObserverRecord, observer
@@ -31,7 +32,8 @@ impl Observer {
     }
 
     /// Reads the field [`uuid`](crate::ObserverRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Observer.get_uuid`, since xapi 23.14.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Observer.get_uuid")]
@@ -39,8 +41,8 @@ impl Observer {
         self.begin("Observer.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::ObserverRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::ObserverRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `Observer.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Observer.get_name_label")]
@@ -48,8 +50,8 @@ impl Observer {
         self.begin("Observer.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::ObserverRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::ObserverRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `Observer.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-admin`.
     #[doc(alias = "Observer.set_name_label")]
@@ -57,7 +59,8 @@ impl Observer {
         self.begin("Observer.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::ObserverRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::ObserverRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `Observer.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Observer.get_name_description")]
@@ -65,7 +68,8 @@ impl Observer {
         self.begin("Observer.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::ObserverRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::ObserverRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `Observer.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-admin`.
     #[doc(alias = "Observer.set_name_description")]
@@ -73,7 +77,7 @@ impl Observer {
         self.begin("Observer.set_name_description").arg(value)
     }
 
-    /// Reads the field [`hosts`](crate::ObserverRecord::hosts).
+    /// Reads the field [`hosts`](crate::ObserverRecord::hosts): the hosts that trace; an empty set stands for all.
     ///
     /// `Observer.get_hosts`, since xapi 23.14.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Observer.get_hosts")]
@@ -81,7 +85,8 @@ impl Observer {
         self.begin("Observer.get_hosts")
     }
 
-    /// Reads the field [`attributes`](crate::ObserverRecord::attributes).
+    /// Reads the field [`attributes`](crate::ObserverRecord::attributes): keys and values that are put on every
+    /// span, so that they can be told apart at the destination.
     ///
     /// `Observer.get_attributes`, since xapi 23.14.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Observer.get_attributes")]
@@ -89,7 +94,9 @@ impl Observer {
         self.begin("Observer.get_attributes")
     }
 
-    /// Reads the field [`endpoints`](crate::ObserverRecord::endpoints).
+    /// Reads the field [`endpoints`](crate::ObserverRecord::endpoints): where the traces go: the URL of a collector
+    /// that takes Zipkin version 2 JSON, or `bugtool` for files under `/var/log/dt` on the host, which become part
+    /// of its status report.
     ///
     /// `Observer.get_endpoints`, since xapi 23.14.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Observer.get_endpoints")]
@@ -97,7 +104,8 @@ impl Observer {
         self.begin("Observer.get_endpoints")
     }
 
-    /// Reads the field [`components`](crate::ObserverRecord::components).
+    /// Reads the field [`components`](crate::ObserverRecord::components): what traces: `xapi`, `xenopsd`,
+    /// `xapi-clusterd`, `smapi` and others by release; an empty set stands for all.
     ///
     /// `Observer.get_components`, since xapi 23.14.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Observer.get_components")]
@@ -105,7 +113,8 @@ impl Observer {
         self.begin("Observer.get_components")
     }
 
-    /// Reads the field [`enabled`](crate::ObserverRecord::enabled).
+    /// Reads the field [`enabled`](crate::ObserverRecord::enabled): whether it traces now. False keeps the settings
+    /// and costs nothing.
     ///
     /// `Observer.get_enabled`, since xapi 23.14.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Observer.get_enabled")]
@@ -113,7 +122,9 @@ impl Observer {
         self.begin("Observer.get_enabled")
     }
 
-    /// Sets the field [`hosts`](crate::ObserverRecord::hosts).
+    /// Changes which hosts trace.
+    ///
+    /// - `value`: hosts of the pool; an empty set stands for all.
     ///
     /// `Observer.set_hosts`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`. Runs
     /// as a task.
@@ -122,7 +133,9 @@ impl Observer {
         self.begin_task("Observer.set_hosts").arg(value)
     }
 
-    /// Sets the field [`enabled`](crate::ObserverRecord::enabled).
+    /// Starts or stops tracing. Spans that are not yet sent when it stops can be lost.
+    ///
+    /// - `value`: true to start.
     ///
     /// `Observer.set_enabled`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`. Runs
     /// as a task.
@@ -131,7 +144,9 @@ impl Observer {
         self.begin_task("Observer.set_enabled").arg(value)
     }
 
-    /// Sets the field [`attributes`](crate::ObserverRecord::attributes).
+    /// Replaces what is put on every span; spans that began earlier keep theirs.
+    ///
+    /// - `value`: keys and values of a form that the tracing permits, or the call fails with `INVALID_VALUE`.
     ///
     /// `Observer.set_attributes`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -140,7 +155,10 @@ impl Observer {
         self.begin_task("Observer.set_attributes").arg(value)
     }
 
-    /// Sets the field [`endpoints`](crate::ObserverRecord::endpoints).
+    /// Replaces where the traces go. Nobody checks that the collector answers: a wrong one loses traces in silence
+    /// but for the log.
+    ///
+    /// - `value`: URLs, or `bugtool`.
     ///
     /// `Observer.set_endpoints`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -149,7 +167,9 @@ impl Observer {
         self.begin_task("Observer.set_endpoints").arg(value)
     }
 
-    /// Sets the field [`components`](crate::ObserverRecord::components).
+    /// Replaces what traces.
+    ///
+    /// - `value`: names that the server knows, or the call fails with `INVALID_VALUE`; an empty set stands for all.
     ///
     /// `Observer.set_components`, since xapi 23.14.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -217,35 +237,38 @@ impl Observers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ObserverRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since xapi 23.14.0. A prototype: it may still change.
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `hosts`.
+    /// The hosts that trace; an empty set stands for all.
     ///
     /// Given when the object is created. Since xapi 23.14.0. A prototype: it may still change.
     pub hosts: Vec<Ref<Host>>,
-    /// The field `attributes`.
+    /// Keys and values that are put on every span, so that they can be told apart at the destination.
     ///
     /// Given when the object is created. Since xapi 23.14.0. A prototype: it may still change.
     pub attributes: Map<String, String>,
-    /// The field `endpoints`.
+    /// Where the traces go: the URL of a collector that takes Zipkin version 2 JSON, or `bugtool` for files under
+    /// `/var/log/dt` on the host, which become part of its status report.
     ///
     /// Given when the object is created. Since xapi 23.14.0. A prototype: it may still change.
     pub endpoints: Vec<String>,
-    /// The field `components`.
+    /// What traces: `xapi`, `xenopsd`, `xapi-clusterd`, `smapi` and others by release; an empty set stands for all.
     ///
     /// Given when the object is created. Since xapi 23.14.0. A prototype: it may still change.
     pub components: Vec<String>,
-    /// The field `enabled`.
+    /// Whether it traces now. False keeps the settings and costs nothing.
     ///
     /// Given when the object is created. Since xapi 23.14.0. A prototype: it may still change.
     pub enabled: bool,

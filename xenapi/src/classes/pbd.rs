@@ -6,7 +6,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// The link between a host and a storage repository: how that host reaches that storage.
+    /// The link between a host and a storage repository: how that host reaches that storage, and whether it does
+    /// right now. A shared SR needs one for each host; a missing or unplugged one keeps VMs with disks there off
+    /// that host. Destroying it needs it unplugged and leaves the data alone.
     ///
     /// Class `PBD`, since XenServer 4.0 (rio).
     #[doc(alias = "PBD")]
@@ -31,7 +33,8 @@ impl Pbd {
     }
 
     /// Reads the field [`uuid`](crate::PbdRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `PBD.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PBD.get_uuid")]
@@ -39,7 +42,7 @@ impl Pbd {
         self.begin("PBD.get_uuid")
     }
 
-    /// Reads the field [`host`](crate::PbdRecord::host).
+    /// Reads the field [`host`](crate::PbdRecord::host): the host that uses this link.
     ///
     /// `PBD.get_host`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PBD.get_host")]
@@ -47,7 +50,7 @@ impl Pbd {
         self.begin("PBD.get_host")
     }
 
-    /// Reads the field [`sr`](crate::PbdRecord::sr).
+    /// Reads the field [`sr`](crate::PbdRecord::sr): the storage at the other end.
     ///
     /// `PBD.get_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PBD.get_SR")]
@@ -55,7 +58,10 @@ impl Pbd {
         self.begin("PBD.get_SR")
     }
 
-    /// Reads the field [`device_config`](crate::PbdRecord::device_config).
+    /// Reads the field [`device_config`](crate::PbdRecord::device_config): how the host finds the storage: keys of
+    /// the driver, such as `server` and `serverpath` for `nfs`, `target`, `targetIQN` and `SCSIid` for `lvmoiscsi`,
+    /// `device` for local disks. Passwords are moved into `secret` objects: a key that ends in `_secret` holds the
+    /// UUID of one. `SM.configuration` lists the keys.
     ///
     /// `PBD.get_device_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PBD.get_device_config")]
@@ -63,8 +69,9 @@ impl Pbd {
         self.begin("PBD.get_device_config")
     }
 
-    /// Reads the field [`currently_attached`](crate::PbdRecord::currently_attached): whether it is in use right
-    /// now.
+    /// Reads the field [`currently_attached`](crate::PbdRecord::currently_attached): whether the host has the
+    /// storage attached. Where it is false for the coordinator, a shared SR cannot be scanned or changed; hosts try
+    /// to plug their links when the toolstack starts and raise an alert where that fails.
     ///
     /// `PBD.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PBD.get_currently_attached")]
@@ -73,7 +80,8 @@ impl Pbd {
     }
 
     /// Reads the field [`other_config`](crate::PbdRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PBD.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PBD.get_other_config")]
@@ -82,7 +90,8 @@ impl Pbd {
     }
 
     /// Sets the field [`other_config`](crate::PbdRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PBD.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "PBD.set_other_config")]
@@ -108,7 +117,9 @@ impl Pbd {
         self.begin("PBD.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `plug` of class `PBD`.
+    /// Attaches the storage on this host and scans it. Does nothing where it is attached already. For shared
+    /// storage the coordinator's link should be plugged first. Errors of the driver come as `SR_BACKEND_FAILURE_`
+    /// with a number.
     ///
     /// `PBD.plug`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -118,7 +129,8 @@ impl Pbd {
         self.begin_task("PBD.plug")
     }
 
-    /// Sends the message `unplug` of class `PBD`.
+    /// Detaches the storage from this host. No disk on it may be in use by a VM on that host, else it fails with
+    /// `VDI_IN_USE`; it also fails where high availability keeps its state file there.
     ///
     /// `PBD.unplug`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PBD.unplug")]
@@ -126,7 +138,9 @@ impl Pbd {
         self.begin_task("PBD.unplug")
     }
 
-    /// Sets the field [`device_config`](crate::PbdRecord::device_config).
+    /// Writes other connection keys down, without looking whether they work. They are used at the next `plug`, so
+    /// unplug first; the driver itself calls this, too. A change to storage with other content makes all its disks
+    /// unknown.
     ///
     /// `PBD.set_device_config`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PBD.set_device_config")]
@@ -182,31 +196,36 @@ impl Pbds {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PbdRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `host`; it may refer to nothing.
+    /// The host that uses this link.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub host: Ref<Host>,
-    /// The field `SR`; it may refer to nothing.
+    /// The storage at the other end.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "SR")]
     pub sr: Ref<Sr>,
-    /// The field `device_config`.
+    /// How the host finds the storage: keys of the driver, such as `server` and `serverpath` for `nfs`, `target`,
+    /// `targetIQN` and `SCSIid` for `lvmoiscsi`, `device` for local disks. Passwords are moved into `secret`
+    /// objects: a key that ends in `_secret` holds the UUID of one. `SM.configuration` lists the keys.
     ///
     /// May hold the storage's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub device_config: Map<String, String>,
-    /// Whether it is in use right now.
+    /// Whether the host has the storage attached. Where it is false for the coordinator, a shared SR cannot be
+    /// scanned or changed; hosts try to plug their links when the toolstack starts and raise an alert where that
+    /// fails.
     ///
     /// Since XenServer 4.0 (rio).
     pub currently_attached: bool,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

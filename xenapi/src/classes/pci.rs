@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A PCI device of a host.
+    /// A PCI device of a host. Only devices that the toolstack deals with, above all graphics and network cards,
+    /// and those that depend on them have an object. The host refreshes them when the toolstack starts.
     ///
     /// Class `PCI`, since XenServer 6.0 (boston).
     #[doc(alias = "PCI")]
@@ -25,7 +26,8 @@ impl Pci {
     }
 
     /// Reads the field [`uuid`](crate::PciRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `PCI.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_uuid")]
@@ -33,7 +35,8 @@ impl Pci {
         self.begin("PCI.get_uuid")
     }
 
-    /// Reads the field [`class_id`](crate::PciRecord::class_id).
+    /// Reads the field [`class_id`](crate::PciRecord::class_id): the number of the device class in hexadecimal,
+    /// without prefix.
     ///
     /// `PCI.get_class_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_class_id")]
@@ -41,7 +44,8 @@ impl Pci {
         self.begin("PCI.get_class_id")
     }
 
-    /// Reads the field [`class_name`](crate::PciRecord::class_name).
+    /// Reads the field [`class_name`](crate::PciRecord::class_name): the device class in words, from the host's PCI
+    /// table.
     ///
     /// `PCI.get_class_name`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_class_name")]
@@ -49,7 +53,8 @@ impl Pci {
         self.begin("PCI.get_class_name")
     }
 
-    /// Reads the field [`vendor_id`](crate::PciRecord::vendor_id).
+    /// Reads the field [`vendor_id`](crate::PciRecord::vendor_id): the number of the maker in hexadecimal, without
+    /// prefix.
     ///
     /// `PCI.get_vendor_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_vendor_id")]
@@ -57,7 +62,8 @@ impl Pci {
         self.begin("PCI.get_vendor_id")
     }
 
-    /// Reads the field [`vendor_name`](crate::PciRecord::vendor_name).
+    /// Reads the field [`vendor_name`](crate::PciRecord::vendor_name): the maker's name from the host's PCI table,
+    /// so it can change with an update of that.
     ///
     /// `PCI.get_vendor_name`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_vendor_name")]
@@ -65,7 +71,8 @@ impl Pci {
         self.begin("PCI.get_vendor_name")
     }
 
-    /// Reads the field [`device_id`](crate::PciRecord::device_id).
+    /// Reads the field [`device_id`](crate::PciRecord::device_id): the number of the model in hexadecimal, without
+    /// prefix. Together with `vendor_id` it names the hardware.
     ///
     /// `PCI.get_device_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_device_id")]
@@ -73,7 +80,8 @@ impl Pci {
         self.begin("PCI.get_device_id")
     }
 
-    /// Reads the field [`device_name`](crate::PciRecord::device_name).
+    /// Reads the field [`device_name`](crate::PciRecord::device_name): the model's name from the host's PCI table,
+    /// so it can change with an update of that.
     ///
     /// `PCI.get_device_name`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_device_name")]
@@ -81,7 +89,7 @@ impl Pci {
         self.begin("PCI.get_device_name")
     }
 
-    /// Reads the field [`host`](crate::PciRecord::host).
+    /// Reads the field [`host`](crate::PciRecord::host): the host that the device is in. It never changes.
     ///
     /// `PCI.get_host`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_host")]
@@ -89,7 +97,8 @@ impl Pci {
         self.begin("PCI.get_host")
     }
 
-    /// Reads the field [`pci_id`](crate::PciRecord::pci_id).
+    /// Reads the field [`pci_id`](crate::PciRecord::pci_id): where the device sits: domain, bus, slot and function,
+    /// such as `0000:04:00.0`. It can change when hardware is added.
     ///
     /// `PCI.get_pci_id`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_pci_id")]
@@ -97,7 +106,8 @@ impl Pci {
         self.begin("PCI.get_pci_id")
     }
 
-    /// Reads the field [`dependencies`](crate::PciRecord::dependencies).
+    /// Reads the field [`dependencies`](crate::PciRecord::dependencies): other devices, such as the sound function
+    /// of a graphics card, that go to a VM together with this one.
     ///
     /// `PCI.get_dependencies`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_dependencies")]
@@ -106,7 +116,8 @@ impl Pci {
     }
 
     /// Reads the field [`other_config`](crate::PciRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PCI.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PCI.get_other_config")]
@@ -115,7 +126,8 @@ impl Pci {
     }
 
     /// Sets the field [`other_config`](crate::PciRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PCI.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PCI.set_other_config")]
@@ -141,7 +153,8 @@ impl Pci {
         self.begin("PCI.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`subsystem_vendor_id`](crate::PciRecord::subsystem_vendor_id).
+    /// Reads the field [`subsystem_vendor_id`](crate::PciRecord::subsystem_vendor_id): the number of the maker of
+    /// the board in hexadecimal; empty where there is none.
     ///
     /// `PCI.get_subsystem_vendor_id`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -150,7 +163,8 @@ impl Pci {
         self.begin("PCI.get_subsystem_vendor_id")
     }
 
-    /// Reads the field [`subsystem_vendor_name`](crate::PciRecord::subsystem_vendor_name).
+    /// Reads the field [`subsystem_vendor_name`](crate::PciRecord::subsystem_vendor_name): the name of the maker of
+    /// the board; empty where the table does not know it.
     ///
     /// `PCI.get_subsystem_vendor_name`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -159,7 +173,8 @@ impl Pci {
         self.begin("PCI.get_subsystem_vendor_name")
     }
 
-    /// Reads the field [`subsystem_device_id`](crate::PciRecord::subsystem_device_id).
+    /// Reads the field [`subsystem_device_id`](crate::PciRecord::subsystem_device_id): the number of the board in
+    /// hexadecimal; empty where there is none.
     ///
     /// `PCI.get_subsystem_device_id`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -168,7 +183,8 @@ impl Pci {
         self.begin("PCI.get_subsystem_device_id")
     }
 
-    /// Reads the field [`subsystem_device_name`](crate::PciRecord::subsystem_device_name).
+    /// Reads the field [`subsystem_device_name`](crate::PciRecord::subsystem_device_name): the name of the board;
+    /// empty where the table does not know it.
     ///
     /// `PCI.get_subsystem_device_name`, since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone). Least role:
     /// `read-only`.
@@ -177,7 +193,8 @@ impl Pci {
         self.begin("PCI.get_subsystem_device_name")
     }
 
-    /// Reads the field [`driver_name`](crate::PciRecord::driver_name).
+    /// Reads the field [`driver_name`](crate::PciRecord::driver_name): the kernel driver that dom0 uses for the
+    /// device; empty where none is bound.
     ///
     /// `PCI.get_driver_name`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "PCI.get_driver_name")]
@@ -185,7 +202,8 @@ impl Pci {
         self.begin("PCI.get_driver_name")
     }
 
-    /// Sends the message `disable_dom0_access` of class `PCI`; answers with one of a few values.
+    /// Hides the device from dom0 at the next restart of the host, so that it can be passed to a VM. Answers with
+    /// the state now, mostly `disable_on_reboot`. Do not hide a card that the host itself needs to start.
     ///
     /// `PCI.disable_dom0_access`, since xapi 24.14.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -194,7 +212,8 @@ impl Pci {
         self.begin_task("PCI.disable_dom0_access")
     }
 
-    /// Sends the message `enable_dom0_access` of class `PCI`; answers with one of a few values.
+    /// Gives the device back to dom0 at the next restart of the host. Answers with the state now, mostly
+    /// `enable_on_reboot`.
     ///
     /// `PCI.enable_dom0_access`, since xapi 24.14.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -203,7 +222,8 @@ impl Pci {
         self.begin_task("PCI.enable_dom0_access")
     }
 
-    /// Asks for `dom0_access_status`; answers with one of a few values.
+    /// Answers whether dom0 can use the device now and what the next restart changes. It asks the host, so the host
+    /// must be up.
     ///
     /// `PCI.get_dom0_access_status`, since xapi 24.14.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -252,68 +272,70 @@ impl Pcis {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PciRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
-    /// The field `class_id`.
+    /// The number of the device class in hexadecimal, without prefix.
     ///
     /// Since XenServer 6.0 (boston).
     pub class_id: String,
-    /// The field `class_name`.
+    /// The device class in words, from the host's PCI table.
     ///
     /// Since XenServer 6.0 (boston).
     pub class_name: String,
-    /// The field `vendor_id`.
+    /// The number of the maker in hexadecimal, without prefix.
     ///
     /// Since XenServer 6.0 (boston).
     pub vendor_id: String,
-    /// The field `vendor_name`.
+    /// The maker's name from the host's PCI table, so it can change with an update of that.
     ///
     /// Since XenServer 6.0 (boston).
     pub vendor_name: String,
-    /// The field `device_id`.
+    /// The number of the model in hexadecimal, without prefix. Together with `vendor_id` it names the hardware.
     ///
     /// Since XenServer 6.0 (boston).
     pub device_id: String,
-    /// The field `device_name`.
+    /// The model's name from the host's PCI table, so it can change with an update of that.
     ///
     /// Since XenServer 6.0 (boston).
     pub device_name: String,
-    /// The field `host`; it may refer to nothing.
+    /// The host that the device is in. It never changes.
     ///
     /// Since XenServer 6.0 (boston).
     pub host: Ref<Host>,
-    /// The field `pci_id`.
+    /// Where the device sits: domain, bus, slot and function, such as `0000:04:00.0`. It can change when hardware
+    /// is added.
     ///
     /// Since XenServer 6.0 (boston).
     pub pci_id: String,
-    /// The field `dependencies`.
+    /// Other devices, such as the sound function of a graphics card, that go to a VM together with this one.
     ///
     /// Since XenServer 6.0 (boston).
     pub dependencies: Vec<Ref<Pci>>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,
-    /// The field `subsystem_vendor_id`.
+    /// The number of the maker of the board in hexadecimal; empty where there is none.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_vendor_id: String,
-    /// The field `subsystem_vendor_name`.
+    /// The name of the maker of the board; empty where the table does not know it.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_vendor_name: String,
-    /// The field `subsystem_device_id`.
+    /// The number of the board in hexadecimal; empty where there is none.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_device_id: String,
-    /// The field `subsystem_device_name`.
+    /// The name of the board; empty where the table does not know it.
     ///
     /// Since XenServer 6.2 SP1 Hotfix 11 (clearwater-whetstone).
     pub subsystem_device_name: String,
-    /// The field `driver_name`.
+    /// The kernel driver that dom0 uses for the device; empty where none is bound.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub driver_name: String,

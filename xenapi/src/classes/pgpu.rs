@@ -7,7 +7,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A graphics processor of a host.
+    /// A graphics processor of a host. The host finds its cards when the toolstack starts; the object of one that
+    /// is gone is removed then.
     ///
     /// Class `PGPU`, since XenServer 6.0 (boston).
     #[doc(alias = "PGPU")]
@@ -24,7 +25,8 @@ impl Pgpu {
     }
 
     /// Reads the field [`uuid`](crate::PgpuRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `PGPU.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_uuid")]
@@ -32,7 +34,8 @@ impl Pgpu {
         self.begin("PGPU.get_uuid")
     }
 
-    /// Reads the field [`pci`](crate::PgpuRecord::pci).
+    /// Reads the field [`pci`](crate::PgpuRecord::pci): the device on the host's bus. A change of slot makes it
+    /// another PGPU.
     ///
     /// `PGPU.get_PCI`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_PCI")]
@@ -40,7 +43,8 @@ impl Pgpu {
         self.begin("PGPU.get_PCI")
     }
 
-    /// Reads the field [`gpu_group`](crate::PgpuRecord::gpu_group).
+    /// Reads the field [`gpu_group`](crate::PgpuRecord::gpu_group): the group from which VMs get this card; the
+    /// server puts a new card in a group of its model.
     ///
     /// `PGPU.get_GPU_group`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_GPU_group")]
@@ -48,7 +52,7 @@ impl Pgpu {
         self.begin("PGPU.get_GPU_group")
     }
 
-    /// Reads the field [`host`](crate::PgpuRecord::host).
+    /// Reads the field [`host`](crate::PgpuRecord::host): the host that the card is in. It never changes.
     ///
     /// `PGPU.get_host`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_host")]
@@ -56,8 +60,8 @@ impl Pgpu {
         self.begin("PGPU.get_host")
     }
 
-    /// Reads the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients; they go with the
+    /// object when the card is taken out.
     ///
     /// `PGPU.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "PGPU.get_other_config")]
@@ -65,8 +69,8 @@ impl Pgpu {
         self.begin("PGPU.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::PgpuRecord::other_config): free entries of clients; they go with the
+    /// object when the card is taken out.
     ///
     /// `PGPU.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "PGPU.set_other_config")]
@@ -92,7 +96,9 @@ impl Pgpu {
         self.begin("PGPU.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`supported_vgpu_types`](crate::PgpuRecord::supported_vgpu_types).
+    /// Reads the field [`supported_vgpu_types`](crate::PgpuRecord::supported_vgpu_types): the types that card and
+    /// driver can offer. The host refreshes them at its start: without the maker's driver only passthrough is
+    /// there.
     ///
     /// `PGPU.get_supported_VGPU_types`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -101,7 +107,8 @@ impl Pgpu {
         self.begin("PGPU.get_supported_VGPU_types")
     }
 
-    /// Reads the field [`enabled_vgpu_types`](crate::PgpuRecord::enabled_vgpu_types).
+    /// Reads the field [`enabled_vgpu_types`](crate::PgpuRecord::enabled_vgpu_types): the types that new VMs may
+    /// use here, some or all of the supported ones. At first all supported ones are enabled.
     ///
     /// `PGPU.get_enabled_VGPU_types`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -110,7 +117,8 @@ impl Pgpu {
         self.begin("PGPU.get_enabled_VGPU_types")
     }
 
-    /// Reads the field [`resident_vgpus`](crate::PgpuRecord::resident_vgpus).
+    /// Reads the field [`resident_vgpus`](crate::PgpuRecord::resident_vgpus): the vGPUs that run on the card now.
+    /// Many cards hold only one type at a time, so the first one decides for the rest.
     ///
     /// `PGPU.get_resident_VGPUs`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -119,7 +127,8 @@ impl Pgpu {
         self.begin("PGPU.get_resident_VGPUs")
     }
 
-    /// Reads the field [`supported_vgpu_max_capacities`](crate::PgpuRecord::supported_vgpu_max_capacities).
+    /// Reads the field [`supported_vgpu_max_capacities`](crate::PgpuRecord::supported_vgpu_max_capacities): how
+    /// many vGPUs of each type an empty card can hold. `get_remaining_capacity` tells what is left.
     ///
     /// `PGPU.get_supported_VGPU_max_capacities`, since XenServer 6.2 SP1 (vgpu-productisation). Least role:
     /// `read-only`.
@@ -128,7 +137,8 @@ impl Pgpu {
         self.begin("PGPU.get_supported_VGPU_max_capacities")
     }
 
-    /// Reads the field [`dom0_access`](crate::PgpuRecord::dom0_access).
+    /// Reads the field [`dom0_access`](crate::PgpuRecord::dom0_access): whether the host itself may use the card,
+    /// and what the next restart brings. It stands in `PCI.get_dom0_access_status` now.
     ///
     /// `PGPU.get_dom0_access`, since XenServer 6.5 SP1 (cream). Deprecated since xapi 24.14.0. Least role:
     /// `read-only`.
@@ -138,7 +148,9 @@ impl Pgpu {
         self.begin("PGPU.get_dom0_access")
     }
 
-    /// Reads the field [`is_system_display_device`](crate::PgpuRecord::is_system_display_device).
+    /// Reads the field [`is_system_display_device`](crate::PgpuRecord::is_system_display_device): whether the
+    /// host's own console uses the card. Such a card cannot be passed to a VM until dom0's access is taken away and
+    /// the host restarted.
     ///
     /// `PGPU.get_is_system_display_device`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "PGPU.get_is_system_display_device")]
@@ -146,7 +158,9 @@ impl Pgpu {
         self.begin("PGPU.get_is_system_display_device")
     }
 
-    /// Reads the field [`compatibility_metadata`](crate::PgpuRecord::compatibility_metadata).
+    /// Reads the field [`compatibility_metadata`](crate::PgpuRecord::compatibility_metadata): what the driver tells
+    /// about the card, to decide whether a vGPU can migrate to it. Not for clients to interpret; empty for
+    /// passthrough.
     ///
     /// `PGPU.get_compatibility_metadata`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PGPU.get_compatibility_metadata")]
@@ -154,7 +168,9 @@ impl Pgpu {
         self.begin("PGPU.get_compatibility_metadata")
     }
 
-    /// Sends the message `add_enabled_VGPU_types` of class `PGPU`, given `value`.
+    /// Lets new VMs use one more type on the card.
+    ///
+    /// - `value`: one of `supported_VGPU_types`.
     ///
     /// `PGPU.add_enabled_VGPU_types`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `pool-operator`. Runs as a task.
@@ -163,7 +179,10 @@ impl Pgpu {
         self.begin_task("PGPU.add_enabled_VGPU_types").arg(value)
     }
 
-    /// Sends the message `remove_enabled_VGPU_types` of class `PGPU`, given `value`.
+    /// Stops new VMs from using a type on the card. Refused with `PGPU_IN_USE_BY_VM` while one of that type runs on
+    /// it.
+    ///
+    /// - `value`: the type.
     ///
     /// `PGPU.remove_enabled_VGPU_types`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `pool-operator`. Runs as a task.
@@ -172,7 +191,9 @@ impl Pgpu {
         self.begin_task("PGPU.remove_enabled_VGPU_types").arg(value)
     }
 
-    /// Sets the field [`enabled_vgpu_types`](crate::PgpuRecord::enabled_vgpu_types).
+    /// Replaces the types that new VMs may use on the card. A type that runs there cannot be left out.
+    ///
+    /// - `value`: some of `supported_VGPU_types`; an empty set keeps new VMs off the card.
     ///
     /// `PGPU.set_enabled_VGPU_types`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `pool-operator`. Runs as a task.
@@ -181,7 +202,10 @@ impl Pgpu {
         self.begin_task("PGPU.set_enabled_VGPU_types").arg(value)
     }
 
-    /// Sets the field [`gpu_group`](crate::PgpuRecord::gpu_group).
+    /// Moves the card to another group. No VM may be using it, the new group must hold the same model or be empty,
+    /// and a group that vGPUs refer to cannot lose its last card.
+    ///
+    /// - `value`: the new group.
     ///
     /// `PGPU.set_GPU_group`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `pool-operator`.
     /// Runs as a task.
@@ -190,7 +214,10 @@ impl Pgpu {
         self.begin_task("PGPU.set_GPU_group").arg(value)
     }
 
-    /// Asks for `remaining_capacity`, given `vgpu_type`; answers with a whole number.
+    /// Answers with the number of vGPUs of a type that could still start on the card; 0 where the type is not
+    /// enabled or another type holds the card.
+    ///
+    /// - `vgpu_type`: the type to count.
     ///
     /// `PGPU.get_remaining_capacity`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`. Runs as a task.
@@ -199,7 +226,8 @@ impl Pgpu {
         self.begin_task("PGPU.get_remaining_capacity").arg(vgpu_type)
     }
 
-    /// Sends the message `enable_dom0_access` of class `PGPU`; answers with one of a few values.
+    /// Gives the card back to the host at its next restart, and answers with the state now. Newer servers have it
+    /// at `PCI`.
     ///
     /// `PGPU.enable_dom0_access`, since XenServer 6.5 SP1 (cream). Deprecated since xapi 24.14.0. Least role:
     /// `pool-operator`. Runs as a task.
@@ -209,7 +237,8 @@ impl Pgpu {
         self.begin_task("PGPU.enable_dom0_access")
     }
 
-    /// Sends the message `disable_dom0_access` of class `PGPU`; answers with one of a few values.
+    /// Hides the card from the host at its next restart, so that it can be passed to a VM, and answers with the
+    /// state now. Newer servers have it at `PCI`.
     ///
     /// `PGPU.disable_dom0_access`, since XenServer 6.5 SP1 (cream). Deprecated since xapi 24.14.0. Least role:
     /// `pool-operator`. Runs as a task.
@@ -259,58 +288,64 @@ impl Pgpus {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PgpuRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
-    /// The field `PCI`; it may refer to nothing.
+    /// The device on the host's bus. A change of slot makes it another PGPU.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "PCI")]
     pub pci: Ref<Pci>,
-    /// The field `GPU_group`; it may refer to nothing.
+    /// The group from which VMs get this card; the server puts a new card in a group of its model.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "GPU_group")]
     pub gpu_group: Ref<GpuGroup>,
-    /// The field `host`; it may refer to nothing.
+    /// The host that the card is in. It never changes.
     ///
     /// Since XenServer 6.0 (boston).
     pub host: Ref<Host>,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries of clients; they go with the object when the card is taken out.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,
-    /// The field `supported_VGPU_types`.
+    /// The types that card and driver can offer. The host refreshes them at its start: without the maker's driver
+    /// only passthrough is there.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "supported_VGPU_types")]
     pub supported_vgpu_types: Vec<Ref<VgpuType>>,
-    /// The field `enabled_VGPU_types`.
+    /// The types that new VMs may use here, some or all of the supported ones. At first all supported ones are
+    /// enabled.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "enabled_VGPU_types")]
     pub enabled_vgpu_types: Vec<Ref<VgpuType>>,
-    /// The field `resident_VGPUs`.
+    /// The vGPUs that run on the card now. Many cards hold only one type at a time, so the first one decides for
+    /// the rest.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "resident_VGPUs")]
     pub resident_vgpus: Vec<Ref<Vgpu>>,
-    /// The field `supported_VGPU_max_capacities`.
+    /// How many vGPUs of each type an empty card can hold. `get_remaining_capacity` tells what is left.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     #[doc(alias = "supported_VGPU_max_capacities")]
     pub supported_vgpu_max_capacities: Map<Ref<VgpuType>, i64>,
-    /// The field `dom0_access`.
+    /// Whether the host itself may use the card, and what the next restart brings. It stands in
+    /// `PCI.get_dom0_access_status` now.
     ///
     /// Since XenServer 6.5 SP1 (cream). Deprecated since xapi 24.14.0.
     pub dom0_access: Dom0Access,
-    /// The field `is_system_display_device`.
+    /// Whether the host's own console uses the card. Such a card cannot be passed to a VM until dom0's access is
+    /// taken away and the host restarted.
     ///
     /// Since XenServer 6.5 SP1 (cream).
     pub is_system_display_device: bool,
-    /// The field `compatibility_metadata`.
+    /// What the driver tells about the card, to decide whether a vGPU can migrate to it. Not for clients to
+    /// interpret; empty for passthrough.
     ///
     /// Since XenServer 7.3 (inverness).
     pub compatibility_metadata: Map<String, String>,

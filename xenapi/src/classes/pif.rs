@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An interface of a host on a network: a card, a VLAN, a bond or a tunnel.
+    /// An interface of a host on a network: a card, a VLAN, a bond, a tunnel or the logical side of SR-IOV. Only
+    /// interfaces with an IP configuration give the host itself an address; VMs need none.
     ///
     /// Class `PIF`, since XenServer 4.0 (rio).
     #[doc(alias = "PIF")]
@@ -25,7 +26,8 @@ impl Pif {
     }
 
     /// Reads the field [`uuid`](crate::PifRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `PIF.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_uuid")]
@@ -33,7 +35,9 @@ impl Pif {
         self.begin("PIF.get_uuid")
     }
 
-    /// Reads the field [`device`](crate::PifRecord::device).
+    /// Reads the field [`device`](crate::PifRecord::device): the name in the host, such as `eth0` or `bond0`. A
+    /// VLAN bears the name of the interface that it lies on, so it is the pair with `VLAN` that is unique in a
+    /// host.
     ///
     /// `PIF.get_device`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_device")]
@@ -41,7 +45,8 @@ impl Pif {
         self.begin("PIF.get_device")
     }
 
-    /// Reads the field [`network`](crate::PifRecord::network).
+    /// Reads the field [`network`](crate::PifRecord::network): the network that the interface leads to. Its
+    /// `bridge` is what the host configures, and what carries the address.
     ///
     /// `PIF.get_network`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_network")]
@@ -49,7 +54,7 @@ impl Pif {
         self.begin("PIF.get_network")
     }
 
-    /// Reads the field [`host`](crate::PifRecord::host).
+    /// Reads the field [`host`](crate::PifRecord::host): the host that owns the interface. It never changes.
     ///
     /// `PIF.get_host`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_host")]
@@ -57,7 +62,8 @@ impl Pif {
         self.begin("PIF.get_host")
     }
 
-    /// Reads the field [`mac`](crate::PifRecord::mac).
+    /// Reads the field [`mac`](crate::PifRecord::mac): the Ethernet address. VLANs and SR-IOV interfaces show
+    /// `fe:ff:ff:ff:ff:ff` in place of one; a bond shows that of its primary member or the one it was given.
     ///
     /// `PIF.get_MAC`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_MAC")]
@@ -65,7 +71,8 @@ impl Pif {
         self.begin("PIF.get_MAC")
     }
 
-    /// Reads the field [`mtu`](crate::PifRecord::mtu).
+    /// Reads the field [`mtu`](crate::PifRecord::mtu): the largest packet that the host reports for the interface,
+    /// read again by `PIF.scan`. -1 where nobody has read it. Set `network.MTU` to change it.
     ///
     /// In bytes.
     ///
@@ -75,7 +82,8 @@ impl Pif {
         self.begin("PIF.get_MTU")
     }
 
-    /// Reads the field [`vlan`](crate::PifRecord::vlan).
+    /// Reads the field [`vlan`](crate::PifRecord::vlan): the VLAN number of the interface, or -1 for an interface
+    /// without tag.
     ///
     /// `PIF.get_VLAN`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_VLAN")]
@@ -83,7 +91,8 @@ impl Pif {
         self.begin("PIF.get_VLAN")
     }
 
-    /// Reads the field [`metrics`](crate::PifRecord::metrics).
+    /// Reads the field [`metrics`](crate::PifRecord::metrics): the link state and hardware. VLANs and tunnels share
+    /// the record of the interface below them, a bond has one of its own.
     ///
     /// `PIF.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF.get_metrics")]
@@ -91,7 +100,8 @@ impl Pif {
         self.begin("PIF.get_metrics")
     }
 
-    /// Reads the field [`physical`](crate::PifRecord::physical).
+    /// Reads the field [`physical`](crate::PifRecord::physical): whether it stands for a card. Bonds, VLANs,
+    /// tunnels and SR-IOV interfaces have false and exist in software only.
     ///
     /// `PIF.get_physical`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_physical")]
@@ -99,8 +109,8 @@ impl Pif {
         self.begin("PIF.get_physical")
     }
 
-    /// Reads the field [`currently_attached`](crate::PifRecord::currently_attached): whether it is in use right
-    /// now.
+    /// Reads the field [`currently_attached`](crate::PifRecord::currently_attached): whether the host has brought
+    /// the interface up. It tells nothing about the cable: that is `PIF_metrics.carrier`.
     ///
     /// `PIF.get_currently_attached`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_currently_attached")]
@@ -108,7 +118,8 @@ impl Pif {
         self.begin("PIF.get_currently_attached")
     }
 
-    /// Reads the field [`ip_configuration_mode`](crate::PifRecord::ip_configuration_mode).
+    /// Reads the field [`ip_configuration_mode`](crate::PifRecord::ip_configuration_mode): where the host gets its
+    /// IPv4 address on this interface. `None` suits interfaces that only VMs use.
     ///
     /// `PIF.get_ip_configuration_mode`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_ip_configuration_mode")]
@@ -116,7 +127,8 @@ impl Pif {
         self.begin("PIF.get_ip_configuration_mode")
     }
 
-    /// Reads the field [`ip`](crate::PifRecord::ip).
+    /// Reads the field [`ip`](crate::PifRecord::ip): the host's IPv4 address here. With DHCP the server fills in
+    /// what was leased, so it can be empty for a while and can change; it is empty in mode `None`.
     ///
     /// `PIF.get_IP`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_IP")]
@@ -124,7 +136,8 @@ impl Pif {
         self.begin("PIF.get_IP")
     }
 
-    /// Reads the field [`netmask`](crate::PifRecord::netmask).
+    /// Reads the field [`netmask`](crate::PifRecord::netmask): the IPv4 mask in dotted form, such as
+    /// `255.255.255.0`; with DHCP what was leased.
     ///
     /// `PIF.get_netmask`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_netmask")]
@@ -132,7 +145,9 @@ impl Pif {
         self.begin("PIF.get_netmask")
     }
 
-    /// Reads the field [`gateway`](crate::PifRecord::gateway).
+    /// Reads the field [`gateway`](crate::PifRecord::gateway): the IPv4 router of the host on this interface; empty
+    /// for none. The management interface's is the default route, unless `other_config:defaultroute` of another
+    /// says otherwise.
     ///
     /// `PIF.get_gateway`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_gateway")]
@@ -140,7 +155,8 @@ impl Pif {
         self.begin("PIF.get_gateway")
     }
 
-    /// Reads the field [`dns`](crate::PifRecord::dns).
+    /// Reads the field [`dns`](crate::PifRecord::dns): the name servers of the host, addresses with commas between
+    /// them. Which interface's list is used follows the management interface or `other_config:peerdns`.
     ///
     /// `PIF.get_DNS`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_DNS")]
@@ -148,7 +164,8 @@ impl Pif {
         self.begin("PIF.get_DNS")
     }
 
-    /// Reads the field [`bond_slave_of`](crate::PifRecord::bond_slave_of).
+    /// Reads the field [`bond_slave_of`](crate::PifRecord::bond_slave_of): the bond that the interface is a member
+    /// of, or the null reference. A member has no address of its own and cannot be plugged alone.
     ///
     /// `PIF.get_bond_slave_of`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_bond_slave_of")]
@@ -156,7 +173,8 @@ impl Pif {
         self.begin("PIF.get_bond_slave_of")
     }
 
-    /// Reads the field [`bond_master_of`](crate::PifRecord::bond_master_of).
+    /// Reads the field [`bond_master_of`](crate::PifRecord::bond_master_of): the bond that the interface stands
+    /// for: one element, or none.
     ///
     /// `PIF.get_bond_master_of`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_bond_master_of")]
@@ -164,7 +182,8 @@ impl Pif {
         self.begin("PIF.get_bond_master_of")
     }
 
-    /// Reads the field [`vlan_master_of`](crate::PifRecord::vlan_master_of).
+    /// Reads the field [`vlan_master_of`](crate::PifRecord::vlan_master_of): the VLAN that the interface is the
+    /// untagged side of, or the null reference. Such an interface exists only with its VLAN.
     ///
     /// `PIF.get_VLAN_master_of`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_VLAN_master_of")]
@@ -172,7 +191,8 @@ impl Pif {
         self.begin("PIF.get_VLAN_master_of")
     }
 
-    /// Reads the field [`vlan_slave_of`](crate::PifRecord::vlan_slave_of).
+    /// Reads the field [`vlan_slave_of`](crate::PifRecord::vlan_slave_of): the VLANs that lie on top of the
+    /// interface. It cannot be forgotten as long as there are any.
     ///
     /// `PIF.get_VLAN_slave_of`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_VLAN_slave_of")]
@@ -180,7 +200,9 @@ impl Pif {
         self.begin("PIF.get_VLAN_slave_of")
     }
 
-    /// Reads the field [`management`](crate::PifRecord::management).
+    /// Reads the field [`management`](crate::PifRecord::management): whether the toolstack uses the interface: the
+    /// host's address in the pool is the one here. At most one interface for each host has it;
+    /// `host.management_reconfigure` moves it.
     ///
     /// `PIF.get_management`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_management")]
@@ -188,8 +210,10 @@ impl Pif {
         self.begin("PIF.get_management")
     }
 
-    /// Reads the field [`other_config`](crate::PifRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::PifRecord::other_config): free entries. The toolstack reads
+    /// `ethtool-…`, `mtu`, `domain`, `defaultroute`, `peerdns` and `management_purpose` (the name that clients
+    /// show for a storage interface) among others, mostly at the next plug. Add and remove single keys rather than
+    /// set the whole map.
     ///
     /// `PIF.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "PIF.get_other_config")]
@@ -197,8 +221,10 @@ impl Pif {
         self.begin("PIF.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PifRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::PifRecord::other_config): free entries. The toolstack reads
+    /// `ethtool-…`, `mtu`, `domain`, `defaultroute`, `peerdns` and `management_purpose` (the name that clients
+    /// show for a storage interface) among others, mostly at the next plug. Add and remove single keys rather than
+    /// set the whole map.
     ///
     /// `PIF.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "PIF.set_other_config")]
@@ -224,7 +250,8 @@ impl Pif {
         self.begin("PIF.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`disallow_unplug`](crate::PifRecord::disallow_unplug).
+    /// Reads the field [`disallow_unplug`](crate::PifRecord::disallow_unplug): whether `PIF.unplug` is refused,
+    /// because storage or clustering depends on the interface.
     ///
     /// `PIF.get_disallow_unplug`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "PIF.get_disallow_unplug")]
@@ -232,7 +259,8 @@ impl Pif {
         self.begin("PIF.get_disallow_unplug")
     }
 
-    /// Reads the field [`tunnel_access_pif_of`](crate::PifRecord::tunnel_access_pif_of).
+    /// Reads the field [`tunnel_access_pif_of`](crate::PifRecord::tunnel_access_pif_of): the tunnel that the
+    /// interface is the VMs' side of: one element, or none.
     ///
     /// `PIF.get_tunnel_access_PIF_of`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "PIF.get_tunnel_access_PIF_of")]
@@ -240,7 +268,8 @@ impl Pif {
         self.begin("PIF.get_tunnel_access_PIF_of")
     }
 
-    /// Reads the field [`tunnel_transport_pif_of`](crate::PifRecord::tunnel_transport_pif_of).
+    /// Reads the field [`tunnel_transport_pif_of`](crate::PifRecord::tunnel_transport_pif_of): the tunnels whose
+    /// packets travel over the interface. They go down with it.
     ///
     /// `PIF.get_tunnel_transport_PIF_of`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "PIF.get_tunnel_transport_PIF_of")]
@@ -248,7 +277,8 @@ impl Pif {
         self.begin("PIF.get_tunnel_transport_PIF_of")
     }
 
-    /// Reads the field [`ipv6_configuration_mode`](crate::PifRecord::ipv6_configuration_mode).
+    /// Reads the field [`ipv6_configuration_mode`](crate::PifRecord::ipv6_configuration_mode): where the host gets
+    /// its IPv6 address on this interface. `None` suits interfaces that only VMs use.
     ///
     /// `PIF.get_ipv6_configuration_mode`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "PIF.get_ipv6_configuration_mode")]
@@ -256,7 +286,8 @@ impl Pif {
         self.begin("PIF.get_ipv6_configuration_mode")
     }
 
-    /// Reads the field [`ipv6`](crate::PifRecord::ipv6).
+    /// Reads the field [`ipv6`](crate::PifRecord::ipv6): the host's IPv6 addresses here, each with its prefix
+    /// length. With DHCP or router advertisements the server fills them in; a single empty text can stand for none.
     ///
     /// `PIF.get_IPv6`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "PIF.get_IPv6")]
@@ -264,7 +295,8 @@ impl Pif {
         self.begin("PIF.get_IPv6")
     }
 
-    /// Reads the field [`ipv6_gateway`](crate::PifRecord::ipv6_gateway).
+    /// Reads the field [`ipv6_gateway`](crate::PifRecord::ipv6_gateway): the IPv6 router of the host on this
+    /// interface; empty for none.
     ///
     /// `PIF.get_ipv6_gateway`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "PIF.get_ipv6_gateway")]
@@ -272,7 +304,8 @@ impl Pif {
         self.begin("PIF.get_ipv6_gateway")
     }
 
-    /// Reads the field [`primary_address_type`](crate::PifRecord::primary_address_type).
+    /// Reads the field [`primary_address_type`](crate::PifRecord::primary_address_type): which of the two families
+    /// the host's address is taken from where this is the management interface.
     ///
     /// `PIF.get_primary_address_type`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "PIF.get_primary_address_type")]
@@ -280,7 +313,8 @@ impl Pif {
         self.begin("PIF.get_primary_address_type")
     }
 
-    /// Reads the field [`managed`](crate::PifRecord::managed).
+    /// Reads the field [`managed`](crate::PifRecord::managed): whether xapi configures the interface. Where false
+    /// it is left to others, and plug, unplug, addresses, bonds and VLANs are refused with `PIF_UNMANAGED`.
     ///
     /// `PIF.get_managed`, since XenServer 6.2 SP1 (vgpu-productisation). Least role: `read-only`.
     #[doc(alias = "PIF.get_managed")]
@@ -288,7 +322,8 @@ impl Pif {
         self.begin("PIF.get_managed")
     }
 
-    /// Reads the field [`properties`](crate::PifRecord::properties).
+    /// Reads the field [`properties`](crate::PifRecord::properties): settings of the driver that last over
+    /// restarts. `gro` (`on` or `off`) is the only one, and only cards and bonds have it.
     ///
     /// `PIF.get_properties`, since XenServer 6.5 (creedence). Least role: `read-only`.
     #[doc(alias = "PIF.get_properties")]
@@ -296,7 +331,8 @@ impl Pif {
         self.begin("PIF.get_properties")
     }
 
-    /// Reads the field [`capabilities`](crate::PifRecord::capabilities).
+    /// Reads the field [`capabilities`](crate::PifRecord::capabilities): what the card can do beyond the usual, as
+    /// its driver told: `sriov` for virtual functions, `fcoe` for storage over Ethernet.
     ///
     /// `PIF.get_capabilities`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "PIF.get_capabilities")]
@@ -304,7 +340,9 @@ impl Pif {
         self.begin("PIF.get_capabilities")
     }
 
-    /// Reads the field [`igmp_snooping_status`](crate::PifRecord::igmp_snooping_status).
+    /// Reads the field [`igmp_snooping_status`](crate::PifRecord::igmp_snooping_status): whether the virtual switch
+    /// forwards multicast only to those that joined. It follows `pool.igmp_snooping_enabled`; `unknown` where
+    /// nobody could ask the switch.
     ///
     /// `PIF.get_igmp_snooping_status`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PIF.get_igmp_snooping_status")]
@@ -312,7 +350,8 @@ impl Pif {
         self.begin("PIF.get_igmp_snooping_status")
     }
 
-    /// Reads the field [`sriov_physical_pif_of`](crate::PifRecord::sriov_physical_pif_of).
+    /// Reads the field [`sriov_physical_pif_of`](crate::PifRecord::sriov_physical_pif_of): the SR-IOV object for
+    /// which the interface is the split card: one element, or none.
     ///
     /// `PIF.get_sriov_physical_PIF_of`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "PIF.get_sriov_physical_PIF_of")]
@@ -320,7 +359,8 @@ impl Pif {
         self.begin("PIF.get_sriov_physical_PIF_of")
     }
 
-    /// Reads the field [`sriov_logical_pif_of`](crate::PifRecord::sriov_logical_pif_of).
+    /// Reads the field [`sriov_logical_pif_of`](crate::PifRecord::sriov_logical_pif_of): the SR-IOV object for
+    /// which the interface stands for the virtual functions: one element, or none.
     ///
     /// `PIF.get_sriov_logical_PIF_of`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "PIF.get_sriov_logical_PIF_of")]
@@ -328,7 +368,8 @@ impl Pif {
         self.begin("PIF.get_sriov_logical_PIF_of")
     }
 
-    /// Reads the field [`pci`](crate::PifRecord::pci).
+    /// Reads the field [`pci`](crate::PifRecord::pci): the PCI device of the card; the null reference for
+    /// interfaces in software, and where the server does not know it.
     ///
     /// `PIF.get_PCI`, since XenServer 7.5 (kolkata). Least role: `read-only`.
     #[doc(alias = "PIF.get_PCI")]
@@ -336,7 +377,8 @@ impl Pif {
         self.begin("PIF.get_PCI")
     }
 
-    /// Sends the message `destroy` of class `PIF`.
+    /// The old way to remove a VLAN by its untagged interface; it calls `VLAN.destroy`. Other kinds are refused:
+    /// bonds and tunnels have their own calls, cards have `forget`.
     ///
     /// `PIF.destroy`, since XenServer 4.0 (rio). Deprecated since XenServer 4.1 (miami). Least role:
     /// `pool-operator`. Runs as a task.
@@ -348,7 +390,16 @@ impl Pif {
         self.begin_task("PIF.destroy")
     }
 
-    /// Sends the message `reconfigure_ip` of class `PIF`, given `mode`, `IP`, `netmask`, `gateway` and `DNS`.
+    /// Gives the host another IPv4 configuration on this interface, at once where the interface is up. On the
+    /// management interface the host gets a new address: your connection ends, the call may never answer, and other
+    /// members must find the coordinator again. Refused on a plugged interface while HA is on, and for the
+    /// cluster's interface.
+    ///
+    /// - `mode`: `None` is refused on the management interface where that uses IPv4.
+    /// - `IP`: needed for `Static`, else empty.
+    /// - `netmask`: needed for `Static`, in dotted form.
+    /// - `gateway`: empty for none.
+    /// - `DNS`: addresses with commas between them; not checked.
     ///
     /// `PIF.reconfigure_ip`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     ///
@@ -370,7 +421,14 @@ impl Pif {
             .arg(dns)
     }
 
-    /// Sends the message `reconfigure_ipv6` of class `PIF`, given `mode`, `IPv6`, `gateway` and `DNS`.
+    /// Gives the host another IPv6 configuration on this interface, at once where the interface is up. On the
+    /// management interface your connection can end. Refused on a plugged interface while HA is on, and for the
+    /// cluster's interface.
+    ///
+    /// - `mode`: `None` is refused on the management interface where that uses IPv6.
+    /// - `IPv6`: the address with its prefix length, for example `2001:db8::2/64`; empty unless `Static`.
+    /// - `gateway`: empty for none.
+    /// - `DNS`: addresses with commas between them; not checked.
     ///
     /// `PIF.reconfigure_ipv6`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     ///
@@ -384,7 +442,8 @@ impl Pif {
             .arg(dns)
     }
 
-    /// Sets the field [`primary_address_type`](crate::PifRecord::primary_address_type).
+    /// Chooses the family from which the host's address is taken. Refused on the management interface while it is
+    /// that, and while HA is on.
     ///
     /// `PIF.set_primary_address_type`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PIF.set_primary_address_type")]
@@ -393,7 +452,9 @@ impl Pif {
             .arg(primary_address_type)
     }
 
-    /// Sends the message `forget` of class `PIF`.
+    /// Brings the interface down and removes its record; its network stays. Refused for members of bonds, under
+    /// VLANs and tunnels, for the management interface, and with HA on. A later `scan` makes a new record if the
+    /// card is still there.
     ///
     /// `PIF.forget`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     ///
@@ -404,7 +465,9 @@ impl Pif {
         self.begin_task("PIF.forget")
     }
 
-    /// Sends the message `unplug` of class `PIF`.
+    /// Brings the interface down. VMs on this host must have no attached card on its network, it must not be the
+    /// management interface, and `disallow_unplug` must be false. Tunnels over it go down with it. A card or bond
+    /// comes up again when the host restarts.
     ///
     /// `PIF.unplug`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     ///
@@ -417,7 +480,8 @@ impl Pif {
         self.begin_task("PIF.unplug")
     }
 
-    /// Sets the field [`disallow_unplug`](crate::PifRecord::disallow_unplug).
+    /// Protects the interface from `unplug`, or ends that. Set it on storage interfaces. It cannot be taken away
+    /// from the interface of an enabled cluster.
     ///
     /// `PIF.set_disallow_unplug`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     ///
@@ -428,7 +492,8 @@ impl Pif {
         self.begin_task("PIF.set_disallow_unplug").arg(value)
     }
 
-    /// Sends the message `plug` of class `PIF`.
+    /// Brings the interface up, with its address; nothing happens to one that is up. A member of a bond is refused;
+    /// a tunnel needs an address on its transport interface.
     ///
     /// `PIF.plug`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     ///
@@ -438,7 +503,8 @@ impl Pif {
         self.begin_task("PIF.plug")
     }
 
-    /// Sends the message `db_forget` of class `PIF`.
+    /// Deletes a PIF record and touches no interface. It leaves the configuration of the host as it is; use
+    /// `forget`.
     ///
     /// `PIF.db_forget`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PIF.db_forget")]
@@ -446,7 +512,11 @@ impl Pif {
         self.begin_task("PIF.db_forget")
     }
 
-    /// Sets `property`, given `name` and `value`.
+    /// Changes one of `properties` and applies it at once. Cards and bonds take it, and a bond hands it to its
+    /// members; VLANs, tunnels and members of bonds fail with `CANNOT_CHANGE_PIF_PROPERTIES`.
+    ///
+    /// - `name`: `gro`.
+    /// - `value`: `on` or `off`; anything else fails with `INVALID_VALUE`.
     ///
     /// `PIF.set_property`, since XenServer 6.5 (creedence). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PIF.set_property")]
@@ -486,8 +556,11 @@ impl Pifs {
         self.begin("PIF.get_all_records")
     }
 
-    /// Sends the message `create_VLAN` of class `PIF`, given `device`, `network`, `host` and `VLAN`; answers with a
-    /// `PIF`.
+    /// The old way to put a VLAN on an interface of one host; it calls `VLAN.create`. Answers with the untagged
+    /// interface.
+    ///
+    /// - `device`: the name of the interface below, such as `eth0`; unknown names fail with `INVALID_VALUE`.
+    /// - `VLAN`: the number, 0 to 4094.
     ///
     /// `PIF.create_VLAN`, since XenServer 4.0 (rio). Deprecated since XenServer 4.1 (miami). Least role:
     /// `pool-operator`. Runs as a task.
@@ -503,7 +576,8 @@ impl Pifs {
             .arg(vlan)
     }
 
-    /// Sends the message `scan` of class `PIF`, given `host`.
+    /// Looks for cards of the host that have no PIF yet and makes one for each, with its network. The PIFs of cards
+    /// that are gone stay: `PIF.forget` removes them. It also reads addresses and MTU of the others again.
     ///
     /// `PIF.scan`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PIF.scan")]
@@ -511,8 +585,12 @@ impl Pifs {
         self.begin_task("PIF.scan").arg(host)
     }
 
-    /// Sends the message `introduce` of class `PIF`, given `host`, `MAC`, `device` and `managed`; answers with a
-    /// `PIF`.
+    /// Makes the PIF of one card that the host has, and its network where there is none. `PIF.scan` does the same
+    /// for all. Answers with the new PIF, unplugged.
+    ///
+    /// - `MAC`: the card's address; an empty text stands for the one of `device`.
+    /// - `device`: the name in the host. Name and address must belong together.
+    /// - `managed`: false where xapi shall not configure it.
     ///
     /// `PIF.introduce`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PIF.introduce")]
@@ -538,10 +616,11 @@ impl Pifs {
         )
     }
 
-    /// Sends the message `db_introduce` of class `PIF`, given `device`, `network`, `host`, `MAC`, `MTU`, `VLAN`,
-    /// `physical`, `ip_configuration_mode`, `IP`, `netmask`, `gateway`, `DNS`, `bond_slave_of`, `VLAN_master_of`,
-    /// `management`, `other_config`, `disallow_unplug`, `ipv6_configuration_mode`, `IPv6`, `ipv6_gateway`,
-    /// `primary_address_type`, `managed` and `properties`; answers with a `PIF`.
+    /// Writes a PIF record and touches no interface. It is for the repair of a database and for pool join; a wrong
+    /// record misleads the host at its next start. Use `scan` or `introduce`.
+    ///
+    /// - `VLAN`: -1 for none.
+    /// - `bond_slave_of`: ignored.
     ///
     /// `PIF.db_introduce`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PIF.db_introduce")]
@@ -714,156 +793,177 @@ impl DbIntroduceOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PifRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `device`.
+    /// The name in the host, such as `eth0` or `bond0`. A VLAN bears the name of the interface that it lies on, so
+    /// it is the pair with `VLAN` that is unique in a host.
     ///
     /// Since XenServer 4.0 (rio).
     pub device: String,
-    /// The field `network`; it may refer to nothing.
+    /// The network that the interface leads to. Its `bridge` is what the host configures, and what carries the
+    /// address.
     ///
     /// Since XenServer 4.0 (rio).
     pub network: Ref<Network>,
-    /// The field `host`; it may refer to nothing.
+    /// The host that owns the interface. It never changes.
     ///
     /// Since XenServer 4.0 (rio).
     pub host: Ref<Host>,
-    /// The field `MAC`.
+    /// The Ethernet address. VLANs and SR-IOV interfaces show `fe:ff:ff:ff:ff:ff` in place of one; a bond shows
+    /// that of its primary member or the one it was given.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "MAC")]
     pub mac: String,
-    /// The field `MTU`.
+    /// The largest packet that the host reports for the interface, read again by `PIF.scan`. -1 where nobody has
+    /// read it. Set `network.MTU` to change it.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     #[doc(alias = "MTU")]
     pub mtu: i64,
-    /// The field `VLAN`.
+    /// The VLAN number of the interface, or -1 for an interface without tag.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VLAN")]
     pub vlan: i64,
-    /// The field `metrics`; it may refer to nothing.
+    /// The link state and hardware. VLANs and tunnels share the record of the interface below them, a bond has one
+    /// of its own.
     ///
     /// Since XenServer 4.0 (rio).
     pub metrics: Ref<PifMetrics>,
-    /// The field `physical`.
+    /// Whether it stands for a card. Bonds, VLANs, tunnels and SR-IOV interfaces have false and exist in software
+    /// only.
     ///
     /// Since XenServer 4.1 (miami).
     pub physical: bool,
-    /// Whether it is in use right now.
+    /// Whether the host has brought the interface up. It tells nothing about the cable: that is
+    /// `PIF_metrics.carrier`.
     ///
     /// Since XenServer 4.1 (miami).
     pub currently_attached: bool,
-    /// The field `ip_configuration_mode`.
+    /// Where the host gets its IPv4 address on this interface. `None` suits interfaces that only VMs use.
     ///
     /// Since XenServer 4.1 (miami).
     pub ip_configuration_mode: IpConfigurationMode,
-    /// The field `IP`.
+    /// The host's IPv4 address here. With DHCP the server fills in what was leased, so it can be empty for a while
+    /// and can change; it is empty in mode `None`.
     ///
     /// Since XenServer 4.1 (miami).
     #[doc(alias = "IP")]
     pub ip: String,
-    /// The field `netmask`.
+    /// The IPv4 mask in dotted form, such as `255.255.255.0`; with DHCP what was leased.
     ///
     /// Since XenServer 4.1 (miami).
     pub netmask: String,
-    /// The field `gateway`.
+    /// The IPv4 router of the host on this interface; empty for none. The management interface's is the default
+    /// route, unless `other_config:defaultroute` of another says otherwise.
     ///
     /// Since XenServer 4.1 (miami).
     pub gateway: String,
-    /// The field `DNS`.
+    /// The name servers of the host, addresses with commas between them. Which interface's list is used follows the
+    /// management interface or `other_config:peerdns`.
     ///
     /// Since XenServer 4.1 (miami).
     #[doc(alias = "DNS")]
     pub dns: String,
-    /// The field `bond_slave_of`; it may refer to nothing.
+    /// The bond that the interface is a member of, or the null reference. A member has no address of its own and
+    /// cannot be plugged alone.
     ///
     /// Since XenServer 4.1 (miami).
     pub bond_slave_of: Ref<Bond>,
-    /// The field `bond_master_of`.
+    /// The bond that the interface stands for: one element, or none.
     ///
     /// Since XenServer 4.1 (miami).
     pub bond_master_of: Vec<Ref<Bond>>,
-    /// The field `VLAN_master_of`; it may refer to nothing.
+    /// The VLAN that the interface is the untagged side of, or the null reference. Such an interface exists only
+    /// with its VLAN.
     ///
     /// Since XenServer 4.1 (miami).
     #[doc(alias = "VLAN_master_of")]
     pub vlan_master_of: Ref<Vlan>,
-    /// The field `VLAN_slave_of`.
+    /// The VLANs that lie on top of the interface. It cannot be forgotten as long as there are any.
     ///
     /// Since XenServer 4.1 (miami).
     #[doc(alias = "VLAN_slave_of")]
     pub vlan_slave_of: Vec<Ref<Vlan>>,
-    /// The field `management`.
+    /// Whether the toolstack uses the interface: the host's address in the pool is the one here. At most one
+    /// interface for each host has it; `host.management_reconfigure` moves it.
     ///
     /// Since XenServer 4.1 (miami).
     pub management: bool,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries. The toolstack reads `ethtool-…`, `mtu`, `domain`, `defaultroute`, `peerdns` and
+    /// `management_purpose` (the name that clients show for a storage interface) among others, mostly at the next
+    /// plug. Add and remove single keys rather than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
-    /// The field `disallow_unplug`.
+    /// Whether `PIF.unplug` is refused, because storage or clustering depends on the interface.
     ///
     /// Since XenServer 5.0 (orlando).
     pub disallow_unplug: bool,
-    /// The field `tunnel_access_PIF_of`.
+    /// The tunnel that the interface is the VMs' side of: one element, or none.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     #[doc(alias = "tunnel_access_PIF_of")]
     pub tunnel_access_pif_of: Vec<Ref<Tunnel>>,
-    /// The field `tunnel_transport_PIF_of`.
+    /// The tunnels whose packets travel over the interface. They go down with it.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     #[doc(alias = "tunnel_transport_PIF_of")]
     pub tunnel_transport_pif_of: Vec<Ref<Tunnel>>,
-    /// The field `ipv6_configuration_mode`.
+    /// Where the host gets its IPv6 address on this interface. `None` suits interfaces that only VMs use.
     ///
     /// Since XenServer 6.1 (tampa).
     pub ipv6_configuration_mode: Ipv6ConfigurationMode,
-    /// The field `IPv6`.
+    /// The host's IPv6 addresses here, each with its prefix length. With DHCP or router advertisements the server
+    /// fills them in; a single empty text can stand for none.
     ///
     /// Since XenServer 6.1 (tampa).
     #[doc(alias = "IPv6")]
     pub ipv6: Vec<String>,
-    /// The field `ipv6_gateway`.
+    /// The IPv6 router of the host on this interface; empty for none.
     ///
     /// Since XenServer 6.1 (tampa).
     pub ipv6_gateway: String,
-    /// The field `primary_address_type`.
+    /// Which of the two families the host's address is taken from where this is the management interface.
     ///
     /// Since XenServer 6.1 (tampa).
     pub primary_address_type: PrimaryAddressType,
-    /// The field `managed`.
+    /// Whether xapi configures the interface. Where false it is left to others, and plug, unplug, addresses, bonds
+    /// and VLANs are refused with `PIF_UNMANAGED`.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     pub managed: bool,
-    /// The field `properties`.
+    /// Settings of the driver that last over restarts. `gro` (`on` or `off`) is the only one, and only cards and
+    /// bonds have it.
     ///
     /// Since XenServer 6.5 (creedence).
     pub properties: Map<String, String>,
-    /// The field `capabilities`.
+    /// What the card can do beyond the usual, as its driver told: `sriov` for virtual functions, `fcoe` for storage
+    /// over Ethernet.
     ///
     /// Since XenServer 7.0 (dundee).
     pub capabilities: Vec<String>,
-    /// The field `igmp_snooping_status`.
+    /// Whether the virtual switch forwards multicast only to those that joined. It follows
+    /// `pool.igmp_snooping_enabled`; `unknown` where nobody could ask the switch.
     ///
     /// Since XenServer 7.3 (inverness).
     pub igmp_snooping_status: IgmpStatus,
-    /// The field `sriov_physical_PIF_of`.
+    /// The SR-IOV object for which the interface is the split card: one element, or none.
     ///
     /// Since XenServer 7.5 (kolkata).
     #[doc(alias = "sriov_physical_PIF_of")]
     pub sriov_physical_pif_of: Vec<Ref<NetworkSriov>>,
-    /// The field `sriov_logical_PIF_of`.
+    /// The SR-IOV object for which the interface stands for the virtual functions: one element, or none.
     ///
     /// Since XenServer 7.5 (kolkata).
     #[doc(alias = "sriov_logical_PIF_of")]
     pub sriov_logical_pif_of: Vec<Ref<NetworkSriov>>,
-    /// The field `PCI`; it may refer to nothing.
+    /// The PCI device of the card; the null reference for interfaces in software, and where the server does not
+    /// know it.
     ///
     /// Since XenServer 7.5 (kolkata).
     #[doc(alias = "PCI")]

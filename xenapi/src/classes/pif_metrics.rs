@@ -5,7 +5,8 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Link state and hardware names of a [`Pif`](crate::Pif).
+    /// Link state and hardware names of a [`Pif`](crate::Pif). The host's monitoring fills it every few seconds
+    /// while the toolstack runs; VLANs and tunnels share the record of the interface below.
     ///
     /// Class `PIF_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "PIF_metrics")]
@@ -22,7 +23,8 @@ impl PifMetrics {
     }
 
     /// Reads the field [`uuid`](crate::PifMetricsRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `PIF_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_uuid")]
@@ -30,7 +32,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_uuid")
     }
 
-    /// Reads the field [`carrier`](crate::PifMetricsRecord::carrier).
+    /// Reads the field [`carrier`](crate::PifMetricsRecord::carrier): whether the card sees a signal on its cable.
+    /// For a bond it is true while any member does. The last known value stays when the host is off.
     ///
     /// `PIF_metrics.get_carrier`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_carrier")]
@@ -38,7 +41,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_carrier")
     }
 
-    /// Reads the field [`vendor_id`](crate::PifMetricsRecord::vendor_id).
+    /// Reads the field [`vendor_id`](crate::PifMetricsRecord::vendor_id): the PCI number of the maker, in
+    /// hexadecimal; empty for interfaces in software.
     ///
     /// `PIF_metrics.get_vendor_id`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_vendor_id")]
@@ -46,7 +50,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_vendor_id")
     }
 
-    /// Reads the field [`vendor_name`](crate::PifMetricsRecord::vendor_name).
+    /// Reads the field [`vendor_name`](crate::PifMetricsRecord::vendor_name): the maker's name from the host's PCI
+    /// table; empty for interfaces in software.
     ///
     /// `PIF_metrics.get_vendor_name`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_vendor_name")]
@@ -54,7 +59,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_vendor_name")
     }
 
-    /// Reads the field [`device_id`](crate::PifMetricsRecord::device_id).
+    /// Reads the field [`device_id`](crate::PifMetricsRecord::device_id): the PCI number of the model, in
+    /// hexadecimal; empty for interfaces in software.
     ///
     /// `PIF_metrics.get_device_id`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_device_id")]
@@ -62,7 +68,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_device_id")
     }
 
-    /// Reads the field [`device_name`](crate::PifMetricsRecord::device_name).
+    /// Reads the field [`device_name`](crate::PifMetricsRecord::device_name): the model's name from the host's PCI
+    /// table; empty for interfaces in software.
     ///
     /// `PIF_metrics.get_device_name`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_device_name")]
@@ -70,7 +77,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_device_name")
     }
 
-    /// Reads the field [`speed`](crate::PifMetricsRecord::speed).
+    /// Reads the field [`speed`](crate::PifMetricsRecord::speed): the speed of the link; for a bond the sum of its
+    /// members. 0 without link or where the driver does not tell.
     ///
     /// In Mbit/s.
     ///
@@ -80,7 +88,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_speed")
     }
 
-    /// Reads the field [`duplex`](crate::PifMetricsRecord::duplex).
+    /// Reads the field [`duplex`](crate::PifMetricsRecord::duplex): whether the link can send and receive at the
+    /// same time. False also where the driver does not tell.
     ///
     /// `PIF_metrics.get_duplex`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_duplex")]
@@ -88,7 +97,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_duplex")
     }
 
-    /// Reads the field [`pci_bus_path`](crate::PifMetricsRecord::pci_bus_path).
+    /// Reads the field [`pci_bus_path`](crate::PifMetricsRecord::pci_bus_path): where the card sits, such as
+    /// `0000:03:00.0`; `N/A` or empty for interfaces in software.
     ///
     /// `PIF_metrics.get_pci_bus_path`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_pci_bus_path")]
@@ -96,7 +106,8 @@ impl PifMetrics {
         self.begin("PIF_metrics.get_pci_bus_path")
     }
 
-    /// Reads the field [`last_updated`](crate::PifMetricsRecord::last_updated).
+    /// Reads the field [`last_updated`](crate::PifMetricsRecord::last_updated): when monitoring last wrote a change
+    /// here. An old time is normal for a quiet link.
     ///
     /// `PIF_metrics.get_last_updated`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_last_updated")]
@@ -105,7 +116,8 @@ impl PifMetrics {
     }
 
     /// Reads the field [`other_config`](crate::PifMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PIF_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "PIF_metrics.get_other_config")]
@@ -114,7 +126,8 @@ impl PifMetrics {
     }
 
     /// Sets the field [`other_config`](crate::PifMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PIF_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "PIF_metrics.set_other_config")]
@@ -182,56 +195,59 @@ impl AllPifMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PifMetricsRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `io_read_kbs`.
+    /// What the host received. Always 0 today; the host's data source `pif_eth0_rx` has the number, in bytes a
+    /// second.
     ///
     /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_read_kbs: f64,
-    /// The field `io_write_kbs`.
+    /// What the host sent. Always 0 today; the host's data source `pif_eth0_tx` has the number, in bytes a second.
     ///
     /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_write_kbs: f64,
-    /// The field `carrier`.
+    /// Whether the card sees a signal on its cable. For a bond it is true while any member does. The last known
+    /// value stays when the host is off.
     ///
     /// Since XenServer 4.0 (rio).
     pub carrier: bool,
-    /// The field `vendor_id`.
+    /// The PCI number of the maker, in hexadecimal; empty for interfaces in software.
     ///
     /// Since XenServer 4.0 (rio).
     pub vendor_id: String,
-    /// The field `vendor_name`.
+    /// The maker's name from the host's PCI table; empty for interfaces in software.
     ///
     /// Since XenServer 4.0 (rio).
     pub vendor_name: String,
-    /// The field `device_id`.
+    /// The PCI number of the model, in hexadecimal; empty for interfaces in software.
     ///
     /// Since XenServer 4.0 (rio).
     pub device_id: String,
-    /// The field `device_name`.
+    /// The model's name from the host's PCI table; empty for interfaces in software.
     ///
     /// Since XenServer 4.0 (rio).
     pub device_name: String,
-    /// The field `speed`.
+    /// The speed of the link; for a bond the sum of its members. 0 without link or where the driver does not tell.
     ///
     /// In Mbit/s. Since XenServer 4.0 (rio).
     pub speed: i64,
-    /// The field `duplex`.
+    /// Whether the link can send and receive at the same time. False also where the driver does not tell.
     ///
     /// Since XenServer 4.0 (rio).
     pub duplex: bool,
-    /// The field `pci_bus_path`.
+    /// Where the card sits, such as `0000:03:00.0`; `N/A` or empty for interfaces in software.
     ///
     /// Since XenServer 4.0 (rio).
     pub pci_bus_path: String,
-    /// The field `last_updated`; the epoch stands for never.
+    /// When monitoring last wrote a change here. An old time is normal for a quiet link.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

@@ -29,7 +29,8 @@ impl Pool {
     }
 
     /// Reads the field [`uuid`](crate::PoolRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `pool.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_uuid")]
@@ -37,8 +38,8 @@ impl Pool {
         self.begin("pool.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the pool; empty
+    /// after installation, when clients show the name of its single host instead.
     ///
     /// `pool.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_label")]
@@ -46,8 +47,8 @@ impl Pool {
         self.begin("pool.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Sets the field [`name_label`](crate::PoolRecord::name_label): the name that people gave the pool; empty
+    /// after installation, when clients show the name of its single host instead.
     ///
     /// `pool.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_label")]
@@ -55,7 +56,8 @@ impl Pool {
         self.begin("pool.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::PoolRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::PoolRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `pool.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_name_description")]
@@ -63,7 +65,8 @@ impl Pool {
         self.begin("pool.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::PoolRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::PoolRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `pool.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_name_description")]
@@ -72,7 +75,8 @@ impl Pool {
     }
 
     /// Reads the field [`master`](crate::PoolRecord::master): the coordinator: the host that holds the database and
-    /// answers the API.
+    /// answers the API. It changes with `pool.designate_new_master`, and by itself when high availability replaces
+    /// a coordinator that failed; other hosts answer `HOST_IS_SLAVE` with its address.
     ///
     /// `pool.get_master`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_master")]
@@ -80,7 +84,9 @@ impl Pool {
         self.begin("pool.get_master")
     }
 
-    /// Reads the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise.
+    /// Reads the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise:
+    /// those of templates that name no storage, and imports without `sr_id`. A null reference means that there is
+    /// no such storage and one must be named; the toolstack does not pick one.
     ///
     /// `pool.get_default_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_default_SR")]
@@ -88,7 +94,9 @@ impl Pool {
         self.begin("pool.get_default_SR")
     }
 
-    /// Sets the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise.
+    /// Sets the field [`default_sr`](crate::PoolRecord::default_sr): where new disks go if nobody says otherwise:
+    /// those of templates that name no storage, and imports without `sr_id`. A null reference means that there is
+    /// no such storage and one must be named; the toolstack does not pick one.
     ///
     /// `pool.set_default_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_default_SR")]
@@ -97,7 +105,8 @@ impl Pool {
     }
 
     /// Reads the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr): where the memory of suspended VMs
-    /// goes if nobody says otherwise.
+    /// goes if `VM.suspend_SR` names no storage. If this is a null reference too, the host's `suspend_image_sr` is
+    /// taken. It must be attached to the host at that time.
     ///
     /// `pool.get_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_suspend_image_SR")]
@@ -106,7 +115,8 @@ impl Pool {
     }
 
     /// Sets the field [`suspend_image_sr`](crate::PoolRecord::suspend_image_sr): where the memory of suspended VMs
-    /// goes if nobody says otherwise.
+    /// goes if `VM.suspend_SR` names no storage. If this is a null reference too, the host's `suspend_image_sr` is
+    /// taken. It must be attached to the host at that time.
     ///
     /// `pool.set_suspend_image_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_suspend_image_SR")]
@@ -114,8 +124,8 @@ impl Pool {
         self.begin("pool.set_suspend_image_SR").arg(value)
     }
 
-    /// Reads the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps go if nobody says
-    /// otherwise.
+    /// Reads the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps of VMs were meant to
+    /// go. A leftover: present servers do not store such dumps.
     ///
     /// `pool.get_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_crash_dump_SR")]
@@ -123,8 +133,8 @@ impl Pool {
         self.begin("pool.get_crash_dump_SR")
     }
 
-    /// Sets the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps go if nobody says
-    /// otherwise.
+    /// Sets the field [`crash_dump_sr`](crate::PoolRecord::crash_dump_sr): where crash dumps of VMs were meant to
+    /// go. A leftover: present servers do not store such dumps.
     ///
     /// `pool.set_crash_dump_SR`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_crash_dump_SR")]
@@ -133,7 +143,8 @@ impl Pool {
     }
 
     /// Reads the field [`other_config`](crate::PoolRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `pool.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_other_config")]
@@ -142,7 +153,8 @@ impl Pool {
     }
 
     /// Sets the field [`other_config`](crate::PoolRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `pool.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.set_other_config")]
@@ -168,7 +180,9 @@ impl Pool {
         self.begin("pool.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`ha_enabled`](crate::PoolRecord::ha_enabled): whether high availability is on.
+    /// Reads the field [`ha_enabled`](crate::PoolRecord::ha_enabled): whether high availability is on. While it is,
+    /// joining and ejecting hosts, changes of the management interface, updates and shutting down hosts out of turn
+    /// are refused, mostly with `HA_IS_ENABLED`.
     ///
     /// `pool.get_ha_enabled`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_enabled")]
@@ -176,7 +190,8 @@ impl Pool {
         self.begin("pool.get_ha_enabled")
     }
 
-    /// Reads the field [`ha_configuration`](crate::PoolRecord::ha_configuration): how high availability was set up.
+    /// Reads the field [`ha_configuration`](crate::PoolRecord::ha_configuration): the configuration that
+    /// `pool.enable_ha` was given, for example `timeout`.
     ///
     /// `pool.get_ha_configuration`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_configuration")]
@@ -185,7 +200,7 @@ impl Pool {
     }
 
     /// Reads the field [`ha_statefiles`](crate::PoolRecord::ha_statefiles): the disks that high availability keeps
-    /// its state on.
+    /// its heartbeat on, as references of VDIs in text form; empty while it is off.
     ///
     /// `pool.get_ha_statefiles`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_statefiles")]
@@ -194,7 +209,9 @@ impl Pool {
     }
 
     /// Reads the field [`ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate): how many
-    /// hosts may fail with all protected VMs restarted.
+    /// hosts may fail with all protected VMs restarted, as an administrator asked for with
+    /// `pool.set_ha_host_failures_to_tolerate`. 0 means that nothing is promised: VMs are then restarted as far as
+    /// memory goes.
     ///
     /// `pool.get_ha_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_host_failures_to_tolerate")]
@@ -202,8 +219,9 @@ impl Pool {
         self.begin("pool.get_ha_host_failures_to_tolerate")
     }
 
-    /// Reads the field [`ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for): how many hosts may fail as
-    /// things stand.
+    /// Reads the field [`ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for): how many further failures of
+    /// hosts the present plan covers, at most `ha_host_failures_to_tolerate`. The coordinator works it out again
+    /// after changes, with some delay. At 0, the next failure may leave protected VMs off.
     ///
     /// `pool.get_ha_plan_exists_for`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_plan_exists_for")]
@@ -212,7 +230,8 @@ impl Pool {
     }
 
     /// Reads the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit): whether more VMs may be
-    /// protected than could be restarted.
+    /// protected than could be restarted. If not, what would break the plan (starting a VM, protecting one more,
+    /// disabling a host) fails with `HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`.
     ///
     /// `pool.get_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_allow_overcommit")]
@@ -221,7 +240,8 @@ impl Pool {
     }
 
     /// Sets the field [`ha_allow_overcommit`](crate::PoolRecord::ha_allow_overcommit): whether more VMs may be
-    /// protected than could be restarted.
+    /// protected than could be restarted. If not, what would break the plan (starting a VM, protecting one more,
+    /// disabling a host) fails with `HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`.
     ///
     /// `pool.set_ha_allow_overcommit`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.set_ha_allow_overcommit")]
@@ -229,8 +249,9 @@ impl Pool {
         self.begin("pool.set_ha_allow_overcommit").arg(value)
     }
 
-    /// Reads the field [`ha_overcommitted`](crate::PoolRecord::ha_overcommitted): whether more VMs are protected
-    /// than could be restarted.
+    /// Reads the field [`ha_overcommitted`](crate::PoolRecord::ha_overcommitted): whether the pool can no longer
+    /// restart all protected VMs after as many failures as it was told to tolerate, because hosts or memory were
+    /// lost, or since overcommitting is allowed. It counts only while high availability is on.
     ///
     /// `pool.get_ha_overcommitted`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_overcommitted")]
@@ -238,7 +259,8 @@ impl Pool {
         self.begin("pool.get_ha_overcommitted")
     }
 
-    /// Reads the field [`blobs`](crate::PoolRecord::blobs): binary data kept for the object, by name.
+    /// Reads the field [`blobs`](crate::PoolRecord::blobs): binary data kept for the object, by name. The data is
+    /// read and written over HTTP at `/blob`, and lies on the coordinator only.
     ///
     /// `pool.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_blobs")]
@@ -246,7 +268,8 @@ impl Pool {
         self.begin("pool.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::PoolRecord::tags): words by which people group objects.
+    /// Reads the field [`tags`](crate::PoolRecord::tags): words by which people group objects. The server gives
+    /// them no meaning; add and remove single ones, since other clients write too.
     ///
     /// `pool.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_tags")]
@@ -254,7 +277,8 @@ impl Pool {
         self.begin("pool.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::PoolRecord::tags): words by which people group objects.
+    /// Sets the field [`tags`](crate::PoolRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `pool.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_tags")]
@@ -278,7 +302,8 @@ impl Pool {
         self.begin("pool.remove_tags").arg(value)
     }
 
-    /// Reads the field [`gui_config`](crate::PoolRecord::gui_config): settings of graphical clients.
+    /// Reads the field [`gui_config`](crate::PoolRecord::gui_config): settings that graphical clients share with
+    /// each other, in keys of their own; the server does not look at them.
     ///
     /// `pool.get_gui_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "pool.get_gui_config")]
@@ -286,7 +311,8 @@ impl Pool {
         self.begin("pool.get_gui_config")
     }
 
-    /// Sets the field [`gui_config`](crate::PoolRecord::gui_config): settings of graphical clients.
+    /// Sets the field [`gui_config`](crate::PoolRecord::gui_config): settings that graphical clients share with
+    /// each other, in keys of their own; the server does not look at them.
     ///
     /// `pool.set_gui_config`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "pool.set_gui_config")]
@@ -312,8 +338,9 @@ impl Pool {
         self.begin("pool.remove_from_gui_config").arg(key)
     }
 
-    /// Reads the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the health
-    /// check.
+    /// Reads the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the automatic
+    /// health check, which uploaded status reports to the vendor. The clients that used it were withdrawn; the
+    /// server does not look at them.
     ///
     /// `pool.get_health_check_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_health_check_config")]
@@ -321,8 +348,9 @@ impl Pool {
         self.begin("pool.get_health_check_config")
     }
 
-    /// Sets the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the health
-    /// check.
+    /// Sets the field [`health_check_config`](crate::PoolRecord::health_check_config): settings of the automatic
+    /// health check, which uploaded status reports to the vendor. The clients that used it were withdrawn; the
+    /// server does not look at them.
     ///
     /// `pool.set_health_check_config`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "pool.set_health_check_config")]
@@ -348,7 +376,8 @@ impl Pool {
         self.begin("pool.remove_from_health_check_config").arg(key)
     }
 
-    /// Reads the field [`wlb_url`](crate::PoolRecord::wlb_url): where the workload balancer answers.
+    /// Reads the field [`wlb_url`](crate::PoolRecord::wlb_url): the address and port of the workload balancing
+    /// appliance; empty where none was set up with `pool.initialize_wlb`.
     ///
     /// `pool.get_wlb_url`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_url")]
@@ -356,7 +385,8 @@ impl Pool {
         self.begin("pool.get_wlb_url")
     }
 
-    /// Reads the field [`wlb_username`](crate::PoolRecord::wlb_username): the user at the workload balancer.
+    /// Reads the field [`wlb_username`](crate::PoolRecord::wlb_username): the user by which the pool logs in to the
+    /// workload balancing appliance. The password cannot be read.
     ///
     /// `pool.get_wlb_username`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_username")]
@@ -364,7 +394,9 @@ impl Pool {
         self.begin("pool.get_wlb_username")
     }
 
-    /// Reads the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancer is asked.
+    /// Reads the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancing appliance is
+    /// asked where VMs should run. Turning it off keeps the settings, so that it can be paused; without an
+    /// appliance it has no effect.
     ///
     /// `pool.get_wlb_enabled`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "pool.get_wlb_enabled")]
@@ -372,7 +404,9 @@ impl Pool {
         self.begin("pool.get_wlb_enabled")
     }
 
-    /// Sets the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancer is asked.
+    /// Sets the field [`wlb_enabled`](crate::PoolRecord::wlb_enabled): whether the workload balancing appliance is
+    /// asked where VMs should run. Turning it off keeps the settings, so that it can be paused; without an
+    /// appliance it has no effect.
     ///
     /// `pool.set_wlb_enabled`, since XenServer 5.5 (george). Least role: `pool-operator`, and client certificates.
     #[doc(alias = "pool.set_wlb_enabled")]
@@ -380,7 +414,9 @@ impl Pool {
         self.begin("pool.set_wlb_enabled").arg(value)
     }
 
-    /// Reads the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert).
+    /// Reads the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert): whether the certificate of the
+    /// workload balancing appliance is checked. A leftover: `tls_verification_enabled` decides for all connections
+    /// now.
     ///
     /// `pool.get_wlb_verify_cert`, since XenServer 5.5 (george). Deprecated since xapi 1.290.0. Least role:
     /// `read-only`.
@@ -390,7 +426,9 @@ impl Pool {
         self.begin("pool.get_wlb_verify_cert")
     }
 
-    /// Sets the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert).
+    /// Sets the field [`wlb_verify_cert`](crate::PoolRecord::wlb_verify_cert): whether the certificate of the
+    /// workload balancing appliance is checked. A leftover: `tls_verification_enabled` decides for all connections
+    /// now.
     ///
     /// `pool.set_wlb_verify_cert`, since XenServer 5.5 (george). Deprecated since xapi 1.290.0. Least role:
     /// `pool-operator`.
@@ -400,8 +438,9 @@ impl Pool {
         self.begin("pool.set_wlb_verify_cert").arg(value)
     }
 
-    /// Reads the field [`redo_log_enabled`](crate::PoolRecord::redo_log_enabled): whether changes of the database
-    /// are also written to shared storage.
+    /// Reads the field [`redo_log_enabled`](crate::PoolRecord::redo_log_enabled): whether each change of the
+    /// database is also written to shared storage, so that a new coordinator starts without loss. High availability
+    /// does this by itself; the field says what happens while that is off.
     ///
     /// `pool.get_redo_log_enabled`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_enabled")]
@@ -409,7 +448,8 @@ impl Pool {
         self.begin("pool.get_redo_log_enabled")
     }
 
-    /// Reads the field [`redo_log_vdi`](crate::PoolRecord::redo_log_vdi): the disk that they are written to.
+    /// Reads the field [`redo_log_vdi`](crate::PoolRecord::redo_log_vdi): the disk that those changes are written
+    /// to; a null reference if there was none so far. It stays when the log is turned off.
     ///
     /// `pool.get_redo_log_vdi`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_redo_log_vdi")]
@@ -417,7 +457,8 @@ impl Pool {
         self.begin("pool.get_redo_log_vdi")
     }
 
-    /// Reads the field [`vswitch_controller`](crate::PoolRecord::vswitch_controller).
+    /// Reads the field [`vswitch_controller`](crate::PoolRecord::vswitch_controller): the IPv4 address of the
+    /// controller of the virtual switches, empty for none; [`SdnController`](crate::SdnController) took its place.
     ///
     /// `pool.get_vswitch_controller`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 7.2 (falcon).
     /// Least role: `read-only`.
@@ -427,7 +468,9 @@ impl Pool {
         self.begin("pool.get_vswitch_controller")
     }
 
-    /// Reads the field [`restrictions`](crate::PoolRecord::restrictions): what the licence does and does not allow.
+    /// Reads the field [`restrictions`](crate::PoolRecord::restrictions): what the licence forbids, as the host
+    /// with the least licence has it: keys such as `restrict_wlb`, where `true` means that the feature cannot be
+    /// used. Hosts refuse it with `LICENCE_RESTRICTION` or `FEATURE_RESTRICTED`.
     ///
     /// `pool.get_restrictions`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "pool.get_restrictions")]
@@ -436,7 +479,7 @@ impl Pool {
     }
 
     /// Reads the field [`metadata_vdis`](crate::PoolRecord::metadata_vdis): the disks that hold copies of its
-    /// database.
+    /// database for disaster recovery, as `SR.enable_database_replication` made them.
     ///
     /// `pool.get_metadata_VDIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "pool.get_metadata_VDIs")]
@@ -444,8 +487,9 @@ impl Pool {
         self.begin("pool.get_metadata_VDIs")
     }
 
-    /// Reads the field [`ha_cluster_stack`](crate::PoolRecord::ha_cluster_stack): what keeps the hosts together
-    /// under high availability.
+    /// Reads the field [`ha_cluster_stack`](crate::PoolRecord::ha_cluster_stack): the program that keeps the hosts
+    /// together under high availability: `xhad`, or `corosync` where a clustered storage such as GFS2 asks for it.
+    /// It says nothing while high availability is off.
     ///
     /// `pool.get_ha_cluster_stack`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_ha_cluster_stack")]
@@ -454,7 +498,8 @@ impl Pool {
     }
 
     /// Reads the field [`allowed_operations`](crate::PoolRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `pool.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_allowed_operations")]
@@ -463,7 +508,8 @@ impl Pool {
     }
 
     /// Reads the field [`current_operations`](crate::PoolRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `pool.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool.get_current_operations")]
@@ -472,7 +518,7 @@ impl Pool {
     }
 
     /// Reads the field [`guest_agent_config`](crate::PoolRecord::guest_agent_config): settings for the agents in
-    /// the VMs.
+    /// Windows VMs, which the hosts hand on through xenstore: `auto_update_enabled` and `auto_update_url`.
     ///
     /// `pool.get_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_guest_agent_config")]
@@ -480,8 +526,10 @@ impl Pool {
         self.begin("pool.get_guest_agent_config")
     }
 
-    /// Reads the field [`cpu_info`](crate::PoolRecord::cpu_info): the processor features that all its hosts have,
-    /// which is what VMs that migrate are limited to.
+    /// Reads the field [`cpu_info`](crate::PoolRecord::cpu_info): the processors of all hosts taken together:
+    /// `cpu_count` and `socket_count` are sums, `features_hvm` and `features_pv` what every host has, which is all
+    /// that newly started VMs see so that they can migrate. Adding an older host takes features away from VMs that
+    /// start later; running ones keep theirs.
     ///
     /// `pool.get_cpu_info`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "pool.get_cpu_info")]
@@ -489,7 +537,9 @@ impl Pool {
         self.begin("pool.get_cpu_info")
     }
 
-    /// Reads the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device).
+    /// Reads the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device): a leftover without
+    /// effect. It decided whether new Windows VMs got the device by which Windows Update finds drivers; that is now
+    /// in `VM.has_vendor_device` alone.
     ///
     /// `pool.get_policy_no_vendor_device`, since XenServer 7.0 (dundee). Deprecated since xapi 24.14.0. Least role:
     /// `read-only`.
@@ -499,7 +549,9 @@ impl Pool {
         self.begin("pool.get_policy_no_vendor_device")
     }
 
-    /// Sets the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device).
+    /// Sets the field [`policy_no_vendor_device`](crate::PoolRecord::policy_no_vendor_device): a leftover without
+    /// effect. It decided whether new Windows VMs got the device by which Windows Update finds drivers; that is now
+    /// in `VM.has_vendor_device` alone.
     ///
     /// `pool.set_policy_no_vendor_device`, since XenServer 7.0 (dundee). Deprecated since xapi 24.14.0. Least role:
     /// `pool-operator`.
@@ -509,7 +561,9 @@ impl Pool {
         self.begin("pool.set_policy_no_vendor_device").arg(value)
     }
 
-    /// Reads the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled).
+    /// Reads the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled): whether live patches
+    /// are left out when updates are applied. Hosts then need a restart for what could have been patched while they
+    /// run.
     ///
     /// `pool.get_live_patching_disabled`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool.get_live_patching_disabled")]
@@ -517,7 +571,9 @@ impl Pool {
         self.begin("pool.get_live_patching_disabled")
     }
 
-    /// Sets the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled).
+    /// Sets the field [`live_patching_disabled`](crate::PoolRecord::live_patching_disabled): whether live patches
+    /// are left out when updates are applied. Hosts then need a restart for what could have been patched while they
+    /// run.
     ///
     /// `pool.set_live_patching_disabled`, since XenServer 7.1 (ely). Least role: `pool-operator`.
     #[doc(alias = "pool.set_live_patching_disabled")]
@@ -525,7 +581,9 @@ impl Pool {
         self.begin("pool.set_live_patching_disabled").arg(value)
     }
 
-    /// Reads the field [`igmp_snooping_enabled`](crate::PoolRecord::igmp_snooping_enabled).
+    /// Reads the field [`igmp_snooping_enabled`](crate::PoolRecord::igmp_snooping_enabled): whether the virtual
+    /// switches send multicast packets only where someone listens, rather than to all ports. Set with
+    /// `pool.set_igmp_snooping_enabled`.
     ///
     /// `pool.get_igmp_snooping_enabled`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "pool.get_igmp_snooping_enabled")]
@@ -533,7 +591,9 @@ impl Pool {
         self.begin("pool.get_igmp_snooping_enabled")
     }
 
-    /// Reads the field [`uefi_certificates`](crate::PoolRecord::uefi_certificates).
+    /// Reads the field [`uefi_certificates`](crate::PoolRecord::uefi_certificates): the secure boot variables that
+    /// came with the servers, as base64 of a tar archive of `.auth` files. Each coordinator reads them from its
+    /// disk at start; they cannot be set here.
     ///
     /// `pool.get_uefi_certificates`, since Citrix Hypervisor 8.1 (quebec). Least role: `read-only`.
     #[doc(alias = "pool.get_uefi_certificates")]
@@ -541,7 +601,9 @@ impl Pool {
         self.begin("pool.get_uefi_certificates")
     }
 
-    /// Reads the field [`custom_uefi_certificates`](crate::PoolRecord::custom_uefi_certificates).
+    /// Reads the field [`custom_uefi_certificates`](crate::PoolRecord::custom_uefi_certificates): the secure boot
+    /// variables that an administrator put in place of those, as base64 of a tar archive; empty where the shipped
+    /// ones count.
     ///
     /// `pool.get_custom_uefi_certificates`, since xapi 24.0.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -550,7 +612,9 @@ impl Pool {
         self.begin("pool.get_custom_uefi_certificates")
     }
 
-    /// Reads the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending).
+    /// Reads the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending): whether a rotation of the pool's
+    /// secret has begun and not ended. If it stays `true` with no such task running, the rotation broke off: call
+    /// `pool.rotate_secret` again. The toolstack keeps it; do not set it.
     ///
     /// `pool.get_is_psr_pending`, since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr). Least role: `read-only`.
     #[doc(alias = "pool.get_is_psr_pending")]
@@ -558,7 +622,9 @@ impl Pool {
         self.begin("pool.get_is_psr_pending")
     }
 
-    /// Sets the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending).
+    /// Sets the field [`is_psr_pending`](crate::PoolRecord::is_psr_pending): whether a rotation of the pool's
+    /// secret has begun and not ended. If it stays `true` with no such task running, the rotation broke off: call
+    /// `pool.rotate_secret` again. The toolstack keeps it; do not set it.
     ///
     /// `pool.set_is_psr_pending`, since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr). Least role:
     /// `pool-operator`.
@@ -568,7 +634,9 @@ impl Pool {
     }
 
     /// Reads the field [`tls_verification_enabled`](crate::PoolRecord::tls_verification_enabled): whether its hosts
-    /// check the certificates of those they connect to.
+    /// check the certificates of each other and of the appliances they connect to. New installations start with it
+    /// on, upgraded pools with it off; once on, it stays on. `host.tls_verification_enabled` tells of hosts where
+    /// it was suspended.
     ///
     /// `pool.get_tls_verification_enabled`, since xapi 1.290.0. Least role: `read-only`.
     #[doc(alias = "pool.get_tls_verification_enabled")]
@@ -577,7 +645,8 @@ impl Pool {
     }
 
     /// Reads the field [`repositories`](crate::PoolRecord::repositories): the sources that updates are installed
-    /// from.
+    /// from: those [`Repository`](crate::Repository) objects that are enabled. Empty means that the pool takes no
+    /// updates by this way.
     ///
     /// `pool.get_repositories`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repositories")]
@@ -586,7 +655,8 @@ impl Pool {
     }
 
     /// Reads the field [`client_certificate_auth_enabled`](crate::PoolRecord::client_certificate_auth_enabled):
-    /// whether clients can log in with a certificate.
+    /// whether clients can log in with a TLS certificate instead of a password. The authority that signed it must
+    /// be installed in the pool.
     ///
     /// `pool.get_client_certificate_auth_enabled`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_enabled")]
@@ -595,7 +665,7 @@ impl Pool {
     }
 
     /// Reads the field [`client_certificate_auth_name`](crate::PoolRecord::client_certificate_auth_name): the name
-    /// that such a certificate must carry.
+    /// (CN or alternative name) that such a certificate must carry; empty while this is off.
     ///
     /// `pool.get_client_certificate_auth_name`, since xapi 1.318.0. Least role: `read-only`.
     #[doc(alias = "pool.get_client_certificate_auth_name")]
@@ -603,7 +673,8 @@ impl Pool {
         self.begin("pool.get_client_certificate_auth_name")
     }
 
-    /// Reads the field [`repository_proxy_url`](crate::PoolRecord::repository_proxy_url).
+    /// Reads the field [`repository_proxy_url`](crate::PoolRecord::repository_proxy_url): the HTTP proxy by which
+    /// the coordinator reaches the repositories; empty for a direct way.
     ///
     /// `pool.get_repository_proxy_url`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_url")]
@@ -611,7 +682,8 @@ impl Pool {
         self.begin("pool.get_repository_proxy_url")
     }
 
-    /// Reads the field [`repository_proxy_username`](crate::PoolRecord::repository_proxy_username).
+    /// Reads the field [`repository_proxy_username`](crate::PoolRecord::repository_proxy_username): the user at
+    /// that proxy; empty where it wants none.
     ///
     /// `pool.get_repository_proxy_username`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_username")]
@@ -619,7 +691,8 @@ impl Pool {
         self.begin("pool.get_repository_proxy_username")
     }
 
-    /// Reads the field [`repository_proxy_password`](crate::PoolRecord::repository_proxy_password).
+    /// Reads the field [`repository_proxy_password`](crate::PoolRecord::repository_proxy_password): the password at
+    /// that proxy, as a reference of a `secret`; a null reference where it wants none.
     ///
     /// `pool.get_repository_proxy_password`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "pool.get_repository_proxy_password")]
@@ -628,7 +701,8 @@ impl Pool {
     }
 
     /// Reads the field [`migration_compression`](crate::PoolRecord::migration_compression): whether memory is
-    /// compressed on its way to another host, if nobody says otherwise.
+    /// compressed on its way to another host, if the options of the migration do not say so themselves. It saves
+    /// network traffic and costs processor time in the control domains.
     ///
     /// `pool.get_migration_compression`, since xapi 22.33.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -638,7 +712,8 @@ impl Pool {
     }
 
     /// Sets the field [`migration_compression`](crate::PoolRecord::migration_compression): whether memory is
-    /// compressed on its way to another host, if nobody says otherwise.
+    /// compressed on its way to another host, if the options of the migration do not say so themselves. It saves
+    /// network traffic and costs processor time in the control domains.
     ///
     /// `pool.set_migration_compression`, since xapi 22.33.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -648,7 +723,8 @@ impl Pool {
     }
 
     /// Reads the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias): whether VMs are rather placed on
-    /// other hosts than the coordinator.
+    /// other hosts than the coordinator, to leave it room for its own work. It does not keep them off it where no
+    /// other host will do.
     ///
     /// `pool.get_coordinator_bias`, since xapi 22.37.0. Least role: `read-only`.
     #[doc(alias = "pool.get_coordinator_bias")]
@@ -657,7 +733,8 @@ impl Pool {
     }
 
     /// Sets the field [`coordinator_bias`](crate::PoolRecord::coordinator_bias): whether VMs are rather placed on
-    /// other hosts than the coordinator.
+    /// other hosts than the coordinator, to leave it room for its own work. It does not keep them off it where no
+    /// other host will do.
     ///
     /// `pool.set_coordinator_bias`, since xapi 22.37.0. Least role: `pool-operator`.
     #[doc(alias = "pool.set_coordinator_bias")]
@@ -665,7 +742,8 @@ impl Pool {
         self.begin("pool.set_coordinator_bias").arg(value)
     }
 
-    /// Reads the field [`local_auth_max_threads`](crate::PoolRecord::local_auth_max_threads).
+    /// Reads the field [`local_auth_max_threads`](crate::PoolRecord::local_auth_max_threads): how many logins of
+    /// local users (`root`) may be checked at once; others wait. Set with `pool.set_local_auth_max_threads`.
     ///
     /// `pool.get_local_auth_max_threads`, since xapi 23.27.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -674,7 +752,8 @@ impl Pool {
         self.begin("pool.get_local_auth_max_threads")
     }
 
-    /// Reads the field [`ext_auth_max_threads`](crate::PoolRecord::ext_auth_max_threads).
+    /// Reads the field [`ext_auth_max_threads`](crate::PoolRecord::ext_auth_max_threads): how many logins of
+    /// directory users may be checked at once; others wait. Set with `pool.set_ext_auth_max_threads`.
     ///
     /// `pool.get_ext_auth_max_threads`, since xapi 23.27.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -683,7 +762,9 @@ impl Pool {
         self.begin("pool.get_ext_auth_max_threads")
     }
 
-    /// Reads the field [`ext_auth_cache_enabled`](crate::PoolRecord::ext_auth_cache_enabled).
+    /// Reads the field [`ext_auth_cache_enabled`](crate::PoolRecord::ext_auth_cache_enabled): whether a directory
+    /// user who logged in a moment ago is let in again without asking the directory. A password that was changed or
+    /// a user who was locked counts only when the entry has expired.
     ///
     /// `pool.get_ext_auth_cache_enabled`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -692,7 +773,8 @@ impl Pool {
         self.begin("pool.get_ext_auth_cache_enabled")
     }
 
-    /// Reads the field [`ext_auth_cache_size`](crate::PoolRecord::ext_auth_cache_size).
+    /// Reads the field [`ext_auth_cache_size`](crate::PoolRecord::ext_auth_cache_size): how many logins the cache
+    /// keeps at most; the oldest go first.
     ///
     /// `pool.get_ext_auth_cache_size`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -701,7 +783,8 @@ impl Pool {
         self.begin("pool.get_ext_auth_cache_size")
     }
 
-    /// Reads the field [`ext_auth_cache_expiry`](crate::PoolRecord::ext_auth_cache_expiry).
+    /// Reads the field [`ext_auth_cache_expiry`](crate::PoolRecord::ext_auth_cache_expiry): how long such a login
+    /// stays in the cache.
     ///
     /// In seconds.
     ///
@@ -712,7 +795,9 @@ impl Pool {
         self.begin("pool.get_ext_auth_cache_expiry")
     }
 
-    /// Reads the field [`telemetry_uuid`](crate::PoolRecord::telemetry_uuid).
+    /// Reads the field [`telemetry_uuid`](crate::PoolRecord::telemetry_uuid): the name under which telemetry is
+    /// sent, as a reference of a `secret` that holds a UUID; a null reference before one was made. It differs from
+    /// `uuid`, so that the data cannot be traced to the pool.
     ///
     /// `pool.get_telemetry_uuid`, since xapi 23.9.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_telemetry_uuid")]
@@ -720,7 +805,8 @@ impl Pool {
         self.begin("pool.get_telemetry_uuid")
     }
 
-    /// Reads the field [`telemetry_frequency`](crate::PoolRecord::telemetry_frequency).
+    /// Reads the field [`telemetry_frequency`](crate::PoolRecord::telemetry_frequency): how often telemetry is
+    /// collected, by a program of the vendor beside the toolstack; xapi only keeps the settings.
     ///
     /// `pool.get_telemetry_frequency`, since xapi 23.9.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -729,7 +815,8 @@ impl Pool {
         self.begin("pool.get_telemetry_frequency")
     }
 
-    /// Reads the field [`telemetry_next_collection`](crate::PoolRecord::telemetry_next_collection).
+    /// Reads the field [`telemetry_next_collection`](crate::PoolRecord::telemetry_next_collection): the time, in
+    /// UTC, before which no telemetry is collected. 1970 means that none was planned.
     ///
     /// `pool.get_telemetry_next_collection`, since xapi 23.9.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -739,7 +826,8 @@ impl Pool {
     }
 
     /// Reads the field [`last_update_sync`](crate::PoolRecord::last_update_sync): when the repositories were last
-    /// synchronised.
+    /// synchronised with success. 1970 means never, or not since the repositories or the coordinator changed: call
+    /// `pool.sync_updates` then.
     ///
     /// `pool.get_last_update_sync`, since xapi 23.18.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_last_update_sync")]
@@ -747,7 +835,8 @@ impl Pool {
         self.begin("pool.get_last_update_sync")
     }
 
-    /// Reads the field [`update_sync_frequency`](crate::PoolRecord::update_sync_frequency).
+    /// Reads the field [`update_sync_frequency`](crate::PoolRecord::update_sync_frequency): how often the
+    /// coordinator synchronises the repositories by itself, while `update_sync_enabled`.
     ///
     /// `pool.get_update_sync_frequency`, since xapi 23.18.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -756,7 +845,9 @@ impl Pool {
         self.begin("pool.get_update_sync_frequency")
     }
 
-    /// Reads the field [`update_sync_day`](crate::PoolRecord::update_sync_day).
+    /// Reads the field [`update_sync_day`](crate::PoolRecord::update_sync_day): the day on which that happens each
+    /// week, from 0 for Sunday to 6 for Saturday, in the time zone of the coordinator. It is 0 and without meaning
+    /// for a daily plan.
     ///
     /// `pool.get_update_sync_day`, since xapi 23.18.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_update_sync_day")]
@@ -764,8 +855,8 @@ impl Pool {
         self.begin("pool.get_update_sync_day")
     }
 
-    /// Reads the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled): whether the repositories
-    /// are synchronised by themselves.
+    /// Reads the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled): whether the coordinator
+    /// synchronises the repositories by itself. Nothing is installed by that.
     ///
     /// `pool.get_update_sync_enabled`, since xapi 23.18.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -774,7 +865,9 @@ impl Pool {
         self.begin("pool.get_update_sync_enabled")
     }
 
-    /// Reads the field [`recommendations`](crate::PoolRecord::recommendations).
+    /// Reads the field [`recommendations`](crate::PoolRecord::recommendations): limits that the vendor advises, for
+    /// clients to respect, such as `max-vm-group`. The server reads them from files at its start and does not
+    /// enforce them.
     ///
     /// `pool.get_recommendations`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_recommendations")]
@@ -782,7 +875,8 @@ impl Pool {
         self.begin("pool.get_recommendations")
     }
 
-    /// Reads the field [`license_server`](crate::PoolRecord::license_server).
+    /// Reads the field [`license_server`](crate::PoolRecord::license_server): address and port of the licence
+    /// server for all hosts; a key that `host.license_server` has too is taken from there.
     ///
     /// `pool.get_license_server`, since xapi 25.6.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "pool.get_license_server")]
@@ -790,7 +884,8 @@ impl Pool {
         self.begin("pool.get_license_server")
     }
 
-    /// Sets the field [`license_server`](crate::PoolRecord::license_server).
+    /// Sets the field [`license_server`](crate::PoolRecord::license_server): address and port of the licence server
+    /// for all hosts; a key that `host.license_server` has too is taken from there.
     ///
     /// `pool.set_license_server`, since xapi 25.6.0. A prototype: it may still change. Least role: `pool-operator`.
     #[doc(alias = "pool.set_license_server")]
@@ -818,7 +913,10 @@ impl Pool {
         self.begin("pool.remove_from_license_server").arg(key)
     }
 
-    /// Reads the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown).
+    /// Reads the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown):
+    /// whether a protected VM comes up again when its own user shuts it down, as high availability takes that for a
+    /// failure. If not, such a VM stays off and is no longer protected (`VM.ha_always_run`) until it is started by
+    /// the API.
     ///
     /// `pool.get_ha_reboot_vm_on_internal_shutdown`, since xapi 25.16.0. A prototype: it may still change. Least
     /// role: `read-only`.
@@ -827,7 +925,10 @@ impl Pool {
         self.begin("pool.get_ha_reboot_vm_on_internal_shutdown")
     }
 
-    /// Sets the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown).
+    /// Sets the field [`ha_reboot_vm_on_internal_shutdown`](crate::PoolRecord::ha_reboot_vm_on_internal_shutdown):
+    /// whether a protected VM comes up again when its own user shuts it down, as high availability takes that for a
+    /// failure. If not, such a VM stays off and is no longer protected (`VM.ha_always_run`) until it is started by
+    /// the API.
     ///
     /// `pool.set_ha_reboot_vm_on_internal_shutdown`, since xapi 25.16.0. A prototype: it may still change. Least
     /// role: `pool-operator`.
@@ -836,7 +937,9 @@ impl Pool {
         self.begin("pool.set_ha_reboot_vm_on_internal_shutdown").arg(value)
     }
 
-    /// Reads the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions).
+    /// Reads the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions): whether each console
+    /// serves one client at a time. Further ones are refused with HTTP status 503, and so are all connections by
+    /// websocket. Clients that are connected already stay.
     ///
     /// `pool.get_limit_console_sessions`, since xapi 26.1.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -845,7 +948,9 @@ impl Pool {
         self.begin("pool.get_limit_console_sessions")
     }
 
-    /// Sets the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions).
+    /// Sets the field [`limit_console_sessions`](crate::PoolRecord::limit_console_sessions): whether each console
+    /// serves one client at a time. Further ones are refused with HTTP status 503, and so are all connections by
+    /// websocket. Clients that are connected already stay.
     ///
     /// `pool.set_limit_console_sessions`, since xapi 26.1.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -854,7 +959,8 @@ impl Pool {
         self.begin("pool.set_limit_console_sessions").arg(value)
     }
 
-    /// Reads the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout).
+    /// Reads the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout): how long a VM's
+    /// console may be idle before it is cut off; 0 for ever. Consoles of hosts have `host.console_idle_timeout`.
     ///
     /// In seconds.
     ///
@@ -865,7 +971,8 @@ impl Pool {
         self.begin("pool.get_vm_console_idle_timeout")
     }
 
-    /// Sets the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout).
+    /// Sets the field [`vm_console_idle_timeout`](crate::PoolRecord::vm_console_idle_timeout): how long a VM's
+    /// console may be idle before it is cut off; 0 for ever. Consoles of hosts have `host.console_idle_timeout`.
     ///
     /// In seconds.
     ///
@@ -877,7 +984,10 @@ impl Pool {
     }
 
     /// Reads the field
-    /// [`auto_update_vm_secureboot_certificates`](crate::PoolRecord::auto_update_vm_secureboot_certificates).
+    /// [`auto_update_vm_secureboot_certificates`](crate::PoolRecord::auto_update_vm_secureboot_certificates):
+    /// whether a VM that is made or imported with secure boot certificates about to expire gets new ones at its
+    /// next boot. It is marked in `VM.secureboot_certificates_state`; a clone or copy keeps the mark of its source
+    /// instead.
     ///
     /// `pool.get_auto_update_vm_secureboot_certificates`, since xapi 26.16.1. A prototype: it may still change.
     /// Least role: `read-only`.
@@ -887,7 +997,10 @@ impl Pool {
     }
 
     /// Sets the field
-    /// [`auto_update_vm_secureboot_certificates`](crate::PoolRecord::auto_update_vm_secureboot_certificates).
+    /// [`auto_update_vm_secureboot_certificates`](crate::PoolRecord::auto_update_vm_secureboot_certificates):
+    /// whether a VM that is made or imported with secure boot certificates about to expire gets new ones at its
+    /// next boot. It is marked in `VM.secureboot_certificates_state`; a clone or copy keeps the mark of its source
+    /// instead.
     ///
     /// `pool.set_auto_update_vm_secureboot_certificates`, since xapi 26.16.1. A prototype: it may still change.
     /// Least role: `pool-operator`.
@@ -896,8 +1009,10 @@ impl Pool {
         self.begin("pool.set_auto_update_vm_secureboot_certificates").arg(value)
     }
 
-    /// Sets the field [`ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate): how many
-    /// hosts may fail with all protected VMs restarted.
+    /// Sets how many failures of hosts high availability must be ready for. A number for which there is no plan is
+    /// refused with `HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`.
+    ///
+    /// - `value`: the number of hosts, from 0; at most what `pool.ha_compute_max_host_failures_to_tolerate` answers.
     ///
     /// `pool.set_ha_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as
     /// a task.
@@ -906,7 +1021,12 @@ impl Pool {
         self.begin_task("pool.set_ha_host_failures_to_tolerate").arg(value)
     }
 
-    /// Makes an empty blob for this object; its content is written over HTTP.
+    /// Makes an empty blob for the pool and enters it in `blobs`; its content is written over HTTP. The answer is
+    /// the blob.
+    ///
+    /// - `name`: the key in `blobs`.
+    /// - `mime_type`: the type of the content; empty for `application/octet-stream`.
+    /// - `public`: whether it can be read without logging in.
     ///
     /// `pool.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.create_new_blob")]
@@ -931,8 +1051,14 @@ impl Pool {
         )
     }
 
-    /// Sends the message `enable_external_auth` of class `pool`, given `pool`, `config`, `service_name` and
-    /// `auth_type`.
+    /// Makes all hosts join a directory, so that its users can log in; each still needs a `subject` with roles.
+    /// Host names in the pool must differ. If one host fails, those that joined leave again. Subjects that the
+    /// directory does not know are deleted.
+    ///
+    /// - `config`: what joining needs, for Active Directory `user` and `pass` of an account that may add computers; the
+    ///   password is not kept.
+    /// - `service_name`: the directory, for Active Directory the name of the domain.
+    /// - `auth_type`: `AD` for Active Directory.
     ///
     /// `pool.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "pool.enable_external_auth")]
@@ -943,7 +1069,11 @@ impl Pool {
             .arg(auth_type)
     }
 
-    /// Sends the message `disable_external_auth` of class `pool`, given `pool` and `config`.
+    /// Makes all hosts leave the directory: its users can no longer log in. All hosts are tried, also after a
+    /// failure; the call then fails with the first one. Subjects stay for the next time.
+    ///
+    /// - `config`: `user` and `pass` of an account that may delete the computers from the directory; without them the hosts
+    ///   leave, and their accounts stay there.
     ///
     /// `pool.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
     #[doc(alias = "pool.disable_external_auth")]
@@ -963,7 +1093,11 @@ impl Pool {
             .fold(self.begin("pool.disable_external_auth"), |call, value| call.arg(value))
     }
 
-    /// Sends the message `external_auth_set_ldaps` of class `pool`, given `pool`, `ldaps` and `force`.
+    /// Makes all hosts speak to the directory by LDAP over TLS, or again without. A directory must have been
+    /// joined, and for TLS a trusted certificate that covers `ldaps` must be installed first.
+    ///
+    /// - `ldaps`: `true` for TLS.
+    /// - `force`: go through the steps even where the setting is so already.
     ///
     /// `pool.external_auth_set_ldaps`, since xapi 26.16.0. Least role: `pool-admin`.
     #[doc(alias = "pool.external_auth_set_ldaps")]
@@ -985,7 +1119,8 @@ impl Pool {
             })
     }
 
-    /// Sends the message `detect_nonhomogeneous_external_auth` of class `pool`, given `pool`.
+    /// Starts a comparison of the members' directory with that of the coordinator. It returns at once; for each
+    /// host that differs, a message `AUTH_EXTERNAL_POOL_NON_HOMOGENEOUS` is posted.
     ///
     /// `pool.detect_nonhomogeneous_external_auth`, since XenServer 5.5 (george). Least role: `pool-operator`.
     #[doc(alias = "pool.detect_nonhomogeneous_external_auth")]
@@ -993,7 +1128,9 @@ impl Pool {
         self.begin("pool.detect_nonhomogeneous_external_auth")
     }
 
-    /// Sends the message `test_archive_target` of class `pool`, given `config`; answers with text.
+    /// Belonged to the archives of scheduled snapshots, which were taken out; servers answer `MESSAGE_REMOVED`.
+    ///
+    /// - `config`: the place that was to be tested.
     ///
     /// `pool.test_archive_target`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "pool.test_archive_target")]
@@ -1001,7 +1138,9 @@ impl Pool {
         self.begin("pool.test_archive_target").arg(config)
     }
 
-    /// Sends the message `enable_local_storage_caching` of class `pool`.
+    /// Makes each host cache disk blocks on its own storage. All hosts must be disabled and empty of VMs, and each
+    /// needs a local storage whose driver can do this, such as `ext`. The hosts that failed are named in
+    /// `HOSTS_FAILED_TO_ENABLE_CACHING`; the others keep it on.
     ///
     /// `pool.enable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as
     /// a task.
@@ -1010,7 +1149,8 @@ impl Pool {
         self.begin_task("pool.enable_local_storage_caching")
     }
 
-    /// Sends the message `disable_local_storage_caching` of class `pool`.
+    /// Stops caching disk blocks on local storage on all hosts, which must be disabled and empty of VMs. The hosts
+    /// that failed are named in `HOSTS_FAILED_TO_DISABLE_CACHING`.
     ///
     /// `pool.disable_local_storage_caching`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as
     /// a task.
@@ -1019,7 +1159,8 @@ impl Pool {
         self.begin_task("pool.disable_local_storage_caching")
     }
 
-    /// Reads the edition of the pool and when its licence ends.
+    /// Reads the licence of the pool, which is that of its least licensed host: `edition`, and `expiry`, a date or
+    /// `never`.
     ///
     /// `pool.get_license_state`, since XenServer 6.2 (clearwater). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.get_license_state")]
@@ -1027,7 +1168,10 @@ impl Pool {
         self.begin_task("pool.get_license_state")
     }
 
-    /// Licenses all hosts for another edition.
+    /// Licenses all hosts for another edition. If one host fails, the others go back to what they had. High
+    /// availability must be off.
+    ///
+    /// - `edition`: one of those in `host.editions`.
     ///
     /// `pool.apply_edition`, since XenServer 6.2 (clearwater). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.apply_edition")]
@@ -1035,7 +1179,7 @@ impl Pool {
         self.begin_task("pool.apply_edition").arg(edition)
     }
 
-    /// Sends the message `disable_ssl_legacy` of class `pool`.
+    /// Does nothing: the old TLS protocols that it turned off no longer exist in the server.
     ///
     /// `pool.disable_ssl_legacy`, since XenServer 7.0 (dundee). Deprecated since Citrix Hypervisor 8.2 (stockholm).
     /// Least role: `pool-operator`. Runs as a task.
@@ -1045,7 +1189,11 @@ impl Pool {
         self.begin_task("pool.disable_ssl_legacy")
     }
 
-    /// Sets the field [`igmp_snooping_enabled`](crate::PoolRecord::igmp_snooping_enabled).
+    /// Turns the sparing delivery of multicast on or off for all networks, which needs Open vSwitch on the hosts
+    /// and a licence. The setting is kept even if some host could not follow; the call then fails with
+    /// `COULD_NOT_UPDATE_IGMP_SNOOPING_EVERYWHERE`.
+    ///
+    /// - `value`: `true` for on.
     ///
     /// `pool.set_igmp_snooping_enabled`, since XenServer 7.3 (inverness). Least role: `pool-operator`. Runs as a
     /// task.
@@ -1054,7 +1202,9 @@ impl Pool {
         self.begin_task("pool.set_igmp_snooping_enabled").arg(value)
     }
 
-    /// Whether all hosts have an extension of that name.
+    /// Tells whether all hosts have an extension of that name; all must be reachable.
+    ///
+    /// - `name`: the name of the call that the extension answers, which is the name of a file in `/etc/xapi.d/extensions`.
     ///
     /// `pool.has_extension`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.has_extension")]
@@ -1062,8 +1212,11 @@ impl Pool {
         self.begin_task("pool.has_extension").arg(name)
     }
 
-    /// Adds an entry to the map [`guest_agent_config`](crate::PoolRecord::guest_agent_config). A key that is there
-    /// already is refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
+    /// Adds a setting for the agents in Windows VMs and hands it to the running ones. It fails with
+    /// `MAP_DUPLICATE_KEY` if the key is there: remove it first.
+    ///
+    /// - `key`: `auto_update_enabled` or `auto_update_url`.
+    /// - `value`: `true` or `false` for the first, an `http` or `https` address for the second; others give `INVALID_VALUE`.
     ///
     /// `pool.add_to_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.add_to_guest_agent_config")]
@@ -1071,8 +1224,9 @@ impl Pool {
         self.begin_task("pool.add_to_guest_agent_config").arg(key).arg(value)
     }
 
-    /// Takes the entry of `key` out of the map [`guest_agent_config`](crate::PoolRecord::guest_agent_config); no
-    /// failure where there is none.
+    /// Removes a setting for the agents in Windows VMs, which then use their default.
+    ///
+    /// - `key`: the setting; one that is not there is no error.
     ///
     /// `pool.remove_from_guest_agent_config`, since XenServer 7.0 (dundee). Least role: `pool-admin`. Runs as a
     /// task.
@@ -1081,8 +1235,10 @@ impl Pool {
         self.begin_task("pool.remove_from_guest_agent_config").arg(key)
     }
 
-    /// Sets the field [`repositories`](crate::PoolRecord::repositories): the sources that updates are installed
-    /// from.
+    /// Enables exactly these repositories. The mirror of those that are dropped is deleted, and `last_update_sync`
+    /// is reset if one was added: synchronise again before installing.
+    ///
+    /// - `value`: the repositories; empty for none.
     ///
     /// `pool.set_repositories`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -1091,7 +1247,9 @@ impl Pool {
         self.begin_task("pool.set_repositories").arg(value)
     }
 
-    /// Sends the message `add_repository` of class `pool`, given `value`.
+    /// Enables one more repository, which resets `last_update_sync`. Nothing is fetched before `pool.sync_updates`.
+    ///
+    /// - `value`: the repository; one that is enabled already changes nothing.
     ///
     /// `pool.add_repository`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -1100,7 +1258,10 @@ impl Pool {
         self.begin_task("pool.add_repository").arg(value)
     }
 
-    /// Sends the message `remove_repository` of class `pool`, given `value`.
+    /// Disables a repository and deletes its mirror on the coordinator. The record stays, to be deleted with
+    /// `Repository.forget`.
+    ///
+    /// - `value`: the repository; one that is not enabled changes nothing.
     ///
     /// `pool.remove_repository`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as
     /// a task.
@@ -1109,7 +1270,13 @@ impl Pool {
         self.begin_task("pool.remove_repository").arg(value)
     }
 
-    /// Fetches what the repositories offer, and answers with the hash of what was fetched.
+    /// Fetches what the enabled repositories offer into a mirror on the coordinator, asks each host what it lacks,
+    /// and answers with the hash that `host.apply_updates` must be given. All hosts must be up, and the download
+    /// may take long: call it as a task.
+    ///
+    /// - `force`: throw the mirror away first, which repairs a broken one.
+    /// - `token`, `token_id`: the access token for the vendor's repositories; empty where none is asked for.
+    /// - `username`, `password`: the login at the other pool, for a repository of that origin; else empty.
     ///
     /// `pool.sync_updates`, since xapi 1.329.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -1133,7 +1300,10 @@ impl Pool {
             })
     }
 
-    /// Lists what stands in the way of installing updates, as error codes with their parameters.
+    /// Lists what stands in the way of installing updates, as error codes with their parameters: high availability
+    /// that is on, hosts that are down, VMs that cannot leave a host. An empty list means that the pool is ready.
+    ///
+    /// - `requires_reboot`: whether hosts are to restart, so that VMs must move away; only then VMs are looked at.
     ///
     /// `pool.check_update_readiness`, since xapi 1.304.0. Least role: `pool-operator`, and client certificates.
     /// Runs as a task.
@@ -1142,7 +1312,10 @@ impl Pool {
         self.begin_task("pool.check_update_readiness").arg(requires_reboot)
     }
 
-    /// Sends the message `enable_client_certificate_auth` of class `pool`, given `name`.
+    /// Lets clients log in with a TLS certificate. Calls for an authority that is installed on the hosts; the
+    /// listener of the management interface restarts.
+    ///
+    /// - `name`: the CN or alternative name that a client's certificate must carry.
     ///
     /// `pool.enable_client_certificate_auth`, since xapi 1.318.0. Least role: `pool-operator`, and client
     /// certificates. Runs as a task.
@@ -1151,7 +1324,8 @@ impl Pool {
         self.begin_task("pool.enable_client_certificate_auth").arg(name)
     }
 
-    /// Sends the message `disable_client_certificate_auth` of class `pool`.
+    /// Lets no more clients log in with a TLS certificate, and forgets the name. The listener of the management
+    /// interface restarts.
     ///
     /// `pool.disable_client_certificate_auth`, since xapi 1.318.0. Least role: `pool-operator`, and client
     /// certificates. Runs as a task.
@@ -1160,7 +1334,11 @@ impl Pool {
         self.begin_task("pool.disable_client_certificate_auth")
     }
 
-    /// Sends the message `configure_repository_proxy` of class `pool`, given `url`, `username` and `password`.
+    /// Makes the coordinator reach the repositories by a proxy, from the next synchronisation on. It replaces the
+    /// one there was; the password is kept as a `secret`.
+    ///
+    /// - `url`: its address, `http` or `https`.
+    /// - `username`, `password`: the login at the proxy; both, or both empty.
     ///
     /// `pool.configure_repository_proxy`, since xapi 21.3.0. Least role: `pool-operator`, and client certificates.
     /// Runs as a task.
@@ -1172,7 +1350,7 @@ impl Pool {
             .secret_arg(password)
     }
 
-    /// Sends the message `disable_repository_proxy` of class `pool`.
+    /// Makes the coordinator reach the repositories directly, and deletes the proxy's login.
     ///
     /// `pool.disable_repository_proxy`, since xapi 21.4.0. Least role: `pool-operator`, and client certificates.
     /// Runs as a task.
@@ -1181,7 +1359,10 @@ impl Pool {
         self.begin_task("pool.disable_repository_proxy")
     }
 
-    /// Sets the field [`uefi_certificates`](crate::PoolRecord::uefi_certificates).
+    /// Always fails with `OPERATION_NOT_ALLOWED` on present servers; `pool.set_custom_uefi_certificates` took its
+    /// place.
+    ///
+    /// - `value`: base64 of a tar archive.
     ///
     /// `pool.set_uefi_certificates`, since xapi 22.16.0. Deprecated since xapi 24.0.0. Least role: `pool-admin`.
     /// Runs as a task.
@@ -1191,7 +1372,12 @@ impl Pool {
         self.begin_task("pool.set_uefi_certificates").arg(value)
     }
 
-    /// Sets the field [`custom_uefi_certificates`](crate::PoolRecord::custom_uefi_certificates).
+    /// Puts secure boot variables in place of those that came with the servers, on all hosts. It works only where
+    /// `allow-custom-uefi-certs` is set in the configuration of xapi; else `OPERATION_NOT_ALLOWED`. VMs that have
+    /// their own variables already keep them.
+    ///
+    /// - `value`: base64 of a tar archive with `PK.auth`, `KEK.auth`, `db.auth` and, if wanted, `dbx.auth`; empty for the
+    ///   shipped ones.
     ///
     /// `pool.set_custom_uefi_certificates`, since xapi 24.0.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1200,7 +1386,10 @@ impl Pool {
         self.begin_task("pool.set_custom_uefi_certificates").arg(value)
     }
 
-    /// Sets `https_only`, given `value`.
+    /// Closes or opens the unencrypted port 80 of all hosts in their firewalls; all must be reachable. Clients and
+    /// appliances that use it lose their connection.
+    ///
+    /// - `value`: `true` to close it.
     ///
     /// `pool.set_https_only`, since xapi 22.27.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
@@ -1209,7 +1398,10 @@ impl Pool {
         self.begin_task("pool.set_https_only").arg(value)
     }
 
-    /// Sets the field [`telemetry_next_collection`](crate::PoolRecord::telemetry_next_collection).
+    /// Sets the time before which no telemetry is collected. The program that collects it does this itself.
+    ///
+    /// - `value`: a time not further away than about two intervals: 2 days, 14 days or 62 days, as `telemetry_frequency`
+    ///   says.
     ///
     /// `pool.set_telemetry_next_collection`, since xapi 23.9.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -1218,7 +1410,7 @@ impl Pool {
         self.begin_task("pool.set_telemetry_next_collection").arg(value)
     }
 
-    /// Sends the message `reset_telemetry_uuid` of class `pool`.
+    /// Makes a new UUID for telemetry, so that later data cannot be tied to earlier data.
     ///
     /// `pool.reset_telemetry_uuid`, since xapi 23.9.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -1227,8 +1419,11 @@ impl Pool {
         self.begin_task("pool.reset_telemetry_uuid")
     }
 
-    /// Sends the message `configure_update_sync` of class `pool`, given `update_sync_frequency` and
-    /// `update_sync_day`.
+    /// Sets the plan by which the coordinator synchronises the repositories. It comes into force at once, if
+    /// `update_sync_enabled`.
+    ///
+    /// - `update_sync_frequency`: each day or each week.
+    /// - `update_sync_day`: the day of the week, 0 for Sunday to 6 for Saturday; a daily plan stores 0.
     ///
     /// `pool.configure_update_sync`, since xapi 23.18.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1243,8 +1438,10 @@ impl Pool {
             .arg(update_sync_day)
     }
 
-    /// Sets the field [`update_sync_enabled`](crate::PoolRecord::update_sync_enabled): whether the repositories are
-    /// synchronised by themselves.
+    /// Makes the coordinator synchronise the repositories by plan, or stops that. It cannot be turned on without an
+    /// enabled repository.
+    ///
+    /// - `value`: `true` for on.
     ///
     /// `pool.set_update_sync_enabled`, since xapi 23.18.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1253,7 +1450,9 @@ impl Pool {
         self.begin_task("pool.set_update_sync_enabled").arg(value)
     }
 
-    /// Sets the field [`local_auth_max_threads`](crate::PoolRecord::local_auth_max_threads).
+    /// Sets how many logins of local users may be checked at once. It comes into force without a restart.
+    ///
+    /// - `value`: the number. A higher one serves more logins at once and costs the coordinator processor time.
     ///
     /// `pool.set_local_auth_max_threads`, since xapi 23.27.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -1262,7 +1461,9 @@ impl Pool {
         self.begin("pool.set_local_auth_max_threads").arg(value)
     }
 
-    /// Sets the field [`ext_auth_max_threads`](crate::PoolRecord::ext_auth_max_threads).
+    /// Sets how many logins of directory users may be checked at once. It comes into force without a restart.
+    ///
+    /// - `value`: the number. A higher one puts more load on the directory.
     ///
     /// `pool.set_ext_auth_max_threads`, since xapi 23.27.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -1271,7 +1472,9 @@ impl Pool {
         self.begin("pool.set_ext_auth_max_threads").arg(value)
     }
 
-    /// Sets the field [`ext_auth_cache_enabled`](crate::PoolRecord::ext_auth_cache_enabled).
+    /// Makes the pool remember logins of directory users, or stop that.
+    ///
+    /// - `value`: `true` for on.
     ///
     /// `pool.set_ext_auth_cache_enabled`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1280,7 +1483,9 @@ impl Pool {
         self.begin_task("pool.set_ext_auth_cache_enabled").arg(value)
     }
 
-    /// Sets the field [`ext_auth_cache_size`](crate::PoolRecord::ext_auth_cache_size).
+    /// Sets how many logins of directory users are remembered.
+    ///
+    /// - `value`: the number of entries.
     ///
     /// `pool.set_ext_auth_cache_size`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1289,7 +1494,10 @@ impl Pool {
         self.begin_task("pool.set_ext_auth_cache_size").arg(value)
     }
 
-    /// Sets the field [`ext_auth_cache_expiry`](crate::PoolRecord::ext_auth_cache_expiry).
+    /// Sets how long a login of a directory user is remembered. A shorter time makes the pool notice changes in the
+    /// directory sooner.
+    ///
+    /// - `value`: the time, in seconds.
     ///
     /// In seconds.
     ///
@@ -1300,7 +1508,8 @@ impl Pool {
         self.begin_task("pool.set_ext_auth_cache_expiry").arg(value)
     }
 
-    /// Asks for `guest_secureboot_readiness`; answers with one of a few values.
+    /// Tells whether VMs can boot securely, from the files of secure boot variables on the coordinator: whether
+    /// `PK`, `KEK` and `db` are there, and whether the list of revoked signatures `dbx` is too.
     ///
     /// `pool.get_guest_secureboot_readiness`, since xapi 24.17.0. A prototype: it may still change. Least role:
     /// `pool-operator`.
@@ -1309,7 +1518,8 @@ impl Pool {
         self.begin("pool.get_guest_secureboot_readiness")
     }
 
-    /// Lets people log in to all hosts by SSH.
+    /// Lets people log in to all hosts by SSH. Hosts that failed are named in `ENABLE_SSH_PARTIALLY_FAILED`; the
+    /// others have it on. See `host.enable_ssh`.
     ///
     /// `pool.enable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as a
     /// task.
@@ -1318,7 +1528,8 @@ impl Pool {
         self.begin_task("pool.enable_ssh")
     }
 
-    /// Stops logins to all hosts by SSH.
+    /// Stops logins to all hosts by SSH. Hosts that failed are named in `DISABLE_SSH_PARTIALLY_FAILED`. See
+    /// `host.disable_ssh`.
     ///
     /// `pool.disable_ssh`, since xapi 25.13.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -1327,7 +1538,10 @@ impl Pool {
         self.begin_task("pool.disable_ssh")
     }
 
-    /// Sets `ssh_enabled_timeout`, given `value`.
+    /// Sets on all hosts how long SSH stays on after it was enabled. Hosts that failed are named in
+    /// `SET_SSH_TIMEOUT_PARTIALLY_FAILED`.
+    ///
+    /// - `value`: the time, up to two days; 0 for ever.
     ///
     /// `value` is in seconds.
     ///
@@ -1338,7 +1552,10 @@ impl Pool {
         self.begin_task("pool.set_ssh_enabled_timeout").arg(value)
     }
 
-    /// Sets `console_idle_timeout`, given `value`.
+    /// Sets on all hosts how long a shell may be idle before it is closed. Hosts that failed are named in
+    /// `SET_CONSOLE_TIMEOUT_PARTIALLY_FAILED`. For the consoles of VMs there is `vm_console_idle_timeout`.
+    ///
+    /// - `value`: the time; 0 for ever.
     ///
     /// `value` is in seconds.
     ///
@@ -1349,7 +1566,10 @@ impl Pool {
         self.begin_task("pool.set_console_idle_timeout").arg(value)
     }
 
-    /// Sets `ssh_auto_mode`, given `value`.
+    /// Makes all hosts keep SSH off while their toolstack works and turn it on when it fails, or stops that. Hosts
+    /// that failed are named in `SET_SSH_AUTO_MODE_PARTIALLY_FAILED`.
+    ///
+    /// - `value`: `true` for on.
     ///
     /// `pool.set_ssh_auto_mode`, since xapi 25.27.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -1358,7 +1578,13 @@ impl Pool {
         self.begin_task("pool.set_ssh_auto_mode").arg(value)
     }
 
-    /// Sends the message `install_trusted_certificate` of class `pool`, given `ca`, `cert` and `purpose`.
+    /// Installs a certificate on all hosts that they trust when they connect to servers outside of the pool. A
+    /// record of type `ca` or `pinned` is made.
+    ///
+    /// - `ca`: `true` for an authority, whose signatures are trusted; `false` for the certificate of one server, which is
+    ///   trusted as it is.
+    /// - `cert`: the certificate as PEM; it must be in its time of validity.
+    /// - `purpose`: the uses it is limited to. Empty means general use, which only an authority can have.
     ///
     /// `pool.install_trusted_certificate`, since xapi 26.13.0. A prototype: it may still change. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -1370,7 +1596,9 @@ impl Pool {
             .arg(purpose)
     }
 
-    /// Sends the message `uninstall_trusted_certificate` of class `pool`, given `certificate`.
+    /// Removes a trusted certificate from all hosts, and its record. Connections that need it fail from then on.
+    ///
+    /// - `certificate`: a certificate of type `ca` or `pinned`; those of hosts give `NOT_TRUSTED_CERTIFICATE`.
     ///
     /// `pool.uninstall_trusted_certificate`, since xapi 26.13.0. A prototype: it may still change. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -1379,8 +1607,13 @@ impl Pool {
         self.begin_task("pool.uninstall_trusted_certificate").arg(certificate)
     }
 
-    /// Sends the message `sync_trusted_certificates_from` of class `pool`, given `remote_pool`, `remote_session`,
-    /// `remote_certificate` and `ca`; answers with a set, each item a `Certificate`.
+    /// Fetches the trusted certificates of another pool and installs those that are not here yet. The answer lists
+    /// the new ones.
+    ///
+    /// - `remote_pool`: the name or address of the other coordinator.
+    /// - `remote_session`: a session on that other pool, not on this one.
+    /// - `remote_certificate`: the certificate of that coordinator as PEM, by which it must identify itself.
+    /// - `ca`: `true` for certificates of type `ca`, `false` for type `pinned`.
     ///
     /// `pool.sync_trusted_certificates_from`, since xapi 26.16.0. A prototype: it may still change. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -1431,7 +1664,15 @@ impl Pools {
         self.begin("pool.get_all_records")
     }
 
-    /// Makes the host that this connection leads to a member of another pool.
+    /// Makes the host that this connection leads to a member of another pool. It must be alone in its own pool,
+    /// without running VMs and shared storage; both sides must have high availability off and the same version,
+    /// updates, edition, vendor of processors and directory. Its VMs, templates and local storage come along as far
+    /// as possible, under new references. The call returns before the toolstack restarts as a member: the session
+    /// ends, and the host appears in the other pool a while later.
+    ///
+    /// - `master_address`: the address of the other pool's coordinator.
+    /// - `master_username`: a user there with the role of pool administrator, such as `root`.
+    /// - `master_password`: the password of that user.
     ///
     /// `pool.join`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1444,7 +1685,12 @@ impl Pools {
             .secret_arg(master_password)
     }
 
-    /// Joins another pool even where differences would forbid it.
+    /// Joins another pool as `join` does, but passes over the test that host and pool are alike. Other tests
+    /// remain. VMs may then fail to start or migrate.
+    ///
+    /// - `master_address`: the address of the other pool's coordinator.
+    /// - `master_username`: a user there with the role of pool administrator, such as `root`.
+    /// - `master_password`: the password of that user.
     ///
     /// `pool.join_force`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.join_force")]
@@ -1455,7 +1701,12 @@ impl Pools {
             .secret_arg(master_password)
     }
 
-    /// Takes a host out of the pool. It starts afresh: its local storage is erased.
+    /// Takes a host out of the pool. It leaves its storage, its configuration is reset to that of a fresh
+    /// installation, and it restarts as a pool of its own; count all data on its local storage as lost. It cannot
+    /// be the coordinator, high availability must be off, and no VM may be running on it. For a host that is dead
+    /// use `host.destroy`.
+    ///
+    /// - `host`: the member to take out; it must be reachable.
     ///
     /// `pool.eject`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.eject")]
@@ -1463,7 +1714,10 @@ impl Pools {
         self.begin_task("pool.eject").arg(host)
     }
 
-    /// Makes this host the coordinator where the old one is lost; to be asked of the host itself.
+    /// Makes this host the coordinator where the old one is lost for good; to be asked of the host itself, by a
+    /// local session. It starts from its last copy of the database, so later changes are lost. Never do it while
+    /// the old coordinator lives: the pool would be split. Refused while high availability is armed. Call
+    /// `pool.recover_slaves` afterwards.
     ///
     /// `pool.emergency_transition_to_master`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.emergency_transition_to_master")]
@@ -1471,7 +1725,10 @@ impl Pools {
         self.begin("pool.emergency_transition_to_master")
     }
 
-    /// Tells this host who the coordinator is now; to be asked of the host itself.
+    /// Tells this host who the coordinator is now; to be asked of the host itself, by a local session. Its
+    /// toolstack restarts as a member of that coordinator. Refused while high availability is armed.
+    ///
+    /// - `master_address`: the address or name of the coordinator; whether one answers there is not tested.
     ///
     /// `pool.emergency_reset_master`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "pool.emergency_reset_master")]
@@ -1479,7 +1736,9 @@ impl Pools {
         self.begin("pool.emergency_reset_master").arg(master_address)
     }
 
-    /// Tells all hosts that this one is the coordinator, and lists those that followed.
+    /// Tells all hosts that this one is the coordinator, after it became so in an emergency or changed its address.
+    /// The answer lists the hosts that followed; the others were not reachable or did not wait for a coordinator,
+    /// so call it again for them.
     ///
     /// `pool.recover_slaves`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.recover_slaves")]
@@ -1487,7 +1746,12 @@ impl Pools {
         self.begin_task("pool.recover_slaves")
     }
 
-    /// Makes a VLAN on the interface of that name of every host.
+    /// Makes a VLAN on the interface of that name of every host. Do not use it: it does the wrong thing with bonds,
+    /// which `create_VLAN_from_PIF` does right. The answer lists the new interfaces.
+    ///
+    /// - `device`: the name of the physical interface, such as `eth0`.
+    /// - `network`: the network that the VLAN is to belong to.
+    /// - `VLAN`: the tag, 0 to 4094.
     ///
     /// `pool.create_VLAN`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1497,7 +1761,11 @@ impl Pools {
         self.begin_task("pool.create_VLAN").arg(device).arg(network).arg(vlan)
     }
 
-    /// Makes the interfaces on this network the ones that all hosts are managed through.
+    /// Makes the interfaces on this network the ones that all hosts are managed through, the members first and the
+    /// coordinator last. High availability must be off, and every host needs an interface on it with an address.
+    /// Connections may break, and hosts get other addresses: find the pool at the coordinator's new one.
+    ///
+    /// - `network`: the network to manage the pool through.
     ///
     /// `pool.management_reconfigure`, since XenServer 7.3 (inverness). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1512,7 +1780,14 @@ impl Pools {
         self.begin_task("pool.management_reconfigure").arg(network)
     }
 
-    /// Makes a VLAN on the same interface as this one of every host.
+    /// Makes a VLAN on the same interface as this one of every host. Hosts that are down are left out and catch up
+    /// when they start. If one fails, those made so far are removed. The answer lists the new interfaces; they are
+    /// plugged where possible.
+    ///
+    /// - `pif`: an interface of any host, physical or a bond; those of the other hosts on its network are found by
+    ///   themselves.
+    /// - `network`: the network that the VLAN is to belong to; make a new one for it.
+    /// - `VLAN`: the tag, 0 to 4094.
     ///
     /// `pool.create_VLAN_from_PIF`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -1525,7 +1800,14 @@ impl Pools {
             .arg(vlan)
     }
 
-    /// Turns high availability on, with its state on these storages.
+    /// Turns high availability on: a host that loses both network and storage heartbeat restarts itself, and the
+    /// others start its protected VMs. All hosts must be up. Disks for heartbeat and database are made on the given
+    /// storage. VMs are protected by `VM.ha_restart_priority`, and the promise is set with
+    /// `pool.set_ha_host_failures_to_tolerate`.
+    ///
+    /// - `heartbeat_srs`: the shared storage for the heartbeat; if it is empty the server chooses. Storage that cannot carry
+    ///   it gives `CANNOT_CREATE_STATE_FILE`.
+    /// - `configuration`: `timeout` sets, in seconds, how fast a silent host counts as failed; may be empty.
     ///
     /// `pool.enable_ha`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs as
     /// a task.
@@ -1534,7 +1816,8 @@ impl Pools {
         self.begin_task("pool.enable_ha").arg(heartbeat_srs).arg(configuration)
     }
 
-    /// Turns high availability off.
+    /// Turns high availability off on all hosts. VMs run on, and keep their settings for the next time. Where the
+    /// coordinator cannot be reached, `host.emergency_ha_disable` is the way out.
     ///
     /// `pool.disable_ha`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs
     /// as a task.
@@ -1543,7 +1826,8 @@ impl Pools {
         self.begin_task("pool.disable_ha")
     }
 
-    /// Copies the database to all hosts now.
+    /// Copies the database to all hosts now, or under high availability to its disk. Without it, members fetch a
+    /// copy only now and then; that copy is what an emergency coordinator starts from.
     ///
     /// `pool.sync_database`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.sync_database")]
@@ -1551,7 +1835,11 @@ impl Pools {
         self.begin_task("pool.sync_database")
     }
 
-    /// Hands the work of the coordinator over to this host.
+    /// Hands the work of the coordinator over to this host. High availability must be off, and all hosts must be
+    /// reachable. The toolstacks restart: sessions and running tasks end, and clients must connect to the new
+    /// address. Updates must be synchronised again. It does nothing if the host is the coordinator already.
+    ///
+    /// - `host`: the host that takes over.
     ///
     /// `pool.designate_new_master`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.designate_new_master")]
@@ -1559,7 +1847,10 @@ impl Pools {
         self.begin_task("pool.designate_new_master").arg(host)
     }
 
-    /// Keeps high availability from restarting anything for a while.
+    /// Keeps high availability from restarting VMs for a while, for example during maintenance of the network.
+    /// Hosts that fail are still fenced.
+    ///
+    /// - `seconds`: how long; 0 lets restarts begin again at once.
     ///
     /// `seconds` is in seconds.
     ///
@@ -1570,7 +1861,10 @@ impl Pools {
         self.begin("pool.ha_prevent_restarts_for").arg(seconds)
     }
 
-    /// Whether so many hosts may fail with all protected VMs restarted.
+    /// Tells whether so many hosts may fail, any of them, with all protected VMs restarted. The answer is `false`
+    /// too if a protected VM cannot run elsewhere because of local storage or networks.
+    ///
+    /// - `n`: the number of hosts.
     ///
     /// `pool.ha_failover_plan_exists`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.ha_failover_plan_exists")]
@@ -1578,7 +1872,8 @@ impl Pools {
         self.begin("pool.ha_failover_plan_exists").arg(n)
     }
 
-    /// Works out how many hosts may fail with all protected VMs restarted.
+    /// Works out how many hosts may fail with all protected VMs restarted, and answers with that number. While high
+    /// availability is on, `ha_plan_exists_for` and `ha_overcommitted` are brought up to date by the way.
     ///
     /// `pool.ha_compute_max_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.ha_compute_max_host_failures_to_tolerate")]
@@ -1586,8 +1881,11 @@ impl Pools {
         self.begin("pool.ha_compute_max_host_failures_to_tolerate")
     }
 
-    /// Sends the message `ha_compute_hypothetical_max_host_failures_to_tolerate` of class `pool`, given
-    /// `configuration`; answers with a whole number.
+    /// Works out how many hosts could fail if these VMs were protected instead of those that are now. Nothing is
+    /// changed.
+    ///
+    /// - `configuration`: for each VM its restart priority: `restart` counts as protected, `best-effort` and an empty text do
+    ///   not.
     ///
     /// `pool.ha_compute_hypothetical_max_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role:
     /// `read-only`.
@@ -1600,8 +1898,12 @@ impl Pools {
             .arg(configuration)
     }
 
-    /// Sends the message `ha_compute_vm_failover_plan` of class `pool`, given `failed_hosts` and `failed_vms`;
-    /// answers with a map.
+    /// Works out where VMs would be restarted if these hosts failed now. Nothing is changed. The answer has for
+    /// each VM either `host`, the reference of the host that would take it, or `error_code`, the reason why none
+    /// can.
+    ///
+    /// - `failed_hosts`: the hosts to think away, besides those that are down.
+    /// - `failed_vms`: the VMs to find a place for.
     ///
     /// `pool.ha_compute_vm_failover_plan`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "pool.ha_compute_vm_failover_plan")]
@@ -1615,8 +1917,15 @@ impl Pools {
             .arg(failed_vms)
     }
 
-    /// Sends the message `initialize_wlb` of class `pool`, given `wlb_url`, `wlb_username`, `wlb_password`,
-    /// `xenserver_username` and `xenserver_password`.
+    /// Connects the pool to a workload balancing appliance, which from then on logs in to the pool by itself and
+    /// gathers its measurements. Set `wlb_enabled` afterwards, so that its advice is taken. The feature needs a
+    /// licence.
+    ///
+    /// - `wlb_url`: the address and port of the appliance, such as `192.0.2.10:8012`.
+    /// - `wlb_username`: the user that the pool is at the appliance.
+    /// - `wlb_password`: the password of that user.
+    /// - `xenserver_username`: the user that the appliance is at the pool.
+    /// - `xenserver_password`: the password of that user.
     ///
     /// `pool.initialize_wlb`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.initialize_wlb")]
@@ -1636,7 +1945,8 @@ impl Pools {
             .secret_arg(xenserver_password)
     }
 
-    /// Sends the message `deconfigure_wlb` of class `pool`.
+    /// Takes the pool out of the workload balancing appliance and forgets its address and password. To pause it,
+    /// set `wlb_enabled` instead.
     ///
     /// `pool.deconfigure_wlb`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.deconfigure_wlb")]
@@ -1644,7 +1954,9 @@ impl Pools {
         self.begin_task("pool.deconfigure_wlb")
     }
 
-    /// Sends the message `send_wlb_configuration` of class `pool`, given `config`.
+    /// Changes the settings by which the workload balancing appliance judges this pool.
+    ///
+    /// - `config`: the settings to change, by the names that `pool.retrieve_wlb_configuration` shows.
     ///
     /// `pool.send_wlb_configuration`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.send_wlb_configuration")]
@@ -1652,7 +1964,8 @@ impl Pools {
         self.begin_task("pool.send_wlb_configuration").arg(config)
     }
 
-    /// Sends the message `retrieve_wlb_configuration` of class `pool`; answers with a map.
+    /// Asks the workload balancing appliance for the settings by which it judges this pool: thresholds and weights,
+    /// by names that depend on the appliance's version.
     ///
     /// `pool.retrieve_wlb_configuration`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.retrieve_wlb_configuration")]
@@ -1660,7 +1973,9 @@ impl Pools {
         self.begin_task("pool.retrieve_wlb_configuration")
     }
 
-    /// Sends the message `retrieve_wlb_recommendations` of class `pool`; answers with a map.
+    /// Asks the workload balancing appliance which VMs had better run elsewhere. Nothing is moved. The answer has
+    /// for each such VM the words `WLB`, the UUID of the host to move it to, the number of the optimisation, the
+    /// number of the recommendation and the reason. For a control domain it means power management of its host.
     ///
     /// `pool.retrieve_wlb_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "pool.retrieve_wlb_recommendations")]
@@ -1668,7 +1983,12 @@ impl Pools {
         self.begin_task("pool.retrieve_wlb_recommendations")
     }
 
-    /// Sends the message `send_test_post` of class `pool`, given `host`, `port` and `body`; answers with text.
+    /// Makes the coordinator send a text to a server by HTTPS, with the pool's checks of certificates, and answers
+    /// with the response. It serves to find out why a connection to an appliance fails.
+    ///
+    /// - `host`: the name or address of the server.
+    /// - `port`: its port.
+    /// - `body`: the text to send, as the body of an HTTP POST.
     ///
     /// `pool.send_test_post`, since XenServer 5.5 (george). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "pool.send_test_post")]
@@ -1676,7 +1996,10 @@ impl Pools {
         self.begin_task("pool.send_test_post").arg(host).arg(port).arg(body)
     }
 
-    /// Sends the message `certificate_install` of class `pool`, given `name` and `cert`.
+    /// Installs the certificate of an authority on all hosts: an old name of `pool.install_ca_certificate`.
+    ///
+    /// - `name`: a file name for it, ending in `.pem`.
+    /// - `cert`: the certificate as PEM.
     ///
     /// `pool.certificate_install`, since XenServer 5.5 (george). Deprecated since xapi 1.290.0. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1686,7 +2009,9 @@ impl Pools {
         self.begin_task("pool.certificate_install").arg(name).arg(cert)
     }
 
-    /// Sends the message `certificate_uninstall` of class `pool`, given `name`.
+    /// Removes the certificate of an authority from all hosts: an old name of `pool.uninstall_ca_certificate`.
+    ///
+    /// - `name`: the file name that it was installed under.
     ///
     /// `pool.certificate_uninstall`, since XenServer 5.5 (george). Deprecated since xapi 1.290.0. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1696,7 +2021,8 @@ impl Pools {
         self.begin_task("pool.certificate_uninstall").arg(name)
     }
 
-    /// Lists the names of the installed certificates of authorities.
+    /// Lists the file names of the installed certificates of authorities, on the coordinator. The records of
+    /// [`Certificate`](crate::Certificate) tell more.
     ///
     /// `pool.certificate_list`, since XenServer 5.5 (george). Deprecated since xapi 1.290.0. Least role:
     /// `pool-operator`. Runs as a task.
@@ -1706,7 +2032,12 @@ impl Pools {
         self.begin_task("pool.certificate_list")
     }
 
-    /// Sends the message `install_ca_certificate` of class `pool`, given `name` and `cert`.
+    /// Installs the certificate of an authority on all hosts, which then trust servers that it signed for, such as
+    /// a workload balancing appliance. A record of type `ca` is made. `pool.install_trusted_certificate` takes its
+    /// place.
+    ///
+    /// - `name`: a file name for it, ending in `.pem`; `CERTIFICATE_ALREADY_EXISTS` if it is taken.
+    /// - `cert`: the certificate as PEM, without a private key.
     ///
     /// `pool.install_ca_certificate`, since xapi 1.290.0. Deprecated since xapi 26.13.0. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -1716,7 +2047,11 @@ impl Pools {
         self.begin_task("pool.install_ca_certificate").arg(name).arg(cert)
     }
 
-    /// Sends the message `uninstall_ca_certificate` of class `pool`, given `name` and `force`.
+    /// Removes the certificate of an authority from all hosts, and its record. Connections that need it fail from
+    /// then on.
+    ///
+    /// - `name`: the file name that it was installed under.
+    /// - `force`: delete the record even where the file is gone.
     ///
     /// `pool.uninstall_ca_certificate`, since xapi 1.290.0. Deprecated since xapi 26.13.0. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -1740,7 +2075,10 @@ impl Pools {
         )
     }
 
-    /// Sends the message `crl_install` of class `pool`, given `name` and `cert`.
+    /// Installs a list of revoked certificates on all hosts, so that they refuse those.
+    ///
+    /// - `name`: a file name for it.
+    /// - `cert`: the revocation list as PEM, not a certificate.
     ///
     /// `pool.crl_install`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.crl_install")]
@@ -1748,7 +2086,9 @@ impl Pools {
         self.begin_task("pool.crl_install").arg(name).arg(cert)
     }
 
-    /// Sends the message `crl_uninstall` of class `pool`, given `name`.
+    /// Removes a list of revoked certificates from all hosts.
+    ///
+    /// - `name`: the file name that it was installed under.
     ///
     /// `pool.crl_uninstall`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.crl_uninstall")]
@@ -1756,7 +2096,7 @@ impl Pools {
         self.begin_task("pool.crl_uninstall").arg(name)
     }
 
-    /// Lists the names of the installed revocation lists.
+    /// Lists the file names of the installed revocation lists, on the coordinator.
     ///
     /// `pool.crl_list`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.crl_list")]
@@ -1764,7 +2104,8 @@ impl Pools {
         self.begin_task("pool.crl_list")
     }
 
-    /// Sends the message `certificate_sync` of class `pool`.
+    /// Copies the installed certificates of authorities and revocation lists from the coordinator to all other
+    /// hosts. What is only on those is deleted. It helps where a host was down when one was installed.
     ///
     /// `pool.certificate_sync`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.certificate_sync")]
@@ -1772,7 +2113,9 @@ impl Pools {
         self.begin_task("pool.certificate_sync")
     }
 
-    /// Sends the message `enable_tls_verification` of class `pool`.
+    /// Makes all hosts check certificates from now on. Each host is first contacted in that way, and nothing
+    /// changes if one fails. There is no call that turns it off for the pool again;
+    /// `host.emergency_disable_tls_verification` suspends it on one host.
     ///
     /// `pool.enable_tls_verification`, since xapi 1.290.0. Least role: `pool-admin`.
     #[doc(alias = "pool.enable_tls_verification")]
@@ -1780,7 +2123,11 @@ impl Pools {
         self.begin("pool.enable_tls_verification")
     }
 
-    /// Sends the message `enable_redo_log` of class `pool`, given `sr`.
+    /// Writes each change of the database to a disk on this storage too, so that a new coordinator has them all.
+    /// The disk is made there, or found from an earlier time, and attached to all hosts. While high availability is
+    /// on, its own log goes on.
+    ///
+    /// - `sr`: the storage for the disk, which all hosts must see.
     ///
     /// `pool.enable_redo_log`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.enable_redo_log")]
@@ -1788,7 +2135,8 @@ impl Pools {
         self.begin_task("pool.enable_redo_log").arg(sr)
     }
 
-    /// Sends the message `disable_redo_log` of class `pool`.
+    /// Stops writing changes of the database to shared storage, and detaches the disk from the hosts. The disk
+    /// itself stays. What high availability writes is not touched.
     ///
     /// `pool.disable_redo_log`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool.disable_redo_log")]
@@ -1796,7 +2144,10 @@ impl Pools {
         self.begin_task("pool.disable_redo_log")
     }
 
-    /// Sets the field [`vswitch_controller`](crate::PoolRecord::vswitch_controller).
+    /// Connects the virtual switches of all hosts to a controller, by TLS on port 6632. It replaces the one there
+    /// was. The hosts must use Open vSwitch.
+    ///
+    /// - `address`: the IPv4 address of the controller; empty for none.
     ///
     /// `pool.set_vswitch_controller`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 7.2 (falcon).
     /// Least role: `pool-operator`. Runs as a task.
@@ -1806,7 +2157,9 @@ impl Pools {
         self.begin_task("pool.set_vswitch_controller").arg(address)
     }
 
-    /// Replaces the secret by which the hosts know each other.
+    /// Replaces the secret by which the hosts know each other, on all of them. All must be up, high availability
+    /// off and no upgrade under way. If it breaks off, `is_psr_pending` stays `true` and the call must be repeated.
+    /// Clients need not do anything; tools that keep the old secret must.
     ///
     /// `pool.rotate_secret`, since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr). Least role: `pool-admin`. Runs
     /// as a task.
@@ -1942,273 +2295,334 @@ impl SyncUpdatesOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PoolRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the pool; empty after installation, when clients show the name of its single host
+    /// instead.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The coordinator: the host that holds the database and answers the API.
+    /// The coordinator: the host that holds the database and answers the API. It changes with
+    /// `pool.designate_new_master`, and by itself when high availability replaces a coordinator that failed; other
+    /// hosts answer `HOST_IS_SLAVE` with its address.
     ///
     /// Since XenServer 4.0 (rio).
     pub master: Ref<Host>,
-    /// Where new disks go if nobody says otherwise.
+    /// Where new disks go if nobody says otherwise: those of templates that name no storage, and imports without
+    /// `sr_id`. A null reference means that there is no such storage and one must be named; the toolstack does not
+    /// pick one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "default_SR")]
     pub default_sr: Ref<Sr>,
-    /// Where the memory of suspended VMs goes if nobody says otherwise.
+    /// Where the memory of suspended VMs goes if `VM.suspend_SR` names no storage. If this is a null reference too,
+    /// the host's `suspend_image_sr` is taken. It must be attached to the host at that time.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "suspend_image_SR")]
     pub suspend_image_sr: Ref<Sr>,
-    /// Where crash dumps go if nobody says otherwise.
+    /// Where crash dumps of VMs were meant to go. A leftover: present servers do not store such dumps.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "crash_dump_SR")]
     pub crash_dump_sr: Ref<Sr>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// Whether high availability is on.
+    /// Whether high availability is on. While it is, joining and ejecting hosts, changes of the management
+    /// interface, updates and shutting down hosts out of turn are refused, mostly with `HA_IS_ENABLED`.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_enabled: bool,
-    /// How high availability was set up.
+    /// The configuration that `pool.enable_ha` was given, for example `timeout`.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_configuration: Map<String, String>,
-    /// The disks that high availability keeps its state on.
+    /// The disks that high availability keeps its heartbeat on, as references of VDIs in text form; empty while it
+    /// is off.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_statefiles: Vec<String>,
-    /// How many hosts may fail with all protected VMs restarted.
+    /// How many hosts may fail with all protected VMs restarted, as an administrator asked for with
+    /// `pool.set_ha_host_failures_to_tolerate`. 0 means that nothing is promised: VMs are then restarted as far as
+    /// memory goes.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_host_failures_to_tolerate: i64,
-    /// How many hosts may fail as things stand.
+    /// How many further failures of hosts the present plan covers, at most `ha_host_failures_to_tolerate`. The
+    /// coordinator works it out again after changes, with some delay. At 0, the next failure may leave protected
+    /// VMs off.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_plan_exists_for: i64,
-    /// Whether more VMs may be protected than could be restarted.
+    /// Whether more VMs may be protected than could be restarted. If not, what would break the plan (starting a VM,
+    /// protecting one more, disabling a host) fails with `HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub ha_allow_overcommit: bool,
-    /// Whether more VMs are protected than could be restarted.
+    /// Whether the pool can no longer restart all protected VMs after as many failures as it was told to tolerate,
+    /// because hosts or memory were lost, or since overcommitting is allowed. It counts only while high
+    /// availability is on.
     ///
     /// Since XenServer 5.0 (orlando).
     pub ha_overcommitted: bool,
-    /// Binary data kept for the object, by name.
+    /// Binary data kept for the object, by name. The data is read and written over HTTP at `/blob`, and lies on the
+    /// coordinator only.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// Words by which people group objects.
+    /// Words by which people group objects. The server gives them no meaning; add and remove single ones, since
+    /// other clients write too.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// Settings of graphical clients.
+    /// Settings that graphical clients share with each other, in keys of their own; the server does not look at
+    /// them.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub gui_config: Map<String, String>,
-    /// Settings of the health check.
+    /// Settings of the automatic health check, which uploaded status reports to the vendor. The clients that used
+    /// it were withdrawn; the server does not look at them.
     ///
     /// Can be changed at any time. Since XenServer 7.0 (dundee).
     pub health_check_config: Map<String, String>,
-    /// Where the workload balancer answers.
+    /// The address and port of the workload balancing appliance; empty where none was set up with
+    /// `pool.initialize_wlb`.
     ///
     /// Since XenServer 5.5 (george).
     pub wlb_url: String,
-    /// The user at the workload balancer.
+    /// The user by which the pool logs in to the workload balancing appliance. The password cannot be read.
     ///
     /// Since XenServer 5.5 (george).
     pub wlb_username: String,
-    /// Whether the workload balancer is asked.
+    /// Whether the workload balancing appliance is asked where VMs should run. Turning it off keeps the settings,
+    /// so that it can be paused; without an appliance it has no effect.
     ///
     /// Can be changed at any time. Since XenServer 5.5 (george).
     pub wlb_enabled: bool,
-    /// The field `wlb_verify_cert`.
+    /// Whether the certificate of the workload balancing appliance is checked. A leftover:
+    /// `tls_verification_enabled` decides for all connections now.
     ///
     /// Can be changed at any time. Since XenServer 5.5 (george). Deprecated since xapi 1.290.0.
     pub wlb_verify_cert: bool,
-    /// Whether changes of the database are also written to shared storage.
+    /// Whether each change of the database is also written to shared storage, so that a new coordinator starts
+    /// without loss. High availability does this by itself; the field says what happens while that is off.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub redo_log_enabled: bool,
-    /// The disk that they are written to.
+    /// The disk that those changes are written to; a null reference if there was none so far. It stays when the log
+    /// is turned off.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub redo_log_vdi: Ref<Vdi>,
-    /// The field `vswitch_controller`.
+    /// The IPv4 address of the controller of the virtual switches, empty for none;
+    /// [`SdnController`](crate::SdnController) took its place.
     ///
     /// Since XenServer 5.6 (midnight-ride). Deprecated since XenServer 7.2 (falcon).
     pub vswitch_controller: String,
-    /// What the licence does and does not allow.
+    /// What the licence forbids, as the host with the least licence has it: keys such as `restrict_wlb`, where
+    /// `true` means that the feature cannot be used. Hosts refuse it with `LICENCE_RESTRICTION` or
+    /// `FEATURE_RESTRICTED`.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub restrictions: Map<String, String>,
-    /// The disks that hold copies of its database.
+    /// The disks that hold copies of its database for disaster recovery, as `SR.enable_database_replication` made
+    /// them.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "metadata_VDIs")]
     pub metadata_vdis: Vec<Ref<Vdi>>,
-    /// What keeps the hosts together under high availability.
+    /// The program that keeps the hosts together under high availability: `xhad`, or `corosync` where a clustered
+    /// storage such as GFS2 asks for it. It says nothing while high availability is off.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ha_cluster_stack: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<AllowedOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, AllowedOperation>,
-    /// Settings for the agents in the VMs.
+    /// Settings for the agents in Windows VMs, which the hosts hand on through xenstore: `auto_update_enabled` and
+    /// `auto_update_url`.
     ///
     /// Since XenServer 7.0 (dundee).
     pub guest_agent_config: Map<String, String>,
-    /// The processor features that all its hosts have, which is what VMs that migrate are limited to.
+    /// The processors of all hosts taken together: `cpu_count` and `socket_count` are sums, `features_hvm` and
+    /// `features_pv` what every host has, which is all that newly started VMs see so that they can migrate. Adding
+    /// an older host takes features away from VMs that start later; running ones keep theirs.
     ///
     /// Since XenServer 7.0 (dundee).
     pub cpu_info: Map<String, String>,
-    /// The field `policy_no_vendor_device`.
+    /// A leftover without effect. It decided whether new Windows VMs got the device by which Windows Update finds
+    /// drivers; that is now in `VM.has_vendor_device` alone.
     ///
     /// Can be changed at any time. Since XenServer 7.0 (dundee). Deprecated since xapi 24.14.0.
     pub policy_no_vendor_device: bool,
-    /// The field `live_patching_disabled`.
+    /// Whether live patches are left out when updates are applied. Hosts then need a restart for what could have
+    /// been patched while they run.
     ///
     /// Can be changed at any time. Since XenServer 7.1 (ely).
     pub live_patching_disabled: bool,
-    /// The field `igmp_snooping_enabled`.
+    /// Whether the virtual switches send multicast packets only where someone listens, rather than to all ports.
+    /// Set with `pool.set_igmp_snooping_enabled`.
     ///
     /// Since XenServer 7.3 (inverness).
     pub igmp_snooping_enabled: bool,
-    /// The field `uefi_certificates`.
+    /// The secure boot variables that came with the servers, as base64 of a tar archive of `.auth` files. Each
+    /// coordinator reads them from its disk at start; they cannot be set here.
     ///
     /// Since Citrix Hypervisor 8.1 (quebec).
     pub uefi_certificates: String,
-    /// The field `custom_uefi_certificates`.
+    /// The secure boot variables that an administrator put in place of those, as base64 of a tar archive; empty
+    /// where the shipped ones count.
     ///
     /// Since xapi 24.0.0. A prototype: it may still change.
     pub custom_uefi_certificates: String,
-    /// The field `is_psr_pending`.
+    /// Whether a rotation of the pool's secret has begun and not ended. If it stays `true` with no such task
+    /// running, the rotation broke off: call `pool.rotate_secret` again. The toolstack keeps it; do not set it.
     ///
     /// Can be changed at any time. Since Citrix Hypervisor 8.2 Hotfix 2 (stockholm_psr).
     pub is_psr_pending: bool,
-    /// Whether its hosts check the certificates of those they connect to.
+    /// Whether its hosts check the certificates of each other and of the appliances they connect to. New
+    /// installations start with it on, upgraded pools with it off; once on, it stays on.
+    /// `host.tls_verification_enabled` tells of hosts where it was suspended.
     ///
     /// Since xapi 1.290.0.
     pub tls_verification_enabled: bool,
-    /// The sources that updates are installed from.
+    /// The sources that updates are installed from: those [`Repository`](crate::Repository) objects that are
+    /// enabled. Empty means that the pool takes no updates by this way.
     ///
     /// Since xapi 1.301.0.
     pub repositories: Vec<Ref<Repository>>,
-    /// Whether clients can log in with a certificate.
+    /// Whether clients can log in with a TLS certificate instead of a password. The authority that signed it must
+    /// be installed in the pool.
     ///
     /// Since xapi 1.318.0.
     pub client_certificate_auth_enabled: bool,
-    /// The name that such a certificate must carry.
+    /// The name (CN or alternative name) that such a certificate must carry; empty while this is off.
     ///
     /// Since xapi 1.318.0.
     pub client_certificate_auth_name: String,
-    /// The field `repository_proxy_url`.
+    /// The HTTP proxy by which the coordinator reaches the repositories; empty for a direct way.
     ///
     /// Since xapi 21.3.0.
     pub repository_proxy_url: String,
-    /// The field `repository_proxy_username`.
+    /// The user at that proxy; empty where it wants none.
     ///
     /// Since xapi 21.3.0.
     pub repository_proxy_username: String,
-    /// The field `repository_proxy_password`; it may refer to nothing.
+    /// The password at that proxy, as a reference of a `secret`; a null reference where it wants none.
     ///
     /// Since xapi 21.3.0.
     pub repository_proxy_password: Ref<PoolSecret>,
-    /// Whether memory is compressed on its way to another host, if nobody says otherwise.
+    /// Whether memory is compressed on its way to another host, if the options of the migration do not say so
+    /// themselves. It saves network traffic and costs processor time in the control domains.
     ///
     /// Can be changed at any time. Since xapi 22.33.0. A prototype: it may still change.
     pub migration_compression: bool,
-    /// Whether VMs are rather placed on other hosts than the coordinator.
+    /// Whether VMs are rather placed on other hosts than the coordinator, to leave it room for its own work. It
+    /// does not keep them off it where no other host will do.
     ///
     /// Can be changed at any time. Since xapi 22.37.0.
     pub coordinator_bias: bool,
-    /// The field `local_auth_max_threads`.
+    /// How many logins of local users (`root`) may be checked at once; others wait. Set with
+    /// `pool.set_local_auth_max_threads`.
     ///
     /// Since xapi 23.27.0. A prototype: it may still change.
     pub local_auth_max_threads: i64,
-    /// The field `ext_auth_max_threads`.
+    /// How many logins of directory users may be checked at once; others wait. Set with
+    /// `pool.set_ext_auth_max_threads`.
     ///
     /// Since xapi 23.27.0. A prototype: it may still change.
     pub ext_auth_max_threads: i64,
-    /// The field `ext_auth_cache_enabled`.
+    /// Whether a directory user who logged in a moment ago is let in again without asking the directory. A password
+    /// that was changed or a user who was locked counts only when the entry has expired.
     ///
     /// Since xapi 24.31.0. A prototype: it may still change.
     pub ext_auth_cache_enabled: bool,
-    /// The field `ext_auth_cache_size`.
+    /// How many logins the cache keeps at most; the oldest go first.
     ///
     /// Since xapi 24.31.0. A prototype: it may still change.
     pub ext_auth_cache_size: i64,
-    /// The field `ext_auth_cache_expiry`.
+    /// How long such a login stays in the cache.
     ///
     /// In seconds. Since xapi 24.31.0. A prototype: it may still change.
     pub ext_auth_cache_expiry: i64,
-    /// The field `telemetry_uuid`; it may refer to nothing.
+    /// The name under which telemetry is sent, as a reference of a `secret` that holds a UUID; a null reference
+    /// before one was made. It differs from `uuid`, so that the data cannot be traced to the pool.
     ///
     /// Since xapi 23.9.0. A prototype: it may still change.
     pub telemetry_uuid: Ref<PoolSecret>,
-    /// The field `telemetry_frequency`.
+    /// How often telemetry is collected, by a program of the vendor beside the toolstack; xapi only keeps the
+    /// settings.
     ///
     /// Since xapi 23.9.0. A prototype: it may still change.
     pub telemetry_frequency: TelemetryFrequency,
-    /// The field `telemetry_next_collection`; the epoch stands for never.
+    /// The time, in UTC, before which no telemetry is collected. 1970 means that none was planned.
     ///
     /// Since xapi 23.9.0. A prototype: it may still change.
     pub telemetry_next_collection: DateTime,
-    /// When the repositories were last synchronised.
+    /// When the repositories were last synchronised with success. 1970 means never, or not since the repositories
+    /// or the coordinator changed: call `pool.sync_updates` then.
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub last_update_sync: DateTime,
-    /// The field `update_sync_frequency`.
+    /// How often the coordinator synchronises the repositories by itself, while `update_sync_enabled`.
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub update_sync_frequency: UpdateSyncFrequency,
-    /// The field `update_sync_day`.
+    /// The day on which that happens each week, from 0 for Sunday to 6 for Saturday, in the time zone of the
+    /// coordinator. It is 0 and without meaning for a daily plan.
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub update_sync_day: i64,
-    /// Whether the repositories are synchronised by themselves.
+    /// Whether the coordinator synchronises the repositories by itself. Nothing is installed by that.
     ///
     /// Since xapi 23.18.0. A prototype: it may still change.
     pub update_sync_enabled: bool,
-    /// The field `recommendations`.
+    /// Limits that the vendor advises, for clients to respect, such as `max-vm-group`. The server reads them from
+    /// files at its start and does not enforce them.
     ///
     /// Since xapi 24.19.1. A prototype: it may still change.
     pub recommendations: Map<String, String>,
-    /// The field `license_server`.
+    /// Address and port of the licence server for all hosts; a key that `host.license_server` has too is taken from
+    /// there.
     ///
     /// Can be changed at any time. Since xapi 25.6.0. A prototype: it may still change.
     pub license_server: Map<String, String>,
-    /// The field `ha_reboot_vm_on_internal_shutdown`.
+    /// Whether a protected VM comes up again when its own user shuts it down, as high availability takes that for a
+    /// failure. If not, such a VM stays off and is no longer protected (`VM.ha_always_run`) until it is started by
+    /// the API.
     ///
     /// Can be changed at any time. Since xapi 25.16.0. A prototype: it may still change.
     pub ha_reboot_vm_on_internal_shutdown: bool,
-    /// The field `limit_console_sessions`.
+    /// Whether each console serves one client at a time. Further ones are refused with HTTP status 503, and so are
+    /// all connections by websocket. Clients that are connected already stay.
     ///
     /// Can be changed at any time. Since xapi 26.1.0. A prototype: it may still change.
     pub limit_console_sessions: bool,
-    /// The field `vm_console_idle_timeout`.
+    /// How long a VM's console may be idle before it is cut off; 0 for ever. Consoles of hosts have
+    /// `host.console_idle_timeout`.
     ///
     /// In seconds. Can be changed at any time. Since xapi 26.1.0. A prototype: it may still change.
     pub vm_console_idle_timeout: i64,
-    /// The field `auto_update_vm_secureboot_certificates`.
+    /// Whether a VM that is made or imported with secure boot certificates about to expire gets new ones at its
+    /// next boot. It is marked in `VM.secureboot_certificates_state`; a clone or copy keeps the mark of its source
+    /// instead.
     ///
     /// Can be changed at any time. Since xapi 26.16.1. A prototype: it may still change.
     pub auto_update_vm_secureboot_certificates: bool,

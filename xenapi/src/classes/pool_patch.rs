@@ -8,7 +8,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A hotfix in the old format; [`PoolUpdate`](crate::PoolUpdate) took its place.
+    /// A hotfix in the old format; [`PoolUpdate`](crate::PoolUpdate) took its place. Since XenServer 7.1 it is a
+    /// shadow of a `pool_update`: one is made with each of those, under a UUID derived from it, and its calls are
+    /// passed on.
     ///
     /// Class `pool_patch`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely).
     #[doc(alias = "pool_patch")]
@@ -27,7 +29,8 @@ impl PoolPatch {
     }
 
     /// Reads the field [`uuid`](crate::PoolPatchRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `pool_patch.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_uuid")]
@@ -35,8 +38,8 @@ impl PoolPatch {
         self.begin("pool_patch.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PoolPatchRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::PoolPatchRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `pool_patch.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_name_label")]
@@ -44,7 +47,8 @@ impl PoolPatch {
         self.begin("pool_patch.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::PoolPatchRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::PoolPatchRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `pool_patch.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_name_description")]
@@ -52,7 +56,7 @@ impl PoolPatch {
         self.begin("pool_patch.get_name_description")
     }
 
-    /// Reads the field [`version`](crate::PoolPatchRecord::version).
+    /// Reads the field [`version`](crate::PoolPatchRecord::version): the version number that the hotfix states.
     ///
     /// `pool_patch.get_version`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_version")]
@@ -60,7 +64,8 @@ impl PoolPatch {
         self.begin("pool_patch.get_version")
     }
 
-    /// Reads the field [`size`](crate::PoolPatchRecord::size).
+    /// Reads the field [`size`](crate::PoolPatchRecord::size): the bytes of the hotfix; for a shadow the same as
+    /// `pool_update.installation_size`.
     ///
     /// In bytes.
     ///
@@ -70,7 +75,8 @@ impl PoolPatch {
         self.begin("pool_patch.get_size")
     }
 
-    /// Reads the field [`pool_applied`](crate::PoolPatchRecord::pool_applied).
+    /// Reads the field [`pool_applied`](crate::PoolPatchRecord::pool_applied): whether it was once installed on the
+    /// whole pool by `pool_apply`. Installing it host by host does not set this: look at `host_patches`.
     ///
     /// `pool_patch.get_pool_applied`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_pool_applied")]
@@ -78,7 +84,8 @@ impl PoolPatch {
         self.begin("pool_patch.get_pool_applied")
     }
 
-    /// Reads the field [`host_patches`](crate::PoolPatchRecord::host_patches).
+    /// Reads the field [`host_patches`](crate::PoolPatchRecord::host_patches): the record of this hotfix on each
+    /// host that has it.
     ///
     /// `pool_patch.get_host_patches`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_host_patches")]
@@ -86,7 +93,8 @@ impl PoolPatch {
         self.begin("pool_patch.get_host_patches")
     }
 
-    /// Reads the field [`after_apply_guidance`](crate::PoolPatchRecord::after_apply_guidance).
+    /// Reads the field [`after_apply_guidance`](crate::PoolPatchRecord::after_apply_guidance): what must be
+    /// restarted after it was installed, before it is in force. Nobody does that by itself.
     ///
     /// `pool_patch.get_after_apply_guidance`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_after_apply_guidance")]
@@ -94,7 +102,8 @@ impl PoolPatch {
         self.begin("pool_patch.get_after_apply_guidance")
     }
 
-    /// Reads the field [`pool_update`](crate::PoolPatchRecord::pool_update).
+    /// Reads the field [`pool_update`](crate::PoolPatchRecord::pool_update): the update that stands behind this
+    /// record; a null reference for a hotfix from before XenServer 7.1, which cannot be used any more.
     ///
     /// `pool_patch.get_pool_update`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_pool_update")]
@@ -103,7 +112,8 @@ impl PoolPatch {
     }
 
     /// Reads the field [`other_config`](crate::PoolPatchRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `pool_patch.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "pool_patch.get_other_config")]
@@ -112,7 +122,8 @@ impl PoolPatch {
     }
 
     /// Sets the field [`other_config`](crate::PoolPatchRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `pool_patch.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "pool_patch.set_other_config")]
@@ -138,7 +149,10 @@ impl PoolPatch {
         self.begin("pool_patch.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `apply` of class `pool_patch`, given `host`; answers with text.
+    /// Installs the hotfix on one host through `pool_update.apply`. The answer was once the output of the hotfix
+    /// and is now always empty.
+    ///
+    /// - `host`: the host to install it on.
     ///
     /// `pool_patch.apply`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely). Least role:
     /// `pool-operator`. Runs as a task.
@@ -148,7 +162,8 @@ impl PoolPatch {
         self.begin_task("pool_patch.apply").arg(host)
     }
 
-    /// Sends the message `pool_apply` of class `pool_patch`.
+    /// Installs the hotfix on every host, one after the other, and then sets `pool_applied`. It stops at the first
+    /// host that fails; those before it keep the hotfix.
     ///
     /// `pool_patch.pool_apply`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely). Least role:
     /// `pool-operator`. Runs as a task.
@@ -158,7 +173,10 @@ impl PoolPatch {
         self.begin_task("pool_patch.pool_apply")
     }
 
-    /// Sends the message `precheck` of class `pool_patch`, given `host`; answers with text.
+    /// Tests whether the hotfix could be installed on a host, and fails with the reason if it could not. The answer
+    /// was once the output of that test and is now always empty.
+    ///
+    /// - `host`: the host to test.
     ///
     /// `pool_patch.precheck`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely). Least role:
     /// `pool-operator`. Runs as a task.
@@ -168,7 +186,7 @@ impl PoolPatch {
         self.begin_task("pool_patch.precheck").arg(host)
     }
 
-    /// Sends the message `clean` of class `pool_patch`.
+    /// Does nothing on present servers; it once deleted the uploaded file from the coordinator.
     ///
     /// `pool_patch.clean`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely). Least role:
     /// `pool-operator`. Runs as a task.
@@ -178,7 +196,8 @@ impl PoolPatch {
         self.begin_task("pool_patch.clean")
     }
 
-    /// Sends the message `pool_clean` of class `pool_patch`.
+    /// Deletes the disk that holds the uploaded files, through `pool_update.pool_clean`. The record stays, and so
+    /// does what was installed.
     ///
     /// `pool_patch.pool_clean`, since XenServer 6.1 (tampa). Deprecated since XenServer 7.1 (ely). Least role:
     /// `pool-operator`. Runs as a task.
@@ -188,7 +207,8 @@ impl PoolPatch {
         self.begin_task("pool_patch.pool_clean")
     }
 
-    /// Sends the message `destroy` of class `pool_patch`.
+    /// Deletes the record of a hotfix that no host has; otherwise `PATCH_IS_APPLIED`. For the uploaded files and
+    /// the update itself use the messages of `pool_update`.
     ///
     /// `pool_patch.destroy`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely). Least role:
     /// `pool-operator`. Runs as a task.
@@ -198,7 +218,9 @@ impl PoolPatch {
         self.begin_task("pool_patch.destroy")
     }
 
-    /// Sends the message `clean_on_host` of class `pool_patch`, given `host`.
+    /// Does nothing on present servers; it once deleted the uploaded file from one host.
+    ///
+    /// - `host`: the host that it was deleted from.
     ///
     /// `pool_patch.clean_on_host`, since XenServer 6.1 (tampa). Deprecated since XenServer 7.1 (ely). Least role:
     /// `pool-operator`. Runs as a task.
@@ -266,44 +288,48 @@ impl PoolPatches {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolPatchRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `version`.
+    /// The version number that the hotfix states.
     ///
     /// Since XenServer 4.1 (miami).
     pub version: String,
-    /// The field `size`.
+    /// The bytes of the hotfix; for a shadow the same as `pool_update.installation_size`.
     ///
     /// In bytes. Since XenServer 4.1 (miami).
     pub size: i64,
-    /// The field `pool_applied`.
+    /// Whether it was once installed on the whole pool by `pool_apply`. Installing it host by host does not set
+    /// this: look at `host_patches`.
     ///
     /// Since XenServer 4.1 (miami).
     pub pool_applied: bool,
-    /// The field `host_patches`.
+    /// The record of this hotfix on each host that has it.
     ///
     /// Since XenServer 4.1 (miami).
     pub host_patches: Vec<Ref<HostPatch>>,
-    /// The field `after_apply_guidance`.
+    /// What must be restarted after it was installed, before it is in force. Nobody does that by itself.
     ///
     /// Since XenServer 4.1 (miami).
     pub after_apply_guidance: Vec<AfterApplyGuidance>,
-    /// The field `pool_update`; it may refer to nothing.
+    /// The update that stands behind this record; a null reference for a hotfix from before XenServer 7.1, which
+    /// cannot be used any more.
     ///
     /// Since XenServer 7.1 (ely).
     pub pool_update: Ref<PoolUpdate>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

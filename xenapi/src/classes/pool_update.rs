@@ -8,7 +8,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// An update package that was uploaded to the pool, and the hosts it was applied to.
+    /// An update package (an ISO image) that was uploaded to the pool, and the hosts it was applied to. XenServer
+    /// 7.1 to Citrix Hypervisor 8.2 take updates in this form; later ones install packages from a
+    /// [`Repository`](crate::Repository).
     ///
     /// Class `pool_update`, since XenServer 7.1 (ely).
     #[doc(alias = "pool_update")]
@@ -25,7 +27,8 @@ impl PoolUpdate {
     }
 
     /// Reads the field [`uuid`](crate::PoolUpdateRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `pool_update.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_update.get_uuid")]
@@ -33,8 +36,8 @@ impl PoolUpdate {
         self.begin("pool_update.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PoolUpdateRecord::name_label): the name that people gave the object;
-    /// it need not be unique.
+    /// Reads the field [`name_label`](crate::PoolUpdateRecord::name_label): the name that the package gives itself,
+    /// for example `XS82E001`.
     ///
     /// `pool_update.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_update.get_name_label")]
@@ -42,7 +45,8 @@ impl PoolUpdate {
         self.begin("pool_update.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::PoolUpdateRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::PoolUpdateRecord::name_description): the description that the
+    /// package brings along.
     ///
     /// `pool_update.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_update.get_name_description")]
@@ -50,7 +54,7 @@ impl PoolUpdate {
         self.begin("pool_update.get_name_description")
     }
 
-    /// Reads the field [`version`](crate::PoolUpdateRecord::version).
+    /// Reads the field [`version`](crate::PoolUpdateRecord::version): the version that the package states.
     ///
     /// `pool_update.get_version`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool_update.get_version")]
@@ -58,7 +62,8 @@ impl PoolUpdate {
         self.begin("pool_update.get_version")
     }
 
-    /// Reads the field [`installation_size`](crate::PoolUpdateRecord::installation_size).
+    /// Reads the field [`installation_size`](crate::PoolUpdateRecord::installation_size): what the package says
+    /// that it needs once installed; 0 where it says nothing. It is not the size of the upload.
     ///
     /// In bytes.
     ///
@@ -68,7 +73,8 @@ impl PoolUpdate {
         self.begin("pool_update.get_installation_size")
     }
 
-    /// Reads the field [`key`](crate::PoolUpdateRecord::key).
+    /// Reads the field [`key`](crate::PoolUpdateRecord::key): the file name of the GPG key that signed the packages
+    /// within, below `/etc/pki/rpm-gpg` of the hosts; empty for packages that are not signed one by one.
     ///
     /// `pool_update.get_key`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool_update.get_key")]
@@ -76,7 +82,9 @@ impl PoolUpdate {
         self.begin("pool_update.get_key")
     }
 
-    /// Reads the field [`after_apply_guidance`](crate::PoolUpdateRecord::after_apply_guidance).
+    /// Reads the field [`after_apply_guidance`](crate::PoolUpdateRecord::after_apply_guidance): what must be
+    /// restarted after it was applied, before it is in force. `host.updates_requiring_reboot` tells which hosts
+    /// still wait for a restart.
     ///
     /// `pool_update.get_after_apply_guidance`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool_update.get_after_apply_guidance")]
@@ -84,7 +92,9 @@ impl PoolUpdate {
         self.begin("pool_update.get_after_apply_guidance")
     }
 
-    /// Reads the field [`vdi`](crate::PoolUpdateRecord::vdi).
+    /// Reads the field [`vdi`](crate::PoolUpdateRecord::vdi): the disk image that holds the uploaded package. It is
+    /// needed only to apply the update. A null reference means that it was cleaned away, or that the update came
+    /// with an installation and was never uploaded.
     ///
     /// `pool_update.get_vdi`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "pool_update.get_vdi")]
@@ -92,7 +102,8 @@ impl PoolUpdate {
         self.begin("pool_update.get_vdi")
     }
 
-    /// Reads the field [`hosts`](crate::PoolUpdateRecord::hosts).
+    /// Reads the field [`hosts`](crate::PoolUpdateRecord::hosts): the hosts that have the update, as each one
+    /// reports at its toolstack's start and after applying it.
     ///
     /// `pool_update.get_hosts`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "pool_update.get_hosts")]
@@ -101,7 +112,8 @@ impl PoolUpdate {
     }
 
     /// Reads the field [`other_config`](crate::PoolUpdateRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `pool_update.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "pool_update.get_other_config")]
@@ -110,7 +122,8 @@ impl PoolUpdate {
     }
 
     /// Sets the field [`other_config`](crate::PoolUpdateRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `pool_update.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-operator`.
     #[doc(alias = "pool_update.set_other_config")]
@@ -136,7 +149,8 @@ impl PoolUpdate {
         self.begin("pool_update.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`enforce_homogeneity`](crate::PoolUpdateRecord::enforce_homogeneity).
+    /// Reads the field [`enforce_homogeneity`](crate::PoolUpdateRecord::enforce_homogeneity): whether all hosts
+    /// must have the update: a host that lacks it, or has it where the pool has not, cannot join.
     ///
     /// `pool_update.get_enforce_homogeneity`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "pool_update.get_enforce_homogeneity")]
@@ -144,7 +158,11 @@ impl PoolUpdate {
         self.begin("pool_update.get_enforce_homogeneity")
     }
 
-    /// Sends the message `precheck` of class `pool_update`, given `host`; answers with one of a few values.
+    /// Tests whether the update can be applied to a host: what it requires, what it conflicts with, free space. It
+    /// fails with the reason if it cannot. The answer tells whether live patches make a restart of the host
+    /// unnecessary.
+    ///
+    /// - `host`: the host to test; it must be running.
     ///
     /// `pool_update.precheck`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool_update.precheck")]
@@ -152,7 +170,10 @@ impl PoolUpdate {
         self.begin_task("pool_update.precheck").arg(host)
     }
 
-    /// Sends the message `apply` of class `pool_update`, given `host`.
+    /// Installs the update on one host, after the same tests. VMs run on; what `after_apply_guidance` asks for is
+    /// up to you, so empty the host before if it is to be restarted.
+    ///
+    /// - `host`: the host to install it on. `UPDATE_ALREADY_APPLIED` means that it has the update already.
     ///
     /// `pool_update.apply`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool_update.apply")]
@@ -160,7 +181,8 @@ impl PoolUpdate {
         self.begin_task("pool_update.apply").arg(host)
     }
 
-    /// Sends the message `pool_apply` of class `pool_update`.
+    /// Installs the update on every host that lacks it, one after the other. It goes on after a failure, and ends
+    /// with `UPDATE_POOL_APPLY_FAILED` and the references of the hosts that failed.
     ///
     /// `pool_update.pool_apply`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool_update.pool_apply")]
@@ -168,7 +190,8 @@ impl PoolUpdate {
         self.begin_task("pool_update.pool_apply")
     }
 
-    /// Sends the message `pool_clean` of class `pool_update`.
+    /// Deletes the disk image with the package, and sets `vdi` to a null reference. What was installed stays; to
+    /// apply the update to another host, it must be uploaded again.
     ///
     /// `pool_update.pool_clean`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool_update.pool_clean")]
@@ -176,7 +199,8 @@ impl PoolUpdate {
         self.begin_task("pool_update.pool_clean")
     }
 
-    /// Sends the message `destroy` of class `pool_update`.
+    /// Deletes the record of an update that no host has; otherwise `UPDATE_IS_APPLIED`. The disk image is not
+    /// deleted: do that with `pool_clean` first.
     ///
     /// `pool_update.destroy`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool_update.destroy")]
@@ -225,7 +249,12 @@ impl PoolUpdates {
         self.begin("pool_update.get_all_records")
     }
 
-    /// Sends the message `introduce` of class `pool_update`, given `vdi`; answers with a `pool_update`.
+    /// Makes an update of a disk image with a package. Its signature is checked and its description read; the image
+    /// must stay until the update was applied everywhere. The answer is the new update, or the known one if it was
+    /// introduced before.
+    ///
+    /// - `vdi`: the image, uploaded raw to any storage of the pool; a host that sees it serves the others. If the update is
+    ///   known with another image that still exists, the call fails with `UPDATE_ALREADY_EXISTS`.
     ///
     /// `pool_update.introduce`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "pool_update.introduce")]
@@ -242,48 +271,53 @@ impl PoolUpdates {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolUpdateRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that the package gives itself, for example `XS82E001`.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// The description that the package brings along.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `version`.
+    /// The version that the package states.
     ///
     /// Since XenServer 7.1 (ely).
     pub version: String,
-    /// The field `installation_size`.
+    /// What the package says that it needs once installed; 0 where it says nothing. It is not the size of the
+    /// upload.
     ///
     /// In bytes. Since XenServer 7.1 (ely).
     pub installation_size: i64,
-    /// The field `key`.
+    /// The file name of the GPG key that signed the packages within, below `/etc/pki/rpm-gpg` of the hosts; empty
+    /// for packages that are not signed one by one.
     ///
     /// Since XenServer 7.1 (ely).
     pub key: String,
-    /// The field `after_apply_guidance`.
+    /// What must be restarted after it was applied, before it is in force. `host.updates_requiring_reboot` tells
+    /// which hosts still wait for a restart.
     ///
     /// Since XenServer 7.1 (ely).
     pub after_apply_guidance: Vec<UpdateAfterApplyGuidance>,
-    /// The field `vdi`; it may refer to nothing.
+    /// The disk image that holds the uploaded package. It is needed only to apply the update. A null reference
+    /// means that it was cleaned away, or that the update came with an installation and was never uploaded.
     ///
     /// Since XenServer 4.0 (rio).
     pub vdi: Ref<Vdi>,
-    /// The field `hosts`.
+    /// The hosts that have the update, as each one reports at its toolstack's start and after applying it.
     ///
     /// Since XenServer 7.1 (ely).
     pub hosts: Vec<Ref<Host>>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,
-    /// The field `enforce_homogeneity`.
+    /// Whether all hosts must have the update: a host that lacks it, or has it where the pool has not, cannot join.
     ///
     /// Since XenServer 7.3 (inverness).
     pub enforce_homogeneity: bool,

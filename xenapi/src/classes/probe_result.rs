@@ -5,28 +5,31 @@ use crate::handle::{ReadFields, deserialize_record, next_into};
 use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
-/// A storage that a probe came across.
+/// A storage, or a step on the way to one, that a probe came across.
 ///
 /// All the fields of one `probe_result`.
 #[doc(alias = "probe_result")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ProbeResultRecord {
-    /// The field `configuration`.
+    /// The `device_config` as the driver could complete it, to be used for the next probe, for `SR.create` or for a
+    /// `PBD`.
     ///
     /// May hold the storage's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub configuration: Map<String, String>,
-    /// The field `complete`.
+    /// Whether `configuration` is enough for `SR.create`. If not, choose among the results and probe again with it.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub complete: bool,
-    /// The field `sr`.
+    /// The storage that exists at this place already, with its UUID; introduce that one rather than create a new
+    /// one, which would erase it. Absent where there is none.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub sr: Option<SrStatRecord>,
-    /// The field `extra_info`.
+    /// More about the place for people to choose by, such as the LUN or its vendor; keys and texts belong to the
+    /// driver.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub extra_info: Map<String, String>,

@@ -6,7 +6,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A USB device that is plugged into a host.
+    /// A USB device that is plugged into a host. The host finds them at the start of the toolstack, at `scan`, and
+    /// when something is plugged; the object goes when the device does. Only devices that the host's policy permits
+    /// get one.
     ///
     /// Class `PUSB`, since XenServer 7.3 (inverness).
     #[doc(alias = "PUSB")]
@@ -23,7 +25,8 @@ impl Pusb {
     }
 
     /// Reads the field [`uuid`](crate::PusbRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `PUSB.get_uuid`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_uuid")]
@@ -31,7 +34,8 @@ impl Pusb {
         self.begin("PUSB.get_uuid")
     }
 
-    /// Reads the field [`usb_group`](crate::PusbRecord::usb_group).
+    /// Reads the field [`usb_group`](crate::PusbRecord::usb_group): the group that the device is in. The server
+    /// makes a group for each device, and a VM asks for the group.
     ///
     /// `PUSB.get_USB_group`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_USB_group")]
@@ -39,7 +43,8 @@ impl Pusb {
         self.begin("PUSB.get_USB_group")
     }
 
-    /// Reads the field [`host`](crate::PusbRecord::host).
+    /// Reads the field [`host`](crate::PusbRecord::host): the host that it is plugged into. A device that moves to
+    /// another host becomes another PUSB.
     ///
     /// `PUSB.get_host`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_host")]
@@ -47,7 +52,8 @@ impl Pusb {
         self.begin("PUSB.get_host")
     }
 
-    /// Reads the field [`path`](crate::PusbRecord::path).
+    /// Reads the field [`path`](crate::PusbRecord::path): the port that it is plugged into, such as `1-2`. It
+    /// changes with the port, and the device then counts as another.
     ///
     /// `PUSB.get_path`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_path")]
@@ -55,7 +61,7 @@ impl Pusb {
         self.begin("PUSB.get_path")
     }
 
-    /// Reads the field [`vendor_id`](crate::PusbRecord::vendor_id).
+    /// Reads the field [`vendor_id`](crate::PusbRecord::vendor_id): the number of the maker, in hexadecimal.
     ///
     /// `PUSB.get_vendor_id`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_vendor_id")]
@@ -63,7 +69,8 @@ impl Pusb {
         self.begin("PUSB.get_vendor_id")
     }
 
-    /// Reads the field [`vendor_desc`](crate::PusbRecord::vendor_desc).
+    /// Reads the field [`vendor_desc`](crate::PusbRecord::vendor_desc): the maker's name from the host's USB table;
+    /// empty where that does not know it.
     ///
     /// `PUSB.get_vendor_desc`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_vendor_desc")]
@@ -71,7 +78,7 @@ impl Pusb {
         self.begin("PUSB.get_vendor_desc")
     }
 
-    /// Reads the field [`product_id`](crate::PusbRecord::product_id).
+    /// Reads the field [`product_id`](crate::PusbRecord::product_id): the number of the product, in hexadecimal.
     ///
     /// `PUSB.get_product_id`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_product_id")]
@@ -79,7 +86,8 @@ impl Pusb {
         self.begin("PUSB.get_product_id")
     }
 
-    /// Reads the field [`product_desc`](crate::PusbRecord::product_desc).
+    /// Reads the field [`product_desc`](crate::PusbRecord::product_desc): the product's name from the host's USB
+    /// table; empty where that does not know it.
     ///
     /// `PUSB.get_product_desc`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_product_desc")]
@@ -87,7 +95,8 @@ impl Pusb {
         self.begin("PUSB.get_product_desc")
     }
 
-    /// Reads the field [`serial`](crate::PusbRecord::serial).
+    /// Reads the field [`serial`](crate::PusbRecord::serial): the serial number that the device tells; empty or the
+    /// same for all with many cheap ones.
     ///
     /// `PUSB.get_serial`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_serial")]
@@ -95,7 +104,8 @@ impl Pusb {
         self.begin("PUSB.get_serial")
     }
 
-    /// Reads the field [`version`](crate::PusbRecord::version).
+    /// Reads the field [`version`](crate::PusbRecord::version): the version of USB that the device speaks, such as
+    /// `2.00`.
     ///
     /// `PUSB.get_version`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_version")]
@@ -103,7 +113,8 @@ impl Pusb {
         self.begin("PUSB.get_version")
     }
 
-    /// Reads the field [`description`](crate::PusbRecord::description).
+    /// Reads the field [`description`](crate::PusbRecord::description): a line for people, made of maker and
+    /// product names.
     ///
     /// `PUSB.get_description`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_description")]
@@ -111,7 +122,8 @@ impl Pusb {
         self.begin("PUSB.get_description")
     }
 
-    /// Reads the field [`passthrough_enabled`](crate::PusbRecord::passthrough_enabled).
+    /// Reads the field [`passthrough_enabled`](crate::PusbRecord::passthrough_enabled): whether VMs may get the
+    /// device. While it is true, the host does not offer it as removable storage.
     ///
     /// `PUSB.get_passthrough_enabled`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_passthrough_enabled")]
@@ -120,7 +132,8 @@ impl Pusb {
     }
 
     /// Reads the field [`other_config`](crate::PusbRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PUSB.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "PUSB.get_other_config")]
@@ -129,7 +142,8 @@ impl Pusb {
     }
 
     /// Sets the field [`other_config`](crate::PusbRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `PUSB.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "PUSB.set_other_config")]
@@ -155,7 +169,8 @@ impl Pusb {
         self.begin("PUSB.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`speed`](crate::PusbRecord::speed).
+    /// Reads the field [`speed`](crate::PusbRecord::speed): the speed of the device in Mbit/s, such as 1.5, 12, 480
+    /// or 5000; -1 where it was never read.
     ///
     /// `PUSB.get_speed`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "PUSB.get_speed")]
@@ -163,7 +178,10 @@ impl Pusb {
         self.begin("PUSB.get_speed")
     }
 
-    /// Sets the field [`passthrough_enabled`](crate::PusbRecord::passthrough_enabled).
+    /// Gives the device to VMs, or back to the host.
+    ///
+    /// - `value`: true takes the device out of the removable storage and is refused with `PUSB_VDI_CONFLICT` while a VBD uses
+    ///   it there; false is refused with `USB_ALREADY_ATTACHED` while a VM has it, and removes the VUSBs for it.
     ///
     /// `PUSB.set_passthrough_enabled`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "PUSB.set_passthrough_enabled")]
@@ -203,7 +221,10 @@ impl Pusbs {
         self.begin("PUSB.get_all_records")
     }
 
-    /// Sends the message `scan` of class `PUSB`, given `host`.
+    /// Asks the host to look for USB devices again. The call answers at once and the objects change a little later;
+    /// a device that is gone takes its group and the VMs' VUSBs for it along.
+    ///
+    /// - `host`: the host to look at.
     ///
     /// `PUSB.scan`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "PUSB.scan")]
@@ -219,61 +240,63 @@ impl Pusbs {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PusbRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.3 (inverness).
     pub uuid: String,
-    /// The field `USB_group`; it may refer to nothing.
+    /// The group that the device is in. The server makes a group for each device, and a VM asks for the group.
     ///
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "USB_group")]
     pub usb_group: Ref<UsbGroup>,
-    /// The field `host`; it may refer to nothing.
+    /// The host that it is plugged into. A device that moves to another host becomes another PUSB.
     ///
     /// Since XenServer 7.3 (inverness).
     pub host: Ref<Host>,
-    /// The field `path`.
+    /// The port that it is plugged into, such as `1-2`. It changes with the port, and the device then counts as
+    /// another.
     ///
     /// Since XenServer 7.3 (inverness).
     pub path: String,
-    /// The field `vendor_id`.
+    /// The number of the maker, in hexadecimal.
     ///
     /// Since XenServer 7.3 (inverness).
     pub vendor_id: String,
-    /// The field `vendor_desc`.
+    /// The maker's name from the host's USB table; empty where that does not know it.
     ///
     /// Since XenServer 7.3 (inverness).
     pub vendor_desc: String,
-    /// The field `product_id`.
+    /// The number of the product, in hexadecimal.
     ///
     /// Since XenServer 7.3 (inverness).
     pub product_id: String,
-    /// The field `product_desc`.
+    /// The product's name from the host's USB table; empty where that does not know it.
     ///
     /// Since XenServer 7.3 (inverness).
     pub product_desc: String,
-    /// The field `serial`.
+    /// The serial number that the device tells; empty or the same for all with many cheap ones.
     ///
     /// Since XenServer 7.3 (inverness).
     pub serial: String,
-    /// The field `version`.
+    /// The version of USB that the device speaks, such as `2.00`.
     ///
     /// Since XenServer 7.3 (inverness).
     pub version: String,
-    /// The field `description`.
+    /// A line for people, made of maker and product names.
     ///
     /// Since XenServer 7.3 (inverness).
     pub description: String,
-    /// The field `passthrough_enabled`.
+    /// Whether VMs may get the device. While it is true, the host does not offer it as removable storage.
     ///
     /// Since XenServer 7.3 (inverness).
     pub passthrough_enabled: bool,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,
-    /// The field `speed`.
+    /// The speed of the device in Mbit/s, such as 1.5, 12, 480 or 5000; -1 where it was never read.
     ///
     /// Since Citrix Hypervisor 8.2 (stockholm).
     pub speed: f64,

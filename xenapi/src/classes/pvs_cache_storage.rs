@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Where a host keeps the cache of a PVS site.
+    /// Where a host keeps the cache of a PVS site: a disk on one of its SRs. Each host needs one before the site's
+    /// proxies can run on it. It cannot be removed while a proxy of the site runs there.
     ///
     /// Class `PVS_cache_storage`, since XenServer 7.1 (ely).
     #[doc(alias = "PVS_cache_storage")]
@@ -31,7 +32,8 @@ impl PvsCacheStorage {
     }
 
     /// Reads the field [`uuid`](crate::PvsCacheStorageRecord::uuid): the UUID of the object, which unlike its
-    /// reference also survives a restored database.
+    /// reference also survives a restored database and is the same to every client. Keep this one, not the
+    /// reference, in files of your own.
     ///
     /// `PVS_cache_storage.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_cache_storage.get_uuid")]
@@ -39,7 +41,7 @@ impl PvsCacheStorage {
         self.begin("PVS_cache_storage.get_uuid")
     }
 
-    /// Reads the field [`host`](crate::PvsCacheStorageRecord::host).
+    /// Reads the field [`host`](crate::PvsCacheStorageRecord::host): the host whose VMs the cache is for.
     ///
     /// `PVS_cache_storage.get_host`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_cache_storage.get_host")]
@@ -47,7 +49,8 @@ impl PvsCacheStorage {
         self.begin("PVS_cache_storage.get_host")
     }
 
-    /// Reads the field [`sr`](crate::PvsCacheStorageRecord::sr).
+    /// Reads the field [`sr`](crate::PvsCacheStorageRecord::sr): the storage that the cache is on, which the host
+    /// must have attached. A memory-backed SR is the fastest and takes dom0's memory.
     ///
     /// `PVS_cache_storage.get_SR`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_cache_storage.get_SR")]
@@ -55,7 +58,8 @@ impl PvsCacheStorage {
         self.begin("PVS_cache_storage.get_SR")
     }
 
-    /// Reads the field [`site`](crate::PvsCacheStorageRecord::site).
+    /// Reads the field [`site`](crate::PvsCacheStorageRecord::site): the site that the cache is for; a host has at
+    /// most one cache for each.
     ///
     /// `PVS_cache_storage.get_site`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_cache_storage.get_site")]
@@ -63,7 +67,8 @@ impl PvsCacheStorage {
         self.begin("PVS_cache_storage.get_site")
     }
 
-    /// Reads the field [`size`](crate::PvsCacheStorageRecord::size).
+    /// Reads the field [`size`](crate::PvsCacheStorageRecord::size): the size of the cache: 20 GiB where none was
+    /// given. It is taken from the SR when the cache is made.
     ///
     /// In bytes.
     ///
@@ -73,7 +78,8 @@ impl PvsCacheStorage {
         self.begin("PVS_cache_storage.get_size")
     }
 
-    /// Reads the field [`vdi`](crate::PvsCacheStorageRecord::vdi).
+    /// Reads the field [`vdi`](crate::PvsCacheStorageRecord::vdi): the disk of the cache, made by the server and
+    /// removed with this object. It holds only copies: losing it costs speed, not data.
     ///
     /// `PVS_cache_storage.get_VDI`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_cache_storage.get_VDI")]
@@ -132,28 +138,31 @@ impl PvsCacheStorages {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PvsCacheStorageRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,
-    /// The field `host`; it may refer to nothing.
+    /// The host whose VMs the cache is for.
     ///
     /// Given when the object is created. Since XenServer 7.1 (ely).
     pub host: Ref<Host>,
-    /// The field `SR`; it may refer to nothing.
+    /// The storage that the cache is on, which the host must have attached. A memory-backed SR is the fastest and
+    /// takes dom0's memory.
     ///
     /// Given when the object is created. Since XenServer 7.1 (ely).
     #[doc(alias = "SR")]
     pub sr: Ref<Sr>,
-    /// The field `site`; it may refer to nothing.
+    /// The site that the cache is for; a host has at most one cache for each.
     ///
     /// Given when the object is created. Since XenServer 7.1 (ely).
     pub site: Ref<PvsSite>,
-    /// The field `size`.
+    /// The size of the cache: 20 GiB where none was given. It is taken from the SR when the cache is made.
     ///
     /// In bytes. Given when the object is created. Since XenServer 7.1 (ely).
     pub size: i64,
-    /// The field `VDI`; it may refer to nothing.
+    /// The disk of the cache, made by the server and removed with this object. It holds only copies: losing it
+    /// costs speed, not data.
     ///
     /// Since XenServer 7.1 (ely).
     #[doc(alias = "VDI")]

@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Caches, for one interface of a VM, the disk blocks that a Provisioning Services server streams to it.
+    /// Caches, for one interface of a VM, the disk blocks that a Provisioning Services server streams to it. The VM
+    /// needs no change, and runs on without the proxy.
     ///
     /// Class `PVS_proxy`, since XenServer 7.1 (ely).
     #[doc(alias = "PVS_proxy")]
@@ -25,7 +26,8 @@ impl PvsProxy {
     }
 
     /// Reads the field [`uuid`](crate::PvsProxyRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `PVS_proxy.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_proxy.get_uuid")]
@@ -33,7 +35,7 @@ impl PvsProxy {
         self.begin("PVS_proxy.get_uuid")
     }
 
-    /// Reads the field [`site`](crate::PvsProxyRecord::site).
+    /// Reads the field [`site`](crate::PvsProxyRecord::site): the site whose servers stream to the VM.
     ///
     /// `PVS_proxy.get_site`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_proxy.get_site")]
@@ -41,7 +43,8 @@ impl PvsProxy {
         self.begin("PVS_proxy.get_site")
     }
 
-    /// Reads the field [`vif`](crate::PvsProxyRecord::vif).
+    /// Reads the field [`vif`](crate::PvsProxyRecord::vif): the interface that the VM starts from the network over;
+    /// the first of the VM.
     ///
     /// `PVS_proxy.get_VIF`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_proxy.get_VIF")]
@@ -49,8 +52,9 @@ impl PvsProxy {
         self.begin("PVS_proxy.get_VIF")
     }
 
-    /// Reads the field [`currently_attached`](crate::PvsProxyRecord::currently_attached): whether it is in use
-    /// right now.
+    /// Reads the field [`currently_attached`](crate::PvsProxyRecord::currently_attached): whether the interface
+    /// runs through the proxy now. False for a running VM means that it works without cache: look at the messages
+    /// of the pool.
     ///
     /// `PVS_proxy.get_currently_attached`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_proxy.get_currently_attached")]
@@ -58,7 +62,9 @@ impl PvsProxy {
         self.begin("PVS_proxy.get_currently_attached")
     }
 
-    /// Reads the field [`status`](crate::PvsProxyRecord::status).
+    /// Reads the field [`status`](crate::PvsProxyRecord::status): how the proxy is: `caching` is the normal state,
+    /// `incompatible_write_cache_mode` and `incompatible_protocol_version` mean that the VM runs uncached because
+    /// of how the PVS server is set up.
     ///
     /// `PVS_proxy.get_status`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_proxy.get_status")]
@@ -66,7 +72,7 @@ impl PvsProxy {
         self.begin("PVS_proxy.get_status")
     }
 
-    /// Sends the message `destroy` of class `PVS_proxy`.
+    /// Takes the proxy away, also from a running VM, which goes on without cache.
     ///
     /// `PVS_proxy.destroy`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PVS_proxy.destroy")]
@@ -107,7 +113,11 @@ impl PvsProxies {
         self.begin("PVS_proxy.get_all_records")
     }
 
-    /// Sends the message `create` of class `PVS_proxy`, given `site` and `VIF`; answers with a `PVS_proxy`.
+    /// Puts a proxy before an interface, and answers with it. A running VM gets it at once; if that fails the
+    /// object stays, and the pool gets a message. It needs a licence that covers it, and Open vSwitch.
+    ///
+    /// - `site`: the site of the servers; the host needs a cache for it.
+    /// - `VIF`: the VM's first interface, without another proxy.
     ///
     /// `PVS_proxy.create`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PVS_proxy.create")]
@@ -124,24 +134,27 @@ impl PvsProxies {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct PvsProxyRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,
-    /// The field `site`; it may refer to nothing.
+    /// The site whose servers stream to the VM.
     ///
     /// Since XenServer 7.1 (ely).
     pub site: Ref<PvsSite>,
-    /// The field `VIF`; it may refer to nothing.
+    /// The interface that the VM starts from the network over; the first of the VM.
     ///
     /// Since XenServer 7.1 (ely).
     #[doc(alias = "VIF")]
     pub vif: Ref<Vif>,
-    /// Whether it is in use right now.
+    /// Whether the interface runs through the proxy now. False for a running VM means that it works without cache:
+    /// look at the messages of the pool.
     ///
     /// Since XenServer 7.1 (ely).
     pub currently_attached: bool,
-    /// The field `status`.
+    /// How the proxy is: `caching` is the normal state, `incompatible_write_cache_mode` and
+    /// `incompatible_protocol_version` mean that the VM runs uncached because of how the PVS server is set up.
     ///
     /// Since XenServer 7.1 (ely).
     pub status: PvsProxyStatus,

@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// The addresses of a Citrix Provisioning Services server.
+    /// The addresses of a Citrix Provisioning Services server. The proxies watch for its traffic; the server itself
+    /// knows nothing of this object.
     ///
     /// Class `PVS_server`, since XenServer 7.1 (ely).
     #[doc(alias = "PVS_server")]
@@ -23,7 +24,8 @@ impl PvsServer {
     }
 
     /// Reads the field [`uuid`](crate::PvsServerRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `PVS_server.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_server.get_uuid")]
@@ -31,7 +33,8 @@ impl PvsServer {
         self.begin("PVS_server.get_uuid")
     }
 
-    /// Reads the field [`addresses`](crate::PvsServerRecord::addresses).
+    /// Reads the field [`addresses`](crate::PvsServerRecord::addresses): the IPv4 addresses that it streams from.
+    /// An address belongs to one server only.
     ///
     /// `PVS_server.get_addresses`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_server.get_addresses")]
@@ -39,7 +42,8 @@ impl PvsServer {
         self.begin("PVS_server.get_addresses")
     }
 
-    /// Reads the field [`first_port`](crate::PvsServerRecord::first_port).
+    /// Reads the field [`first_port`](crate::PvsServerRecord::first_port): the lowest UDP port that it streams
+    /// from.
     ///
     /// `PVS_server.get_first_port`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_server.get_first_port")]
@@ -47,7 +51,7 @@ impl PvsServer {
         self.begin("PVS_server.get_first_port")
     }
 
-    /// Reads the field [`last_port`](crate::PvsServerRecord::last_port).
+    /// Reads the field [`last_port`](crate::PvsServerRecord::last_port): the highest UDP port that it streams from.
     ///
     /// `PVS_server.get_last_port`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_server.get_last_port")]
@@ -55,7 +59,8 @@ impl PvsServer {
         self.begin("PVS_server.get_last_port")
     }
 
-    /// Reads the field [`site`](crate::PvsServerRecord::site).
+    /// Reads the field [`site`](crate::PvsServerRecord::site): the PVS site whose virtual machines it streams disks
+    /// to.
     ///
     /// `PVS_server.get_site`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_server.get_site")]
@@ -63,7 +68,7 @@ impl PvsServer {
         self.begin("PVS_server.get_site")
     }
 
-    /// Sends the message `forget` of class `PVS_server`.
+    /// Removes the object; the server itself is not touched.
     ///
     /// `PVS_server.forget`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PVS_server.forget")]
@@ -104,8 +109,13 @@ impl PvsServers {
         self.begin("PVS_server.get_all_records")
     }
 
-    /// Sends the message `introduce` of class `PVS_server`, given `addresses`, `first_port`, `last_port` and
-    /// `site`; answers with a `PVS_server`.
+    /// Makes a server known to a site, and answers with it. It needs a licence that covers proxies, and Open
+    /// vSwitch.
+    ///
+    /// - `addresses`: IPv4 addresses that no other server has, or the call fails with `PVS_SERVER_ADDRESS_IN_USE`.
+    /// - `first_port`: the lowest UDP port.
+    /// - `last_port`: the highest UDP port, not below the first.
+    /// - `site`: the site that it is part of.
     ///
     /// `PVS_server.introduce`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PVS_server.introduce")]
@@ -132,23 +142,24 @@ impl PvsServers {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PvsServerRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,
-    /// The field `addresses`.
+    /// The IPv4 addresses that it streams from. An address belongs to one server only.
     ///
     /// Since XenServer 7.1 (ely).
     pub addresses: Vec<String>,
-    /// The field `first_port`.
+    /// The lowest UDP port that it streams from.
     ///
     /// Since XenServer 7.1 (ely).
     pub first_port: i64,
-    /// The field `last_port`.
+    /// The highest UDP port that it streams from.
     ///
     /// Since XenServer 7.1 (ely).
     pub last_port: i64,
-    /// The field `site`; it may refer to nothing.
+    /// The PVS site whose virtual machines it streams disks to.
     ///
     /// Since XenServer 7.1 (ely).
     pub site: Ref<PvsSite>,

@@ -23,7 +23,8 @@ impl PvsSite {
     }
 
     /// Reads the field [`uuid`](crate::PvsSiteRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `PVS_site.get_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_uuid")]
@@ -31,8 +32,8 @@ impl PvsSite {
         self.begin("PVS_site.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::PvsSiteRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::PvsSiteRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `PVS_site.get_name_label`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_name_label")]
@@ -40,8 +41,8 @@ impl PvsSite {
         self.begin("PVS_site.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::PvsSiteRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::PvsSiteRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `PVS_site.set_name_label`, since XenServer 7.1 (ely). Least role: `pool-operator`.
     #[doc(alias = "PVS_site.set_name_label")]
@@ -49,7 +50,8 @@ impl PvsSite {
         self.begin("PVS_site.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::PvsSiteRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::PvsSiteRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `PVS_site.get_name_description`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_name_description")]
@@ -57,7 +59,8 @@ impl PvsSite {
         self.begin("PVS_site.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::PvsSiteRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::PvsSiteRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `PVS_site.set_name_description`, since XenServer 7.1 (ely). Least role: `pool-operator`.
     #[doc(alias = "PVS_site.set_name_description")]
@@ -65,7 +68,8 @@ impl PvsSite {
         self.begin("PVS_site.set_name_description").arg(value)
     }
 
-    /// Reads the field [`pvs_uuid`](crate::PvsSiteRecord::pvs_uuid).
+    /// Reads the field [`pvs_uuid`](crate::PvsSiteRecord::pvs_uuid): the identifier that the site has in
+    /// Provisioning Services, not to be confused with `uuid`.
     ///
     /// `PVS_site.get_PVS_uuid`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_PVS_uuid")]
@@ -73,7 +77,8 @@ impl PvsSite {
         self.begin("PVS_site.get_PVS_uuid")
     }
 
-    /// Reads the field [`cache_storage`](crate::PvsSiteRecord::cache_storage).
+    /// Reads the field [`cache_storage`](crate::PvsSiteRecord::cache_storage): the caches of the site, one for each
+    /// host that shall run proxies.
     ///
     /// `PVS_site.get_cache_storage`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_cache_storage")]
@@ -81,7 +86,7 @@ impl PvsSite {
         self.begin("PVS_site.get_cache_storage")
     }
 
-    /// Reads the field [`servers`](crate::PvsSiteRecord::servers).
+    /// Reads the field [`servers`](crate::PvsSiteRecord::servers): the servers that stream in the site.
     ///
     /// `PVS_site.get_servers`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_servers")]
@@ -89,7 +94,8 @@ impl PvsSite {
         self.begin("PVS_site.get_servers")
     }
 
-    /// Reads the field [`proxies`](crate::PvsSiteRecord::proxies).
+    /// Reads the field [`proxies`](crate::PvsSiteRecord::proxies): the proxies of VMs' interfaces that use the
+    /// site, whether they run or not.
     ///
     /// `PVS_site.get_proxies`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "PVS_site.get_proxies")]
@@ -97,7 +103,7 @@ impl PvsSite {
         self.begin("PVS_site.get_proxies")
     }
 
-    /// Sends the message `forget` of class `PVS_site`.
+    /// Removes the site and its caches. Proxies must not run, and all servers must have been forgotten.
     ///
     /// `PVS_site.forget`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     ///
@@ -108,7 +114,9 @@ impl PvsSite {
         self.begin_task("PVS_site.forget")
     }
 
-    /// Sets the field [`pvs_uuid`](crate::PvsSiteRecord::pvs_uuid).
+    /// Corrects the site's identifier. Refused with `PVS_SITE_CONTAINS_RUNNING_PROXIES` while proxies run.
+    ///
+    /// - `value`: the identifier in Provisioning Services.
     ///
     /// `PVS_site.set_PVS_uuid`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PVS_site.set_PVS_uuid")]
@@ -157,8 +165,10 @@ impl PvsSites {
         self.begin("PVS_site.get_all_records")
     }
 
-    /// Sends the message `introduce` of class `PVS_site`, given `name_label`, `name_description` and `PVS_uuid`;
-    /// answers with a `PVS_site`.
+    /// Makes a site known to the pool, without servers, and answers with it. It needs a licence that covers
+    /// proxies, and Open vSwitch.
+    ///
+    /// - `PVS_uuid`: the identifier in Provisioning Services; it can be filled in later.
     ///
     /// `PVS_site.introduce`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PVS_site.introduce")]
@@ -178,32 +188,34 @@ impl PvsSites {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PvsSiteRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.1 (ely).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 7.1 (ely).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 7.1 (ely).
     pub name_description: String,
-    /// The field `PVS_uuid`.
+    /// The identifier that the site has in Provisioning Services, not to be confused with `uuid`.
     ///
     /// Since XenServer 7.1 (ely).
     #[doc(alias = "PVS_uuid")]
     pub pvs_uuid: String,
-    /// The field `cache_storage`.
+    /// The caches of the site, one for each host that shall run proxies.
     ///
     /// Since XenServer 7.1 (ely).
     pub cache_storage: Vec<Ref<PvsCacheStorage>>,
-    /// The field `servers`.
+    /// The servers that stream in the site.
     ///
     /// Since XenServer 7.1 (ely).
     pub servers: Vec<Ref<PvsServer>>,
-    /// The field `proxies`.
+    /// The proxies of VMs' interfaces that use the site, whether they run or not.
     ///
     /// Since XenServer 7.1 (ely).
     pub proxies: Vec<Ref<PvsProxy>>,

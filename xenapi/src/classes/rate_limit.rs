@@ -6,7 +6,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// How many calls a [`Caller`](crate::Caller) may make in a time.
+    /// How many calls a [`Caller`](crate::Caller) may make in a time. Each call costs tokens from a bucket that
+    /// fills at a steady rate; a call for which there are too few waits, it does not fail. Several callers share
+    /// the bucket of one limit.
     ///
     /// Class `Rate_limit`, since xapi 26.17.0. A prototype: it may still change.
     #[doc(alias = "Rate_limit")]
@@ -32,7 +34,8 @@ impl RateLimit {
     }
 
     /// Reads the field [`uuid`](crate::RateLimitRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Rate_limit.get_uuid`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_uuid")]
@@ -40,8 +43,8 @@ impl RateLimit {
         self.begin("Rate_limit.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::RateLimitRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::RateLimitRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `Rate_limit.get_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_name_label")]
@@ -49,8 +52,8 @@ impl RateLimit {
         self.begin("Rate_limit.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::RateLimitRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::RateLimitRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `Rate_limit.set_name_label`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     #[doc(alias = "Rate_limit.set_name_label")]
@@ -58,7 +61,8 @@ impl RateLimit {
         self.begin("Rate_limit.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::RateLimitRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::RateLimitRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `Rate_limit.get_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -67,7 +71,8 @@ impl RateLimit {
         self.begin("Rate_limit.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::RateLimitRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::RateLimitRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `Rate_limit.set_name_description`, since xapi 26.17.0. A prototype: it may still change. Least role:
     /// `pool-admin`.
@@ -76,7 +81,7 @@ impl RateLimit {
         self.begin("Rate_limit.set_name_description").arg(value)
     }
 
-    /// Reads the field [`callers`](crate::RateLimitRecord::callers).
+    /// Reads the field [`callers`](crate::RateLimitRecord::callers): the callers that share the bucket.
     ///
     /// `Rate_limit.get_callers`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_callers")]
@@ -84,7 +89,9 @@ impl RateLimit {
         self.begin("Rate_limit.get_callers")
     }
 
-    /// Reads the field [`burst_size`](crate::RateLimitRecord::burst_size).
+    /// Reads the field [`burst_size`](crate::RateLimitRecord::burst_size): how many tokens the bucket holds at
+    /// most, and so how much can be asked at once after a rest. A cheap read costs 1 token, a VM start about 20, a
+    /// storage migration thousands.
     ///
     /// `Rate_limit.get_burst_size`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_burst_size")]
@@ -92,7 +99,8 @@ impl RateLimit {
         self.begin("Rate_limit.get_burst_size")
     }
 
-    /// Reads the field [`fill_rate`](crate::RateLimitRecord::fill_rate).
+    /// Reads the field [`fill_rate`](crate::RateLimitRecord::fill_rate): how many tokens come back each second: the
+    /// average that can be asked over a long time.
     ///
     /// `Rate_limit.get_fill_rate`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_fill_rate")]
@@ -100,7 +108,9 @@ impl RateLimit {
         self.begin("Rate_limit.get_fill_rate")
     }
 
-    /// Sends the message `add_caller` of class `Rate_limit`, given `caller`.
+    /// Puts a caller under this limit, in place of the one it had.
+    ///
+    /// - `caller`: the caller to slow down.
     ///
     /// `Rate_limit.add_caller`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -109,7 +119,9 @@ impl RateLimit {
         self.begin_task("Rate_limit.add_caller").arg(caller)
     }
 
-    /// Sends the message `remove_caller` of class `Rate_limit`, given `caller`.
+    /// Takes a caller from this limit; it is not slowed down anymore.
+    ///
+    /// - `caller`: a caller of this limit.
     ///
     /// `Rate_limit.remove_caller`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -118,7 +130,9 @@ impl RateLimit {
         self.begin_task("Rate_limit.remove_caller").arg(caller)
     }
 
-    /// Sets the field [`burst_size`](crate::RateLimitRecord::burst_size).
+    /// Changes how many tokens the bucket holds.
+    ///
+    /// - `value`: more than 0, in tokens.
     ///
     /// `Rate_limit.set_burst_size`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -127,7 +141,9 @@ impl RateLimit {
         self.begin_task("Rate_limit.set_burst_size").arg(value)
     }
 
-    /// Sets the field [`fill_rate`](crate::RateLimitRecord::fill_rate).
+    /// Changes how fast the bucket fills.
+    ///
+    /// - `value`: more than 0, in tokens a second.
     ///
     /// `Rate_limit.set_fill_rate`, since xapi 26.17.0. A prototype: it may still change. Least role: `pool-admin`.
     /// Runs as a task.
@@ -196,27 +212,30 @@ impl RateLimits {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RateLimitRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since xapi 26.17.0. A prototype: it may still change.
     pub name_description: String,
-    /// The field `callers`.
+    /// The callers that share the bucket.
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub callers: Vec<Ref<Caller>>,
-    /// The field `burst_size`.
+    /// How many tokens the bucket holds at most, and so how much can be asked at once after a rest. A cheap read
+    /// costs 1 token, a VM start about 20, a storage migration thousands.
     ///
     /// Given when the object is created. Since xapi 26.17.0. A prototype: it may still change.
     pub burst_size: f64,
-    /// The field `fill_rate`.
+    /// How many tokens come back each second: the average that can be asked over a long time.
     ///
     /// Given when the object is created. Since xapi 26.17.0. A prototype: it may still change.
     pub fill_rate: f64,

@@ -7,7 +7,9 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A source of updates that the pool installs from.
+    /// A source of updates that the pool installs from: a package repository on the network, an uploaded bundle, or
+    /// another pool. It has an effect only while it is listed in `pool.repositories`; the coordinator then mirrors
+    /// it with `pool.sync_updates`, and the hosts install from that mirror.
     ///
     /// Class `Repository`, since xapi 1.301.0.
     Repository: RepositoryRecord, repository
@@ -23,7 +25,8 @@ impl Repository {
     }
 
     /// Reads the field [`uuid`](crate::RepositoryRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `Repository.get_uuid`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "Repository.get_uuid")]
@@ -31,8 +34,8 @@ impl Repository {
         self.begin("Repository.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::RepositoryRecord::name_label): the name that people gave the object;
-    /// it need not be unique.
+    /// Reads the field [`name_label`](crate::RepositoryRecord::name_label): the name that people gave it. Two
+    /// repositories cannot be introduced under the same name.
     ///
     /// `Repository.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Repository.get_name_label")]
@@ -40,8 +43,8 @@ impl Repository {
         self.begin("Repository.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::RepositoryRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::RepositoryRecord::name_label): the name that people gave it. Two
+    /// repositories cannot be introduced under the same name.
     ///
     /// `Repository.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client
     /// certificates.
@@ -50,7 +53,8 @@ impl Repository {
         self.begin("Repository.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::RepositoryRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::RepositoryRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `Repository.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "Repository.get_name_description")]
@@ -58,7 +62,8 @@ impl Repository {
         self.begin("Repository.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::RepositoryRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::RepositoryRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `Repository.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client
     /// certificates.
@@ -67,7 +72,9 @@ impl Repository {
         self.begin("Repository.set_name_description").arg(value)
     }
 
-    /// Reads the field [`binary_url`](crate::RepositoryRecord::binary_url).
+    /// Reads the field [`binary_url`](crate::RepositoryRecord::binary_url): the address below which the binary
+    /// packages are; empty for a bundle. For a remote pool it is the address of that coordinator, ending in
+    /// `/repository/enabled`.
     ///
     /// `Repository.get_binary_url`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "Repository.get_binary_url")]
@@ -75,7 +82,8 @@ impl Repository {
         self.begin("Repository.get_binary_url")
     }
 
-    /// Reads the field [`source_url`](crate::RepositoryRecord::source_url).
+    /// Reads the field [`source_url`](crate::RepositoryRecord::source_url): the address below which the source
+    /// packages are; empty for a bundle and for a remote pool.
     ///
     /// `Repository.get_source_url`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "Repository.get_source_url")]
@@ -83,7 +91,9 @@ impl Repository {
         self.begin("Repository.get_source_url")
     }
 
-    /// Reads the field [`update`](crate::RepositoryRecord::update).
+    /// Reads the field [`update`](crate::RepositoryRecord::update): whether this repository brings updates, with an
+    /// `updateinfo.xml` that describes them, rather than a base of packages. Exactly one of the enabled
+    /// repositories must be of this kind before updates can be synchronised.
     ///
     /// `Repository.get_update`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "Repository.get_update")]
@@ -91,7 +101,9 @@ impl Repository {
         self.begin("Repository.get_update")
     }
 
-    /// Reads the field [`hash`](crate::RepositoryRecord::hash).
+    /// Reads the field [`hash`](crate::RepositoryRecord::hash): the SHA-256 of the `updateinfo.xml.gz` that the
+    /// last synchronisation fetched. It is what `host.apply_updates` must be given. Empty before the first
+    /// synchronisation and after the repository was enabled anew.
     ///
     /// `Repository.get_hash`, since xapi 1.301.0. Least role: `read-only`.
     #[doc(alias = "Repository.get_hash")]
@@ -99,7 +111,9 @@ impl Repository {
         self.begin("Repository.get_hash")
     }
 
-    /// Reads the field [`gpgkey_path`](crate::RepositoryRecord::gpgkey_path).
+    /// Reads the field [`gpgkey_path`](crate::RepositoryRecord::gpgkey_path): the file name of the GPG key that the
+    /// repository must be signed with, on the hosts below `/etc/pki/rpm-gpg`; empty for the key that the server's
+    /// configuration names.
     ///
     /// `Repository.get_gpgkey_path`, since xapi 22.12.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Repository.get_gpgkey_path")]
@@ -107,7 +121,8 @@ impl Repository {
         self.begin("Repository.get_gpgkey_path")
     }
 
-    /// Reads the field [`origin`](crate::RepositoryRecord::origin).
+    /// Reads the field [`origin`](crate::RepositoryRecord::origin): where the packages come from, fixed when the
+    /// repository was introduced.
     ///
     /// `Repository.get_origin`, since xapi 24.23.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Repository.get_origin")]
@@ -115,7 +130,8 @@ impl Repository {
         self.begin("Repository.get_origin")
     }
 
-    /// Reads the field [`certificate`](crate::RepositoryRecord::certificate).
+    /// Reads the field [`certificate`](crate::RepositoryRecord::certificate): the PEM certificate by which the
+    /// coordinator of a remote pool is recognised; empty for other origins.
     ///
     /// `Repository.get_certificate`, since xapi 25.7.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Repository.get_certificate")]
@@ -123,7 +139,8 @@ impl Repository {
         self.begin("Repository.get_certificate")
     }
 
-    /// Sends the message `forget` of class `Repository`.
+    /// Deletes the record. It must not be enabled: take it out with `pool.remove_repository` first, or the call
+    /// fails with `REPOSITORY_IS_IN_USE`.
     ///
     /// `Repository.forget`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -132,7 +149,9 @@ impl Repository {
         self.begin_task("Repository.forget")
     }
 
-    /// Sets the field [`gpgkey_path`](crate::RepositoryRecord::gpgkey_path).
+    /// Names another GPG key, from the next synchronisation on.
+    ///
+    /// - `value`: the file name of the key, without a directory; empty for the server's default.
     ///
     /// `Repository.set_gpgkey_path`, since xapi 22.12.0. A prototype: it may still change. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -182,8 +201,14 @@ impl Repositories {
         self.begin("Repository.get_all_records")
     }
 
-    /// Sends the message `introduce` of class `Repository`, given `name_label`, `name_description`, `binary_url`,
-    /// `source_url`, `update` and `gpgkey_path`; answers with a `Repository`.
+    /// Makes a record of a package repository on the network. Nothing is fetched and the addresses are not tried:
+    /// enable it with `pool.set_repositories`, then call `pool.sync_updates`. The answer is the new repository; one
+    /// with the same name or the same `binary_url` gives `REPOSITORY_ALREADY_EXISTS`.
+    ///
+    /// - `binary_url`: the base address of the binary packages, `http` or `https`. Servers may allow certain domains only.
+    /// - `source_url`: the base address of the source packages.
+    /// - `update`: `true` for a repository of updates, `false` for one of base packages.
+    /// - `gpgkey_path`: the file name of its GPG key, without a directory; empty for the server's default.
     ///
     /// `Repository.introduce`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
@@ -230,8 +255,9 @@ impl Repositories {
         )
     }
 
-    /// Sends the message `introduce_bundle` of class `Repository`, given `name_label` and `name_description`;
-    /// answers with a `Repository`.
+    /// Makes a record of a repository that is filled by uploading a bundle file (HTTP PUT of `/bundle`), for pools
+    /// without a way to the internet. A pool can have one of this kind. The answer is the new repository, which
+    /// must be enabled before the upload.
     ///
     /// `Repository.introduce_bundle`, since xapi 24.23.0. A prototype: it may still change. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -242,8 +268,11 @@ impl Repositories {
             .arg(name_description)
     }
 
-    /// Sends the message `introduce_remote_pool` of class `Repository`, given `name_label`, `name_description`,
-    /// `binary_url` and `certificate`; answers with a `Repository`.
+    /// Makes a record of another pool as the source of updates: this pool then mirrors what that coordinator has
+    /// mirrored. The answer is the new repository.
+    ///
+    /// - `binary_url`: `https://` and the address of that coordinator, followed by `/repository/enabled`.
+    /// - `certificate`: the certificate of that coordinator as PEM; the connection is refused if it shows another one.
     ///
     /// `Repository.introduce_remote_pool`, since xapi 25.7.0. A prototype: it may still change. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
@@ -289,47 +318,53 @@ impl IntroduceOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct RepositoryRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since xapi 1.301.0.
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave it. Two repositories cannot be introduced under the same name.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `binary_url`.
+    /// The address below which the binary packages are; empty for a bundle. For a remote pool it is the address of
+    /// that coordinator, ending in `/repository/enabled`.
     ///
     /// Since xapi 1.301.0.
     pub binary_url: String,
-    /// The field `source_url`.
+    /// The address below which the source packages are; empty for a bundle and for a remote pool.
     ///
     /// Since xapi 1.301.0.
     pub source_url: String,
-    /// The field `update`.
+    /// Whether this repository brings updates, with an `updateinfo.xml` that describes them, rather than a base of
+    /// packages. Exactly one of the enabled repositories must be of this kind before updates can be synchronised.
     ///
     /// Since xapi 1.301.0.
     pub update: bool,
-    /// The field `hash`.
+    /// The SHA-256 of the `updateinfo.xml.gz` that the last synchronisation fetched. It is what
+    /// `host.apply_updates` must be given. Empty before the first synchronisation and after the repository was
+    /// enabled anew.
     ///
     /// Since xapi 1.301.0.
     pub hash: String,
-    /// The field `up_to_date`.
+    /// A leftover; `host.latest_synced_updates_applied` of each host tells it now.
     ///
     /// Since xapi 1.301.0. Removed in xapi 23.18.0.
     pub up_to_date: bool,
-    /// The field `gpgkey_path`.
+    /// The file name of the GPG key that the repository must be signed with, on the hosts below `/etc/pki/rpm-gpg`;
+    /// empty for the key that the server's configuration names.
     ///
     /// Since xapi 22.12.0. A prototype: it may still change.
     pub gpgkey_path: String,
-    /// The field `origin`.
+    /// Where the packages come from, fixed when the repository was introduced.
     ///
     /// Since xapi 24.23.0. A prototype: it may still change.
     pub origin: Origin,
-    /// The field `certificate`.
+    /// The PEM certificate by which the coordinator of a remote pool is recognised; empty for other origins.
     ///
     /// Since xapi 25.7.0. A prototype: it may still change.
     pub certificate: String,

@@ -5,7 +5,8 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A set of permissions, or a single permission, for role-based access control.
+    /// A set of permissions, or a single permission, for role-based access control. Both are fixed by the server's
+    /// release: none can be made or changed, and they send no events.
     ///
     /// Class `role`, since XenServer 5.6 (midnight-ride).
     #[doc(alias = "role")]
@@ -22,7 +23,8 @@ impl Role {
     }
 
     /// Reads the field [`uuid`](crate::RoleRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `role.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "role.get_uuid")]
@@ -30,8 +32,8 @@ impl Role {
         self.begin("role.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::RoleRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::RoleRecord::name_label): the name: of a role such as `pool-admin` or
+    /// `read-only`, or of a permission such as `vm.start` or `http/get_export`. It is unique.
     ///
     /// `role.get_name_label`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_name_label")]
@@ -39,7 +41,8 @@ impl Role {
         self.begin("role.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::RoleRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::RoleRecord::name_description): a text for people about roles;
+    /// permissions have little or none.
     ///
     /// `role.get_name_description`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_name_description")]
@@ -47,7 +50,8 @@ impl Role {
         self.begin("role.get_name_description")
     }
 
-    /// Reads the field [`subroles`](crate::RoleRecord::subroles).
+    /// Reads the field [`subroles`](crate::RoleRecord::subroles): what the role consists of. Empty for a
+    /// permission: that is how to tell them apart.
     ///
     /// `role.get_subroles`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_subroles")]
@@ -55,7 +59,8 @@ impl Role {
         self.begin("role.get_subroles")
     }
 
-    /// Reads the field [`is_internal`](crate::RoleRecord::is_internal).
+    /// Reads the field [`is_internal`](crate::RoleRecord::is_internal): whether the role is for the toolstack's own
+    /// use; such a one must not be given to a subject.
     ///
     /// `role.get_is_internal`, since xapi 22.5.0. Least role: `read-only`.
     #[doc(alias = "role.get_is_internal")]
@@ -63,7 +68,8 @@ impl Role {
         self.begin("role.get_is_internal")
     }
 
-    /// Asks for `permissions`; answers with a set, each item a `role`.
+    /// Answers with the permissions that a role comes to, those of its parts included. For a permission it answers
+    /// with just that.
     ///
     /// `role.get_permissions`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_permissions")]
@@ -71,7 +77,8 @@ impl Role {
         self.begin("role.get_permissions")
     }
 
-    /// Asks for `permissions_name_label`; answers with a set, each item text.
+    /// Answers with the names of the permissions that a role comes to. Compare them with
+    /// `session.rbac_permissions`.
     ///
     /// `role.get_permissions_name_label`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_permissions_name_label")]
@@ -119,7 +126,9 @@ impl Roles {
         self.begin("role.get_all_records")
     }
 
-    /// Asks for `by_permission`, given `permission`; answers with a set, each item a `role`.
+    /// Answers with all roles that hold a permission. Use it to tell a user which role would do.
+    ///
+    /// - `permission`: the role object of a single permission.
     ///
     /// `role.get_by_permission`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_by_permission")]
@@ -127,7 +136,9 @@ impl Roles {
         self.begin("role.get_by_permission").arg(permission)
     }
 
-    /// Asks for `by_permission_name_label`, given `label`; answers with a set, each item a `role`.
+    /// Answers with all roles that hold a permission; an empty set for an unknown name.
+    ///
+    /// - `label`: the name of the permission, as `RBAC_PERMISSION_DENIED` tells it.
     ///
     /// `role.get_by_permission_name_label`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "role.get_by_permission_name_label")]
@@ -143,23 +154,25 @@ impl Roles {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct RoleRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name: of a role such as `pool-admin` or `read-only`, or of a permission such as `vm.start` or
+    /// `http/get_export`. It is unique.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub name_label: String,
-    /// A longer text for people.
+    /// A text for people about roles; permissions have little or none.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub name_description: String,
-    /// The field `subroles`.
+    /// What the role consists of. Empty for a permission: that is how to tell them apart.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub subroles: Vec<Ref<Role>>,
-    /// The field `is_internal`.
+    /// Whether the role is for the toolstack's own use; such a one must not be given to a subject.
     ///
     /// Since xapi 22.5.0.
     pub is_internal: bool,

@@ -7,7 +7,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// The controller that the pool's virtual switches take their flow rules from.
+    /// The controller that the pool's virtual switches take their flow rules from. A pool has at most one, and
+    /// needs Open vSwitch on its hosts.
     ///
     /// Class `SDN_controller`, since XenServer 7.2 (falcon).
     #[doc(alias = "SDN_controller")]
@@ -24,7 +25,8 @@ impl SdnController {
     }
 
     /// Reads the field [`uuid`](crate::SdnControllerRecord::uuid): the UUID of the object, which unlike its
-    /// reference also survives a restored database.
+    /// reference also survives a restored database and is the same to every client. Keep this one, not the
+    /// reference, in files of your own.
     ///
     /// `SDN_controller.get_uuid`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "SDN_controller.get_uuid")]
@@ -32,7 +34,8 @@ impl SdnController {
         self.begin("SDN_controller.get_uuid")
     }
 
-    /// Reads the field [`protocol`](crate::SdnControllerRecord::protocol).
+    /// Reads the field [`protocol`](crate::SdnControllerRecord::protocol): who calls whom: with `ssl` the switches
+    /// connect to the controller, with `pssl` they listen for it.
     ///
     /// `SDN_controller.get_protocol`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "SDN_controller.get_protocol")]
@@ -40,7 +43,8 @@ impl SdnController {
         self.begin("SDN_controller.get_protocol")
     }
 
-    /// Reads the field [`address`](crate::SdnControllerRecord::address).
+    /// Reads the field [`address`](crate::SdnControllerRecord::address): the IPv4 address of the controller; empty
+    /// for `pssl`.
     ///
     /// `SDN_controller.get_address`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "SDN_controller.get_address")]
@@ -48,7 +52,7 @@ impl SdnController {
         self.begin("SDN_controller.get_address")
     }
 
-    /// Reads the field [`port`](crate::SdnControllerRecord::port).
+    /// Reads the field [`port`](crate::SdnControllerRecord::port): the TCP port of the controller; 0 for `pssl`.
     ///
     /// `SDN_controller.get_port`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "SDN_controller.get_port")]
@@ -56,7 +60,7 @@ impl SdnController {
         self.begin("SDN_controller.get_port")
     }
 
-    /// Sends the message `forget` of class `SDN_controller`.
+    /// Takes the controller from the switches of all hosts and removes the object.
     ///
     /// `SDN_controller.forget`, since XenServer 7.2 (falcon). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SDN_controller.forget")]
@@ -98,8 +102,12 @@ impl SdnControllers {
         self.begin("SDN_controller.get_all_records")
     }
 
-    /// Sends the message `introduce` of class `SDN_controller`, given `protocol`, `address` and `port`; answers
-    /// with a `SDN_controller`.
+    /// Points the switches of all hosts to a controller, and answers with the object. Refused while another is
+    /// configured and on hosts without Open vSwitch.
+    ///
+    /// - `protocol`: `ssl` or `pssl`.
+    /// - `address`: an IPv4 address for `ssl`; must be empty for `pssl`.
+    /// - `port`: 0 stands for 6632 with `ssl`; must be 0 for `pssl`.
     ///
     /// `SDN_controller.introduce`, since XenServer 7.2 (falcon). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SDN_controller.introduce")]
@@ -162,19 +170,20 @@ impl IntroduceOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SdnControllerRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.2 (falcon).
     pub uuid: String,
-    /// The field `protocol`.
+    /// Who calls whom: with `ssl` the switches connect to the controller, with `pssl` they listen for it.
     ///
     /// Since XenServer 7.2 (falcon).
     pub protocol: SdnControllerProtocol,
-    /// The field `address`.
+    /// The IPv4 address of the controller; empty for `pssl`.
     ///
     /// Since XenServer 7.2 (falcon).
     pub address: String,
-    /// The field `port`.
+    /// The TCP port of the controller; 0 for `pssl`.
     ///
     /// Since XenServer 7.2 (falcon).
     pub port: i64,

@@ -6,7 +6,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;
 
 handle! {
-    /// A text, such as a storage password, that other objects refer to instead of holding it themselves.
+    /// A text, such as a storage password, that other objects refer to instead of holding it themselves: a
+    /// `device_config` with the key `password_secret` holds its UUID. It sends no events.
     ///
     /// Class `secret`, since XenServer 5.6 (midnight-ride).
     #[doc(alias = "secret")]
@@ -31,7 +32,8 @@ impl PoolSecret {
     }
 
     /// Reads the field [`uuid`](crate::PoolSecretRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `secret.get_uuid`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "secret.get_uuid")]
@@ -39,7 +41,8 @@ impl PoolSecret {
         self.begin("secret.get_uuid")
     }
 
-    /// Reads the field [`value`](crate::PoolSecretRecord::value).
+    /// Reads the field [`value`](crate::PoolSecretRecord::value): the text itself, in clear: everyone who may
+    /// manage the pool can read it, and it stands so in database backups.
     ///
     /// `secret.get_value`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "secret.get_value")]
@@ -47,7 +50,8 @@ impl PoolSecret {
         self.begin("secret.get_value")
     }
 
-    /// Sets the field [`value`](crate::PoolSecretRecord::value).
+    /// Sets the field [`value`](crate::PoolSecretRecord::value): the text itself, in clear: everyone who may manage
+    /// the pool can read it, and it stands so in database backups.
     ///
     /// `secret.set_value`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "secret.set_value")]
@@ -55,8 +59,8 @@ impl PoolSecret {
         self.begin("secret.set_value").secret_arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::PoolSecretRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::PoolSecretRecord::other_config): free entries. Unlike the text,
+    /// everyone with a login can read them.
     ///
     /// `secret.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "secret.get_other_config")]
@@ -64,8 +68,8 @@ impl PoolSecret {
         self.begin("secret.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::PoolSecretRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::PoolSecretRecord::other_config): free entries. Unlike the text,
+    /// everyone with a login can read them.
     ///
     /// `secret.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "secret.set_other_config")]
@@ -140,18 +144,19 @@ impl PoolSecrets {
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct PoolSecretRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `value`.
+    /// The text itself, in clear: everyone who may manage the pool can read it, and it stands so in database
+    /// backups.
     ///
     /// Holds the secret itself: `Debug` prints `(hidden)` in its place.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub value: String,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries. Unlike the text, everyone with a login can read them.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,

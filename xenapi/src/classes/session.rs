@@ -6,7 +6,8 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A login: what every other call is made under.
+    /// A login: what every other call is made under. The reference is as good as the password while it lasts.
+    /// Sessions send no events.
     ///
     /// Class `session`, since XenServer 4.0 (rio).
     #[doc(alias = "session")]
@@ -23,7 +24,8 @@ impl Session {
     }
 
     /// Reads the field [`uuid`](crate::SessionRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `session.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_uuid")]
@@ -31,7 +33,7 @@ impl Session {
         self.begin("session.get_uuid")
     }
 
-    /// Reads the field [`this_host`](crate::SessionRecord::this_host): the host that it was made on.
+    /// Reads the field [`this_host`](crate::SessionRecord::this_host): the host that the login was made on.
     ///
     /// `session.get_this_host`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_this_host")]
@@ -39,7 +41,8 @@ impl Session {
         self.begin("session.get_this_host")
     }
 
-    /// Reads the field [`this_user`](crate::SessionRecord::this_user): the local user it belongs to.
+    /// Reads the field [`this_user`](crate::SessionRecord::this_user): the local user it belongs to, a leftover of
+    /// the `user` class. `is_local_superuser`, `subject` and `auth_user_name` tell who it is.
     ///
     /// `session.get_this_user`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_this_user")]
@@ -47,8 +50,8 @@ impl Session {
         self.begin("session.get_this_user")
     }
 
-    /// Reads the field [`last_active`](crate::SessionRecord::last_active): when it was last used. Sessions that
-    /// rest too long are ended.
+    /// Reads the field [`last_active`](crate::SessionRecord::last_active): when it was last used, written only now
+    /// and then. A session that rests for 24 hours is ended.
     ///
     /// `session.get_last_active`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_last_active")]
@@ -56,7 +59,8 @@ impl Session {
         self.begin("session.get_last_active")
     }
 
-    /// Reads the field [`pool`](crate::SessionRecord::pool): whether a host of the pool made it for itself.
+    /// Reads the field [`pool`](crate::SessionRecord::pool): whether a host of the pool made it for itself. Such a
+    /// session works on members too, with all rights.
     ///
     /// `session.get_pool`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.get_pool")]
@@ -64,8 +68,8 @@ impl Session {
         self.begin("session.get_pool")
     }
 
-    /// Reads the field [`other_config`](crate::SessionRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::SessionRecord::other_config): free entries that live as long as the
+    /// session.
     ///
     /// `session.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "session.get_other_config")]
@@ -73,8 +77,8 @@ impl Session {
         self.begin("session.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::SessionRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::SessionRecord::other_config): free entries that live as long as the
+    /// session.
     ///
     /// `session.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-admin`.
     #[doc(alias = "session.set_other_config")]
@@ -101,7 +105,7 @@ impl Session {
     }
 
     /// Reads the field [`is_local_superuser`](crate::SessionRecord::is_local_superuser): whether it is root's and
-    /// so above all roles.
+    /// so above all roles. `rbac_permissions` is not looked at then.
     ///
     /// `session.get_is_local_superuser`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_is_local_superuser")]
@@ -109,8 +113,8 @@ impl Session {
         self.begin("session.get_is_local_superuser")
     }
 
-    /// Reads the field [`subject`](crate::SessionRecord::subject): the user of the external directory it belongs
-    /// to; nothing for root.
+    /// Reads the field [`subject`](crate::SessionRecord::subject): the subject that let the user in, which may be a
+    /// group; the null reference for root.
     ///
     /// `session.get_subject`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_subject")]
@@ -119,7 +123,8 @@ impl Session {
     }
 
     /// Reads the field [`validation_time`](crate::SessionRecord::validation_time): when the directory last
-    /// confirmed that the user may be logged in.
+    /// confirmed that the user may be logged in. The server asks again every few minutes and ends the session when
+    /// the answer is no.
     ///
     /// `session.get_validation_time`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_validation_time")]
@@ -128,7 +133,7 @@ impl Session {
     }
 
     /// Reads the field [`auth_user_sid`](crate::SessionRecord::auth_user_sid): the security identifier of the user
-    /// in the directory.
+    /// in the directory; empty for root.
     ///
     /// `session.get_auth_user_sid`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "session.get_auth_user_sid")]
@@ -136,7 +141,8 @@ impl Session {
         self.begin("session.get_auth_user_sid")
     }
 
-    /// Reads the field [`auth_user_name`](crate::SessionRecord::auth_user_name): the user's name.
+    /// Reads the field [`auth_user_name`](crate::SessionRecord::auth_user_name): the name that the user logged in
+    /// with, completed by the directory. Nothing to build on in root's sessions.
     ///
     /// `session.get_auth_user_name`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_auth_user_name")]
@@ -144,8 +150,9 @@ impl Session {
         self.begin("session.get_auth_user_name")
     }
 
-    /// Reads the field [`rbac_permissions`](crate::SessionRecord::rbac_permissions): the names of all that it may
-    /// call.
+    /// Reads the field [`rbac_permissions`](crate::SessionRecord::rbac_permissions): the names of all that the
+    /// session may call, worked out at login. A change of roles takes hold at the next login; root's sessions have
+    /// an empty set and may do everything.
     ///
     /// `session.get_rbac_permissions`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_rbac_permissions")]
@@ -153,7 +160,8 @@ impl Session {
         self.begin("session.get_rbac_permissions")
     }
 
-    /// Reads the field [`tasks`](crate::SessionRecord::tasks): the tasks that it began.
+    /// Reads the field [`tasks`](crate::SessionRecord::tasks): the tasks that began under the session and still
+    /// exist. They go on when it ends.
     ///
     /// `session.get_tasks`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_tasks")]
@@ -161,7 +169,8 @@ impl Session {
         self.begin("session.get_tasks")
     }
 
-    /// Reads the field [`parent`](crate::SessionRecord::parent): the session that it was made from.
+    /// Reads the field [`parent`](crate::SessionRecord::parent): the session that it was made from, or the null
+    /// reference, as it ordinarily is.
     ///
     /// `session.get_parent`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "session.get_parent")]
@@ -169,8 +178,9 @@ impl Session {
         self.begin("session.get_parent")
     }
 
-    /// Reads the field [`originator`](crate::SessionRecord::originator): the program that it was made for; the
-    /// server limits the number of sessions for each.
+    /// Reads the field [`originator`](crate::SessionRecord::originator): the name that the program gave at login.
+    /// The server limits the number of sessions for each, 500 by default, and ends the oldest: two programs with
+    /// one name can end each other's.
     ///
     /// `session.get_originator`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "session.get_originator")]
@@ -179,7 +189,7 @@ impl Session {
     }
 
     /// Reads the field [`client_certificate`](crate::SessionRecord::client_certificate): whether it was made with a
-    /// certificate in place of a password.
+    /// certificate in place of a password. Such a session may read everything and do some updates.
     ///
     /// `session.get_client_certificate`, since xapi 21.2.0. Least role: `read-only`.
     #[doc(alias = "session.get_client_certificate")]
@@ -204,9 +214,13 @@ impl Sessions {
         self.begin("session.get_by_uuid").arg(uuid)
     }
 
-    /// Begins a session; [`Client::connect`](crate::Client::connect) does this and keeps it alive.
+    /// Begins a session and answers with its reference; [`Client::connect`](crate::Client::connect) does this and
+    /// keeps it alive. On a member it fails with `HOST_IS_SLAVE`, which names the coordinator.
     ///
-    /// The optional version is not looked at anymore, and the originator names the calling program.
+    /// - `uname`: `root`, or a user of the external directory.
+    /// - `pwd`: the password.
+    /// - `version`: not looked at anymore.
+    /// - `originator`: the name of the calling program. Give one: sessions are limited in number by it.
     ///
     /// `session.login_with_password`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
@@ -234,7 +248,8 @@ impl Sessions {
         )
     }
 
-    /// Ends the session of this connection.
+    /// Ends the session of this connection; calls that wait in `event.from` under it fail with `SESSION_INVALID`.
+    /// Sessions that are not ended count against the limit for a day.
     ///
     /// `session.logout`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "session.logout")]
@@ -242,7 +257,10 @@ impl Sessions {
         self.begin("session.logout")
     }
 
-    /// Changes the password of root on all hosts, or of a local user.
+    /// Changes the password of root on all hosts. It works in sessions of root only.
+    ///
+    /// - `old_pwd`: not looked at.
+    /// - `new_pwd`: the new password.
     ///
     /// `session.change_password`, since XenServer 4.0 (rio). Least role: none, only root on the host itself.
     #[doc(alias = "session.change_password")]
@@ -252,7 +270,12 @@ impl Sessions {
             .secret_arg(new_pwd)
     }
 
-    /// Begins a session on a host itself that works without the coordinator, for the emergency calls only.
+    /// Begins a session on one host that works without the coordinator, and answers with its reference. It is for a
+    /// host in emergency mode: only the few calls that need no database work, such as
+    /// `pool.emergency_transition_to_master`. End it with `local_logout`.
+    ///
+    /// - `uname`: `root`.
+    /// - `pwd`: the password of root on this host.
     ///
     /// `session.slave_local_login_with_password`, since XenServer 4.1 (miami). Least role: `pool-admin`.
     #[doc(alias = "session.slave_local_login_with_password")]
@@ -262,7 +285,10 @@ impl Sessions {
             .secret_arg(pwd)
     }
 
-    /// Opens a copy of a database from a file on the host, and answers with a session on it.
+    /// Opens a copy of a database from a file on the host, and answers with a session on it. Reads under that
+    /// session see the old pool; nothing can be changed with it.
+    ///
+    /// - `filename`: the path of the dump in dom0.
     ///
     /// `session.create_from_db_file`, since XenServer 7.0 (dundee). Least role: none, only root on the host itself.
     /// Runs as a task.
@@ -271,7 +297,8 @@ impl Sessions {
         self.begin_task("session.create_from_db_file").arg(filename)
     }
 
-    /// Ends a session of [`slave_local_login_with_password`](Self::slave_local_login_with_password).
+    /// Ends a session of [`slave_local_login_with_password`](Self::slave_local_login_with_password). `logout` does
+    /// not, since it needs the database.
     ///
     /// `session.local_logout`, since XenServer 4.1 (miami). Least role: `pool-admin`.
     #[doc(alias = "session.local_logout")]
@@ -279,7 +306,8 @@ impl Sessions {
         self.begin("session.local_logout")
     }
 
-    /// Lists the directory users that have a session.
+    /// Answers with the directory identifiers of those who are logged in: of the users, and of the groups that let
+    /// them in. Root does not count.
     ///
     /// `session.get_all_subject_identifiers`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a
     /// task.
@@ -288,7 +316,10 @@ impl Sessions {
         self.begin_task("session.get_all_subject_identifiers")
     }
 
-    /// Ends all sessions of a directory user.
+    /// Ends all sessions of a directory user, or of all users that one group let in. Your own session and root's
+    /// stay.
+    ///
+    /// - `subject_identifier`: the identifier of the user or group in the directory.
     ///
     /// `session.logout_subject_identifier`, since XenServer 5.5 (george). Least role: `pool-operator`. Runs as a
     /// task.
@@ -335,68 +366,73 @@ impl LoginWithPasswordOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SessionRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The host that it was made on.
+    /// The host that the login was made on.
     ///
     /// Since XenServer 4.0 (rio).
     pub this_host: Ref<Host>,
-    /// The local user it belongs to.
+    /// The local user it belongs to, a leftover of the `user` class. `is_local_superuser`, `subject` and
+    /// `auth_user_name` tell who it is.
     ///
     /// Since XenServer 4.0 (rio).
     pub this_user: Ref<User>,
-    /// When it was last used. Sessions that rest too long are ended.
+    /// When it was last used, written only now and then. A session that rests for 24 hours is ended.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_active: DateTime,
-    /// Whether a host of the pool made it for itself.
+    /// Whether a host of the pool made it for itself. Such a session works on members too, with all rights.
     ///
     /// Since XenServer 4.0 (rio).
     pub pool: bool,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries that live as long as the session.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
-    /// Whether it is root's and so above all roles.
+    /// Whether it is root's and so above all roles. `rbac_permissions` is not looked at then.
     ///
     /// Since XenServer 5.5 (george).
     pub is_local_superuser: bool,
-    /// The user of the external directory it belongs to; nothing for root.
+    /// The subject that let the user in, which may be a group; the null reference for root.
     ///
     /// Since XenServer 5.5 (george).
     pub subject: Ref<Subject>,
-    /// When the directory last confirmed that the user may be logged in.
+    /// When the directory last confirmed that the user may be logged in. The server asks again every few minutes
+    /// and ends the session when the answer is no.
     ///
     /// Since XenServer 5.5 (george).
     pub validation_time: DateTime,
-    /// The security identifier of the user in the directory.
+    /// The security identifier of the user in the directory; empty for root.
     ///
     /// Since XenServer 5.5 (george).
     pub auth_user_sid: String,
-    /// The user's name.
+    /// The name that the user logged in with, completed by the directory. Nothing to build on in root's sessions.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub auth_user_name: String,
-    /// The names of all that it may call.
+    /// The names of all that the session may call, worked out at login. A change of roles takes hold at the next
+    /// login; root's sessions have an empty set and may do everything.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub rbac_permissions: Vec<String>,
-    /// The tasks that it began.
+    /// The tasks that began under the session and still exist. They go on when it ends.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub tasks: Vec<Ref<Task>>,
-    /// The session that it was made from.
+    /// The session that it was made from, or the null reference, as it ordinarily is.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub parent: Ref<Session>,
-    /// The program that it was made for; the server limits the number of sessions for each.
+    /// The name that the program gave at login. The server limits the number of sessions for each, 500 by default,
+    /// and ends the oldest: two programs with one name can end each other's.
     ///
     /// Since XenServer 6.2 (clearwater).
     pub originator: String,
-    /// Whether it was made with a certificate in place of a password.
+    /// Whether it was made with a certificate in place of a password. Such a session may read everything and do
+    /// some updates.
     ///
     /// Since xapi 21.2.0.
     pub client_certificate: bool,

@@ -7,7 +7,8 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A storage driver and what it can do.
+    /// A storage driver that is installed, and what it can do. The server makes these objects from what the driver
+    /// programs themselves report when the toolstack starts; `SR.type` names the driver of an SR.
     ///
     /// Class `SM`, since XenServer 4.0 (rio).
     #[doc(alias = "SM")]
@@ -24,7 +25,8 @@ impl Sm {
     }
 
     /// Reads the field [`uuid`](crate::SmRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `SM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_uuid")]
@@ -32,8 +34,8 @@ impl Sm {
         self.begin("SM.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::SmRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::SmRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `SM.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_name_label")]
@@ -41,7 +43,8 @@ impl Sm {
         self.begin("SM.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::SmRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::SmRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `SM.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_name_description")]
@@ -49,7 +52,8 @@ impl Sm {
         self.begin("SM.get_name_description")
     }
 
-    /// Reads the field [`kind`](crate::SmRecord::kind).
+    /// Reads the field [`kind`](crate::SmRecord::kind): the word by which an SR chooses this driver in `SR.type`,
+    /// for example `ext`, `lvm`, `lvmoiscsi`, `nfs`, `smb`, `iso`.
     ///
     /// `SM.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_type")]
@@ -57,7 +61,7 @@ impl Sm {
         self.begin("SM.get_type")
     }
 
-    /// Reads the field [`vendor`](crate::SmRecord::vendor).
+    /// Reads the field [`vendor`](crate::SmRecord::vendor): who made the driver, in the driver's own words.
     ///
     /// `SM.get_vendor`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_vendor")]
@@ -65,7 +69,8 @@ impl Sm {
         self.begin("SM.get_vendor")
     }
 
-    /// Reads the field [`copyright`](crate::SmRecord::copyright).
+    /// Reads the field [`copyright`](crate::SmRecord::copyright): who holds the rights to the driver, in the
+    /// driver's own words.
     ///
     /// `SM.get_copyright`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_copyright")]
@@ -73,7 +78,8 @@ impl Sm {
         self.begin("SM.get_copyright")
     }
 
-    /// Reads the field [`version`](crate::SmRecord::version).
+    /// Reads the field [`version`](crate::SmRecord::version): the driver's own version, not that of the storage it
+    /// drives; many drivers never change it.
     ///
     /// `SM.get_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_version")]
@@ -81,7 +87,8 @@ impl Sm {
         self.begin("SM.get_version")
     }
 
-    /// Reads the field [`required_api_version`](crate::SmRecord::required_api_version).
+    /// Reads the field [`required_api_version`](crate::SmRecord::required_api_version): the version of the
+    /// interface between toolstack and driver that the driver asks for.
     ///
     /// `SM.get_required_api_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_required_api_version")]
@@ -89,7 +96,9 @@ impl Sm {
         self.begin("SM.get_required_api_version")
     }
 
-    /// Reads the field [`configuration`](crate::SmRecord::configuration).
+    /// Reads the field [`configuration`](crate::SmRecord::configuration): the keys that `PBD.device_config` may
+    /// have for this driver, each with a line for people that tells its meaning and whether it is required. It is
+    /// help text: `SR.probe` finds real values.
     ///
     /// `SM.get_configuration`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SM.get_configuration")]
@@ -97,7 +106,8 @@ impl Sm {
         self.begin("SM.get_configuration")
     }
 
-    /// Reads the field [`capabilities`](crate::SmRecord::capabilities).
+    /// Reads the field [`capabilities`](crate::SmRecord::capabilities): the names of the optional operations that
+    /// the driver supports, such as `VDI_SNAPSHOT`. The keys of `features` say the same and more.
     ///
     /// `SM.get_capabilities`, since XenServer 4.1 (miami). Deprecated since XenServer 6.2 (clearwater). Least role:
     /// `read-only`.
@@ -107,7 +117,10 @@ impl Sm {
         self.begin("SM.get_capabilities")
     }
 
-    /// Reads the field [`features`](crate::SmRecord::features).
+    /// Reads the field [`features`](crate::SmRecord::features): the optional operations that the driver supports,
+    /// with the version of each: `VDI_SNAPSHOT`, `VDI_CLONE`, `VDI_RESIZE`, `VDI_RESIZE_ONLINE`, `VDI_CONFIG_CBT`,
+    /// `SR_PROBE`, `SR_METADATA` and so on. What is absent fails with `SR_OPERATION_NOT_SUPPORTED`. In a pool it is
+    /// what all hosts have in common.
     ///
     /// `SM.get_features`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "SM.get_features")]
@@ -116,7 +129,8 @@ impl Sm {
     }
 
     /// Reads the field [`other_config`](crate::SmRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `SM.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "SM.get_other_config")]
@@ -125,7 +139,8 @@ impl Sm {
     }
 
     /// Sets the field [`other_config`](crate::SmRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `SM.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "SM.set_other_config")]
@@ -151,7 +166,8 @@ impl Sm {
         self.begin("SM.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`driver_filename`](crate::SmRecord::driver_filename).
+    /// Reads the field [`driver_filename`](crate::SmRecord::driver_filename): the path of the driver's program in
+    /// the control domain; for support only.
     ///
     /// `SM.get_driver_filename`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "SM.get_driver_filename")]
@@ -159,7 +175,9 @@ impl Sm {
         self.begin("SM.get_driver_filename")
     }
 
-    /// Reads the field [`required_cluster_stack`](crate::SmRecord::required_cluster_stack).
+    /// Reads the field [`required_cluster_stack`](crate::SmRecord::required_cluster_stack): the cluster stacks of
+    /// which one must run before an SR of this type can be made or attached, such as `corosync` for `gfs2`; empty
+    /// for ordinary drivers.
     ///
     /// `SM.get_required_cluster_stack`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SM.get_required_cluster_stack")]
@@ -167,7 +185,9 @@ impl Sm {
         self.begin("SM.get_required_cluster_stack")
     }
 
-    /// Reads the field [`supported_image_formats`](crate::SmRecord::supported_image_formats).
+    /// Reads the field [`supported_image_formats`](crate::SmRecord::supported_image_formats): the formats in which
+    /// the driver can store disks, the preferred one first; empty where the driver does not tell, which says
+    /// nothing about what it uses.
     ///
     /// `SM.get_supported_image_formats`, since xapi 26.15.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -224,65 +244,74 @@ impl Sms {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SmRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `type`.
+    /// The word by which an SR chooses this driver in `SR.type`, for example `ext`, `lvm`, `lvmoiscsi`, `nfs`,
+    /// `smb`, `iso`.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: String,
-    /// The field `vendor`.
+    /// Who made the driver, in the driver's own words.
     ///
     /// Since XenServer 4.0 (rio).
     pub vendor: String,
-    /// The field `copyright`.
+    /// Who holds the rights to the driver, in the driver's own words.
     ///
     /// Since XenServer 4.0 (rio).
     pub copyright: String,
-    /// The field `version`.
+    /// The driver's own version, not that of the storage it drives; many drivers never change it.
     ///
     /// Since XenServer 4.0 (rio).
     pub version: String,
-    /// The field `required_api_version`.
+    /// The version of the interface between toolstack and driver that the driver asks for.
     ///
     /// Since XenServer 4.0 (rio).
     pub required_api_version: String,
-    /// The field `configuration`.
+    /// The keys that `PBD.device_config` may have for this driver, each with a line for people that tells its
+    /// meaning and whether it is required. It is help text: `SR.probe` finds real values.
     ///
     /// Since XenServer 4.0 (rio).
     pub configuration: Map<String, String>,
-    /// The field `capabilities`.
+    /// The names of the optional operations that the driver supports, such as `VDI_SNAPSHOT`. The keys of
+    /// `features` say the same and more.
     ///
     /// Since XenServer 4.1 (miami). Deprecated since XenServer 6.2 (clearwater).
     pub capabilities: Vec<String>,
-    /// The field `features`.
+    /// The optional operations that the driver supports, with the version of each: `VDI_SNAPSHOT`, `VDI_CLONE`,
+    /// `VDI_RESIZE`, `VDI_RESIZE_ONLINE`, `VDI_CONFIG_CBT`, `SR_PROBE`, `SR_METADATA` and so on. What is absent
+    /// fails with `SR_OPERATION_NOT_SUPPORTED`. In a pool it is what all hosts have in common.
     ///
     /// Since XenServer 6.2 (clearwater).
     pub features: Map<String, i64>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
-    /// The field `driver_filename`.
+    /// The path of the driver's program in the control domain; for support only.
     ///
     /// Since XenServer 5.0 (orlando).
     pub driver_filename: String,
-    /// The field `required_cluster_stack`.
+    /// The cluster stacks of which one must run before an SR of this type can be made or attached, such as
+    /// `corosync` for `gfs2`; empty for ordinary drivers.
     ///
     /// Since XenServer 7.0 (dundee).
     pub required_cluster_stack: Vec<String>,
-    /// The field `supported_image_formats`.
+    /// The formats in which the driver can store disks, the preferred one first; empty where the driver does not
+    /// tell, which says nothing about what it uses.
     ///
     /// Since xapi 26.15.0. A prototype: it may still change.
     pub supported_image_formats: Vec<ImageFormatType>,

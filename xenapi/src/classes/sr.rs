@@ -8,7 +8,11 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A storage repository: where disk images live.
+    /// A storage repository: where disk images live. A `PBD` for each host says how that host reaches it.
+    ///
+    /// What is free? `physical_size` minus `physical_utilisation`, as of the last scan. Whether that is enough for
+    /// what the disks may still grow to is another question: on "thin" storage compare `virtual_allocation` with
+    /// `physical_size`.
     ///
     /// Class `SR`, since XenServer 4.0 (rio).
     #[doc(alias = "SR")]
@@ -25,7 +29,8 @@ impl Sr {
     }
 
     /// Reads the field [`uuid`](crate::SrRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `SR.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_uuid")]
@@ -33,8 +38,8 @@ impl Sr {
         self.begin("SR.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::SrRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::SrRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `SR.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_name_label")]
@@ -42,7 +47,8 @@ impl Sr {
         self.begin("SR.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::SrRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::SrRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `SR.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_name_description")]
@@ -51,7 +57,8 @@ impl Sr {
     }
 
     /// Reads the field [`allowed_operations`](crate::SrRecord::allowed_operations): what may be asked of the object
-    /// right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// right now, as the server last worked it out. It is a hint: it lags behind after changes, and another client
+    /// can be faster. Try, and deal with the error.
     ///
     /// `SR.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_allowed_operations")]
@@ -60,7 +67,8 @@ impl Sr {
     }
 
     /// Reads the field [`current_operations`](crate::SrRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `SR.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_current_operations")]
@@ -68,7 +76,8 @@ impl Sr {
         self.begin("SR.get_current_operations")
     }
 
-    /// Reads the field [`vdis`](crate::SrRecord::vdis): the disk images on it.
+    /// Reads the field [`vdis`](crate::SrRecord::vdis): the disk images on it that the pool knows, hidden parents
+    /// and images of the toolstack included. It is as old as the last scan.
     ///
     /// `SR.get_VDIs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_VDIs")]
@@ -76,7 +85,9 @@ impl Sr {
         self.begin("SR.get_VDIs")
     }
 
-    /// Reads the field [`pbds`](crate::SrRecord::pbds): its links to hosts: a shared storage has one for each.
+    /// Reads the field [`pbds`](crate::SrRecord::pbds): its links to hosts: shared storage should have one for each
+    /// host, local storage has exactly one. None means that no host can use it; it was introduced without links, or
+    /// those were destroyed.
     ///
     /// `SR.get_PBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_PBDs")]
@@ -84,8 +95,11 @@ impl Sr {
         self.begin("SR.get_PBDs")
     }
 
-    /// Reads the field [`virtual_allocation`](crate::SrRecord::virtual_allocation): the sum of the virtual sizes of
-    /// its disks: more than it holds, where storage is given out thinly.
+    /// Reads the field [`virtual_allocation`](crate::SrRecord::virtual_allocation): the sum of `VDI.virtual_size`
+    /// of all images that the last scan found; snapshots and hidden parents count in full, so that it can exceed
+    /// what the disks could ever need. On file storage more than `physical_size` is common and means that it can
+    /// run full. Between scans the driver adds and subtracts what it makes and deletes. 0 for an SR that was never
+    /// scanned.
     ///
     /// In bytes.
     ///
@@ -95,8 +109,9 @@ impl Sr {
         self.begin("SR.get_virtual_allocation")
     }
 
-    /// Reads the field [`physical_utilisation`](crate::SrRecord::physical_utilisation): what its disks take; the
-    /// last scan counts.
+    /// Reads the field [`physical_utilisation`](crate::SrRecord::physical_utilisation): what is in use on the
+    /// storage, as of the last scan or `SR.update`; also adjusted by the driver when it makes, grows or deletes a
+    /// disk, but not while guests write. What it counts depends on the type:
     ///
     /// In bytes.
     ///
@@ -106,7 +121,10 @@ impl Sr {
         self.begin("SR.get_physical_utilisation")
     }
 
-    /// Reads the field [`physical_size`](crate::SrRecord::physical_size): what it holds.
+    /// Reads the field [`physical_size`](crate::SrRecord::physical_size): the size of the whole storage: of the
+    /// file system for `ext`, `nfs`, `smb` and so on, of the volume group for LVM. It includes what others use on
+    /// the same export, and follows a LUN that was enlarged after the next scan or attach. -1 until the first scan,
+    /// and 0 where the driver does not know.
     ///
     /// In bytes.
     ///
@@ -116,7 +134,9 @@ impl Sr {
         self.begin("SR.get_physical_size")
     }
 
-    /// Reads the field [`kind`](crate::SrRecord::kind): the storage driver, for example `lvm`, `ext`, `nfs`, `iso`.
+    /// Reads the field [`kind`](crate::SrRecord::kind): the storage driver, `SM.type`: for example `ext`, `lvm`,
+    /// `lvmoiscsi`, `lvmohba`, `nfs`, `smb`, `gfs2`, `iso`, `udev`. It decides whether disks are thin or thick, and
+    /// which operations work; see `SM.features`.
     ///
     /// `SR.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_type")]
@@ -124,7 +144,9 @@ impl Sr {
         self.begin("SR.get_type")
     }
 
-    /// Reads the field [`content_type`](crate::SrRecord::content_type): what is on it: `user`, `iso`, or empty.
+    /// Reads the field [`content_type`](crate::SrRecord::content_type): what is on it: `user` for disks, `iso` for
+    /// CD images, `disk` for removable devices, empty or something else otherwise. VMs' disks are not put on `iso`
+    /// storage.
     ///
     /// `SR.get_content_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_content_type")]
@@ -132,7 +154,9 @@ impl Sr {
         self.begin("SR.get_content_type")
     }
 
-    /// Reads the field [`shared`](crate::SrRecord::shared): whether several hosts use it at once.
+    /// Reads the field [`shared`](crate::SrRecord::shared): whether all hosts of the pool are meant to use it at
+    /// once. It lets VMs start anywhere, migrate without their disks, and be protected by high availability; it is
+    /// a promise, not a check: each host still needs its own plugged `PBD`.
     ///
     /// `SR.get_shared`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_shared")]
@@ -141,7 +165,8 @@ impl Sr {
     }
 
     /// Reads the field [`other_config`](crate::SrRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// `auto-scan` set to `true` makes the coordinator scan it about every 30 seconds; `dirty` marks a scan that is
+    /// due; `indestructible` set to `true` refuses `SR.destroy`.
     ///
     /// `SR.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_other_config")]
@@ -150,7 +175,8 @@ impl Sr {
     }
 
     /// Sets the field [`other_config`](crate::SrRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// `auto-scan` set to `true` makes the coordinator scan it about every 30 seconds; `dirty` marks a scan that is
+    /// due; `indestructible` set to `true` refuses `SR.destroy`.
     ///
     /// `SR.set_other_config`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "SR.set_other_config")]
@@ -176,7 +202,8 @@ impl Sr {
         self.begin("SR.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`tags`](crate::SrRecord::tags): words by which people group objects.
+    /// Reads the field [`tags`](crate::SrRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `SR.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "SR.get_tags")]
@@ -184,7 +211,8 @@ impl Sr {
         self.begin("SR.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::SrRecord::tags): words by which people group objects.
+    /// Sets the field [`tags`](crate::SrRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `SR.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "SR.set_tags")]
@@ -208,7 +236,9 @@ impl Sr {
         self.begin("SR.remove_tags").arg(value)
     }
 
-    /// Reads the field [`sm_config`](crate::SrRecord::sm_config): what the storage driver keeps about it.
+    /// Reads the field [`sm_config`](crate::SrRecord::sm_config): what the storage driver keeps about it, such as
+    /// `allocation` (`thick` or `thin`), `devserial` or `multipathable`; partly given when it is created. Clients
+    /// should not change it.
     ///
     /// `SR.get_sm_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "SR.get_sm_config")]
@@ -216,7 +246,9 @@ impl Sr {
         self.begin("SR.get_sm_config")
     }
 
-    /// Sets the field [`sm_config`](crate::SrRecord::sm_config): what the storage driver keeps about it.
+    /// Sets the field [`sm_config`](crate::SrRecord::sm_config): what the storage driver keeps about it, such as
+    /// `allocation` (`thick` or `thin`), `devserial` or `multipathable`; partly given when it is created. Clients
+    /// should not change it.
     ///
     /// `SR.set_sm_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "SR.set_sm_config")]
@@ -242,7 +274,8 @@ impl Sr {
         self.begin("SR.remove_from_sm_config").arg(key)
     }
 
-    /// Reads the field [`blobs`](crate::SrRecord::blobs): binary data kept for the object, by name.
+    /// Reads the field [`blobs`](crate::SrRecord::blobs): binary data kept for the object, by name. The data is
+    /// read and written over HTTP at `/blob`, and lies on the coordinator only.
     ///
     /// `SR.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "SR.get_blobs")]
@@ -250,8 +283,8 @@ impl Sr {
         self.begin("SR.get_blobs")
     }
 
-    /// Reads the field [`local_cache_enabled`](crate::SrRecord::local_cache_enabled): whether it is used as the
-    /// local cache of its host.
+    /// Reads the field [`local_cache_enabled`](crate::SrRecord::local_cache_enabled): whether its host uses it to
+    /// cache blocks of shared storage. While it does, it cannot be destroyed.
     ///
     /// `SR.get_local_cache_enabled`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "SR.get_local_cache_enabled")]
@@ -260,7 +293,7 @@ impl Sr {
     }
 
     /// Reads the field [`introduced_by`](crate::SrRecord::introduced_by): the disaster recovery task that attached
-    /// it.
+    /// it, and that will forget it again unless recovered VMs need it; `OpaqueRef:NULL` for all other storage.
     ///
     /// `SR.get_introduced_by`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "SR.get_introduced_by")]
@@ -268,7 +301,8 @@ impl Sr {
         self.begin("SR.get_introduced_by")
     }
 
-    /// Reads the field [`clustered`](crate::SrRecord::clustered): whether it needs the pool's cluster.
+    /// Reads the field [`clustered`](crate::SrRecord::clustered): whether it needs the pool's cluster, as `gfs2`
+    /// does, so that hosts must be cluster members to attach it; as the driver said at the last scan.
     ///
     /// `SR.get_clustered`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.get_clustered")]
@@ -277,6 +311,7 @@ impl Sr {
     }
 
     /// Reads the field [`is_tools_sr`](crate::SrRecord::is_tools_sr): whether it holds the CD with the guest tools.
+    /// It comes with the product and cannot be removed.
     ///
     /// `SR.get_is_tools_sr`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.get_is_tools_sr")]
@@ -284,7 +319,9 @@ impl Sr {
         self.begin("SR.get_is_tools_sr")
     }
 
-    /// Deletes it from the pool and from the medium, with all disks.
+    /// Erases the storage and removes the SR with its links. All links must be unplugged first. Most drivers refuse
+    /// while disks are on it, so destroy these first; some erase them. Refused for a local cache and with
+    /// `indestructible` in `other_config`.
     ///
     /// `SR.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -294,7 +331,9 @@ impl Sr {
         self.begin_task("SR.destroy")
     }
 
-    /// Makes the pool forget it; its data stays where it is and can be introduced again.
+    /// Removes the SR, its links and its disks from the pool; the data stays and can be introduced again. All links
+    /// must be unplugged first. Lost are connections of VMs to the disks, tags and `other_config`, and on file
+    /// storage the names of disks.
     ///
     /// `SR.forget`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
@@ -304,7 +343,7 @@ impl Sr {
         self.begin_task("SR.forget")
     }
 
-    /// Makes the storage driver report its sizes again.
+    /// Makes the driver report names and sizes of the SR again, without looking at the disks. It must be attached.
     ///
     /// `SR.update`, since XenServer 4.1.1 (symc). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.update")]
@@ -312,7 +351,9 @@ impl Sr {
         self.begin_task("SR.update")
     }
 
-    /// Brings the pool's list of disks up to date with what is on the storage.
+    /// Brings the pool's list of disks up to date with the storage, and all sizes of SR and disks with it: disks
+    /// that appeared are added, those that vanished are forgotten. It must be attached, shared storage on the
+    /// coordinator. Drivers with chains of images start their garbage collector, too. Large storage takes minutes.
     ///
     /// `SR.scan`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "SR.scan")]
@@ -320,7 +361,8 @@ impl Sr {
         self.begin_task("SR.scan")
     }
 
-    /// Sets whether several hosts use it at once.
+    /// Declares it as shared or local. Only the record changes: links for other hosts must still be made. Refused
+    /// with `SR_HAS_MULTIPLE_PBDS` when turned off while several hosts are linked.
     ///
     /// `SR.set_shared`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.set_shared")]
@@ -328,8 +370,7 @@ impl Sr {
         self.begin_task("SR.set_shared").arg(value)
     }
 
-    /// Sets the field [`name_label`](crate::SrRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Changes its name, and the copy on the storage where the driver keeps one.
     ///
     /// `SR.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.set_name_label")]
@@ -337,7 +378,7 @@ impl Sr {
         self.begin_task("SR.set_name_label").arg(value)
     }
 
-    /// Sets the field [`name_description`](crate::SrRecord::name_description): a longer text for people.
+    /// Changes its description, and the copy on the storage where the driver keeps one.
     ///
     /// `SR.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.set_name_description")]
@@ -345,7 +386,11 @@ impl Sr {
         self.begin_task("SR.set_name_description").arg(value)
     }
 
-    /// Makes an empty blob for this object; its content is written over HTTP.
+    /// Makes an empty blob for this object and answers with it; its content is written over HTTP.
+    ///
+    /// - `name`: the key in `blobs`; one that exists fails with `MAP_DUPLICATE_KEY`.
+    /// - `mime_type`: an empty text stands for `application/octet-stream`.
+    /// - `public`: true lets everyone read it without login.
     ///
     /// `SR.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.create_new_blob")]
@@ -370,7 +415,8 @@ impl Sr {
         )
     }
 
-    /// Sets the field [`physical_size`](crate::SrRecord::physical_size): what it holds.
+    /// Overwrites the recorded size without touching the storage; meant for drivers. The next scan writes the true
+    /// one.
     ///
     /// In bytes. `value` is in bytes.
     ///
@@ -380,7 +426,8 @@ impl Sr {
         self.begin("SR.set_physical_size").arg(value)
     }
 
-    /// Fails where high availability could not keep its state on it.
+    /// Succeeds where high availability could keep its state file there: shared, attached on all hosts, with a
+    /// driver that supports it. Free space of some hundreds of megabytes is needed as well.
     ///
     /// `SR.assert_can_host_ha_statefile`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a
     /// task.
@@ -389,7 +436,8 @@ impl Sr {
         self.begin_task("SR.assert_can_host_ha_statefile")
     }
 
-    /// Fails where the pool's database could not be copied to it.
+    /// Succeeds where the pool's database can be copied to it: every host has a plugged link, and the driver has
+    /// the feature `SR_METADATA`.
     ///
     /// `SR.assert_supports_database_replication`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs
     /// as a task.
@@ -398,7 +446,8 @@ impl Sr {
         self.begin_task("SR.assert_supports_database_replication")
     }
 
-    /// Starts to copy the pool's database to it.
+    /// Starts to copy the pool's database to it with every change, onto a disk of type `metadata` that is made for
+    /// that. It is what makes a disaster recovery of these VMs possible elsewhere; it can depend on the licence.
     ///
     /// `SR.enable_database_replication`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.enable_database_replication")]
@@ -406,7 +455,8 @@ impl Sr {
         self.begin_task("SR.enable_database_replication")
     }
 
-    /// Stops copying the pool's database to it.
+    /// Stops copying the pool's database to it and destroys the copies of this pool that are there; those of other
+    /// pools stay.
     ///
     /// `SR.disable_database_replication`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a
     /// task.
@@ -415,7 +465,8 @@ impl Sr {
         self.begin_task("SR.disable_database_replication")
     }
 
-    /// Lists the measurements that exist for this object, also those that are not recorded.
+    /// Lists the measurements that exist for this object, also those that are not recorded. Answers with their
+    /// names, units and whether they are recorded; the host that the object is on must be up.
     ///
     /// `SR.get_data_sources`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.get_data_sources")]
@@ -423,7 +474,9 @@ impl Sr {
         self.begin("SR.get_data_sources")
     }
 
-    /// Starts to record a measurement, so that its history is kept.
+    /// Starts to record a measurement, so that its history is kept in the object's RRD from now on.
+    ///
+    /// - `data_source`: its name, as in `get_data_sources`.
     ///
     /// `SR.record_data_source`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "SR.record_data_source")]
@@ -431,7 +484,10 @@ impl Sr {
         self.begin("SR.record_data_source").arg(data_source)
     }
 
-    /// Reads the latest value of a measurement.
+    /// Answers with the latest value of a measurement, which the host samples every 5 seconds. It can be NaN where
+    /// nothing was measured yet.
+    ///
+    /// - `data_source`: its name, as in `get_data_sources`.
     ///
     /// `SR.query_data_source`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "SR.query_data_source")]
@@ -439,7 +495,9 @@ impl Sr {
         self.begin("SR.query_data_source").arg(data_source)
     }
 
-    /// Deletes what was recorded of a measurement, and stops recording it.
+    /// Deletes what was recorded of a measurement, for good, and stops recording it.
+    ///
+    /// - `data_source`: its name, as in `get_data_sources`.
     ///
     /// `SR.forget_data_source_archives`, since XenServer 7.0 (dundee). Least role: `pool-operator`.
     #[doc(alias = "SR.forget_data_source_archives")]
@@ -487,8 +545,17 @@ impl Srs {
         self.begin("SR.get_all_records")
     }
 
-    /// Makes a new storage, erasing what is there, and attaches it: to the given host, or where it is shared to
-    /// all.
+    /// Formats new storage, erasing what is there, makes the SR with its links, and attaches and scans it: on the
+    /// given host, or on all hosts where it is shared. Use `SR.probe_ext` before, to find and keep what exists. The
+    /// answer is the SR.
+    ///
+    /// - `host`: the host that formats it; the only one to use it unless it is shared.
+    /// - `device_config`: where the storage is, in keys of the driver; becomes `PBD.device_config`. Passwords are moved to
+    ///   secrets.
+    /// - `physical_size`: how large to make it; 0 takes all there is. Most drivers ignore it.
+    /// - `type`: the driver, one of `SR.get_supported_types`.
+    /// - `content_type`: `user` for disks, `iso` for CD images.
+    /// - `sm_config`: more keys for the driver; usually empty.
     ///
     /// `physical_size` is in bytes.
     ///
@@ -548,8 +615,13 @@ impl Srs {
         )
     }
 
-    /// Makes the pool know a storage that exists already; [`Pbds::create`](crate::Pbds::create) then links it to
-    /// hosts.
+    /// Makes the pool know storage that exists already, without touching it. Then create and plug a `PBD` for each
+    /// host; the disks appear with the first scan. The answer is the SR.
+    ///
+    /// - `uuid`: the UUID that the storage has on its medium, as `SR.probe` shows it. With another one most drivers cannot
+    ///   attach it.
+    /// - `type`: the driver it was made with.
+    /// - `sm_config`: more keys for the driver; usually empty.
     ///
     /// `SR.introduce`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.introduce")]
@@ -598,7 +670,7 @@ impl Srs {
         )
     }
 
-    /// Makes a new storage without attaching it.
+    /// Once formatted storage without making an SR. Fails on today's servers; use `SR.create`.
     ///
     /// `physical_size` is in bytes.
     ///
@@ -656,7 +728,7 @@ impl Srs {
         )
     }
 
-    /// Lists the storage drivers that are installed.
+    /// Lists the `SM.type` of all storage drivers that are installed.
     ///
     /// `SR.get_supported_types`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "SR.get_supported_types")]
@@ -664,7 +736,14 @@ impl Srs {
         self.begin("SR.get_supported_types")
     }
 
-    /// Looks for storage at an address and answers in the driver's own XML.
+    /// Looks for storage of a type at an address, which may be incomplete, and answers with the driver's own XML:
+    /// choices for the next key, or the SRs found. Some drivers give the choices as an error instead (such as
+    /// `SR_BACKEND_FAILURE_96` for targets and `SR_BACKEND_FAILURE_107` for LUNs), with the XML in the last
+    /// parameter. Nothing is changed.
+    ///
+    /// - `host`: the host that looks.
+    /// - `device_config`: the keys known so far.
+    /// - `sm_config`: more for the driver; `metadata` set to `true` looks only for storage with replicated databases.
     ///
     /// `SR.probe`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.probe")]
@@ -695,7 +774,12 @@ impl Srs {
         )
     }
 
-    /// Looks for storage at an address and answers with records.
+    /// Looks for storage of a type at an address, which may be incomplete, and answers with a record for each
+    /// choice or SR found. Drivers that know only the XML form fail; use `SR.probe` for those. Nothing is changed.
+    ///
+    /// - `host`: the host that looks.
+    /// - `device_config`: the keys known so far.
+    /// - `sm_config`: more for the driver; usually empty.
     ///
     /// `SR.probe_ext`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "SR.probe_ext")]
@@ -843,92 +927,120 @@ impl CreateNewBlobOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SrRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<StorageOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, StorageOperation>,
-    /// The disk images on it.
+    /// The disk images on it that the pool knows, hidden parents and images of the toolstack included. It is as old
+    /// as the last scan.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VDIs")]
     pub vdis: Vec<Ref<Vdi>>,
-    /// Its links to hosts: a shared storage has one for each.
+    /// Its links to hosts: shared storage should have one for each host, local storage has exactly one. None means
+    /// that no host can use it; it was introduced without links, or those were destroyed.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PBDs")]
     pub pbds: Vec<Ref<Pbd>>,
-    /// The sum of the virtual sizes of its disks: more than it holds, where storage is given out thinly.
+    /// The sum of `VDI.virtual_size` of all images that the last scan found; snapshots and hidden parents count in
+    /// full, so that it can exceed what the disks could ever need. On file storage more than `physical_size` is
+    /// common and means that it can run full. Between scans the driver adds and subtracts what it makes and
+    /// deletes. 0 for an SR that was never scanned.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub virtual_allocation: i64,
-    /// What its disks take; the last scan counts.
+    /// What is in use on the storage, as of the last scan or `SR.update`; also adjusted by the driver when it
+    /// makes, grows or deletes a disk, but not while guests write. What it counts depends on the type:
+    ///
+    /// - File systems (`ext`, `nfs`, `smb`, `xfs` and so on): what the whole file system has in use, also by files that are
+    ///   no disks and by other users of the same NFS export. It moves when guests write to thin disks.
+    /// - LVM (`lvm`, `lvmoiscsi`, `lvmohba`): what the volume group has given to logical volumes, empty or not.
+    /// - `iso` and `udev`: what is there; such storage does not fill up through the API.
+    ///
+    /// It can stay high after disks were deleted until the garbage collector has run. -1 for an SR that was
+    /// introduced and never scanned.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub physical_utilisation: i64,
-    /// What it holds.
+    /// The size of the whole storage: of the file system for `ext`, `nfs`, `smb` and so on, of the volume group for
+    /// LVM. It includes what others use on the same export, and follows a LUN that was enlarged after the next scan
+    /// or attach. -1 until the first scan, and 0 where the driver does not know.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub physical_size: i64,
-    /// The storage driver, for example `lvm`, `ext`, `nfs`, `iso`.
+    /// The storage driver, `SM.type`: for example `ext`, `lvm`, `lvmoiscsi`, `lvmohba`, `nfs`, `smb`, `gfs2`,
+    /// `iso`, `udev`. It decides whether disks are thin or thick, and which operations work; see `SM.features`.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: String,
-    /// What is on it: `user`, `iso`, or empty.
+    /// What is on it: `user` for disks, `iso` for CD images, `disk` for removable devices, empty or something else
+    /// otherwise. VMs' disks are not put on `iso` storage.
     ///
     /// Since XenServer 4.0 (rio).
     pub content_type: String,
-    /// Whether several hosts use it at once.
+    /// Whether all hosts of the pool are meant to use it at once. It lets VMs start anywhere, migrate without their
+    /// disks, and be protected by high availability; it is a promise, not a check: each host still needs its own
+    /// plugged `PBD`.
     ///
     /// Since XenServer 4.0 (rio).
     pub shared: bool,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries of clients and toolstack. `auto-scan` set to `true` makes the coordinator scan it about every
+    /// 30 seconds; `dirty` marks a scan that is due; `indestructible` set to `true` refuses `SR.destroy`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// Words by which people group objects.
+    /// Words by which people group objects. The server gives them no meaning; add and remove single ones, since
+    /// other clients write too.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// What the storage driver keeps about it.
+    /// What the storage driver keeps about it, such as `allocation` (`thick` or `thin`), `devserial` or
+    /// `multipathable`; partly given when it is created. Clients should not change it.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub sm_config: Map<String, String>,
-    /// Binary data kept for the object, by name.
+    /// Binary data kept for the object, by name. The data is read and written over HTTP at `/blob`, and lies on the
+    /// coordinator only.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// Whether it is used as the local cache of its host.
+    /// Whether its host uses it to cache blocks of shared storage. While it does, it cannot be destroyed.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub local_cache_enabled: bool,
-    /// The disaster recovery task that attached it.
+    /// The disaster recovery task that attached it, and that will forget it again unless recovered VMs need it;
+    /// `OpaqueRef:NULL` for all other storage.
     ///
     /// Since XenServer 6.0 (boston).
     pub introduced_by: Ref<DrTask>,
-    /// Whether it needs the pool's cluster.
+    /// Whether it needs the pool's cluster, as `gfs2` does, so that hosts must be cluster members to attach it; as
+    /// the driver said at the last scan.
     ///
     /// Since XenServer 7.0 (dundee).
     pub clustered: bool,
-    /// Whether it holds the CD with the guest tools.
+    /// Whether it holds the CD with the guest tools. It comes with the product and cannot be removed.
     ///
     /// Since XenServer 7.0 (dundee).
     pub is_tools_sr: bool,

@@ -6,38 +6,40 @@ pub use crate::wire::enums::sr_stat::SrHealth;
 use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
-/// How full and how healthy a storage is, as far as can be told before it is attached.
+/// How full and how healthy a storage is, as its driver tells when it is probed, so also before it is attached.
 ///
 /// All the fields of one `sr_stat`.
 #[doc(alias = "sr_stat")]
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct SrStatRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID that the storage carries on its medium, to introduce it with; absent where the driver found none.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub uuid: Option<String>,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub name_description: String,
-    /// The field `free_space`.
+    /// What is still free on the storage, as the driver counts; not the sum of what disks could still grow to.
     ///
     /// In bytes. Since XenServer 7.5 (kolkata).
     pub free_space: i64,
-    /// The field `total_space`.
+    /// The whole size of the storage, used space included.
     ///
     /// In bytes. Since XenServer 7.5 (kolkata).
     pub total_space: i64,
-    /// The field `clustered`.
+    /// Whether the storage needs the pool's cluster, as `gfs2` does.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub clustered: bool,
-    /// The field `health`.
+    /// How well the storage is, in the driver's judgement: `healthy`, `recovering`, `unreachable` or `unavailable`.
+    /// Drivers that do not look say `healthy`.
     ///
     /// Since XenServer 7.5 (kolkata).
     pub health: SrHealth,

@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A user or group of the external directory that may log in.
+    /// A user or group of the external directory that may log in. The members of a group log in through it, with
+    /// its roles.
     ///
     /// Class `subject`, since XenServer 5.5 (george).
     #[doc(alias = "subject")]
@@ -31,7 +32,8 @@ impl Subject {
     }
 
     /// Reads the field [`uuid`](crate::SubjectRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `subject.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "subject.get_uuid")]
@@ -39,7 +41,8 @@ impl Subject {
         self.begin("subject.get_uuid")
     }
 
-    /// Reads the field [`subject_identifier`](crate::SubjectRecord::subject_identifier).
+    /// Reads the field [`subject_identifier`](crate::SubjectRecord::subject_identifier): the identifier in the
+    /// directory, a SID for Active Directory. It is what counts: the name is only for show.
     ///
     /// `subject.get_subject_identifier`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "subject.get_subject_identifier")]
@@ -47,8 +50,9 @@ impl Subject {
         self.begin("subject.get_subject_identifier")
     }
 
-    /// Reads the field [`other_config`](crate::SubjectRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::SubjectRecord::other_config): what the directory knew of the user or
+    /// group, `subject-name` above all. The server fills it at creation, whatever was given, and refreshes it now
+    /// and then while the directory answers.
     ///
     /// `subject.get_other_config`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "subject.get_other_config")]
@@ -56,7 +60,8 @@ impl Subject {
         self.begin("subject.get_other_config")
     }
 
-    /// Reads the field [`roles`](crate::SubjectRecord::roles).
+    /// Reads the field [`roles`](crate::SubjectRecord::roles): what the subject may do. With a licence for roles a
+    /// new subject has none and cannot do anything until it gets one; without it everyone is `pool-admin`.
     ///
     /// `subject.get_roles`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "subject.get_roles")]
@@ -64,7 +69,9 @@ impl Subject {
         self.begin("subject.get_roles")
     }
 
-    /// Adds a value to the set [`roles`](crate::SubjectRecord::roles), unless it is there already.
+    /// Gives the subject a role; it counts from the next login on. It needs a licence for roles.
+    ///
+    /// - `role`: a role, not one that it has already.
     ///
     /// `subject.add_to_roles`, since XenServer 5.6 (midnight-ride). Least role: `pool-admin`.
     #[doc(alias = "subject.add_to_roles")]
@@ -72,7 +79,10 @@ impl Subject {
         self.begin("subject.add_to_roles").arg(role)
     }
 
-    /// Takes a value out of the set [`roles`](crate::SubjectRecord::roles); no failure where it is not there.
+    /// Takes a role from the subject; it counts from the next login on, so end the sessions with
+    /// `session.logout_subject_identifier`. It needs a licence for roles.
+    ///
+    /// - `role`: one of `roles`, or the call fails with `ROLE_NOT_FOUND`.
     ///
     /// `subject.remove_from_roles`, since XenServer 5.6 (midnight-ride). Least role: `pool-admin`.
     #[doc(alias = "subject.remove_from_roles")]
@@ -80,7 +90,8 @@ impl Subject {
         self.begin("subject.remove_from_roles").arg(role)
     }
 
-    /// Asks for `permissions_name_label`; answers with a set, each item text.
+    /// Answers with the names of all that the subject's own roles permit. What a user may do through other groups
+    /// is not in it.
     ///
     /// `subject.get_permissions_name_label`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "subject.get_permissions_name_label")]
@@ -138,20 +149,22 @@ impl Subjects {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SubjectRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `subject_identifier`.
+    /// The identifier in the directory, a SID for Active Directory. It is what counts: the name is only for show.
     ///
     /// Given when the object is created. Since XenServer 5.5 (george).
     pub subject_identifier: String,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// What the directory knew of the user or group, `subject-name` above all. The server fills it at creation,
+    /// whatever was given, and refreshes it now and then while the directory answers.
     ///
     /// Given when the object is created. Since XenServer 5.5 (george).
     pub other_config: Map<String, String>,
-    /// The field `roles`.
+    /// What the subject may do. With a licence for roles a new subject has none and cannot do anything until it
+    /// gets one; without it everyone is `pool-admin`.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub roles: Vec<Ref<Role>>,

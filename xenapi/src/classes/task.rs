@@ -8,7 +8,9 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Work that the server does in the background, with its progress and outcome.
+    /// Work that the server does in the background, with its progress and outcome. Finished ones go about an hour
+    /// later, or earlier when there are many; all go when the toolstack restarts. A task that is gone tells nothing
+    /// about how the work ended.
     ///
     /// Class `task`, since XenServer 4.0 (rio).
     #[doc(alias = "task")]
@@ -25,7 +27,8 @@ impl Task {
     }
 
     /// Reads the field [`uuid`](crate::TaskRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `task.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_uuid")]
@@ -33,8 +36,8 @@ impl Task {
         self.begin("task.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::TaskRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::TaskRecord::name_label): what the server does, such as
+    /// `Async.VM.start`, or the name that a client gave.
     ///
     /// `task.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_name_label")]
@@ -42,7 +45,8 @@ impl Task {
         self.begin("task.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::TaskRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::TaskRecord::name_description): a longer text for people; empty
+    /// for most of the server's own.
     ///
     /// `task.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_name_description")]
@@ -50,8 +54,8 @@ impl Task {
         self.begin("task.get_name_description")
     }
 
-    /// Reads the field [`allowed_operations`](crate::TaskRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// Reads the field [`allowed_operations`](crate::TaskRecord::allowed_operations): whether `cancel` makes sense,
+    /// for tasks that can be given up. `cancel` is not checked against it.
     ///
     /// `task.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_allowed_operations")]
@@ -60,7 +64,7 @@ impl Task {
     }
 
     /// Reads the field [`current_operations`](crate::TaskRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// task itself. A pending `cancel` shows up here; the key can be a dummy reference.
     ///
     /// `task.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_current_operations")]
@@ -68,7 +72,7 @@ impl Task {
         self.begin("task.get_current_operations")
     }
 
-    /// Reads the field [`created`](crate::TaskRecord::created): when it began.
+    /// Reads the field [`created`](crate::TaskRecord::created): when it began, by the coordinator's clock.
     ///
     /// `task.get_created`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_created")]
@@ -76,7 +80,7 @@ impl Task {
         self.begin("task.get_created")
     }
 
-    /// Reads the field [`finished`](crate::TaskRecord::finished): when it ended.
+    /// Reads the field [`finished`](crate::TaskRecord::finished): when it ended; the epoch while it runs.
     ///
     /// `task.get_finished`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_finished")]
@@ -84,7 +88,8 @@ impl Task {
         self.begin("task.get_finished")
     }
 
-    /// Reads the field [`status`](crate::TaskRecord::status): how far it is: only this tells that it ended.
+    /// Reads the field [`status`](crate::TaskRecord::status): how far it is: only this tells that it ended, and it
+    /// is the last that is written. Read it with the other fields in one `get_record`.
     ///
     /// `task.get_status`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_status")]
@@ -92,7 +97,8 @@ impl Task {
         self.begin("task.get_status")
     }
 
-    /// Reads the field [`resident_on`](crate::TaskRecord::resident_on): the host that it lives on.
+    /// Reads the field [`resident_on`](crate::TaskRecord::resident_on): the host that made the task. Another host
+    /// may do the work.
     ///
     /// `task.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_resident_on")]
@@ -111,7 +117,8 @@ impl Task {
         self.begin("task.get_progress")
     }
 
-    /// Reads the field [`kind`](crate::TaskRecord::kind): the type of the result, as the server calls it.
+    /// Reads the field [`kind`](crate::TaskRecord::kind): the type of the result, as the server calls it; `<none/>`
+    /// for most, also for those with a result.
     ///
     /// `task.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_type")]
@@ -120,7 +127,8 @@ impl Task {
     }
 
     /// Reads the field [`result`](crate::TaskRecord::result): what the call answered with, as an XML-RPC value in
-    /// text, also for clients that speak JSON.
+    /// text, also for clients that speak JSON: `<value>OpaqueRef:…</value>`. Empty, or an empty value, where
+    /// there is nothing. It has meaning only in state `success`.
     ///
     /// `task.get_result`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_result")]
@@ -128,8 +136,8 @@ impl Task {
         self.begin("task.get_result")
     }
 
-    /// Reads the field [`error_info`](crate::TaskRecord::error_info): the error code and its parameters, where it
-    /// failed.
+    /// Reads the field [`error_info`](crate::TaskRecord::error_info): the error code and its parameters in order,
+    /// where it failed or was cancelled. Empty otherwise.
     ///
     /// `task.get_error_info`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.get_error_info")]
@@ -137,8 +145,9 @@ impl Task {
         self.begin("task.get_error_info")
     }
 
-    /// Reads the field [`other_config`](crate::TaskRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::TaskRecord::other_config): free entries of clients. Imports write
+    /// `object_creation` with `complete` here once the VM's records exist; keys that begin with `http:` came with
+    /// the request.
     ///
     /// `task.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "task.get_other_config")]
@@ -146,7 +155,8 @@ impl Task {
         self.begin("task.get_other_config")
     }
 
-    /// Reads the field [`subtask_of`](crate::TaskRecord::subtask_of): the task it is a part of.
+    /// Reads the field [`subtask_of`](crate::TaskRecord::subtask_of): the task it is a part of, or the null
+    /// reference. Clients set it by the header or query `subtask_of` of their request.
     ///
     /// `task.get_subtask_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "task.get_subtask_of")]
@@ -154,7 +164,8 @@ impl Task {
         self.begin("task.get_subtask_of")
     }
 
-    /// Reads the field [`subtasks`](crate::TaskRecord::subtasks): the tasks that are parts of it.
+    /// Reads the field [`subtasks`](crate::TaskRecord::subtasks): the tasks that are parts of it. Its progress does
+    /// not follow from theirs.
     ///
     /// `task.get_subtasks`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "task.get_subtasks")]
@@ -163,7 +174,7 @@ impl Task {
     }
 
     /// Reads the field [`backtrace`](crate::TaskRecord::backtrace): where in the server it failed, for those who
-    /// debug the server.
+    /// debug the server: `()` for none.
     ///
     /// `task.get_backtrace`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "task.get_backtrace")]
@@ -171,7 +182,8 @@ impl Task {
         self.begin("task.get_backtrace")
     }
 
-    /// Removes it. One that still runs goes on, and is removed when it ends.
+    /// Removes it. One that still runs goes on, and is removed when it ends. Only the session's user that began it,
+    /// or a pool operator, may.
     ///
     /// `task.destroy`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.destroy")]
@@ -179,7 +191,10 @@ impl Task {
         self.begin("task.destroy")
     }
 
-    /// Asks it to stop. That takes effect at the next point where the work can be given up, if there is one.
+    /// Asks it to stop, and answers before it does. It takes effect at the next point where the work can be given
+    /// up, if there is one; then the status becomes `cancelled`, otherwise the task ends as if nobody had asked.
+    ///
+    /// - `task`: a pending task, your own unless you are a pool operator.
     ///
     /// `task.cancel`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     ///
@@ -189,7 +204,10 @@ impl Task {
         self.begin_task("task.cancel")
     }
 
-    /// Sets how far it is; for tasks of your own.
+    /// Sets how far it is; for tasks of your own that no request of the server works on. Set result or error
+    /// before, since clients look at the status first.
+    ///
+    /// - `value`: `success`, `failure` or `cancelled` ends it.
     ///
     /// `task.set_status`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "task.set_status")]
@@ -197,7 +215,9 @@ impl Task {
         self.begin("task.set_status").arg(value)
     }
 
-    /// Sets how much of it is done; for tasks of your own.
+    /// Sets how much of it is done; for tasks of your own. A progress that moves keeps the collector away.
+    ///
+    /// - `value`: 0 to 1.
     ///
     /// In fractions of 1.
     ///
@@ -209,13 +229,17 @@ impl Task {
 
     /// Sets its result; for tasks of your own.
     ///
+    /// - `value`: any text; other clients expect an XML-RPC value.
+    ///
     /// `task.set_result`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "task.set_result")]
     pub fn set_result(&self, value: &str) -> Call<()> {
         self.begin("task.set_result").arg(value)
     }
 
-    /// Sets the error it failed with; for tasks of your own.
+    /// Sets the error it failed with; for tasks of your own. Set the status to `failure` after it.
+    ///
+    /// - `value`: the code, then its parameters, in order.
     ///
     /// `task.set_error_info`, since xapi 21.3.0. Least role: `read-only`.
     #[doc(alias = "task.set_error_info")]
@@ -223,8 +247,10 @@ impl Task {
         self.begin("task.set_error_info").arg(value)
     }
 
-    /// Adds an entry to the map [`other_config`](crate::TaskRecord::other_config). A key that is there already is
-    /// refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
+    /// Adds an entry to `other_config`. A key that exists fails with `MAP_DUPLICATE_KEY`: remove it before.
+    ///
+    /// - `key`: begin it with the name of your program.
+    /// - `value`: any text.
     ///
     /// `task.add_to_other_config`, since xapi 25.8.0. A prototype: it may still change. Least role: `read-only`.
     /// Runs as a task.
@@ -233,8 +259,9 @@ impl Task {
         self.begin_task("task.add_to_other_config").arg(key).arg(value)
     }
 
-    /// Takes the entry of `key` out of the map [`other_config`](crate::TaskRecord::other_config); no failure where
-    /// there is none.
+    /// Takes an entry from `other_config`; a key that is not there changes nothing.
+    ///
+    /// - `key`: the key.
     ///
     /// `task.remove_from_other_config`, since xapi 25.8.0. A prototype: it may still change. Least role:
     /// `read-only`. Runs as a task.
@@ -243,8 +270,9 @@ impl Task {
         self.begin_task("task.remove_from_other_config").arg(key)
     }
 
-    /// Sets the field [`other_config`](crate::TaskRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Replaces the whole map, also what other programs wrote. Prefer to add and remove single keys.
+    ///
+    /// - `value`: the new entries.
     ///
     /// `task.set_other_config`, since xapi 25.8.0. A prototype: it may still change. Least role: `read-only`. Runs
     /// as a task.
@@ -293,7 +321,12 @@ impl Tasks {
         self.begin("task.get_all_records")
     }
 
-    /// Makes a task of your own, so that others see what your program does and how far it is.
+    /// Makes a task of your own and answers with it, so that others see what your program does, or to hand it to an
+    /// HTTP request as `task_id`. It stays pending until you, or the request, end it: destroy it afterwards. A
+    /// pending one without progress is collected after 24 hours.
+    ///
+    /// - `label`: the name.
+    /// - `description`: a longer text; may be empty.
     ///
     /// `task.create`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "task.create")]
@@ -309,40 +342,41 @@ impl Tasks {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TaskRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// What the server does, such as `Async.VM.start`, or the name that a client gave.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people; empty for most of the server's own.
     ///
     /// Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// Whether `cancel` makes sense, for tasks that can be given up. `cancel` is not checked against it.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<AllowedOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the task itself. A pending `cancel` shows up here; the key can be a dummy reference.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, AllowedOperation>,
-    /// When it began.
+    /// When it began, by the coordinator's clock.
     ///
     /// Since XenServer 4.0 (rio).
     pub created: DateTime,
-    /// When it ended.
+    /// When it ended; the epoch while it runs.
     ///
     /// Since XenServer 4.0 (rio).
     pub finished: DateTime,
-    /// How far it is: only this tells that it ended.
+    /// How far it is: only this tells that it ended, and it is the last that is written. Read it with the other
+    /// fields in one `get_record`.
     ///
     /// Since XenServer 4.0 (rio).
     pub status: StatusType,
-    /// The host that it lives on.
+    /// The host that made the task. Another host may do the work.
     ///
     /// Since XenServer 4.0 (rio).
     pub resident_on: Ref<Host>,
@@ -350,33 +384,36 @@ pub struct TaskRecord {
     ///
     /// In fractions of 1. Since XenServer 4.0 (rio).
     pub progress: f64,
-    /// The type of the result, as the server calls it.
+    /// The type of the result, as the server calls it; `<none/>` for most, also for those with a result.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: String,
-    /// What the call answered with, as an XML-RPC value in text, also for clients that speak JSON.
+    /// What the call answered with, as an XML-RPC value in text, also for clients that speak JSON:
+    /// `<value>OpaqueRef:…</value>`. Empty, or an empty value, where there is nothing. It has meaning only in
+    /// state `success`.
     ///
     /// Since XenServer 4.0 (rio).
     pub result: String,
-    /// The error code and its parameters, where it failed.
+    /// The error code and its parameters in order, where it failed or was cancelled. Empty otherwise.
     ///
     /// Since XenServer 4.0 (rio).
     pub error_info: Vec<String>,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries of clients. Imports write `object_creation` with `complete` here once the VM's records exist;
+    /// keys that begin with `http:` came with the request.
     ///
     /// Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,
-    /// The task it is a part of.
+    /// The task it is a part of, or the null reference. Clients set it by the header or query `subtask_of` of their
+    /// request.
     ///
     /// Since XenServer 5.0 (orlando).
     pub subtask_of: Ref<Task>,
-    /// The tasks that are parts of it.
+    /// The tasks that are parts of it. Its progress does not follow from theirs.
     ///
     /// Since XenServer 5.0 (orlando).
     pub subtasks: Vec<Ref<Task>>,
-    /// Where in the server it failed, for those who debug the server.
+    /// Where in the server it failed, for those who debug the server: `()` for none.
     ///
     /// Since XenServer 7.0 (dundee).
     pub backtrace: String,

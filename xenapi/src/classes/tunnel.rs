@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A network that is carried between hosts through another one.
+    /// A network that is carried between hosts through another one, in GRE or VXLAN packets. It needs Open vSwitch
+    /// on all hosts, and a controller that connects the ends: by itself it joins nothing.
     ///
     /// Class `tunnel`, since XenServer 5.6 FP1 (cowley).
     #[doc(alias = "tunnel")]
@@ -25,7 +26,8 @@ impl Tunnel {
     }
 
     /// Reads the field [`uuid`](crate::TunnelRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `tunnel.get_uuid`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "tunnel.get_uuid")]
@@ -33,7 +35,8 @@ impl Tunnel {
         self.begin("tunnel.get_uuid")
     }
 
-    /// Reads the field [`access_pif`](crate::TunnelRecord::access_pif).
+    /// Reads the field [`access_pif`](crate::TunnelRecord::access_pif): the interface that was made for the tunnel,
+    /// `tunnel0` for example, on the network that VMs use.
     ///
     /// `tunnel.get_access_PIF`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "tunnel.get_access_PIF")]
@@ -41,7 +44,8 @@ impl Tunnel {
         self.begin("tunnel.get_access_PIF")
     }
 
-    /// Reads the field [`transport_pif`](crate::TunnelRecord::transport_pif).
+    /// Reads the field [`transport_pif`](crate::TunnelRecord::transport_pif): the interface over which the packets
+    /// travel between hosts. It needs an IP address.
     ///
     /// `tunnel.get_transport_PIF`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "tunnel.get_transport_PIF")]
@@ -49,7 +53,9 @@ impl Tunnel {
         self.begin("tunnel.get_transport_PIF")
     }
 
-    /// Reads the field [`status`](crate::TunnelRecord::status).
+    /// Reads the field [`status`](crate::TunnelRecord::status): what the switch and its controller report, with
+    /// `active` as `true` or `false` and possibly a `key`. It starts as inactive; clients can write it too, so it
+    /// proves little.
     ///
     /// `tunnel.get_status`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "tunnel.get_status")]
@@ -57,7 +63,9 @@ impl Tunnel {
         self.begin("tunnel.get_status")
     }
 
-    /// Sets the field [`status`](crate::TunnelRecord::status).
+    /// Sets the field [`status`](crate::TunnelRecord::status): what the switch and its controller report, with
+    /// `active` as `true` or `false` and possibly a `key`. It starts as inactive; clients can write it too, so it
+    /// proves little.
     ///
     /// `tunnel.set_status`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "tunnel.set_status")]
@@ -84,7 +92,8 @@ impl Tunnel {
     }
 
     /// Reads the field [`other_config`](crate::TunnelRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `tunnel.get_other_config`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "tunnel.get_other_config")]
@@ -93,7 +102,8 @@ impl Tunnel {
     }
 
     /// Sets the field [`other_config`](crate::TunnelRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `tunnel.set_other_config`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`.
     #[doc(alias = "tunnel.set_other_config")]
@@ -119,7 +129,7 @@ impl Tunnel {
         self.begin("tunnel.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`protocol`](crate::TunnelRecord::protocol).
+    /// Reads the field [`protocol`](crate::TunnelRecord::protocol): how the packets are wrapped.
     ///
     /// `tunnel.get_protocol`, since xapi 1.250.0. Least role: `read-only`.
     #[doc(alias = "tunnel.get_protocol")]
@@ -127,7 +137,7 @@ impl Tunnel {
         self.begin("tunnel.get_protocol")
     }
 
-    /// Sets the field [`protocol`](crate::TunnelRecord::protocol).
+    /// Sets the field [`protocol`](crate::TunnelRecord::protocol): how the packets are wrapped.
     ///
     /// `tunnel.set_protocol`, since xapi 1.250.0. Least role: `pool-operator`.
     #[doc(alias = "tunnel.set_protocol")]
@@ -135,7 +145,8 @@ impl Tunnel {
         self.begin("tunnel.set_protocol").arg(value)
     }
 
-    /// Sends the message `destroy` of class `tunnel`.
+    /// Unplugs the tunnel and removes it with its access interface; the network stays. Refused while VMs on the
+    /// host use it.
     ///
     /// `tunnel.destroy`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "tunnel.destroy")]
@@ -175,8 +186,13 @@ impl Tunnels {
         self.begin("tunnel.get_all_records")
     }
 
-    /// Sends the message `create` of class `tunnel`, given `transport_PIF`, `network` and `protocol`; answers with
-    /// a `tunnel`.
+    /// Makes a tunnel on one host with its access interface, plugs that, and answers with the tunnel. Do it on each
+    /// host that takes part, with the same network.
+    ///
+    /// - `transport_PIF`: a managed interface with an IP configuration, not a member of a bond and not the access side of a
+    ///   tunnel.
+    /// - `network`: a managed network without another interface of this host; VMs' cards go on it.
+    /// - `protocol`: `gre` or `vxlan`; all ends must agree.
     ///
     /// `tunnel.create`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
     ///
@@ -237,30 +253,32 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TunnelRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub uuid: String,
-    /// The field `access_PIF`; it may refer to nothing.
+    /// The interface that was made for the tunnel, `tunnel0` for example, on the network that VMs use.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     #[doc(alias = "access_PIF")]
     pub access_pif: Ref<Pif>,
-    /// The field `transport_PIF`; it may refer to nothing.
+    /// The interface over which the packets travel between hosts. It needs an IP address.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     #[doc(alias = "transport_PIF")]
     pub transport_pif: Ref<Pif>,
-    /// The field `status`.
+    /// What the switch and its controller report, with `active` as `true` or `false` and possibly a `key`. It
+    /// starts as inactive; clients can write it too, so it proves little.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley).
     pub status: Map<String, String>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley).
     pub other_config: Map<String, String>,
-    /// The field `protocol`.
+    /// How the packets are wrapped.
     ///
     /// Can be changed at any time. Since xapi 1.250.0.
     pub protocol: TunnelProtocol,

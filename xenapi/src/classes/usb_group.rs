@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// USB devices that can stand in for each other when one is given to a VM.
+    /// USB devices that can stand in for each other when one is given to a VM. At present the server puts one
+    /// device in each group.
     ///
     /// Class `USB_group`, since XenServer 7.3 (inverness).
     #[doc(alias = "USB_group")]
@@ -23,7 +24,8 @@ impl UsbGroup {
     }
 
     /// Reads the field [`uuid`](crate::UsbGroupRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `USB_group.get_uuid`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_uuid")]
@@ -31,8 +33,8 @@ impl UsbGroup {
         self.begin("USB_group.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::UsbGroupRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::UsbGroupRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `USB_group.get_name_label`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_name_label")]
@@ -40,8 +42,8 @@ impl UsbGroup {
         self.begin("USB_group.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::UsbGroupRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::UsbGroupRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `USB_group.set_name_label`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "USB_group.set_name_label")]
@@ -49,7 +51,8 @@ impl UsbGroup {
         self.begin("USB_group.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::UsbGroupRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::UsbGroupRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `USB_group.get_name_description`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_name_description")]
@@ -57,7 +60,8 @@ impl UsbGroup {
         self.begin("USB_group.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::UsbGroupRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::UsbGroupRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `USB_group.set_name_description`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "USB_group.set_name_description")]
@@ -65,7 +69,8 @@ impl UsbGroup {
         self.begin("USB_group.set_name_description").arg(value)
     }
 
-    /// Reads the field [`pusbs`](crate::UsbGroupRecord::pusbs).
+    /// Reads the field [`pusbs`](crate::UsbGroupRecord::pusbs): the devices in the group: one, as the server makes
+    /// them.
     ///
     /// `USB_group.get_PUSBs`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_PUSBs")]
@@ -73,7 +78,8 @@ impl UsbGroup {
         self.begin("USB_group.get_PUSBs")
     }
 
-    /// Reads the field [`vusbs`](crate::UsbGroupRecord::vusbs).
+    /// Reads the field [`vusbs`](crate::UsbGroupRecord::vusbs): the VMs' USB devices that ask for one of the group;
+    /// one at most.
     ///
     /// `USB_group.get_VUSBs`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_VUSBs")]
@@ -82,7 +88,8 @@ impl UsbGroup {
     }
 
     /// Reads the field [`other_config`](crate::UsbGroupRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `USB_group.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "USB_group.get_other_config")]
@@ -91,7 +98,8 @@ impl UsbGroup {
     }
 
     /// Sets the field [`other_config`](crate::UsbGroupRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `USB_group.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "USB_group.set_other_config")]
@@ -117,7 +125,8 @@ impl UsbGroup {
         self.begin("USB_group.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `destroy` of class `USB_group`.
+    /// Removes a group without devices; refused with `USB_GROUP_CONTAINS_PUSB` otherwise, and while a VUSB is
+    /// attached. VUSBs that are not attached go with it.
     ///
     /// `USB_group.destroy`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "USB_group.destroy")]
@@ -166,8 +175,8 @@ impl UsbGroups {
         self.begin("USB_group.get_all_records")
     }
 
-    /// Sends the message `create` of class `USB_group`, given `name_label`, `name_description` and `other_config`;
-    /// answers with a `USB_group`.
+    /// Makes an empty group and answers with it. The server makes one for each device by itself, and has no call to
+    /// move a device, so there is hardly a use.
     ///
     /// `USB_group.create`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "USB_group.create")]
@@ -220,30 +229,32 @@ impl CreateOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UsbGroupRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.3 (inverness).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub name_description: String,
-    /// The field `PUSBs`.
+    /// The devices in the group: one, as the server makes them.
     ///
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "PUSBs")]
     pub pusbs: Vec<Ref<Pusb>>,
-    /// The field `VUSBs`.
+    /// The VMs' USB devices that ask for one of the group; one at most.
     ///
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "VUSBs")]
     pub vusbs: Vec<Ref<Vusb>>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,

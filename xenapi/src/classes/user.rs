@@ -5,7 +5,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A local user; nothing but the owner of a session, and long out of use.
+    /// A local user; nothing but the owner of a session, and long out of use. Users of the external directory are
+    /// `subject` objects.
     ///
     /// Class `user`, since XenServer 4.0 (rio). Deprecated since XenServer 5.5 (george).
     #[doc(alias = "user")]
@@ -34,7 +35,8 @@ impl User {
     }
 
     /// Reads the field [`uuid`](crate::UserRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `user.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "user.get_uuid")]
@@ -42,7 +44,8 @@ impl User {
         self.begin("user.get_uuid")
     }
 
-    /// Reads the field [`short_name`](crate::UserRecord::short_name).
+    /// Reads the field [`short_name`](crate::UserRecord::short_name): the name to log in with, as once meant:
+    /// `root` is the only one that can.
     ///
     /// `user.get_short_name`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "user.get_short_name")]
@@ -50,7 +53,7 @@ impl User {
         self.begin("user.get_short_name")
     }
 
-    /// Reads the field [`fullname`](crate::UserRecord::fullname).
+    /// Reads the field [`fullname`](crate::UserRecord::fullname): a name for people; nobody reads it.
     ///
     /// `user.get_fullname`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "user.get_fullname")]
@@ -58,7 +61,7 @@ impl User {
         self.begin("user.get_fullname")
     }
 
-    /// Sets the field [`fullname`](crate::UserRecord::fullname).
+    /// Sets the field [`fullname`](crate::UserRecord::fullname): a name for people; nobody reads it.
     ///
     /// `user.set_fullname`, since XenServer 4.0 (rio). Least role: `pool-admin`.
     #[doc(alias = "user.set_fullname")]
@@ -66,8 +69,7 @@ impl User {
         self.begin("user.set_fullname").arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::UserRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::UserRecord::other_config): free entries; nobody reads them.
     ///
     /// `user.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "user.get_other_config")]
@@ -75,8 +77,7 @@ impl User {
         self.begin("user.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::UserRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::UserRecord::other_config): free entries; nobody reads them.
     ///
     /// `user.set_other_config`, since XenServer 5.0 (orlando). Least role: `pool-admin`.
     #[doc(alias = "user.set_other_config")]
@@ -138,20 +139,20 @@ impl Users {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct UserRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `short_name`.
+    /// The name to log in with, as once meant: `root` is the only one that can.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub short_name: String,
-    /// The field `fullname`.
+    /// A name for people; nobody reads it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub fullname: String,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries; nobody reads them.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// The connection of a disk image, or an empty drive, to a VM.
+    /// The connection of a disk image, or an empty drive, to a VM. It persists while the VM is halted;
+    /// `currently_attached` says whether a guest has it right now.
     ///
     /// Class `VBD`, since XenServer 4.0 (rio).
     #[doc(alias = "VBD")]
@@ -24,7 +25,8 @@ impl Vbd {
         self.begin("VBD.get_record")
     }
 
-    /// Removes the connection; the disk image stays. It must be detached first.
+    /// Removes the connection; the disk image stays. It must be detached first: halt the VM or
+    /// [`unplug`](crate::Vbd::unplug).
     ///
     /// `VBD.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.destroy")]
@@ -33,7 +35,8 @@ impl Vbd {
     }
 
     /// Reads the field [`uuid`](crate::VbdRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VBD.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_uuid")]
@@ -42,7 +45,8 @@ impl Vbd {
     }
 
     /// Reads the field [`allowed_operations`](crate::VbdRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `VBD.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_allowed_operations")]
@@ -51,7 +55,8 @@ impl Vbd {
     }
 
     /// Reads the field [`current_operations`](crate::VbdRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VBD.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_current_operations")]
@@ -59,7 +64,8 @@ impl Vbd {
         self.begin("VBD.get_current_operations")
     }
 
-    /// Reads the field [`vm`](crate::VbdRecord::vm): the VM.
+    /// Reads the field [`vm`](crate::VbdRecord::vm): the VM at one end; it cannot be changed. For the control
+    /// domain this is how the toolstack itself reads disks.
     ///
     /// `VBD.get_VM`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_VM")]
@@ -67,7 +73,8 @@ impl Vbd {
         self.begin("VBD.get_VM")
     }
 
-    /// Reads the field [`vdi`](crate::VbdRecord::vdi): the disk image; nothing while a drive is empty.
+    /// Reads the field [`vdi`](crate::VbdRecord::vdi): the disk image; `OpaqueRef:NULL` while a drive is empty. For
+    /// a disk it cannot be changed, for a CD drive `insert` and `eject` change it.
     ///
     /// `VBD.get_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_VDI")]
@@ -75,8 +82,10 @@ impl Vbd {
         self.begin("VBD.get_VDI")
     }
 
-    /// Reads the field [`device`](crate::VbdRecord::device): what the guest calls it, for example `xvda`, as far as
-    /// the host knows.
+    /// Reads the field [`device`](crate::VbdRecord::device): the name under which the paravirtual driver of the
+    /// guest got it, for example `xvda`: written when it is attached, empty until then. It follows from
+    /// `userdevice`; a guest may use another name, as Windows and emulated disks (`sda`, `hda`) do, so identify
+    /// disks by `userdevice` or content rather than by this.
     ///
     /// `VBD.get_device`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_device")]
@@ -84,8 +93,11 @@ impl Vbd {
         self.begin("VBD.get_device")
     }
 
-    /// Reads the field [`userdevice`](crate::VbdRecord::userdevice): its place on the VM's bus: a number as text,
-    /// or `autodetect` to have the server choose.
+    /// Reads the field [`userdevice`](crate::VbdRecord::userdevice): its place on the VM's bus: a number as text
+    /// from `0` up, or at creation `autodetect` to have the server choose a free one, whose number then stands
+    /// here. `0` is the disk to boot from, `3` by habit the CD drive. Names such as `xvda` and `hda` are taken,
+    /// too. Guests without paravirtual drivers see only places 0 to 3. `VM.get_allowed_VBD_devices` lists what is
+    /// free; a change works at the next start.
     ///
     /// `VBD.get_userdevice`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_userdevice")]
@@ -93,8 +105,11 @@ impl Vbd {
         self.begin("VBD.get_userdevice")
     }
 
-    /// Sets the field [`userdevice`](crate::VbdRecord::userdevice): its place on the VM's bus: a number as text, or
-    /// `autodetect` to have the server choose.
+    /// Sets the field [`userdevice`](crate::VbdRecord::userdevice): its place on the VM's bus: a number as text
+    /// from `0` up, or at creation `autodetect` to have the server choose a free one, whose number then stands
+    /// here. `0` is the disk to boot from, `3` by habit the CD drive. Names such as `xvda` and `hda` are taken,
+    /// too. Guests without paravirtual drivers see only places 0 to 3. `VM.get_allowed_VBD_devices` lists what is
+    /// free; a change works at the next start.
     ///
     /// `VBD.set_userdevice`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_userdevice")]
@@ -102,7 +117,9 @@ impl Vbd {
         self.begin("VBD.set_userdevice").arg(value)
     }
 
-    /// Reads the field [`bootable`](crate::VbdRecord::bootable): whether a paravirtual guest may boot from it.
+    /// Reads the field [`bootable`](crate::VbdRecord::bootable): whether the bootloader of a paravirtual guest
+    /// looks for a kernel here; exactly one disk should have it. For fully virtualised guests `userdevice` and
+    /// `VM.HVM_boot_params` decide instead.
     ///
     /// `VBD.get_bootable`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_bootable")]
@@ -110,7 +127,9 @@ impl Vbd {
         self.begin("VBD.get_bootable")
     }
 
-    /// Sets the field [`bootable`](crate::VbdRecord::bootable): whether a paravirtual guest may boot from it.
+    /// Sets the field [`bootable`](crate::VbdRecord::bootable): whether the bootloader of a paravirtual guest looks
+    /// for a kernel here; exactly one disk should have it. For fully virtualised guests `userdevice` and
+    /// `VM.HVM_boot_params` decide instead.
     ///
     /// `VBD.set_bootable`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_bootable")]
@@ -118,7 +137,8 @@ impl Vbd {
         self.begin("VBD.set_bootable").arg(value)
     }
 
-    /// Reads the field [`mode`](crate::VbdRecord::mode): whether the VM may write.
+    /// Reads the field [`mode`](crate::VbdRecord::mode): whether the VM may write: `RW` or `RO`. CDs are always
+    /// `RO`, and a disk with `VDI.read_only` needs `RO`.
     ///
     /// `VBD.get_mode`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_mode")]
@@ -126,7 +146,8 @@ impl Vbd {
         self.begin("VBD.get_mode")
     }
 
-    /// Reads the field [`kind`](crate::VbdRecord::kind): what kind of drive it is.
+    /// Reads the field [`kind`](crate::VbdRecord::kind): what kind of drive it is: `Disk`, `CD` or `Floppy`. Only a
+    /// `CD` may be empty.
     ///
     /// `VBD.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_type")]
@@ -134,7 +155,8 @@ impl Vbd {
         self.begin("VBD.get_type")
     }
 
-    /// Sets the field [`kind`](crate::VbdRecord::kind): what kind of drive it is.
+    /// Sets the field [`kind`](crate::VbdRecord::kind): what kind of drive it is: `Disk`, `CD` or `Floppy`. Only a
+    /// `CD` may be empty.
     ///
     /// `VBD.set_type`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_type")]
@@ -142,8 +164,8 @@ impl Vbd {
         self.begin("VBD.set_type").arg(value)
     }
 
-    /// Reads the field [`unpluggable`](crate::VbdRecord::unpluggable): whether it can be unplugged while the VM
-    /// runs.
+    /// Reads the field [`unpluggable`](crate::VbdRecord::unpluggable): whether the guest can do without it while it
+    /// runs. Where it is false, `unplug` is refused.
     ///
     /// `VBD.get_unpluggable`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VBD.get_unpluggable")]
@@ -151,8 +173,8 @@ impl Vbd {
         self.begin("VBD.get_unpluggable")
     }
 
-    /// Sets the field [`unpluggable`](crate::VbdRecord::unpluggable): whether it can be unplugged while the VM
-    /// runs.
+    /// Sets the field [`unpluggable`](crate::VbdRecord::unpluggable): whether the guest can do without it while it
+    /// runs. Where it is false, `unplug` is refused.
     ///
     /// `VBD.set_unpluggable`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_unpluggable")]
@@ -160,8 +182,8 @@ impl Vbd {
         self.begin("VBD.set_unpluggable").arg(value)
     }
 
-    /// Reads the field [`storage_lock`](crate::VbdRecord::storage_lock): whether the storage layer holds the object
-    /// locked.
+    /// Reads the field [`storage_lock`](crate::VbdRecord::storage_lock): a leftover of old storage locks, always
+    /// false.
     ///
     /// `VBD.get_storage_lock`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_storage_lock")]
@@ -169,7 +191,8 @@ impl Vbd {
         self.begin("VBD.get_storage_lock")
     }
 
-    /// Reads the field [`empty`](crate::VbdRecord::empty): whether the drive has no medium.
+    /// Reads the field [`empty`](crate::VbdRecord::empty): whether the drive has no medium; `VDI` is then
+    /// `OpaqueRef:NULL`.
     ///
     /// `VBD.get_empty`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_empty")]
@@ -177,8 +200,9 @@ impl Vbd {
         self.begin("VBD.get_empty")
     }
 
-    /// Reads the field [`other_config`](crate::VbdRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::VbdRecord::other_config): free entries of clients and toolstack. The
+    /// key `owner`, with any value, says that the disk belongs to this VM, so that clients delete it with the VM;
+    /// the server itself does not act on it.
     ///
     /// `VBD.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_other_config")]
@@ -186,8 +210,9 @@ impl Vbd {
         self.begin("VBD.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VbdRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::VbdRecord::other_config): free entries of clients and toolstack. The
+    /// key `owner`, with any value, says that the disk belongs to this VM, so that clients delete it with the VM;
+    /// the server itself does not act on it.
     ///
     /// `VBD.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_other_config")]
@@ -213,8 +238,9 @@ impl Vbd {
         self.begin("VBD.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`currently_attached`](crate::VbdRecord::currently_attached): whether it is in use right
-    /// now.
+    /// Reads the field [`currently_attached`](crate::VbdRecord::currently_attached): whether a domain has it right
+    /// now; false while the VM is halted. A CD drive that is empty but present counts as attached. It can stay true
+    /// after a host died, until the power state of its VM is reset.
     ///
     /// `VBD.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_currently_attached")]
@@ -222,8 +248,8 @@ impl Vbd {
         self.begin("VBD.get_currently_attached")
     }
 
-    /// Reads the field [`status_code`](crate::VbdRecord::status_code): what the device's backend last answered; 0
-    /// where all went well.
+    /// Reads the field [`status_code`](crate::VbdRecord::status_code): a leftover: always 0. Why an attach failed
+    /// is told by the failed call.
     ///
     /// `VBD.get_status_code`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_status_code")]
@@ -231,8 +257,8 @@ impl Vbd {
         self.begin("VBD.get_status_code")
     }
 
-    /// Reads the field [`status_detail`](crate::VbdRecord::status_detail): the text to
-    /// [`status_code`](Self::status_code).
+    /// Reads the field [`status_detail`](crate::VbdRecord::status_detail): a leftover: always empty. Why an attach
+    /// failed is told by the failed call.
     ///
     /// `VBD.get_status_detail`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_status_detail")]
@@ -240,8 +266,7 @@ impl Vbd {
         self.begin("VBD.get_status_detail")
     }
 
-    /// Reads the field [`runtime_properties`](crate::VbdRecord::runtime_properties): what the device's backend
-    /// tells about it while it runs.
+    /// Reads the field [`runtime_properties`](crate::VbdRecord::runtime_properties): a leftover: always empty.
     ///
     /// `VBD.get_runtime_properties`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_runtime_properties")]
@@ -249,8 +274,9 @@ impl Vbd {
         self.begin("VBD.get_runtime_properties")
     }
 
-    /// Reads the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type): the name of the
-    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// Reads the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type): the way its input and output
+    /// are ranked: `ionice`, or empty for none. It works only where the host's disk scheduler knows priorities,
+    /// which is rare today.
     ///
     /// `VBD.get_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_qos_algorithm_type")]
@@ -258,8 +284,9 @@ impl Vbd {
         self.begin("VBD.get_qos_algorithm_type")
     }
 
-    /// Sets the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type): the name of the
-    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// Sets the field [`qos_algorithm_type`](crate::VbdRecord::qos_algorithm_type): the way its input and output
+    /// are ranked: `ionice`, or empty for none. It works only where the host's disk scheduler knows priorities,
+    /// which is rare today.
     ///
     /// `VBD.set_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_qos_algorithm_type")]
@@ -267,8 +294,9 @@ impl Vbd {
         self.begin("VBD.set_qos_algorithm_type").arg(value)
     }
 
-    /// Reads the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params): the parameters of the
-    /// quality-of-service algorithm.
+    /// Reads the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params): the rank under `ionice`:
+    /// `sched` (`rt`, `idle`, or anything else for best effort) and `class` (0, the highest, to 7, or `highest`,
+    /// `high`, `normal`, `low`, `lowest`).
     ///
     /// `VBD.get_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_qos_algorithm_params")]
@@ -276,8 +304,9 @@ impl Vbd {
         self.begin("VBD.get_qos_algorithm_params")
     }
 
-    /// Sets the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params): the parameters of the
-    /// quality-of-service algorithm.
+    /// Sets the field [`qos_algorithm_params`](crate::VbdRecord::qos_algorithm_params): the rank under `ionice`:
+    /// `sched` (`rt`, `idle`, or anything else for best effort) and `class` (0, the highest, to 7, or `highest`,
+    /// `high`, `normal`, `low`, `lowest`).
     ///
     /// `VBD.set_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VBD.set_qos_algorithm_params")]
@@ -303,8 +332,8 @@ impl Vbd {
         self.begin("VBD.remove_from_qos_algorithm_params").arg(key)
     }
 
-    /// Reads the field [`qos_supported_algorithms`](crate::VbdRecord::qos_supported_algorithms): the
-    /// quality-of-service algorithms that could be chosen.
+    /// Reads the field [`qos_supported_algorithms`](crate::VbdRecord::qos_supported_algorithms): a leftover: empty,
+    /// also where `ionice` works.
     ///
     /// `VBD.get_qos_supported_algorithms`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD.get_qos_supported_algorithms")]
@@ -312,7 +341,7 @@ impl Vbd {
         self.begin("VBD.get_qos_supported_algorithms")
     }
 
-    /// Takes the medium out of a CD drive.
+    /// Takes the medium out of a CD drive, also while the VM runs; the drive stays, empty.
     ///
     /// `VBD.eject`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -323,7 +352,9 @@ impl Vbd {
         self.begin_task("VBD.eject")
     }
 
-    /// Puts a medium into an empty CD drive; one that is full must be ejected first.
+    /// Puts a medium into an empty CD drive, also while the VM runs; one that is full must be ejected first.
+    ///
+    /// - `vdi`: the CD image, from an SR with `content_type` `iso` or a physical drive.
     ///
     /// `VBD.insert`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -334,7 +365,8 @@ impl Vbd {
         self.begin_task("VBD.insert").arg(vdi)
     }
 
-    /// Attaches it to the running VM.
+    /// Attaches it to the running VM, which needs paravirtual drivers or a guest agent that allows it; an emulated
+    /// CD drive cannot be added to a running VM. The host of the VM must have the SR attached.
     ///
     /// `VBD.plug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.plug")]
@@ -342,7 +374,8 @@ impl Vbd {
         self.begin_task("VBD.plug")
     }
 
-    /// Detaches it from the running VM; the guest must let go of it.
+    /// Detaches it from the running VM, after the guest has let go of it. A guest that still uses it (a mounted
+    /// file system) refuses, or the call times out: unmount first. Nothing is lost where it succeeds.
     ///
     /// `VBD.unplug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -353,7 +386,8 @@ impl Vbd {
         self.begin_task("VBD.unplug")
     }
 
-    /// Detaches it whether the guest lets go or not.
+    /// Detaches it whether the guest lets go or not; what the guest has not yet written is lost, and the guest may
+    /// crash.
     ///
     /// `VBD.unplug_force`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.unplug_force")]
@@ -361,7 +395,8 @@ impl Vbd {
         self.begin_task("VBD.unplug_force")
     }
 
-    /// Fails with the reason where [`plug`](Self::plug) could not work.
+    /// Fails with the reason where [`plug`](Self::plug) could not work, for example as the disk is in use elsewhere
+    /// or its SR is not attached. It looks at this moment only.
     ///
     /// `VBD.assert_attachable`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.assert_attachable")]
@@ -369,7 +404,7 @@ impl Vbd {
         self.begin_task("VBD.assert_attachable")
     }
 
-    /// Sets whether the VM may write; only while the drive is detached.
+    /// Sets whether the VM may write; only while the VM is halted.
     ///
     /// `VBD.set_mode`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.set_mode")]
@@ -409,7 +444,8 @@ impl Vbds {
         self.begin("VBD.get_all_records")
     }
 
-    /// Connects a disk image, or an empty drive, to a VM. A VM that runs sees it after [`plug`](crate::Vbd::plug).
+    /// Connects a disk image, or an empty drive, to a VM, running or not. A VM that runs sees it after
+    /// [`plug`](crate::Vbd::plug) only. The place must be free.
     ///
     /// `VBD.create`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VBD.create")]
@@ -425,96 +461,110 @@ impl Vbds {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VbdRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VbdOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VbdOperation>,
-    /// The VM.
+    /// The VM at one end; it cannot be changed. For the control domain this is how the toolstack itself reads
+    /// disks.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The disk image; nothing while a drive is empty.
+    /// The disk image; `OpaqueRef:NULL` while a drive is empty. For a disk it cannot be changed, for a CD drive
+    /// `insert` and `eject` change it.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VDI")]
     pub vdi: Ref<Vdi>,
-    /// What the guest calls it, for example `xvda`, as far as the host knows.
+    /// The name under which the paravirtual driver of the guest got it, for example `xvda`: written when it is
+    /// attached, empty until then. It follows from `userdevice`; a guest may use another name, as Windows and
+    /// emulated disks (`sda`, `hda`) do, so identify disks by `userdevice` or content rather than by this.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub device: String,
-    /// Its place on the VM's bus: a number as text, or `autodetect` to have the server choose.
+    /// Its place on the VM's bus: a number as text from `0` up, or at creation `autodetect` to have the server
+    /// choose a free one, whose number then stands here. `0` is the disk to boot from, `3` by habit the CD drive.
+    /// Names such as `xvda` and `hda` are taken, too. Guests without paravirtual drivers see only places 0 to 3.
+    /// `VM.get_allowed_VBD_devices` lists what is free; a change works at the next start.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub userdevice: String,
-    /// Whether a paravirtual guest may boot from it.
+    /// Whether the bootloader of a paravirtual guest looks for a kernel here; exactly one disk should have it. For
+    /// fully virtualised guests `userdevice` and `VM.HVM_boot_params` decide instead.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub bootable: bool,
-    /// Whether the VM may write.
+    /// Whether the VM may write: `RW` or `RO`. CDs are always `RO`, and a disk with `VDI.read_only` needs `RO`.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub mode: VbdMode,
-    /// What kind of drive it is.
+    /// What kind of drive it is: `Disk`, `CD` or `Floppy`. Only a `CD` may be empty.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: VbdType,
-    /// Whether it can be unplugged while the VM runs.
+    /// Whether the guest can do without it while it runs. Where it is false, `unplug` is refused.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub unpluggable: bool,
-    /// Whether the storage layer holds the object locked.
+    /// A leftover of old storage locks, always false.
     ///
     /// Since XenServer 4.0 (rio).
     pub storage_lock: bool,
-    /// Whether the drive has no medium.
+    /// Whether the drive has no medium; `VDI` is then `OpaqueRef:NULL`.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub empty: bool,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries of clients and toolstack. The key `owner`, with any value, says that the disk belongs to this
+    /// VM, so that clients delete it with the VM; the server itself does not act on it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// Whether it is in use right now.
+    /// Whether a domain has it right now; false while the VM is halted. A CD drive that is empty but present counts
+    /// as attached. It can stay true after a host died, until the power state of its VM is reset.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub currently_attached: bool,
-    /// What the device's backend last answered; 0 where all went well.
+    /// A leftover: always 0. Why an attach failed is told by the failed call.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_code: i64,
-    /// The text to [`status_code`](Self::status_code).
+    /// A leftover: always empty. Why an attach failed is told by the failed call.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_detail: String,
-    /// What the device's backend tells about it while it runs.
+    /// A leftover: always empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub runtime_properties: Map<String, String>,
-    /// The name of the quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// The way its input and output are ranked: `ionice`, or empty for none. It works only where the host's disk
+    /// scheduler knows priorities, which is rare today.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_type: String,
-    /// The parameters of the quality-of-service algorithm.
+    /// The rank under `ionice`: `sched` (`rt`, `idle`, or anything else for best effort) and `class` (0, the
+    /// highest, to 7, or `highest`, `high`, `normal`, `low`, `lowest`).
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_params: Map<String, String>,
-    /// The quality-of-service algorithms that could be chosen.
+    /// A leftover: empty, also where `ionice` works.
     ///
     /// Since XenServer 4.0 (rio).
     pub qos_supported_algorithms: Vec<String>,
-    /// Its throughput, from before there were data sources.
+    /// A leftover from before there were data sources. Read the VM's data sources, whose names contain `device`,
+    /// such as `vbd_xvda_read`.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub metrics: Ref<VbdMetrics>,

@@ -5,7 +5,8 @@ use crate::{Call, DateTime, Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Throughput of a [`Vbd`](crate::Vbd), from before there were data sources.
+    /// Throughput of a [`Vbd`](crate::Vbd), from before there were data sources. The numbers stay 0; read the VM's
+    /// data sources `vbd_xvda_read`, `vbd_xvda_write` and the like, in bytes per second.
     ///
     /// Class `VBD_metrics`, since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     #[doc(alias = "VBD_metrics")]
@@ -14,7 +15,8 @@ handle! {
 
 impl VbdMetrics {
     /// Reads the field [`uuid`](crate::VbdMetricsRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `VBD_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VBD_metrics.get_uuid")]
@@ -30,24 +32,25 @@ impl VbdMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VbdMetricsRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `io_read_kbs`.
+    /// Once the speed of reading; always 0 today.
     ///
     /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_read_kbs: f64,
-    /// The field `io_write_kbs`.
+    /// Once the speed of writing; always 0 today.
     ///
     /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_write_kbs: f64,
-    /// The field `last_updated`; the epoch stands for never.
+    /// Once the time of the sample; stays at 1970-01-01 today.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub last_updated: DateTime,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando). Removed in XenServer 6.1 (tampa).
     pub other_config: Map<String, String>,

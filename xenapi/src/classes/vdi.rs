@@ -8,7 +8,12 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A disk image: the content of a virtual disk or CD.
+    /// A disk image: the content of a virtual disk or CD. It is connected to VMs by `VBD` objects and lives on one
+    /// `SR`.
+    ///
+    /// How big is it, really? Three answers, all in bytes: `VDI.virtual_size` is what a guest sees,
+    /// `VDI.physical_utilisation` is what this one image takes on the storage as of the last scan, and what would
+    /// become free by deleting it can be less or more, as images of one family share blocks in hidden parents.
     ///
     /// Class `VDI`, since XenServer 4.0 (rio).
     #[doc(alias = "VDI")]
@@ -24,7 +29,9 @@ impl Vdi {
         self.begin("VDI.get_record")
     }
 
-    /// Deletes the disk with all its data. No VM may be using it.
+    /// Deletes the disk with all its data, without a way back. No VM may have it attached; connections of halted
+    /// VMs go with it. Space that it shared with other images becomes free only after the garbage collector of the
+    /// storage has merged the chain, minutes or hours later, and that needs some free space itself.
     ///
     /// `VDI.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.destroy")]
@@ -33,7 +40,8 @@ impl Vdi {
     }
 
     /// Reads the field [`uuid`](crate::VdiRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VDI.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_uuid")]
@@ -41,8 +49,8 @@ impl Vdi {
         self.begin("VDI.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VdiRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::VdiRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VDI.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_name_label")]
@@ -50,7 +58,8 @@ impl Vdi {
         self.begin("VDI.get_name_label")
     }
 
-    /// Reads the field [`name_description`](crate::VdiRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::VdiRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `VDI.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_name_description")]
@@ -59,7 +68,8 @@ impl Vdi {
     }
 
     /// Reads the field [`allowed_operations`](crate::VdiRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `VDI.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_allowed_operations")]
@@ -68,7 +78,8 @@ impl Vdi {
     }
 
     /// Reads the field [`current_operations`](crate::VdiRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VDI.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_current_operations")]
@@ -76,7 +87,8 @@ impl Vdi {
         self.begin("VDI.get_current_operations")
     }
 
-    /// Reads the field [`sr`](crate::VdiRecord::sr): the storage it lives on.
+    /// Reads the field [`sr`](crate::VdiRecord::sr): the storage it lives on. It never changes: a migration to
+    /// other storage makes another VDI and destroys this one.
     ///
     /// `VDI.get_SR`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_SR")]
@@ -84,7 +96,9 @@ impl Vdi {
         self.begin("VDI.get_SR")
     }
 
-    /// Reads the field [`vbds`](crate::VdiRecord::vbds): its connections to VMs.
+    /// Reads the field [`vbds`](crate::VdiRecord::vbds): its connections to VMs, also those of halted VMs and of
+    /// snapshots. Empty means that no VM knows it, not that it may be deleted: suspend images, metadata and parents
+    /// of other disks have no connection either.
     ///
     /// `VDI.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_VBDs")]
@@ -92,7 +106,8 @@ impl Vdi {
         self.begin("VDI.get_VBDs")
     }
 
-    /// Reads the field [`crash_dumps`](crate::VdiRecord::crash_dumps): the crash dumps that it holds.
+    /// Reads the field [`crash_dumps`](crate::VdiRecord::crash_dumps): the crash dumps that it holds, from
+    /// paravirtual times; empty today.
     ///
     /// `VDI.get_crash_dumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_crash_dumps")]
@@ -100,8 +115,10 @@ impl Vdi {
         self.begin("VDI.get_crash_dumps")
     }
 
-    /// Reads the field [`virtual_size`](crate::VdiRecord::virtual_size): the size of the disk that a VM sees.
-    /// Storage may round it up.
+    /// Reads the field [`virtual_size`](crate::VdiRecord::virtual_size): the size of the disk that a VM sees,
+    /// whatever it takes on the storage. It is the size that exports, NBD and a full copy deal with. Storage rounds
+    /// what was asked for up, VHD to 2 MiB and LVM to 4 MiB, so read it back after creating or resizing. A snapshot
+    /// keeps the size that its disk had at that moment.
     ///
     /// In bytes.
     ///
@@ -111,8 +128,9 @@ impl Vdi {
         self.begin("VDI.get_virtual_size")
     }
 
-    /// Reads the field [`physical_utilisation`](crate::VdiRecord::physical_utilisation): what it takes on the
-    /// storage; a scan brings it up to date.
+    /// Reads the field [`physical_utilisation`](crate::VdiRecord::physical_utilisation): what this image alone
+    /// takes on its storage, as of the last scan; without its parents and never updated while the guest writes.
+    /// What it counts depends on the type of the SR:
     ///
     /// In bytes.
     ///
@@ -122,7 +140,9 @@ impl Vdi {
         self.begin("VDI.get_physical_utilisation")
     }
 
-    /// Reads the field [`kind`](crate::VdiRecord::kind): what it is used for.
+    /// Reads the field [`kind`](crate::VdiRecord::kind): what it is used for: `user` and `system` are disks of VMs
+    /// and are treated alike; `suspend`, `metadata`, `redo_log`, `ha_statefile`, `rrd`, `pvs_cache` and
+    /// `cbt_metadata` belong to the toolstack and must not be given to a VM.
     ///
     /// `VDI.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_type")]
@@ -131,7 +151,8 @@ impl Vdi {
     }
 
     /// Reads the field [`sharable`](crate::VdiRecord::sharable): whether several VMs may write to it at once, as
-    /// cluster file systems do.
+    /// cluster file systems do. Nothing guards the content: two ordinary file systems on it destroy each other. A
+    /// sharable disk cannot be snapshotted.
     ///
     /// `VDI.get_sharable`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_sharable")]
@@ -139,7 +160,8 @@ impl Vdi {
         self.begin("VDI.get_sharable")
     }
 
-    /// Reads the field [`read_only`](crate::VdiRecord::read_only): whether it can only be read, as CD images.
+    /// Reads the field [`read_only`](crate::VdiRecord::read_only): whether it can only be connected with mode `RO`,
+    /// as CD images. The server checks it when a VM attaches it; it does not make the storage itself read-only.
     ///
     /// `VDI.get_read_only`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_read_only")]
@@ -147,8 +169,9 @@ impl Vdi {
         self.begin("VDI.get_read_only")
     }
 
-    /// Reads the field [`other_config`](crate::VdiRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::VdiRecord::other_config): free entries of clients and toolstack, for
+    /// example `content_id`, which the server uses to find disks with like content. The storage does not keep them:
+    /// they are lost when the VDI or its SR is forgotten and found again.
     ///
     /// `VDI.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_other_config")]
@@ -156,8 +179,9 @@ impl Vdi {
         self.begin("VDI.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VdiRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::VdiRecord::other_config): free entries of clients and toolstack, for
+    /// example `content_id`, which the server uses to find disks with like content. The storage does not keep them:
+    /// they are lost when the VDI or its SR is forgotten and found again.
     ///
     /// `VDI.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_other_config")]
@@ -183,8 +207,8 @@ impl Vdi {
         self.begin("VDI.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`storage_lock`](crate::VdiRecord::storage_lock): whether the storage layer holds the object
-    /// locked.
+    /// Reads the field [`storage_lock`](crate::VdiRecord::storage_lock): a leftover, always false. Whether it is in
+    /// use show `VBD.currently_attached` and `current_operations`.
     ///
     /// `VDI.get_storage_lock`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_storage_lock")]
@@ -192,7 +216,9 @@ impl Vdi {
         self.begin("VDI.get_storage_lock")
     }
 
-    /// Reads the field [`location`](crate::VdiRecord::location): what the storage itself calls it.
+    /// Reads the field [`location`](crate::VdiRecord::location): what the storage driver calls it, unique within
+    /// the SR: the UUID for most drivers, the file name on an `iso` SR, a device path on `udev`. A scan recognises
+    /// known disks by it.
     ///
     /// `VDI.get_location`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VDI.get_location")]
@@ -200,8 +226,10 @@ impl Vdi {
         self.begin("VDI.get_location")
     }
 
-    /// Reads the field [`managed`](crate::VdiRecord::managed): whether it is a disk of its own rather than a hidden
-    /// link in a chain of snapshots.
+    /// Reads the field [`managed`](crate::VdiRecord::managed): whether it is a disk of its own. Where it is false,
+    /// this is a hidden parent ("base copy") that snapshots and clones made: it holds the blocks that its children
+    /// share, nobody can attach or delete it, and the storage's garbage collector merges it away when too few
+    /// children are left. Leave such images out of lists for people but count them when you count space.
     ///
     /// `VDI.get_managed`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_managed")]
@@ -209,8 +237,8 @@ impl Vdi {
         self.begin("VDI.get_managed")
     }
 
-    /// Reads the field [`missing`](crate::VdiRecord::missing): whether the last scan did not find it on the
-    /// storage.
+    /// Reads the field [`missing`](crate::VdiRecord::missing): whether the storage reported it as gone. Rarely
+    /// seen: a scan removes the records of vanished disks rather than mark them.
     ///
     /// `VDI.get_missing`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VDI.get_missing")]
@@ -218,8 +246,8 @@ impl Vdi {
         self.begin("VDI.get_missing")
     }
 
-    /// Reads the field [`parent`](crate::VdiRecord::parent): always nothing: chains of disks do not show in the
-    /// API.
+    /// Reads the field [`parent`](crate::VdiRecord::parent): always `OpaqueRef:NULL`. The parent in a chain of
+    /// images is in `sm_config` under `vhd-parent`, by UUID, where the driver tells.
     ///
     /// `VDI.get_parent`, since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VDI.get_parent")]
@@ -228,8 +256,9 @@ impl Vdi {
         self.begin("VDI.get_parent")
     }
 
-    /// Reads the field [`xenstore_data`](crate::VdiRecord::xenstore_data): entries that its backend writes into
-    /// xenstore when it is attached.
+    /// Reads the field [`xenstore_data`](crate::VdiRecord::xenstore_data): entries that the storage driver has
+    /// written to xenstore, under `sm-data`, when the disk is attached; for example SCSI inquiry data for Windows.
+    /// The driver replaces them at each attach.
     ///
     /// `VDI.get_xenstore_data`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VDI.get_xenstore_data")]
@@ -237,8 +266,9 @@ impl Vdi {
         self.begin("VDI.get_xenstore_data")
     }
 
-    /// Sets the field [`xenstore_data`](crate::VdiRecord::xenstore_data): entries that its backend writes into
-    /// xenstore when it is attached.
+    /// Sets the field [`xenstore_data`](crate::VdiRecord::xenstore_data): entries that the storage driver has
+    /// written to xenstore, under `sm-data`, when the disk is attached; for example SCSI inquiry data for Windows.
+    /// The driver replaces them at each attach.
     ///
     /// `VDI.set_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_xenstore_data")]
@@ -264,7 +294,10 @@ impl Vdi {
         self.begin("VDI.remove_from_xenstore_data").arg(key)
     }
 
-    /// Reads the field [`sm_config`](crate::VdiRecord::sm_config): what the storage driver keeps about it.
+    /// Reads the field [`sm_config`](crate::VdiRecord::sm_config): what the storage driver keeps about it, for
+    /// example `vhd-parent` (the UUID of its parent image), `type` or `vdi_type` (`raw`, `vhd`), and
+    /// `host_OpaqueRef:…` for each host that has it attached. Only drivers should write here; taking away the
+    /// mark of a host by hand can let two hosts write at once.
     ///
     /// `VDI.get_sm_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VDI.get_sm_config")]
@@ -272,7 +305,10 @@ impl Vdi {
         self.begin("VDI.get_sm_config")
     }
 
-    /// Sets the field [`sm_config`](crate::VdiRecord::sm_config): what the storage driver keeps about it.
+    /// Sets the field [`sm_config`](crate::VdiRecord::sm_config): what the storage driver keeps about it, for
+    /// example `vhd-parent` (the UUID of its parent image), `type` or `vdi_type` (`raw`, `vhd`), and
+    /// `host_OpaqueRef:…` for each host that has it attached. Only drivers should write here; taking away the
+    /// mark of a host by hand can let two hosts write at once.
     ///
     /// `VDI.set_sm_config`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_sm_config")]
@@ -298,8 +334,9 @@ impl Vdi {
         self.begin("VDI.remove_from_sm_config").arg(key)
     }
 
-    /// Reads the field [`is_a_snapshot`](crate::VdiRecord::is_a_snapshot): whether this is a snapshot of another
-    /// object.
+    /// Reads the field [`is_a_snapshot`](crate::VdiRecord::is_a_snapshot): whether it was made by a snapshot. Such
+    /// a disk belongs to a snapshot VM in most cases; a VM that starts from it would change it, so clone or copy it
+    /// instead.
     ///
     /// `VDI.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_is_a_snapshot")]
@@ -307,8 +344,8 @@ impl Vdi {
         self.begin("VDI.get_is_a_snapshot")
     }
 
-    /// Reads the field [`snapshot_of`](crate::VdiRecord::snapshot_of): what this is a snapshot of; the reference
-    /// stays when the original is gone.
+    /// Reads the field [`snapshot_of`](crate::VdiRecord::snapshot_of): the disk that it is a snapshot of. The
+    /// reference goes stale when that disk is destroyed, as it is by a revert.
     ///
     /// `VDI.get_snapshot_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_snapshot_of")]
@@ -316,7 +353,8 @@ impl Vdi {
         self.begin("VDI.get_snapshot_of")
     }
 
-    /// Reads the field [`snapshots`](crate::VdiRecord::snapshots): the snapshots that were taken of it.
+    /// Reads the field [`snapshots`](crate::VdiRecord::snapshots): the snapshots of this disk that still exist.
+    /// Those taken before a revert or a migration to other storage belong to the disk that was replaced.
     ///
     /// `VDI.get_snapshots`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_snapshots")]
@@ -324,7 +362,8 @@ impl Vdi {
         self.begin("VDI.get_snapshots")
     }
 
-    /// Reads the field [`snapshot_time`](crate::VdiRecord::snapshot_time): when the snapshot was taken.
+    /// Reads the field [`snapshot_time`](crate::VdiRecord::snapshot_time): when the snapshot was taken, by the
+    /// clock of the server; 1970-01-01 for a disk that is none.
     ///
     /// `VDI.get_snapshot_time`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_snapshot_time")]
@@ -332,7 +371,8 @@ impl Vdi {
         self.begin("VDI.get_snapshot_time")
     }
 
-    /// Reads the field [`tags`](crate::VdiRecord::tags): words by which people group objects.
+    /// Reads the field [`tags`](crate::VdiRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `VDI.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VDI.get_tags")]
@@ -340,7 +380,8 @@ impl Vdi {
         self.begin("VDI.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::VdiRecord::tags): words by which people group objects.
+    /// Sets the field [`tags`](crate::VdiRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `VDI.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VDI.set_tags")]
@@ -365,7 +406,8 @@ impl Vdi {
     }
 
     /// Reads the field [`allow_caching`](crate::VdiRecord::allow_caching): whether a host may cache its blocks on
-    /// local storage.
+    /// its local cache SR. It works for VHD images on shared file storage that have a parent and no children, as
+    /// many clones of one template have.
     ///
     /// `VDI.get_allow_caching`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "VDI.get_allow_caching")]
@@ -373,7 +415,9 @@ impl Vdi {
         self.begin("VDI.get_allow_caching")
     }
 
-    /// Reads the field [`on_boot`](crate::VdiRecord::on_boot): what it holds at the next start of its VM.
+    /// Reads the field [`on_boot`](crate::VdiRecord::on_boot): what it holds at the next start of its VM: `persist`
+    /// keeps what was written, `reset` throws it away each time. Snapshots and migration with storage are refused
+    /// while it is `reset`.
     ///
     /// `VDI.get_on_boot`, since XenServer 5.6 FP1 (cowley). Least role: `read-only`.
     #[doc(alias = "VDI.get_on_boot")]
@@ -382,7 +426,8 @@ impl Vdi {
     }
 
     /// Reads the field [`metadata_of_pool`](crate::VdiRecord::metadata_of_pool): the pool whose database it holds a
-    /// copy of.
+    /// copy of, for disaster recovery; `OpaqueRef:NULL` for all other disks, and for copies of foreign pools a
+    /// reference that this pool cannot resolve.
     ///
     /// `VDI.get_metadata_of_pool`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VDI.get_metadata_of_pool")]
@@ -390,8 +435,8 @@ impl Vdi {
         self.begin("VDI.get_metadata_of_pool")
     }
 
-    /// Reads the field [`metadata_latest`](crate::VdiRecord::metadata_latest): whether that copy is the newest that
-    /// was found.
+    /// Reads the field [`metadata_latest`](crate::VdiRecord::metadata_latest): whether that copy is the newest of
+    /// its pool among those that this pool can see; false for all other disks.
     ///
     /// `VDI.get_metadata_latest`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VDI.get_metadata_latest")]
@@ -399,7 +444,8 @@ impl Vdi {
         self.begin("VDI.get_metadata_latest")
     }
 
-    /// Reads the field [`is_tools_iso`](crate::VdiRecord::is_tools_iso): whether it is the CD with the guest tools.
+    /// Reads the field [`is_tools_iso`](crate::VdiRecord::is_tools_iso): whether it is the CD with the guest tools,
+    /// so that no client has to guess by name.
     ///
     /// `VDI.get_is_tools_iso`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VDI.get_is_tools_iso")]
@@ -407,7 +453,8 @@ impl Vdi {
         self.begin("VDI.get_is_tools_iso")
     }
 
-    /// Reads the field [`cbt_enabled`](crate::VdiRecord::cbt_enabled): whether changed blocks are tracked.
+    /// Reads the field [`cbt_enabled`](crate::VdiRecord::cbt_enabled): whether the storage records which blocks are
+    /// written, for `VDI.list_changed_blocks`. It is switched by `VDI.enable_cbt`; a snapshot inherits it.
     ///
     /// `VDI.get_cbt_enabled`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VDI.get_cbt_enabled")]
@@ -415,7 +462,11 @@ impl Vdi {
         self.begin("VDI.get_cbt_enabled")
     }
 
-    /// Takes a read-only snapshot.
+    /// Takes a snapshot of this one disk on the same SR, also while a VM writes to it, without notice to the guest:
+    /// the content is as after a power cut. The SR must be attached. The answer is the new VDI; tags are not
+    /// copied, and no VM refers to it. Each snapshot lengthens the chain, which storage limits to about 30 images.
+    ///
+    /// - `driver_params`: hints for the storage driver; most drivers ignore them.
     ///
     /// `VDI.snapshot`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.snapshot")]
@@ -435,7 +486,11 @@ impl Vdi {
             .fold(self.begin_task("VDI.snapshot"), |call, value| call.arg(value))
     }
 
-    /// Makes a writable copy that shares the blocks, where the storage can; else they are copied.
+    /// Makes a writable copy on the same SR that shares the blocks, at once, where the driver can, else by a full
+    /// copy that takes its time. The answer is the new VDI. On "thick" LVM a clone needs the full virtual size as
+    /// soon as it is used.
+    ///
+    /// - `driver_params`: hints for the storage driver; most drivers ignore them.
     ///
     /// `VDI.clone`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.clone")]
@@ -455,7 +510,10 @@ impl Vdi {
             .fold(self.begin_task("VDI.clone"), |call, value| call.arg(value))
     }
 
-    /// Makes it larger, while no VM uses it.
+    /// Makes it larger while no VM has it attached; the partitions inside do not grow. A smaller size is refused by
+    /// most drivers.
+    ///
+    /// - `size`: the new virtual size in bytes; the storage may round it up, so read `VDI.virtual_size` afterwards.
     ///
     /// `size` is in bytes.
     ///
@@ -465,7 +523,10 @@ impl Vdi {
         self.begin_task("VDI.resize").arg(size)
     }
 
-    /// Makes it larger while VMs use it; few storage drivers can.
+    /// Makes it larger while VMs use it; the guest may have to look again. Only drivers with the feature
+    /// `VDI_RESIZE_ONLINE` can do it, and most releases offer it for none.
+    ///
+    /// - `size`: the new virtual size in bytes.
     ///
     /// `size` is in bytes.
     ///
@@ -475,7 +536,8 @@ impl Vdi {
         self.begin_task("VDI.resize_online").arg(size)
     }
 
-    /// Makes the storage driver look at this one disk again.
+    /// Makes the storage driver look at this one disk again and store names and flags on the medium where it keeps
+    /// them. The SR must be attached.
     ///
     /// `VDI.update`, since XenServer 4.1.1 (symc). Least role: `vm-admin`. Runs as a task.
     ///
@@ -485,8 +547,14 @@ impl Vdi {
         self.begin_task("VDI.update")
     }
 
-    /// Copies it, in full, to a storage or over an existing disk. With `base_vdi` only the blocks that differ from
-    /// it are copied, onto `into_vdi`, which must hold the same content as that base.
+    /// Copies it to a new disk on a storage, or over an existing one. The answer is the disk that was written to.
+    /// The source may be a snapshot or be detached, but not attached to a running VM for writing. The new disk is
+    /// full: it shares no blocks.
+    ///
+    /// - `sr`: where the new disk is made; `OpaqueRef:NULL` where `into_vdi` is given.
+    /// - `base_vdi`: only blocks that differ from this disk are written; `OpaqueRef:NULL` to copy all of them.
+    /// - `into_vdi`: the existing disk to write to, at least as large, not in use, and with the content of `base_vdi` where
+    ///   that is given; nobody checks the content. `OpaqueRef:NULL` makes a new disk.
     ///
     /// `VDI.copy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -508,7 +576,8 @@ impl Vdi {
             .fold(self.begin_task("VDI.copy"), |call, value| call.arg(value))
     }
 
-    /// Makes the pool forget it; its data stays on the storage, and a scan brings it back.
+    /// Removes the record; the data stays on the storage, and the next scan brings the disk back as a new object
+    /// with the same UUID, without connections to VMs, tags and `other_config`, and on file storage without name.
     ///
     /// `VDI.forget`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.forget")]
@@ -516,8 +585,7 @@ impl Vdi {
         self.begin_task("VDI.forget")
     }
 
-    /// Sets the field [`sharable`](crate::VdiRecord::sharable): whether several VMs may write to it at once, as
-    /// cluster file systems do.
+    /// Lets several VMs write to it at once, or no longer. Only the record changes, also while VMs use it.
     ///
     /// `VDI.set_sharable`, since XenServer 5.5 (george). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_sharable")]
@@ -525,7 +593,7 @@ impl Vdi {
         self.begin("VDI.set_sharable").arg(value)
     }
 
-    /// Sets the field [`read_only`](crate::VdiRecord::read_only): whether it can only be read, as CD images.
+    /// Refuses or allows writers from the next attach on. Only the record changes.
     ///
     /// `VDI.set_read_only`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VDI.set_read_only")]
@@ -533,8 +601,8 @@ impl Vdi {
         self.begin("VDI.set_read_only").arg(value)
     }
 
-    /// Sets the field [`name_label`](crate::VdiRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Changes its name, in the pool's database and on the storage where the driver keeps names. The SR must be
+    /// attached.
     ///
     /// `VDI.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_name_label")]
@@ -542,7 +610,8 @@ impl Vdi {
         self.begin_task("VDI.set_name_label").arg(value)
     }
 
-    /// Sets the field [`name_description`](crate::VdiRecord::name_description): a longer text for people.
+    /// Changes its description, in the pool's database and on the storage where the driver keeps it. The SR must be
+    /// attached.
     ///
     /// `VDI.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_name_description")]
@@ -550,7 +619,8 @@ impl Vdi {
         self.begin_task("VDI.set_name_description").arg(value)
     }
 
-    /// Sets the field [`on_boot`](crate::VdiRecord::on_boot): what it holds at the next start of its VM.
+    /// Chooses whether it keeps what its VM writes. It must not be attached to a running VM, and the driver needs
+    /// the feature `VDI_RESET_ON_BOOT`. From `reset` on, all that is written after each start is lost at the next.
     ///
     /// `VDI.set_on_boot`, since XenServer 5.6 FP1 (cowley). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_on_boot")]
@@ -558,8 +628,8 @@ impl Vdi {
         self.begin_task("VDI.set_on_boot").arg(value)
     }
 
-    /// Sets the field [`allow_caching`](crate::VdiRecord::allow_caching): whether a host may cache its blocks on
-    /// local storage.
+    /// Allows a local cache from the next start of its VM on. It must not be attached to a running VM, and takes
+    /// effect only on hosts with a local cache SR.
     ///
     /// `VDI.set_allow_caching`, since XenServer 5.6 FP1 (cowley). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.set_allow_caching")]
@@ -567,7 +637,9 @@ impl Vdi {
         self.begin_task("VDI.set_allow_caching").arg(value)
     }
 
-    /// Opens the copy of a pool's database that it holds, and answers with a session on it.
+    /// Reads the copy of a pool's database that it holds, and answers with a read-only session on it. Ask on that
+    /// session for VMs and appliances, and recover them with it; log out afterwards to free the memory. Only for
+    /// disks of type `metadata`.
     ///
     /// `VDI.open_database`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VDI.open_database")]
@@ -575,7 +647,8 @@ impl Vdi {
         self.begin_task("VDI.open_database")
     }
 
-    /// Reads the UUID of the pool whose database it holds.
+    /// Answers with the UUID of the pool whose database it holds, from a cache that is filled when the SR is
+    /// attached; empty where it holds none or was not read yet.
     ///
     /// `VDI.read_database_pool_uuid`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VDI.read_database_pool_uuid")]
@@ -583,7 +656,14 @@ impl Vdi {
         self.begin_task("VDI.read_database_pool_uuid")
     }
 
-    /// Moves it to another storage while its VM runs.
+    /// Moves it to another storage while its VM runs, and answers with the new disk; this one is destroyed at the
+    /// end. It must be attached to a running VM, else the call fails with `VDI_NEEDS_VM_FOR_MIGRATE`: a disk at
+    /// rest is copied and destroyed instead. The VM's host must reach both storages. It is refused with
+    /// `VDI_CBT_ENABLED` while changed blocks are tracked.
+    ///
+    /// - `sr`: the storage to move to.
+    /// - `options`: `dest-img-format` (`raw`, `vhd` or `qcow2`) chooses the format there, on servers that know it; otherwise
+    ///   empty.
     ///
     /// `VDI.pool_migrate`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VDI.pool_migrate")]
@@ -591,7 +671,9 @@ impl Vdi {
         self.begin_task("VDI.pool_migrate").arg(sr).arg(options)
     }
 
-    /// Starts to track which blocks change. Snapshots from then on can be compared.
+    /// Starts to record which blocks are written, also while a VM runs. Take a snapshot to begin with: later ones
+    /// can be compared with it. Does nothing where it is on already. Snapshots cannot be tracked themselves. It
+    /// needs a driver with the feature `VDI_CONFIG_CBT` and can depend on the licence.
     ///
     /// `VDI.enable_cbt`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -606,7 +688,8 @@ impl Vdi {
         self.begin_task("VDI.enable_cbt")
     }
 
-    /// Stops tracking, and loses what was tracked.
+    /// Stops the record and loses it, so that the next backup must be a full one. Does nothing where it is off
+    /// already.
     ///
     /// `VDI.disable_cbt`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -621,8 +704,9 @@ impl Vdi {
         self.begin_task("VDI.disable_cbt")
     }
 
-    /// Deletes the data of a snapshot and keeps what is tracked, so that a later snapshot can still be compared
-    /// with it.
+    /// Deletes the data of a snapshot and keeps the record of changed blocks, so that a later snapshot can still be
+    /// compared with it while the space is free again. The snapshot turns into type `cbt_metadata` and can never be
+    /// read or attached again. No VM, a snapshot VM included, may refer to it any more.
     ///
     /// `VDI.data_destroy`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -638,8 +722,13 @@ impl Vdi {
         self.begin_task("VDI.data_destroy")
     }
 
-    /// The blocks that differ between two snapshots of a disk: base64 of a bitmap, one bit for each 64 KiB, the
-    /// most significant bit of each byte first.
+    /// Compares two disks of one family and answers with base64 of a bitmap: one bit for each 64 KiB, set where
+    /// they may differ, the most significant bit of each byte first. It is as long as the larger disk needs; bits
+    /// behind its end mean nothing.
+    ///
+    /// - `vdi_from`: the older one; may be of type `cbt_metadata`.
+    /// - `vdi_to`: the newer one, not attached to a VM unless that is a snapshot. Changed blocks must have been tracked from
+    ///   one to the other without a break.
     ///
     /// `VDI.list_changed_blocks`, since XenServer 7.3 (inverness). Least role: `vm-operator`. Runs as a task.
     ///
@@ -651,8 +740,9 @@ impl Vdi {
         self.begin_task("VDI.list_changed_blocks").arg(vdi_to)
     }
 
-    /// The addresses where it can be read over NBD, with the certificate to expect; empty where no network is meant
-    /// for that.
+    /// Lists the addresses where it can be read over NBD, one for each suitable address of each host that has its
+    /// SR attached. Empty where no network has the purpose `nbd` or `insecure_nbd`. The answers contain the session
+    /// of the caller: keep them secret. For a disk in use take a snapshot and read that.
     ///
     /// `VDI.get_nbd_info`, since XenServer 7.3 (inverness). Least role: `vm-admin`.
     ///
@@ -662,7 +752,9 @@ impl Vdi {
         self.begin("VDI.get_nbd_info")
     }
 
-    /// Takes the disk back to this snapshot.
+    /// Overwrites the disk that this snapshot was taken of with the snapshot's content; what was written since is
+    /// lost. The disk must not be attached. Only for drivers that can do it themselves; others fail with
+    /// `UNIMPLEMENTED_IN_SM_BACKEND`.
     ///
     /// `VDI.revert`, since xapi 26.16.0. A prototype: it may still change. Least role: `vm-power-admin`. Runs as a
     /// task.
@@ -721,7 +813,14 @@ impl Vdis {
         self.begin_task("VDI.create").arg(args)
     }
 
-    /// Makes the pool know a disk that the storage has already. A scan of the storage does the same.
+    /// Makes the pool know a disk that is on the storage already, with names and other entries that a scan would
+    /// not know. The SR must be attached, and `location` must not be taken by another of its disks. The answer is
+    /// the new VDI.
+    ///
+    /// - `uuid`: the UUID that the disk has on the storage.
+    /// - `location`: where the driver finds it; for most drivers the UUID again.
+    /// - `managed`, `virtual_size`, `physical_utilisation`, `metadata_of_pool`, `is_a_snapshot`, `snapshot_time`,
+    ///   `snapshot_of`: for the toolstack's own use; leave them at their defaults and let the driver find out.
     ///
     /// `VDI.introduce`, since XenServer 4.1 (miami). Least role: `vm-admin`. Runs as a task.
     ///
@@ -906,136 +1005,182 @@ impl CopyOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VdiRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VdiOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VdiOperation>,
-    /// The storage it lives on.
+    /// The storage it lives on. It never changes: a migration to other storage makes another VDI and destroys this
+    /// one.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "SR")]
     pub sr: Ref<Sr>,
-    /// Its connections to VMs.
+    /// Its connections to VMs, also those of halted VMs and of snapshots. Empty means that no VM knows it, not that
+    /// it may be deleted: suspend images, metadata and parents of other disks have no connection either.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VBDs")]
     pub vbds: Vec<Ref<Vbd>>,
-    /// The crash dumps that it holds.
+    /// The crash dumps that it holds, from paravirtual times; empty today.
     ///
     /// Since XenServer 4.0 (rio).
     pub crash_dumps: Vec<Ref<Crashdump>>,
-    /// The size of the disk that a VM sees. Storage may round it up.
+    /// The size of the disk that a VM sees, whatever it takes on the storage. It is the size that exports, NBD and
+    /// a full copy deal with. Storage rounds what was asked for up, VHD to 2 MiB and LVM to 4 MiB, so read it back
+    /// after creating or resizing. A snapshot keeps the size that its disk had at that moment.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub virtual_size: i64,
-    /// What it takes on the storage; a scan brings it up to date.
+    /// What this image alone takes on its storage, as of the last scan; without its parents and never updated while
+    /// the guest writes. What it counts depends on the type of the SR:
+    ///
+    /// - VHD or QCOW2 files (`ext`, `nfs`, `smb`, `xfs` and the like, "thin"): the size of the file. It grows with what the
+    ///   guest ever wrote, up to `VDI.virtual_size` and the image's own tables, and does not shrink when the guest deletes
+    ///   files.
+    /// - VHD on LVM (`lvm`, `lvmoiscsi`, `lvmohba`, "thick"): the size of the logical volume. For an ordinary writable disk
+    ///   it is the virtual size plus VHD metadata, rounded up to 4 MiB, however little was written; snapshots and hidden
+    ///   parents are cut down to what they hold. With `allocation` `thin` in `SR.sm_config` a disk is cut down, too, while no
+    ///   VM uses it.
+    /// - Raw images and whole devices (raw files, a LUN for each disk, `udev`, `iso`): the virtual size, also where a raw
+    ///   file has holes.
+    ///
+    /// After a snapshot or clone the data moves into a hidden parent (see `VDI.managed`), and the disk goes on in a
+    /// fresh, nearly empty image: on file storage some kilobytes for a disk of hundreds of gigabytes are right,
+    /// then. For what the disk needs in all, add up the chain along `sm_config` key `vhd-parent`, and count parents
+    /// that several disks share once. Ask for `SR.scan` first where the number must be fresh; 0 or -1 means that
+    /// the driver does not tell.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub physical_utilisation: i64,
-    /// What it is used for.
+    /// What it is used for: `user` and `system` are disks of VMs and are treated alike; `suspend`, `metadata`,
+    /// `redo_log`, `ha_statefile`, `rrd`, `pvs_cache` and `cbt_metadata` belong to the toolstack and must not be
+    /// given to a VM.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: VdiType,
-    /// Whether several VMs may write to it at once, as cluster file systems do.
+    /// Whether several VMs may write to it at once, as cluster file systems do. Nothing guards the content: two
+    /// ordinary file systems on it destroy each other. A sharable disk cannot be snapshotted.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub sharable: bool,
-    /// Whether it can only be read, as CD images.
+    /// Whether it can only be connected with mode `RO`, as CD images. The server checks it when a VM attaches it;
+    /// it does not make the storage itself read-only.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub read_only: bool,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries of clients and toolstack, for example `content_id`, which the server uses to find disks with
+    /// like content. The storage does not keep them: they are lost when the VDI or its SR is forgotten and found
+    /// again.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// Whether the storage layer holds the object locked.
+    /// A leftover, always false. Whether it is in use show `VBD.currently_attached` and `current_operations`.
     ///
     /// Since XenServer 4.0 (rio).
     pub storage_lock: bool,
-    /// What the storage itself calls it.
+    /// What the storage driver calls it, unique within the SR: the UUID for most drivers, the file name on an `iso`
+    /// SR, a device path on `udev`. A scan recognises known disks by it.
     ///
     /// Since XenServer 4.1 (miami).
     pub location: String,
-    /// Whether it is a disk of its own rather than a hidden link in a chain of snapshots.
+    /// Whether it is a disk of its own. Where it is false, this is a hidden parent ("base copy") that snapshots and
+    /// clones made: it holds the blocks that its children share, nobody can attach or delete it, and the storage's
+    /// garbage collector merges it away when too few children are left. Leave such images out of lists for people
+    /// but count them when you count space.
     ///
     /// Since XenServer 4.0 (rio).
     pub managed: bool,
-    /// Whether the last scan did not find it on the storage.
+    /// Whether the storage reported it as gone. Rarely seen: a scan removes the records of vanished disks rather
+    /// than mark them.
     ///
     /// Since XenServer 4.0 (rio).
     pub missing: bool,
-    /// Always nothing: chains of disks do not show in the API.
+    /// Always `OpaqueRef:NULL`. The parent in a chain of images is in `sm_config` under `vhd-parent`, by UUID,
+    /// where the driver tells.
     ///
     /// Since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely).
     pub parent: Ref<Vdi>,
-    /// Entries that its backend writes into xenstore when it is attached.
+    /// Entries that the storage driver has written to xenstore, under `sm-data`, when the disk is attached; for
+    /// example SCSI inquiry data for Windows. The driver replaces them at each attach.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub xenstore_data: Map<String, String>,
-    /// What the storage driver keeps about it.
+    /// What the storage driver keeps about it, for example `vhd-parent` (the UUID of its parent image), `type` or
+    /// `vdi_type` (`raw`, `vhd`), and `host_OpaqueRef:…` for each host that has it attached. Only drivers should
+    /// write here; taking away the mark of a host by hand can let two hosts write at once.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub sm_config: Map<String, String>,
-    /// Whether this is a snapshot of another object.
+    /// Whether it was made by a snapshot. Such a disk belongs to a snapshot VM in most cases; a VM that starts from
+    /// it would change it, so clone or copy it instead.
     ///
     /// Since XenServer 5.0 (orlando).
     pub is_a_snapshot: bool,
-    /// What this is a snapshot of; the reference stays when the original is gone.
+    /// The disk that it is a snapshot of. The reference goes stale when that disk is destroyed, as it is by a
+    /// revert.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_of: Ref<Vdi>,
-    /// The snapshots that were taken of it.
+    /// The snapshots of this disk that still exist. Those taken before a revert or a migration to other storage
+    /// belong to the disk that was replaced.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshots: Vec<Ref<Vdi>>,
-    /// When the snapshot was taken.
+    /// When the snapshot was taken, by the clock of the server; 1970-01-01 for a disk that is none.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_time: DateTime,
-    /// Words by which people group objects.
+    /// Words by which people group objects. The server gives them no meaning; add and remove single ones, since
+    /// other clients write too.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// Whether a host may cache its blocks on local storage.
+    /// Whether a host may cache its blocks on its local cache SR. It works for VHD images on shared file storage
+    /// that have a parent and no children, as many clones of one template have.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub allow_caching: bool,
-    /// What it holds at the next start of its VM.
+    /// What it holds at the next start of its VM: `persist` keeps what was written, `reset` throws it away each
+    /// time. Snapshots and migration with storage are refused while it is `reset`.
     ///
     /// Since XenServer 5.6 FP1 (cowley).
     pub on_boot: OnBoot,
-    /// The pool whose database it holds a copy of.
+    /// The pool whose database it holds a copy of, for disaster recovery; `OpaqueRef:NULL` for all other disks, and
+    /// for copies of foreign pools a reference that this pool cannot resolve.
     ///
     /// Since XenServer 6.0 (boston).
     pub metadata_of_pool: Ref<Pool>,
-    /// Whether that copy is the newest that was found.
+    /// Whether that copy is the newest of its pool among those that this pool can see; false for all other disks.
     ///
     /// Since XenServer 6.0 (boston).
     pub metadata_latest: bool,
-    /// Whether it is the CD with the guest tools.
+    /// Whether it is the CD with the guest tools, so that no client has to guess by name.
     ///
     /// Since XenServer 7.0 (dundee).
     pub is_tools_iso: bool,
-    /// Whether changed blocks are tracked.
+    /// Whether the storage records which blocks are written, for `VDI.list_changed_blocks`. It is switched by
+    /// `VDI.enable_cbt`; a snapshot inherits it.
     ///
     /// Since XenServer 7.3 (inverness).
     pub cbt_enabled: bool,

@@ -5,32 +5,36 @@ use crate::{Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;
 
-/// An address at which a disk image can be read over NBD, and what to check there.
+/// One address at which a disk image can be read over NBD, and what to check there. Each record is enough for a
+/// connection; several give a choice of hosts and networks.
 ///
 /// All the fields of one `vdi_nbd_server_info`.
 #[doc(alias = "vdi_nbd_server_info")]
 #[derive(Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VdiNbdServerInfoRecord {
-    /// The field `exportname`.
+    /// The name to ask for in the NBD handshake. It contains the session reference, so treat it as a password, take
+    /// it as it is, and expect it to end with the session.
     ///
     /// Holds a session that can read the disk: `Debug` prints `(hidden)` in its place.
     ///
     /// Since XenServer 7.3 (inverness).
     pub exportname: String,
-    /// The field `address`.
+    /// Where the server listens: an IPv4 or IPv6 address, without brackets.
     ///
     /// Since XenServer 7.3 (inverness).
     pub address: String,
-    /// The field `port`.
+    /// The TCP port, 10809 in all releases so far.
     ///
     /// Since XenServer 7.3 (inverness).
     pub port: i64,
-    /// The field `cert`.
+    /// The server's TLS certificate in PEM, to pin: accept this one and no other. It matters on networks whose
+    /// purpose is `nbd`; those with `insecure_nbd` speak without TLS.
     ///
     /// Since XenServer 7.3 (inverness).
     pub cert: String,
-    /// The field `subject`.
+    /// A host name that the certificate is valid for, to give to TLS libraries that insist on one; it need not
+    /// resolve.
     ///
     /// Since XenServer 7.3 (inverness).
     pub subject: String,

@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A virtual graphics processor of a VM.
+    /// A virtual graphics processor of a VM, or a whole card passed to it. It is given when the VM starts: there is
+    /// no hot-plug.
     ///
     /// Class `VGPU`, since XenServer 6.0 (boston).
     #[doc(alias = "VGPU")]
@@ -23,7 +24,8 @@ impl Vgpu {
     }
 
     /// Reads the field [`uuid`](crate::VgpuRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VGPU.get_uuid`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_uuid")]
@@ -31,7 +33,7 @@ impl Vgpu {
         self.begin("VGPU.get_uuid")
     }
 
-    /// Reads the field [`vm`](crate::VgpuRecord::vm).
+    /// Reads the field [`vm`](crate::VgpuRecord::vm): the VM that it belongs to. It never changes.
     ///
     /// `VGPU.get_VM`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_VM")]
@@ -39,7 +41,8 @@ impl Vgpu {
         self.begin("VGPU.get_VM")
     }
 
-    /// Reads the field [`gpu_group`](crate::VgpuRecord::gpu_group).
+    /// Reads the field [`gpu_group`](crate::VgpuRecord::gpu_group): the group that a card is taken from at the
+    /// start of the VM.
     ///
     /// `VGPU.get_GPU_group`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_GPU_group")]
@@ -47,7 +50,8 @@ impl Vgpu {
         self.begin("VGPU.get_GPU_group")
     }
 
-    /// Reads the field [`device`](crate::VgpuRecord::device).
+    /// Reads the field [`device`](crate::VgpuRecord::device): its position among the VM's graphics processors, a
+    /// number as text.
     ///
     /// `VGPU.get_device`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_device")]
@@ -55,8 +59,8 @@ impl Vgpu {
         self.begin("VGPU.get_device")
     }
 
-    /// Reads the field [`currently_attached`](crate::VgpuRecord::currently_attached): whether it is in use right
-    /// now.
+    /// Reads the field [`currently_attached`](crate::VgpuRecord::currently_attached): whether the VM has it now.
+    /// True from the start of the VM until it is off.
     ///
     /// `VGPU.get_currently_attached`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_currently_attached")]
@@ -65,7 +69,8 @@ impl Vgpu {
     }
 
     /// Reads the field [`other_config`](crate::VgpuRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VGPU.get_other_config`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VGPU.get_other_config")]
@@ -74,7 +79,8 @@ impl Vgpu {
     }
 
     /// Sets the field [`other_config`](crate::VgpuRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VGPU.set_other_config`, since XenServer 6.0 (boston). Least role: `pool-operator`.
     #[doc(alias = "VGPU.set_other_config")]
@@ -100,7 +106,8 @@ impl Vgpu {
         self.begin("VGPU.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`kind`](crate::VgpuRecord::kind).
+    /// Reads the field [`kind`](crate::VgpuRecord::kind): which model of virtual processor the VM gets; the
+    /// passthrough type hands over a whole card.
     ///
     /// `VGPU.get_type`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `read-only`.
     #[doc(alias = "VGPU.get_type")]
@@ -108,7 +115,8 @@ impl Vgpu {
         self.begin("VGPU.get_type")
     }
 
-    /// Reads the field [`resident_on`](crate::VgpuRecord::resident_on): the host that it lives on.
+    /// Reads the field [`resident_on`](crate::VgpuRecord::resident_on): the card that it runs on, or the null
+    /// reference while the VM is off.
     ///
     /// `VGPU.get_resident_on`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `read-only`.
     #[doc(alias = "VGPU.get_resident_on")]
@@ -116,7 +124,9 @@ impl Vgpu {
         self.begin("VGPU.get_resident_on")
     }
 
-    /// Reads the field [`scheduled_to_be_resident_on`](crate::VgpuRecord::scheduled_to_be_resident_on).
+    /// Reads the field [`scheduled_to_be_resident_on`](crate::VgpuRecord::scheduled_to_be_resident_on): the card
+    /// that was reserved for it while the VM starts or migrates; the null reference otherwise. A reserved place
+    /// counts as used.
     ///
     /// `VGPU.get_scheduled_to_be_resident_on`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VGPU.get_scheduled_to_be_resident_on")]
@@ -124,7 +134,9 @@ impl Vgpu {
         self.begin("VGPU.get_scheduled_to_be_resident_on")
     }
 
-    /// Reads the field [`compatibility_metadata`](crate::VgpuRecord::compatibility_metadata).
+    /// Reads the field [`compatibility_metadata`](crate::VgpuRecord::compatibility_metadata): what the driver told
+    /// about the running vGPU, to decide where it can migrate to. Empty while it is off, and not for clients to
+    /// interpret.
     ///
     /// `VGPU.get_compatibility_metadata`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VGPU.get_compatibility_metadata")]
@@ -132,7 +144,8 @@ impl Vgpu {
         self.begin("VGPU.get_compatibility_metadata")
     }
 
-    /// Reads the field [`extra_args`](crate::VgpuRecord::extra_args).
+    /// Reads the field [`extra_args`](crate::VgpuRecord::extra_args): arguments that are handed to the maker's
+    /// device emulator as they are, at the next start. A wrong one can stop the VM from starting.
     ///
     /// `VGPU.get_extra_args`, since Citrix Hypervisor 8.1 (quebec). Least role: `read-only`.
     #[doc(alias = "VGPU.get_extra_args")]
@@ -140,7 +153,8 @@ impl Vgpu {
         self.begin("VGPU.get_extra_args")
     }
 
-    /// Sets the field [`extra_args`](crate::VgpuRecord::extra_args).
+    /// Sets the field [`extra_args`](crate::VgpuRecord::extra_args): arguments that are handed to the maker's
+    /// device emulator as they are, at the next start. A wrong one can stop the VM from starting.
     ///
     /// `VGPU.set_extra_args`, since Citrix Hypervisor 8.1 (quebec). Least role: `pool-operator`.
     #[doc(alias = "VGPU.set_extra_args")]
@@ -148,7 +162,8 @@ impl Vgpu {
         self.begin("VGPU.set_extra_args").arg(value)
     }
 
-    /// Reads the field [`pci`](crate::VgpuRecord::pci).
+    /// Reads the field [`pci`](crate::VgpuRecord::pci): the device that was handed over, a whole card or an SR-IOV
+    /// function of one; the null reference while the VM is off or where the type is emulated.
     ///
     /// `VGPU.get_PCI`, since Citrix Hypervisor 8.1 (quebec). Least role: `read-only`.
     #[doc(alias = "VGPU.get_PCI")]
@@ -156,7 +171,7 @@ impl Vgpu {
         self.begin("VGPU.get_PCI")
     }
 
-    /// Sends the message `destroy` of class `VGPU`.
+    /// Takes the graphics processor from the VM. Refused while it is attached to a running VM.
     ///
     /// `VGPU.destroy`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VGPU.destroy")]
@@ -196,8 +211,12 @@ impl Vgpus {
         self.begin("VGPU.get_all_records")
     }
 
-    /// Sends the message `create` of class `VGPU`, given `VM`, `GPU_group`, `device`, `other_config` and `type`;
-    /// answers with a `VGPU`.
+    /// Gives a halted VM a graphics processor and answers with it. Nothing is reserved: whether there is room shows
+    /// when the VM starts.
+    ///
+    /// - `GPU_group`: where the card is taken from.
+    /// - `device`: the position; "0" for the first.
+    /// - `type`: the model; the null reference stands for passthrough of a whole card.
     ///
     /// `VGPU.create`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VGPU.create")]
@@ -262,55 +281,60 @@ impl CreateOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VgpuRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 6.0 (boston).
     pub uuid: String,
-    /// The field `VM`; it may refer to nothing.
+    /// The VM that it belongs to. It never changes.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `GPU_group`; it may refer to nothing.
+    /// The group that a card is taken from at the start of the VM.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "GPU_group")]
     pub gpu_group: Ref<GpuGroup>,
-    /// The field `device`.
+    /// Its position among the VM's graphics processors, a number as text.
     ///
     /// Since XenServer 6.0 (boston).
     pub device: String,
-    /// Whether it is in use right now.
+    /// Whether the VM has it now. True from the start of the VM until it is off.
     ///
     /// Since XenServer 6.0 (boston).
     pub currently_attached: bool,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     pub other_config: Map<String, String>,
-    /// The field `type`; it may refer to nothing.
+    /// Which model of virtual processor the VM gets; the passthrough type hands over a whole card.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "type")]
     pub kind: Ref<VgpuType>,
-    /// The host that it lives on.
+    /// The card that it runs on, or the null reference while the VM is off.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub resident_on: Ref<Pgpu>,
-    /// The field `scheduled_to_be_resident_on`; it may refer to nothing.
+    /// The card that was reserved for it while the VM starts or migrates; the null reference otherwise. A reserved
+    /// place counts as used.
     ///
     /// Since XenServer 7.0 (dundee).
     pub scheduled_to_be_resident_on: Ref<Pgpu>,
-    /// The field `compatibility_metadata`.
+    /// What the driver told about the running vGPU, to decide where it can migrate to. Empty while it is off, and
+    /// not for clients to interpret.
     ///
     /// Since XenServer 7.3 (inverness).
     pub compatibility_metadata: Map<String, String>,
-    /// The field `extra_args`.
+    /// Arguments that are handed to the maker's device emulator as they are, at the next start. A wrong one can
+    /// stop the VM from starting.
     ///
     /// Can be changed at any time. Since Citrix Hypervisor 8.1 (quebec).
     pub extra_args: String,
-    /// The field `PCI`; it may refer to nothing.
+    /// The device that was handed over, a whole card or an SR-IOV function of one; the null reference while the VM
+    /// is off or where the type is emulated.
     ///
     /// Since Citrix Hypervisor 8.1 (quebec).
     #[doc(alias = "PCI")]

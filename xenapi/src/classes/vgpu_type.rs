@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A model of virtual graphics processor, with its memory and limits.
+    /// A model of virtual graphics processor, with its memory and limits. The hosts make these objects from what
+    /// their drivers offer; the passthrough of a whole card is a type too.
     ///
     /// Class `VGPU_type`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "VGPU_type")]
@@ -25,7 +26,8 @@ impl VgpuType {
     }
 
     /// Reads the field [`uuid`](crate::VgpuTypeRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `VGPU_type.get_uuid`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_uuid")]
@@ -33,7 +35,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_uuid")
     }
 
-    /// Reads the field [`vendor_name`](crate::VgpuTypeRecord::vendor_name).
+    /// Reads the field [`vendor_name`](crate::VgpuTypeRecord::vendor_name): the maker's name; empty for
+    /// passthrough.
     ///
     /// `VGPU_type.get_vendor_name`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -42,7 +45,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_vendor_name")
     }
 
-    /// Reads the field [`model_name`](crate::VgpuTypeRecord::model_name).
+    /// Reads the field [`model_name`](crate::VgpuTypeRecord::model_name): the maker's name of the model, such as
+    /// `GRID M60-1Q`; for passthrough it says just that.
     ///
     /// `VGPU_type.get_model_name`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -51,7 +55,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_model_name")
     }
 
-    /// Reads the field [`framebuffer_size`](crate::VgpuTypeRecord::framebuffer_size).
+    /// Reads the field [`framebuffer_size`](crate::VgpuTypeRecord::framebuffer_size): the graphics memory of one
+    /// such vGPU; 0 for passthrough, which has the whole card's.
     ///
     /// In bytes.
     ///
@@ -62,7 +67,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_framebuffer_size")
     }
 
-    /// Reads the field [`max_heads`](crate::VgpuTypeRecord::max_heads).
+    /// Reads the field [`max_heads`](crate::VgpuTypeRecord::max_heads): how many screens the guest can have at
+    /// most; 0 for passthrough, where the card decides.
     ///
     /// `VGPU_type.get_max_heads`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -71,7 +77,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_max_heads")
     }
 
-    /// Reads the field [`max_resolution_x`](crate::VgpuTypeRecord::max_resolution_x).
+    /// Reads the field [`max_resolution_x`](crate::VgpuTypeRecord::max_resolution_x): the greatest width of a
+    /// screen in pixels; 0 for passthrough.
     ///
     /// `VGPU_type.get_max_resolution_x`, since XenServer 6.2 SP1 (vgpu-productisation). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_max_resolution_x")]
@@ -79,7 +86,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_max_resolution_x")
     }
 
-    /// Reads the field [`max_resolution_y`](crate::VgpuTypeRecord::max_resolution_y).
+    /// Reads the field [`max_resolution_y`](crate::VgpuTypeRecord::max_resolution_y): the greatest height of a
+    /// screen in pixels; 0 for passthrough.
     ///
     /// `VGPU_type.get_max_resolution_y`, since XenServer 6.2 SP1 (vgpu-productisation). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_max_resolution_y")]
@@ -87,7 +95,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_max_resolution_y")
     }
 
-    /// Reads the field [`supported_on_pgpus`](crate::VgpuTypeRecord::supported_on_pgpus).
+    /// Reads the field [`supported_on_pgpus`](crate::VgpuTypeRecord::supported_on_pgpus): the cards that can offer
+    /// the type.
     ///
     /// `VGPU_type.get_supported_on_PGPUs`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -96,7 +105,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_supported_on_PGPUs")
     }
 
-    /// Reads the field [`enabled_on_pgpus`](crate::VgpuTypeRecord::enabled_on_pgpus).
+    /// Reads the field [`enabled_on_pgpus`](crate::VgpuTypeRecord::enabled_on_pgpus): the cards on which VMs may
+    /// use the type; where there are none no VM with it starts.
     ///
     /// `VGPU_type.get_enabled_on_PGPUs`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role:
     /// `read-only`.
@@ -105,7 +115,7 @@ impl VgpuType {
         self.begin("VGPU_type.get_enabled_on_PGPUs")
     }
 
-    /// Reads the field [`vgpus`](crate::VgpuTypeRecord::vgpus).
+    /// Reads the field [`vgpus`](crate::VgpuTypeRecord::vgpus): the vGPUs of this type, of halted VMs too.
     ///
     /// `VGPU_type.get_VGPUs`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_VGPUs")]
@@ -113,7 +123,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_VGPUs")
     }
 
-    /// Reads the field [`supported_on_gpu_groups`](crate::VgpuTypeRecord::supported_on_gpu_groups).
+    /// Reads the field [`supported_on_gpu_groups`](crate::VgpuTypeRecord::supported_on_gpu_groups): the groups with
+    /// at least one card that can offer the type.
     ///
     /// `VGPU_type.get_supported_on_GPU_groups`, since XenServer 6.2 SP1 (vgpu-productisation). Least role:
     /// `read-only`.
@@ -122,7 +133,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_supported_on_GPU_groups")
     }
 
-    /// Reads the field [`enabled_on_gpu_groups`](crate::VgpuTypeRecord::enabled_on_gpu_groups).
+    /// Reads the field [`enabled_on_gpu_groups`](crate::VgpuTypeRecord::enabled_on_gpu_groups): the groups with at
+    /// least one card on which VMs may use the type. Choose one of these for `VGPU.create`.
     ///
     /// `VGPU_type.get_enabled_on_GPU_groups`, since XenServer 6.2 SP1 (vgpu-productisation). Least role:
     /// `read-only`.
@@ -131,7 +143,9 @@ impl VgpuType {
         self.begin("VGPU_type.get_enabled_on_GPU_groups")
     }
 
-    /// Reads the field [`implementation`](crate::VgpuTypeRecord::implementation).
+    /// Reads the field [`implementation`](crate::VgpuTypeRecord::implementation): how it works: `passthrough` of a
+    /// whole card, or one of the makers' ways to share it. It decides what a VM can do, for example whether it can
+    /// migrate.
     ///
     /// `VGPU_type.get_implementation`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_implementation")]
@@ -139,7 +153,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_implementation")
     }
 
-    /// Reads the field [`identifier`](crate::VgpuTypeRecord::identifier).
+    /// Reads the field [`identifier`](crate::VgpuTypeRecord::identifier): the server's own key for the type, by
+    /// which hosts with the same driver share one object. Do not take it apart.
     ///
     /// `VGPU_type.get_identifier`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_identifier")]
@@ -147,7 +162,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_identifier")
     }
 
-    /// Reads the field [`experimental`](crate::VgpuTypeRecord::experimental).
+    /// Reads the field [`experimental`](crate::VgpuTypeRecord::experimental): whether the type is offered for trial
+    /// only, without support.
     ///
     /// `VGPU_type.get_experimental`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_experimental")]
@@ -155,7 +171,8 @@ impl VgpuType {
         self.begin("VGPU_type.get_experimental")
     }
 
-    /// Reads the field [`compatible_types_in_vm`](crate::VgpuTypeRecord::compatible_types_in_vm).
+    /// Reads the field [`compatible_types_in_vm`](crate::VgpuTypeRecord::compatible_types_in_vm): the types of
+    /// which one VM may have vGPUs beside one of this type. Empty where a VM can have only one.
     ///
     /// `VGPU_type.get_compatible_types_in_vm`, since Citrix Hypervisor 8.1 (quebec). Least role: `read-only`.
     #[doc(alias = "VGPU_type.get_compatible_types_in_vm")]
@@ -206,72 +223,75 @@ impl VgpuTypes {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VgpuTypeRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub uuid: String,
-    /// The field `vendor_name`.
+    /// The maker's name; empty for passthrough.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub vendor_name: String,
-    /// The field `model_name`.
+    /// The maker's name of the model, such as `GRID M60-1Q`; for passthrough it says just that.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub model_name: String,
-    /// The field `framebuffer_size`.
+    /// The graphics memory of one such vGPU; 0 for passthrough, which has the whole card's.
     ///
     /// In bytes. Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub framebuffer_size: i64,
-    /// The field `max_heads`.
+    /// How many screens the guest can have at most; 0 for passthrough, where the card decides.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     pub max_heads: i64,
-    /// The field `max_resolution_x`.
+    /// The greatest width of a screen in pixels; 0 for passthrough.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     pub max_resolution_x: i64,
-    /// The field `max_resolution_y`.
+    /// The greatest height of a screen in pixels; 0 for passthrough.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     pub max_resolution_y: i64,
-    /// The field `supported_on_PGPUs`.
+    /// The cards that can offer the type.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "supported_on_PGPUs")]
     pub supported_on_pgpus: Vec<Ref<Pgpu>>,
-    /// The field `enabled_on_PGPUs`.
+    /// The cards on which VMs may use the type; where there are none no VM with it starts.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "enabled_on_PGPUs")]
     pub enabled_on_pgpus: Vec<Ref<Pgpu>>,
-    /// The field `VGPUs`.
+    /// The vGPUs of this type, of halted VMs too.
     ///
     /// Since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
     #[doc(alias = "VGPUs")]
     pub vgpus: Vec<Ref<Vgpu>>,
-    /// The field `supported_on_GPU_groups`.
+    /// The groups with at least one card that can offer the type.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     #[doc(alias = "supported_on_GPU_groups")]
     pub supported_on_gpu_groups: Vec<Ref<GpuGroup>>,
-    /// The field `enabled_on_GPU_groups`.
+    /// The groups with at least one card on which VMs may use the type. Choose one of these for `VGPU.create`.
     ///
     /// Since XenServer 6.2 SP1 (vgpu-productisation).
     #[doc(alias = "enabled_on_GPU_groups")]
     pub enabled_on_gpu_groups: Vec<Ref<GpuGroup>>,
-    /// The field `implementation`.
+    /// How it works: `passthrough` of a whole card, or one of the makers' ways to share it. It decides what a VM
+    /// can do, for example whether it can migrate.
     ///
     /// Since XenServer 7.0 (dundee).
     pub implementation: VgpuTypeImplementation,
-    /// The field `identifier`.
+    /// The server's own key for the type, by which hosts with the same driver share one object. Do not take it
+    /// apart.
     ///
     /// Since XenServer 7.0 (dundee).
     pub identifier: String,
-    /// The field `experimental`.
+    /// Whether the type is offered for trial only, without support.
     ///
     /// Since XenServer 7.0 (dundee).
     pub experimental: bool,
-    /// The field `compatible_types_in_vm`.
+    /// The types of which one VM may have vGPUs beside one of this type. Empty where a VM can have only one.
     ///
     /// Since Citrix Hypervisor 8.1 (quebec).
     pub compatible_types_in_vm: Vec<Ref<VgpuType>>,

@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A network interface of a VM.
+    /// A network card of a VM, on one network. The record stays when the VM stops; the card itself exists in the
+    /// domain only while `currently_attached`.
     ///
     /// Class `VIF`, since XenServer 4.0 (rio).
     #[doc(alias = "VIF")]
@@ -33,7 +34,8 @@ impl Vif {
     }
 
     /// Reads the field [`uuid`](crate::VifRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VIF.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_uuid")]
@@ -41,8 +43,9 @@ impl Vif {
         self.begin("VIF.get_uuid")
     }
 
-    /// Reads the field [`allowed_operations`](crate::VifRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// Reads the field [`allowed_operations`](crate::VifRecord::allowed_operations): what may be asked of the card
+    /// right now. `plug` and `unplug` appear only for a running VM whose guest can hot-plug, that is a PV guest or
+    /// one with PV drivers.
     ///
     /// `VIF.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_allowed_operations")]
@@ -51,7 +54,8 @@ impl Vif {
     }
 
     /// Reads the field [`current_operations`](crate::VifRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VIF.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_current_operations")]
@@ -59,7 +63,9 @@ impl Vif {
         self.begin("VIF.get_current_operations")
     }
 
-    /// Reads the field [`device`](crate::VifRecord::device).
+    /// Reads the field [`device`](crate::VifRecord::device): the position of the card in the VM: a decimal number
+    /// as text, "0" for the first, unique in the VM. `VM.get_allowed_VIF_devices` names the free ones. Guests
+    /// mostly number their interfaces in the same order, which nothing enforces.
     ///
     /// `VIF.get_device`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_device")]
@@ -67,7 +73,8 @@ impl Vif {
         self.begin("VIF.get_device")
     }
 
-    /// Reads the field [`network`](crate::VifRecord::network).
+    /// Reads the field [`network`](crate::VifRecord::network): the network that the card is on. `VIF.move` changes
+    /// it, also while the VM runs.
     ///
     /// `VIF.get_network`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_network")]
@@ -75,7 +82,8 @@ impl Vif {
         self.begin("VIF.get_network")
     }
 
-    /// Reads the field [`vm`](crate::VifRecord::vm).
+    /// Reads the field [`vm`](crate::VifRecord::vm): the VM, template or snapshot that owns the card. It never
+    /// changes.
     ///
     /// `VIF.get_VM`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_VM")]
@@ -83,7 +91,10 @@ impl Vif {
         self.begin("VIF.get_VM")
     }
 
-    /// Reads the field [`mac`](crate::VifRecord::mac).
+    /// Reads the field [`mac`](crate::VifRecord::mac): the Ethernet address that the guest sees, six hexadecimal
+    /// pairs with colons. An empty text at creation lets the server derive one from the seed of the VM and
+    /// `device`, so that it comes out the same again for the same position. A VIF cannot change its address:
+    /// destroy it and create another.
     ///
     /// `VIF.get_MAC`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_MAC")]
@@ -91,7 +102,8 @@ impl Vif {
         self.begin("VIF.get_MAC")
     }
 
-    /// Reads the field [`mtu`](crate::VifRecord::mtu).
+    /// Reads the field [`mtu`](crate::VifRecord::mtu): the largest packet, as given at creation. Current servers do
+    /// not apply it: the guest gets `network.MTU`, or `other_config:mtu` of the VIF where that is set.
     ///
     /// In bytes.
     ///
@@ -101,8 +113,9 @@ impl Vif {
         self.begin("VIF.get_MTU")
     }
 
-    /// Reads the field [`other_config`](crate::VifRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::VifRecord::other_config): free entries. Some change how the card
+    /// works at the next plug: `mtu`, `promiscuous`, and `ethtool-…` keys such as `ethtool-tx` or `ethtool-gso`.
+    /// Add and remove single keys rather than set the whole map.
     ///
     /// `VIF.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_other_config")]
@@ -110,8 +123,9 @@ impl Vif {
         self.begin("VIF.get_other_config")
     }
 
-    /// Sets the field [`other_config`](crate::VifRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Sets the field [`other_config`](crate::VifRecord::other_config): free entries. Some change how the card
+    /// works at the next plug: `mtu`, `promiscuous`, and `ethtool-…` keys such as `ethtool-tx` or `ethtool-gso`.
+    /// Add and remove single keys rather than set the whole map.
     ///
     /// `VIF.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_other_config")]
@@ -137,8 +151,8 @@ impl Vif {
         self.begin("VIF.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`currently_attached`](crate::VifRecord::currently_attached): whether it is in use right
-    /// now.
+    /// Reads the field [`currently_attached`](crate::VifRecord::currently_attached): whether the card exists in the
+    /// VM's domain now. True also for a suspended VM whose card comes back at resume; false once the VM is halted.
     ///
     /// `VIF.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_currently_attached")]
@@ -146,8 +160,8 @@ impl Vif {
         self.begin("VIF.get_currently_attached")
     }
 
-    /// Reads the field [`status_code`](crate::VifRecord::status_code): what the device's backend last answered; 0
-    /// where all went well.
+    /// Reads the field [`status_code`](crate::VifRecord::status_code): what the device's backend last answered. A
+    /// leftover: current servers leave it at 0, and report a failed plug as the error of the call.
     ///
     /// `VIF.get_status_code`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_status_code")]
@@ -156,7 +170,7 @@ impl Vif {
     }
 
     /// Reads the field [`status_detail`](crate::VifRecord::status_detail): the text to
-    /// [`status_code`](Self::status_code).
+    /// [`status_code`](Self::status_code), a leftover like it: ordinarily empty.
     ///
     /// `VIF.get_status_detail`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_status_detail")]
@@ -165,7 +179,7 @@ impl Vif {
     }
 
     /// Reads the field [`runtime_properties`](crate::VifRecord::runtime_properties): what the device's backend
-    /// tells about it while it runs.
+    /// tells about it while it runs. A leftover: current servers write nothing here.
     ///
     /// `VIF.get_runtime_properties`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_runtime_properties")]
@@ -173,8 +187,8 @@ impl Vif {
         self.begin("VIF.get_runtime_properties")
     }
 
-    /// Reads the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the name of the
-    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// Reads the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the kind of limit on what the
+    /// guest sends: empty for none, or `ratelimit`, the only one. It is taken up at the next plug.
     ///
     /// `VIF.get_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_algorithm_type")]
@@ -182,8 +196,8 @@ impl Vif {
         self.begin("VIF.get_qos_algorithm_type")
     }
 
-    /// Sets the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the name of the
-    /// quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// Sets the field [`qos_algorithm_type`](crate::VifRecord::qos_algorithm_type): the kind of limit on what the
+    /// guest sends: empty for none, or `ratelimit`, the only one. It is taken up at the next plug.
     ///
     /// `VIF.set_qos_algorithm_type`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_qos_algorithm_type")]
@@ -191,8 +205,8 @@ impl Vif {
         self.begin("VIF.set_qos_algorithm_type").arg(value)
     }
 
-    /// Reads the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the parameters of the
-    /// quality-of-service algorithm.
+    /// Reads the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the settings of the limit.
+    /// `ratelimit` reads `kbps`, which in spite of its name counts kilobytes a second, and `timeslice_us`.
     ///
     /// `VIF.get_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_algorithm_params")]
@@ -200,8 +214,8 @@ impl Vif {
         self.begin("VIF.get_qos_algorithm_params")
     }
 
-    /// Sets the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the parameters of the
-    /// quality-of-service algorithm.
+    /// Sets the field [`qos_algorithm_params`](crate::VifRecord::qos_algorithm_params): the settings of the limit.
+    /// `ratelimit` reads `kbps`, which in spite of its name counts kilobytes a second, and `timeslice_us`.
     ///
     /// `VIF.set_qos_algorithm_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VIF.set_qos_algorithm_params")]
@@ -227,8 +241,8 @@ impl Vif {
         self.begin("VIF.remove_from_qos_algorithm_params").arg(key)
     }
 
-    /// Reads the field [`qos_supported_algorithms`](crate::VifRecord::qos_supported_algorithms): the
-    /// quality-of-service algorithms that could be chosen.
+    /// Reads the field [`qos_supported_algorithms`](crate::VifRecord::qos_supported_algorithms): the algorithms
+    /// that could be chosen. The server leaves it empty also where it supports some.
     ///
     /// `VIF.get_qos_supported_algorithms`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF.get_qos_supported_algorithms")]
@@ -236,7 +250,9 @@ impl Vif {
         self.begin("VIF.get_qos_supported_algorithms")
     }
 
-    /// Reads the field [`mac_autogenerated`](crate::VifRecord::mac_autogenerated).
+    /// Reads the field [`mac_autogenerated`](crate::VifRecord::mac_autogenerated): whether the server chose the
+    /// Ethernet address. A clone gets a fresh address where this is true; an address that was given by hand can end
+    /// up twice on the network.
     ///
     /// `VIF.get_MAC_autogenerated`, since XenServer 5.5 (george). Least role: `read-only`.
     #[doc(alias = "VIF.get_MAC_autogenerated")]
@@ -244,7 +260,10 @@ impl Vif {
         self.begin("VIF.get_MAC_autogenerated")
     }
 
-    /// Reads the field [`locking_mode`](crate::VifRecord::locking_mode).
+    /// Reads the field [`locking_mode`](crate::VifRecord::locking_mode): which packets the virtual switch lets
+    /// through. `locked` passes only the card's own Ethernet address and the addresses in `ipv4_allowed` and
+    /// `ipv6_allowed`, `disabled` passes nothing, `network_default` follows `network.default_locking_mode`. Open
+    /// vSwitch has to be in use.
     ///
     /// `VIF.get_locking_mode`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "VIF.get_locking_mode")]
@@ -252,7 +271,8 @@ impl Vif {
         self.begin("VIF.get_locking_mode")
     }
 
-    /// Reads the field [`ipv4_allowed`](crate::VifRecord::ipv4_allowed).
+    /// Reads the field [`ipv4_allowed`](crate::VifRecord::ipv4_allowed): the IPv4 addresses, without prefix, that a
+    /// `locked` card may use. An empty set then means no IPv4 at all; in other modes the set has no effect.
     ///
     /// `VIF.get_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_allowed")]
@@ -260,7 +280,8 @@ impl Vif {
         self.begin("VIF.get_ipv4_allowed")
     }
 
-    /// Reads the field [`ipv6_allowed`](crate::VifRecord::ipv6_allowed).
+    /// Reads the field [`ipv6_allowed`](crate::VifRecord::ipv6_allowed): the IPv6 addresses, without prefix, that a
+    /// `locked` card may use. An empty set then means no IPv6 at all; in other modes the set has no effect.
     ///
     /// `VIF.get_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_allowed")]
@@ -268,7 +289,9 @@ impl Vif {
         self.begin("VIF.get_ipv6_allowed")
     }
 
-    /// Reads the field [`ipv4_configuration_mode`](crate::VifRecord::ipv4_configuration_mode).
+    /// Reads the field [`ipv4_configuration_mode`](crate::VifRecord::ipv4_configuration_mode): what the guest was
+    /// told to do about IPv4 on this card; set with `configure_ipv4`. `None` means that the toolstack leaves the
+    /// guest alone, not that the guest has no address.
     ///
     /// `VIF.get_ipv4_configuration_mode`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_configuration_mode")]
@@ -276,7 +299,9 @@ impl Vif {
         self.begin("VIF.get_ipv4_configuration_mode")
     }
 
-    /// Reads the field [`ipv4_addresses`](crate::VifRecord::ipv4_addresses).
+    /// Reads the field [`ipv4_addresses`](crate::VifRecord::ipv4_addresses): the IPv4 address that the guest was
+    /// told to use, with its prefix length; a single empty text can stand for none. What the guest really has
+    /// stands in `VM_guest_metrics.networks`.
     ///
     /// `VIF.get_ipv4_addresses`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_addresses")]
@@ -284,7 +309,8 @@ impl Vif {
         self.begin("VIF.get_ipv4_addresses")
     }
 
-    /// Reads the field [`ipv4_gateway`](crate::VifRecord::ipv4_gateway).
+    /// Reads the field [`ipv4_gateway`](crate::VifRecord::ipv4_gateway): the IPv4 gateway that the guest was told
+    /// to use; an empty text where there is none.
     ///
     /// `VIF.get_ipv4_gateway`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv4_gateway")]
@@ -292,7 +318,9 @@ impl Vif {
         self.begin("VIF.get_ipv4_gateway")
     }
 
-    /// Reads the field [`ipv6_configuration_mode`](crate::VifRecord::ipv6_configuration_mode).
+    /// Reads the field [`ipv6_configuration_mode`](crate::VifRecord::ipv6_configuration_mode): what the guest was
+    /// told to do about IPv6 on this card; set with `configure_ipv6`. `None` means that the toolstack leaves the
+    /// guest alone.
     ///
     /// `VIF.get_ipv6_configuration_mode`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_configuration_mode")]
@@ -300,7 +328,9 @@ impl Vif {
         self.begin("VIF.get_ipv6_configuration_mode")
     }
 
-    /// Reads the field [`ipv6_addresses`](crate::VifRecord::ipv6_addresses).
+    /// Reads the field [`ipv6_addresses`](crate::VifRecord::ipv6_addresses): the IPv6 address that the guest was
+    /// told to use, with its prefix length; a single empty text can stand for none. What the guest really has
+    /// stands in `VM_guest_metrics.networks`.
     ///
     /// `VIF.get_ipv6_addresses`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_addresses")]
@@ -308,7 +338,8 @@ impl Vif {
         self.begin("VIF.get_ipv6_addresses")
     }
 
-    /// Reads the field [`ipv6_gateway`](crate::VifRecord::ipv6_gateway).
+    /// Reads the field [`ipv6_gateway`](crate::VifRecord::ipv6_gateway): the IPv6 gateway that the guest was told
+    /// to use; an empty text where there is none.
     ///
     /// `VIF.get_ipv6_gateway`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VIF.get_ipv6_gateway")]
@@ -316,7 +347,8 @@ impl Vif {
         self.begin("VIF.get_ipv6_gateway")
     }
 
-    /// Reads the field [`trunks`](crate::VifRecord::trunks).
+    /// Reads the field [`trunks`](crate::VifRecord::trunks): the VLAN numbers whose tagged packets pass between
+    /// guest and network. While it is empty all VLANs pass. Open vSwitch has to be in use.
     ///
     /// `VIF.get_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VIF.get_trunks")]
@@ -324,7 +356,8 @@ impl Vif {
         self.begin("VIF.get_trunks")
     }
 
-    /// Sends the message `plug` of class `VIF`.
+    /// Adds the card to the running VM and joins it to its network. The VM must run, the card must not be attached,
+    /// and the guest must be able to hot-plug. A card of a halted VM needs no plug: the next start attaches it.
     ///
     /// `VIF.plug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.plug")]
@@ -332,7 +365,9 @@ impl Vif {
         self.begin_task("VIF.plug")
     }
 
-    /// Sends the message `unplug` of class `VIF`.
+    /// Takes the card out of the running VM, with the guest's consent; the guest loses its connection. The record
+    /// stays, and the next start of the VM attaches the card again: `VIF.destroy` removes it for good. It can fail
+    /// or take long where the guest does not answer.
     ///
     /// `VIF.unplug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.unplug")]
@@ -340,7 +375,8 @@ impl Vif {
         self.begin_task("VIF.unplug")
     }
 
-    /// Sends the message `unplug_force` of class `VIF`.
+    /// Takes the card out of the running VM without waiting for the guest. The guest can be left with a dead
+    /// interface, so try `unplug` first.
     ///
     /// `VIF.unplug_force`, since XenServer 6.0 (boston). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.unplug_force")]
@@ -348,7 +384,10 @@ impl Vif {
         self.begin_task("VIF.unplug_force")
     }
 
-    /// Sends the message `move` of class `VIF`, given `network`.
+    /// Changes the network of the card. On a running VM only the host's end moves: the guest notices nothing but
+    /// other neighbours, and keeps addresses that may no longer fit.
+    ///
+    /// - `network`: the new network; the VM's host must be able to reach it, or the VM cannot run there anymore.
     ///
     /// `VIF.move`, since XenServer 7.1 (ely). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.move")]
@@ -356,7 +395,11 @@ impl Vif {
         self.begin_task("VIF.move").arg(network)
     }
 
-    /// Sets the field [`locking_mode`](crate::VifRecord::locking_mode).
+    /// Changes which packets the virtual switch lets through, at once also for a running VM. `locked` needs a
+    /// licence that covers it; any mode other than `unlocked` is refused while an old-style vSwitch controller
+    /// rules the switches.
+    ///
+    /// - `value`: the new mode; fill `ipv4_allowed` and `ipv6_allowed` before you set `locked`, or the guest is cut off.
     ///
     /// `VIF.set_locking_mode`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_locking_mode")]
@@ -364,7 +407,10 @@ impl Vif {
         self.begin_task("VIF.set_locking_mode").arg(value)
     }
 
-    /// Sets the field [`ipv4_allowed`](crate::VifRecord::ipv4_allowed).
+    /// Replaces the IPv4 addresses that the card may use when `locked`, at once also for a running VM. Other than
+    /// for an empty set it needs a licence that covers locking.
+    ///
+    /// - `value`: plain addresses, no prefix; anything else fails with `INVALID_VALUE`.
     ///
     /// `VIF.set_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_ipv4_allowed")]
@@ -372,7 +418,9 @@ impl Vif {
         self.begin_task("VIF.set_ipv4_allowed").arg(value)
     }
 
-    /// Sends the message `add_ipv4_allowed` of class `VIF`, given `value`.
+    /// Adds one IPv4 address to those that the card may use when `locked`, at once also for a running VM.
+    ///
+    /// - `value`: a plain address, no prefix.
     ///
     /// `VIF.add_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.add_ipv4_allowed")]
@@ -380,7 +428,10 @@ impl Vif {
         self.begin_task("VIF.add_ipv4_allowed").arg(value)
     }
 
-    /// Sends the message `remove_ipv4_allowed` of class `VIF`, given `value`.
+    /// Takes one IPv4 address from those that the card may use when `locked`; the guest's packets with it are
+    /// dropped from then on.
+    ///
+    /// - `value`: the address exactly as it stands in `ipv4_allowed`.
     ///
     /// `VIF.remove_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.remove_ipv4_allowed")]
@@ -388,7 +439,10 @@ impl Vif {
         self.begin_task("VIF.remove_ipv4_allowed").arg(value)
     }
 
-    /// Sets the field [`ipv6_allowed`](crate::VifRecord::ipv6_allowed).
+    /// Replaces the IPv6 addresses that the card may use when `locked`, at once also for a running VM. Other than
+    /// for an empty set it needs a licence that covers locking.
+    ///
+    /// - `value`: plain addresses, no prefix; anything else fails with `INVALID_VALUE`.
     ///
     /// `VIF.set_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.set_ipv6_allowed")]
@@ -396,7 +450,9 @@ impl Vif {
         self.begin_task("VIF.set_ipv6_allowed").arg(value)
     }
 
-    /// Sends the message `add_ipv6_allowed` of class `VIF`, given `value`.
+    /// Adds one IPv6 address to those that the card may use when `locked`, at once also for a running VM.
+    ///
+    /// - `value`: a plain address, no prefix.
     ///
     /// `VIF.add_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.add_ipv6_allowed")]
@@ -404,7 +460,10 @@ impl Vif {
         self.begin_task("VIF.add_ipv6_allowed").arg(value)
     }
 
-    /// Sends the message `remove_ipv6_allowed` of class `VIF`, given `value`.
+    /// Takes one IPv6 address from those that the card may use when `locked`; the guest's packets with it are
+    /// dropped from then on.
+    ///
+    /// - `value`: the address exactly as it stands in `ipv6_allowed`.
     ///
     /// `VIF.remove_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VIF.remove_ipv6_allowed")]
@@ -412,7 +471,14 @@ impl Vif {
         self.begin_task("VIF.remove_ipv6_allowed").arg(value)
     }
 
-    /// Sends the message `configure_ipv4` of class `VIF`, given `mode`, `address` and `gateway`.
+    /// Tells the guest, through its agent, how to set IPv4 up on this card. The agent must have reported the
+    /// ability (`feature-static-ip-setting`), otherwise the call fails with `VM_LACKS_FEATURE`; so the VM must have
+    /// run with it at least once. The answer comes before the guest has acted.
+    ///
+    /// - `mode`: `Static` with an address, `None` to take the setting back, or, on the newest servers, `DHCP`.
+    /// - `address`: address and prefix length, for example `192.0.2.7/24`; used with `Static` only. On a `locked` card it
+    ///   must be among `ipv4_allowed`.
+    /// - `gateway`: the default router; empty for none.
     ///
     /// `VIF.configure_ipv4`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VIF.configure_ipv4")]
@@ -434,7 +500,14 @@ impl Vif {
             })
     }
 
-    /// Sends the message `configure_ipv6` of class `VIF`, given `mode`, `address` and `gateway`.
+    /// Tells the guest, through its agent, how to set IPv6 up on this card. The agent must have reported the
+    /// ability (`feature-static-ip-setting`), otherwise the call fails with `VM_LACKS_FEATURE`; so the VM must have
+    /// run with it at least once. The answer comes before the guest has acted.
+    ///
+    /// - `mode`: `Static` with an address, `None` to take the setting back, or, on the newest servers, `Autoconf`.
+    /// - `address`: address and prefix length, for example `2001:db8::7/64`; used with `Static` only. On a `locked` card it
+    ///   must be among `ipv6_allowed`.
+    /// - `gateway`: the default router; empty for none.
     ///
     /// `VIF.configure_ipv6`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VIF.configure_ipv6")]
@@ -456,7 +529,10 @@ impl Vif {
             })
     }
 
-    /// Sends the message `add_trunks` of class `VIF`, given `value`.
+    /// Lets one more VLAN pass the card. On a card without any the first one narrows traffic: before, all VLANs
+    /// passed.
+    ///
+    /// - `value`: the VLAN number.
     ///
     /// `VIF.add_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -465,7 +541,9 @@ impl Vif {
         self.begin_task("VIF.add_trunks").arg(value)
     }
 
-    /// Sends the message `remove_trunks` of class `VIF`, given `value`.
+    /// Takes one VLAN from those that pass the card. Taking the last one away opens the card to all VLANs.
+    ///
+    /// - `value`: the VLAN number.
     ///
     /// `VIF.remove_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -474,7 +552,9 @@ impl Vif {
         self.begin_task("VIF.remove_trunks").arg(value)
     }
 
-    /// Sets the field [`trunks`](crate::VifRecord::trunks).
+    /// Replaces the list of VLANs that pass the card.
+    ///
+    /// - `value`: the VLAN numbers; an empty set lets all pass.
     ///
     /// `VIF.set_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -571,121 +651,143 @@ impl ConfigureIpv6Options {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VifRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the card right now. `plug` and `unplug` appear only for a running VM whose guest can
+    /// hot-plug, that is a PV guest or one with PV drivers.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VifOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VifOperation>,
-    /// The field `device`.
+    /// The position of the card in the VM: a decimal number as text, "0" for the first, unique in the VM.
+    /// `VM.get_allowed_VIF_devices` names the free ones. Guests mostly number their interfaces in the same order,
+    /// which nothing enforces.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub device: String,
-    /// The field `network`; it may refer to nothing.
+    /// The network that the card is on. `VIF.move` changes it, also while the VM runs.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub network: Ref<Network>,
-    /// The field `VM`; it may refer to nothing.
+    /// The VM, template or snapshot that owns the card. It never changes.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `MAC`.
+    /// The Ethernet address that the guest sees, six hexadecimal pairs with colons. An empty text at creation lets
+    /// the server derive one from the seed of the VM and `device`, so that it comes out the same again for the same
+    /// position. A VIF cannot change its address: destroy it and create another.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "MAC")]
     pub mac: String,
-    /// The field `MTU`.
+    /// The largest packet, as given at creation. Current servers do not apply it: the guest gets `network.MTU`, or
+    /// `other_config:mtu` of the VIF where that is set.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "MTU")]
     pub mtu: i64,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries. Some change how the card works at the next plug: `mtu`, `promiscuous`, and `ethtool-…` keys
+    /// such as `ethtool-tx` or `ethtool-gso`. Add and remove single keys rather than set the whole map.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// Whether it is in use right now.
+    /// Whether the card exists in the VM's domain now. True also for a suspended VM whose card comes back at
+    /// resume; false once the VM is halted.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub currently_attached: bool,
-    /// What the device's backend last answered; 0 where all went well.
+    /// What the device's backend last answered. A leftover: current servers leave it at 0, and report a failed plug
+    /// as the error of the call.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_code: i64,
-    /// The text to [`status_code`](Self::status_code).
+    /// The text to [`status_code`](Self::status_code), a leftover like it: ordinarily empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub status_detail: String,
-    /// What the device's backend tells about it while it runs.
+    /// What the device's backend tells about it while it runs. A leftover: current servers write nothing here.
     ///
     /// Since XenServer 4.0 (rio).
     pub runtime_properties: Map<String, String>,
-    /// The name of the quality-of-service algorithm, for example `ionice` for disks or `ratelimit` for networks.
+    /// The kind of limit on what the guest sends: empty for none, or `ratelimit`, the only one. It is taken up at
+    /// the next plug.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_type: String,
-    /// The parameters of the quality-of-service algorithm.
+    /// The settings of the limit. `ratelimit` reads `kbps`, which in spite of its name counts kilobytes a second,
+    /// and `timeslice_us`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub qos_algorithm_params: Map<String, String>,
-    /// The quality-of-service algorithms that could be chosen.
+    /// The algorithms that could be chosen. The server leaves it empty also where it supports some.
     ///
     /// Since XenServer 4.0 (rio).
     pub qos_supported_algorithms: Vec<String>,
-    /// The field `metrics`; it may refer to nothing.
+    /// The old throughput record. It holds nothing of use: take the data sources of the VM, `vif_0_rx` and
+    /// `vif_0_tx` for the first card.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub metrics: Ref<VifMetrics>,
-    /// The field `MAC_autogenerated`.
+    /// Whether the server chose the Ethernet address. A clone gets a fresh address where this is true; an address
+    /// that was given by hand can end up twice on the network.
     ///
     /// Since XenServer 5.5 (george).
     #[doc(alias = "MAC_autogenerated")]
     pub mac_autogenerated: bool,
-    /// The field `locking_mode`.
+    /// Which packets the virtual switch lets through. `locked` passes only the card's own Ethernet address and the
+    /// addresses in `ipv4_allowed` and `ipv6_allowed`, `disabled` passes nothing, `network_default` follows
+    /// `network.default_locking_mode`. Open vSwitch has to be in use.
     ///
     /// Given when the object is created. Since XenServer 6.1 (tampa).
     pub locking_mode: LockingMode,
-    /// The field `ipv4_allowed`.
+    /// The IPv4 addresses, without prefix, that a `locked` card may use. An empty set then means no IPv4 at all; in
+    /// other modes the set has no effect.
     ///
     /// Given when the object is created. Since XenServer 6.1 (tampa).
     pub ipv4_allowed: Vec<String>,
-    /// The field `ipv6_allowed`.
+    /// The IPv6 addresses, without prefix, that a `locked` card may use. An empty set then means no IPv6 at all; in
+    /// other modes the set has no effect.
     ///
     /// Given when the object is created. Since XenServer 6.1 (tampa).
     pub ipv6_allowed: Vec<String>,
-    /// The field `ipv4_configuration_mode`.
+    /// What the guest was told to do about IPv4 on this card; set with `configure_ipv4`. `None` means that the
+    /// toolstack leaves the guest alone, not that the guest has no address.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv4_configuration_mode: Ipv4ConfigurationMode,
-    /// The field `ipv4_addresses`.
+    /// The IPv4 address that the guest was told to use, with its prefix length; a single empty text can stand for
+    /// none. What the guest really has stands in `VM_guest_metrics.networks`.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv4_addresses: Vec<String>,
-    /// The field `ipv4_gateway`.
+    /// The IPv4 gateway that the guest was told to use; an empty text where there is none.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv4_gateway: String,
-    /// The field `ipv6_configuration_mode`.
+    /// What the guest was told to do about IPv6 on this card; set with `configure_ipv6`. `None` means that the
+    /// toolstack leaves the guest alone.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv6_configuration_mode: Ipv6ConfigurationMode,
-    /// The field `ipv6_addresses`.
+    /// The IPv6 address that the guest was told to use, with its prefix length; a single empty text can stand for
+    /// none. What the guest really has stands in `VM_guest_metrics.networks`.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv6_addresses: Vec<String>,
-    /// The field `ipv6_gateway`.
+    /// The IPv6 gateway that the guest was told to use; an empty text where there is none.
     ///
     /// Since XenServer 7.0 (dundee).
     pub ipv6_gateway: String,
-    /// The field `trunks`.
+    /// The VLAN numbers whose tagged packets pass between guest and network. While it is empty all VLANs pass. Open
+    /// vSwitch has to be in use.
     ///
     /// Given when the object is created. Since xapi 26.17.0. A prototype: it may still change.
     pub trunks: Vec<i64>,

@@ -5,7 +5,8 @@ use crate::{Call, DateTime, Map, Record, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// Throughput of a [`Vif`](crate::Vif), from before there were data sources.
+    /// Throughput of a [`Vif`](crate::Vif), from before there were data sources. The records still exist, their
+    /// numbers stay 0: read the data sources `vif_…_rx` and `vif_…_tx` of the VM.
     ///
     /// Class `VIF_metrics`, since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     #[doc(alias = "VIF_metrics")]
@@ -14,7 +15,8 @@ handle! {
 
 impl VifMetrics {
     /// Reads the field [`uuid`](crate::VifMetricsRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `VIF_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF_metrics.get_uuid")]
@@ -22,7 +24,8 @@ impl VifMetrics {
         self.begin("VIF_metrics.get_uuid")
     }
 
-    /// Reads the field [`last_updated`](crate::VifMetricsRecord::last_updated).
+    /// Reads the field [`last_updated`](crate::VifMetricsRecord::last_updated): when the numbers were written. It
+    /// stays at the epoch on servers that write none.
     ///
     /// `VIF_metrics.get_last_updated`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VIF_metrics.get_last_updated")]
@@ -31,7 +34,8 @@ impl VifMetrics {
     }
 
     /// Reads the field [`other_config`](crate::VifMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VIF_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VIF_metrics.get_other_config")]
@@ -40,7 +44,8 @@ impl VifMetrics {
     }
 
     /// Sets the field [`other_config`](crate::VifMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VIF_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VIF_metrics.set_other_config")]
@@ -74,24 +79,26 @@ impl VifMetrics {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VifMetricsRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `io_read_kbs`.
+    /// What the guest received. Always 0 today; the data source `vif_0_rx` of the VM has the number, in bytes a
+    /// second.
     ///
     /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_read_kbs: f64,
-    /// The field `io_write_kbs`.
+    /// What the guest sent. Always 0 today; the data source `vif_0_tx` of the VM has the number, in bytes a second.
     ///
     /// In KiB/s. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub io_write_kbs: f64,
-    /// The field `last_updated`; the epoch stands for never.
+    /// When the numbers were written. It stays at the epoch on servers that write none.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,

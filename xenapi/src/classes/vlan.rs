@@ -6,7 +6,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A tagged network on top of a host's interface.
+    /// A tagged network on top of a host's interface. Each host has its own VLAN object;
+    /// `pool.create_VLAN_from_PIF` makes them for all hosts at once.
     ///
     /// Class `VLAN`, since XenServer 4.1 (miami).
     #[doc(alias = "VLAN")]
@@ -23,7 +24,8 @@ impl Vlan {
     }
 
     /// Reads the field [`uuid`](crate::VlanRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VLAN.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VLAN.get_uuid")]
@@ -31,7 +33,8 @@ impl Vlan {
         self.begin("VLAN.get_uuid")
     }
 
-    /// Reads the field [`tagged_pif`](crate::VlanRecord::tagged_pif).
+    /// Reads the field [`tagged_pif`](crate::VlanRecord::tagged_pif): the interface below, on whose cable the
+    /// packets bear the tag.
     ///
     /// `VLAN.get_tagged_PIF`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VLAN.get_tagged_PIF")]
@@ -39,7 +42,8 @@ impl Vlan {
         self.begin("VLAN.get_tagged_PIF")
     }
 
-    /// Reads the field [`untagged_pif`](crate::VlanRecord::untagged_pif).
+    /// Reads the field [`untagged_pif`](crate::VlanRecord::untagged_pif): the interface that was made for the VLAN,
+    /// on which VMs and host see packets without tag. It lives and dies with the VLAN.
     ///
     /// `VLAN.get_untagged_PIF`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VLAN.get_untagged_PIF")]
@@ -47,7 +51,7 @@ impl Vlan {
         self.begin("VLAN.get_untagged_PIF")
     }
 
-    /// Reads the field [`tag`](crate::VlanRecord::tag).
+    /// Reads the field [`tag`](crate::VlanRecord::tag): the VLAN number, 0 to 4094.
     ///
     /// `VLAN.get_tag`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VLAN.get_tag")]
@@ -56,7 +60,8 @@ impl Vlan {
     }
 
     /// Reads the field [`other_config`](crate::VlanRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VLAN.get_other_config`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VLAN.get_other_config")]
@@ -65,7 +70,8 @@ impl Vlan {
     }
 
     /// Sets the field [`other_config`](crate::VlanRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VLAN.set_other_config`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     #[doc(alias = "VLAN.set_other_config")]
@@ -91,7 +97,8 @@ impl Vlan {
         self.begin("VLAN.remove_from_other_config").arg(key)
     }
 
-    /// Sends the message `destroy` of class `VLAN`.
+    /// Unplugs the VLAN and removes it with its untagged interface; the network stays. Refused while VMs on the
+    /// host use it, while it is the management interface of a member, and with HA on.
     ///
     /// `VLAN.destroy`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VLAN.destroy")]
@@ -131,7 +138,13 @@ impl Vlans {
         self.begin("VLAN.get_all_records")
     }
 
-    /// Sends the message `create` of class `VLAN`, given `tagged_PIF`, `tag` and `network`; answers with a `VLAN`.
+    /// Puts a VLAN on an interface, makes its untagged interface on the given network, plugs it, and answers with
+    /// the VLAN. Only this host gets it.
+    ///
+    /// - `tagged_PIF`: a managed card, bond or SR-IOV interface; not a VLAN, a member of a bond, or the access side of a
+    ///   tunnel.
+    /// - `tag`: 0 to 4094, not yet used on the interface.
+    /// - `network`: a network without another interface of this host.
     ///
     /// `VLAN.create`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VLAN.create")]
@@ -147,26 +160,28 @@ impl Vlans {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VlanRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `tagged_PIF`; it may refer to nothing.
+    /// The interface below, on whose cable the packets bear the tag.
     ///
     /// Since XenServer 4.1 (miami).
     #[doc(alias = "tagged_PIF")]
     pub tagged_pif: Ref<Pif>,
-    /// The field `untagged_PIF`; it may refer to nothing.
+    /// The interface that was made for the VLAN, on which VMs and host see packets without tag. It lives and dies
+    /// with the VLAN.
     ///
     /// Since XenServer 4.1 (miami).
     #[doc(alias = "untagged_PIF")]
     pub untagged_pif: Ref<Pif>,
-    /// The field `tag`.
+    /// The VLAN number, 0 to 4094.
     ///
     /// Since XenServer 4.1 (miami).
     pub tag: i64,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub other_config: Map<String, String>,

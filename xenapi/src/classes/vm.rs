@@ -15,12 +15,12 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A virtual machine, template or snapshot.
+    /// A virtual machine, template or snapshot, and the control domain of each host as well.
     ///
-    /// All three are of one class: [`is_a_template`](crate::VmRecord::is_a_template),
+    /// All are of one class: [`is_a_template`](crate::VmRecord::is_a_template),
     /// [`is_a_snapshot`](crate::VmRecord::is_a_snapshot) and
     /// [`is_control_domain`](crate::VmRecord::is_control_domain) tell them apart, and a snapshot is a template,
-    /// too.
+    /// too. A list of VMs for people leaves out every object for which one of the three is true.
     ///
     /// Class `VM`, since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
@@ -36,7 +36,9 @@ impl Vm {
         self.begin("VM.get_record")
     }
 
-    /// Removes the VM. Its disks stay; destroy them first, as their connections go with the VM.
+    /// Removes the VM, which must be halted; snapshots of it stay. Its disks stay as well, also those of a
+    /// snapshot, but its connections to them go, so note the disks first if they shall be destroyed, too. TPM and
+    /// firmware variables are lost.
     ///
     /// `VM.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.destroy")]
@@ -45,7 +47,8 @@ impl Vm {
     }
 
     /// Reads the field [`uuid`](crate::VmRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_uuid")]
@@ -54,7 +57,8 @@ impl Vm {
     }
 
     /// Reads the field [`allowed_operations`](crate::VmRecord::allowed_operations): what may be asked of the object
-    /// right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// right now, as the server last worked it out. It is a hint: it lags behind after changes, and another client
+    /// can be faster. Try, and deal with the error.
     ///
     /// `VM.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_operations")]
@@ -63,7 +67,8 @@ impl Vm {
     }
 
     /// Reads the field [`current_operations`](crate::VmRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VM.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_current_operations")]
@@ -71,8 +76,8 @@ impl Vm {
         self.begin("VM.get_current_operations")
     }
 
-    /// Reads the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VM.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_label")]
@@ -80,8 +85,8 @@ impl Vm {
         self.begin("VM.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Sets the field [`name_label`](crate::VmRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VM.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_label")]
@@ -89,7 +94,8 @@ impl Vm {
         self.begin("VM.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::VmRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `VM.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_name_description")]
@@ -97,7 +103,8 @@ impl Vm {
         self.begin("VM.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::VmRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `VM.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_name_description")]
@@ -105,7 +112,11 @@ impl Vm {
         self.begin("VM.set_name_description").arg(value)
     }
 
-    /// Reads the field [`power_state`](crate::VmRecord::power_state): whether it runs.
+    /// Reads the field [`power_state`](crate::VmRecord::power_state): what the VM is doing, as its host last
+    /// reported: `Halted`, `Running`, `Paused` (in memory, processors stopped) or `Suspended` (memory on disk, no
+    /// domain). `Running` says that a domain exists, not that the guest has booted; the guest agent tells that, see
+    /// `VM.guest_metrics`. When a host dies without high availability, its VMs stay `Running` here until
+    /// `VM.power_state_reset`.
     ///
     /// `VM.get_power_state`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_power_state")]
@@ -132,7 +143,8 @@ impl Vm {
     }
 
     /// Reads the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
-    /// started but cloned and provisioned. Snapshots are templates, too.
+    /// started but cloned and provisioned. Snapshots are templates, too. Setting it on a halted VM makes a template
+    /// of it; clearing it on one of your own makes it a VM again.
     ///
     /// `VM.get_is_a_template`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_template")]
@@ -141,7 +153,8 @@ impl Vm {
     }
 
     /// Sets the field [`is_a_template`](crate::VmRecord::is_a_template): whether it is a template, which cannot be
-    /// started but cloned and provisioned. Snapshots are templates, too.
+    /// started but cloned and provisioned. Snapshots are templates, too. Setting it on a halted VM makes a template
+    /// of it; clearing it on one of your own makes it a VM again.
     ///
     /// `VM.set_is_a_template`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_is_a_template")]
@@ -150,7 +163,8 @@ impl Vm {
     }
 
     /// Reads the field [`is_default_template`](crate::VmRecord::is_default_template): whether the template came
-    /// with the product.
+    /// with the product. Such templates are made anew by upgrades, so do not change them, and recognise them by
+    /// `VM.reference_label`.
     ///
     /// `VM.get_is_default_template`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_default_template")]
@@ -159,7 +173,8 @@ impl Vm {
     }
 
     /// Reads the field [`suspend_vdi`](crate::VmRecord::suspend_vdi): the disk image that holds the memory while
-    /// the VM is suspended.
+    /// the VM is suspended, or the memory of a checkpoint; `OpaqueRef:NULL` otherwise. Without it a suspended VM
+    /// can only be shut down hard.
     ///
     /// `VM.get_suspend_VDI`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_VDI")]
@@ -167,8 +182,8 @@ impl Vm {
         self.begin("VM.get_suspend_VDI")
     }
 
-    /// Reads the field [`resident_on`](crate::VmRecord::resident_on): the host it runs on; nothing while it is
-    /// halted.
+    /// Reads the field [`resident_on`](crate::VmRecord::resident_on): the host it runs on or is paused on;
+    /// `OpaqueRef:NULL` while it is halted or suspended. It changes at the end of a migration.
     ///
     /// `VM.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_resident_on")]
@@ -177,7 +192,8 @@ impl Vm {
     }
 
     /// Reads the field [`scheduled_to_be_resident_on`](crate::VmRecord::scheduled_to_be_resident_on): the host that
-    /// has memory set aside for it while it starts, resumes or migrates there.
+    /// has memory set aside for it while it starts, resumes or migrates there; `OpaqueRef:NULL` otherwise. It
+    /// counts against that host's free memory.
     ///
     /// `VM.get_scheduled_to_be_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_scheduled_to_be_resident_on")]
@@ -185,7 +201,8 @@ impl Vm {
         self.begin("VM.get_scheduled_to_be_resident_on")
     }
 
-    /// Reads the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on.
+    /// Reads the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on: tried first,
+    /// another one is taken where that cannot run it. `OpaqueRef:NULL` means no wish.
     ///
     /// `VM.get_affinity`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_affinity")]
@@ -193,7 +210,8 @@ impl Vm {
         self.begin("VM.get_affinity")
     }
 
-    /// Sets the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on.
+    /// Sets the field [`affinity`](crate::VmRecord::affinity): the host it would rather start on: tried first,
+    /// another one is taken where that cannot run it. `OpaqueRef:NULL` means no wish.
     ///
     /// `VM.set_affinity`, since XenServer 4.0 (rio). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_affinity")]
@@ -202,7 +220,8 @@ impl Vm {
     }
 
     /// Reads the field [`memory_overhead`](crate::VmRecord::memory_overhead): what the hypervisor needs for this VM
-    /// on top of the VM's own memory.
+    /// on top of the VM's own memory, as estimated from the present settings. A host must have both free; it is
+    /// recomputed when memory, processors or graphics change.
     ///
     /// In bytes.
     ///
@@ -213,7 +232,8 @@ impl Vm {
     }
 
     /// Reads the field [`memory_target`](crate::VmRecord::memory_target): the memory that the balloon driver was
-    /// last told to reach.
+    /// last told to reach, from before there was a dynamic range. It says nothing about a running VM today; see
+    /// `VM_metrics.memory_actual`.
     ///
     /// In bytes.
     ///
@@ -225,8 +245,10 @@ impl Vm {
         self.begin("VM.get_memory_target")
     }
 
-    /// Reads the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM sees;
-    /// changed only while it is halted.
+    /// Reads the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM can
+    /// ever have before its next start; what the guest sees as installed. The limits must satisfy
+    /// `memory_static_min` ≤ `memory_dynamic_min` ≤ `memory_dynamic_max` ≤ `memory_static_max`. Changed only
+    /// while it is halted; where several limits change, use `VM.set_memory_limits` or `VM.set_memory`.
     ///
     /// In bytes.
     ///
@@ -237,7 +259,9 @@ impl Vm {
     }
 
     /// Reads the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max): the upper end of the range in
-    /// which the balloon driver may move; equal to the static maximum where there is no ballooning.
+    /// which the host may move the VM's memory by its balloon driver. Equal to `memory_static_max`, together with
+    /// `memory_dynamic_min`, there is no ballooning; where the licence does not allow dynamic memory, nothing else
+    /// is accepted.
     ///
     /// In bytes.
     ///
@@ -248,7 +272,8 @@ impl Vm {
     }
 
     /// Reads the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min): the lower end of the range in
-    /// which the balloon driver may move.
+    /// which the host may move the VM's memory when the host runs short. A start needs this much plus
+    /// `memory_overhead` free. Not below `memory_static_min`, not above `memory_dynamic_max`.
     ///
     /// In bytes.
     ///
@@ -258,8 +283,8 @@ impl Vm {
         self.begin("VM.get_memory_dynamic_min")
     }
 
-    /// Reads the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory the guest is
-    /// said to work with.
+    /// Reads the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory that the guest
+    /// is said to work with, usually from the template; a floor for `memory_dynamic_min`. Nothing tests it.
     ///
     /// In bytes.
     ///
@@ -269,8 +294,10 @@ impl Vm {
         self.begin("VM.get_memory_static_min")
     }
 
-    /// Reads the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled:
-    /// `weight`, `cap` and `mask`.
+    /// Reads the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled,
+    /// from the next start on: `weight` (its share when processors are scarce, 256 where nothing is set, twice as
+    /// much for 512), `cap` (the most it gets, in percent of one physical processor; 0 for no limit) and `mask`
+    /// (numbers of the physical processors it may use, separated by commas).
     ///
     /// `VM.get_VCPUs_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_params")]
@@ -278,8 +305,10 @@ impl Vm {
         self.begin("VM.get_VCPUs_params")
     }
 
-    /// Sets the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled:
-    /// `weight`, `cap` and `mask`.
+    /// Sets the field [`vcpus_params`](crate::VmRecord::vcpus_params): how its virtual processors are scheduled,
+    /// from the next start on: `weight` (its share when processors are scarce, 256 where nothing is set, twice as
+    /// much for 512), `cap` (the most it gets, in percent of one physical processor; 0 for no limit) and `mask`
+    /// (numbers of the physical processors it may use, separated by commas).
     ///
     /// `VM.set_VCPUs_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_params")]
@@ -305,8 +334,9 @@ impl Vm {
         self.begin("VM.remove_from_VCPUs_params").arg(key)
     }
 
-    /// Reads the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until the
-    /// next start.
+    /// Reads the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until its
+    /// next start; changed only while it is halted. The guest may limit this further, and `cores-per-socket` in
+    /// `VM.platform` must divide it.
     ///
     /// `VM.get_VCPUs_max`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_max")]
@@ -315,7 +345,7 @@ impl Vm {
     }
 
     /// Reads the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup): how many virtual processors it has
-    /// when it starts.
+    /// when it starts, from 1 to `VCPUs_max`. The rest can be added while it runs where the guest takes them.
     ///
     /// `VM.get_VCPUs_at_startup`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VCPUs_at_startup")]
@@ -324,7 +354,9 @@ impl Vm {
     }
 
     /// Reads the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
-    /// the guest asks for a soft reboot.
+    /// the guest asks for a soft reboot, by which it loads a new kernel without a new domain: `soft_reboot` lets
+    /// it, `restart` makes an ordinary reboot of it, `destroy` leaves the VM halted, `preserve` keeps the domain as
+    /// it is.
     ///
     /// `VM.get_actions_after_softreboot`, since xapi 23.1.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -334,7 +366,9 @@ impl Vm {
     }
 
     /// Sets the field [`actions_after_softreboot`](crate::VmRecord::actions_after_softreboot): what happens when
-    /// the guest asks for a soft reboot.
+    /// the guest asks for a soft reboot, by which it loads a new kernel without a new domain: `soft_reboot` lets
+    /// it, `restart` makes an ordinary reboot of it, `destroy` leaves the VM halted, `preserve` keeps the domain as
+    /// it is.
     ///
     /// `VM.set_actions_after_softreboot`, since xapi 23.1.0. A prototype: it may still change. Least role:
     /// `vm-admin`.
@@ -344,7 +378,8 @@ impl Vm {
     }
 
     /// Reads the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
-    /// guest shuts down by itself.
+    /// guest shuts down by itself: `destroy` leaves the VM halted, `restart` starts it again. Not asked after a
+    /// shutdown through the API.
     ///
     /// `VM.get_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_shutdown")]
@@ -353,7 +388,8 @@ impl Vm {
     }
 
     /// Sets the field [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown): what happens when the
-    /// guest shuts down by itself.
+    /// guest shuts down by itself: `destroy` leaves the VM halted, `restart` starts it again. Not asked after a
+    /// shutdown through the API.
     ///
     /// `VM.set_actions_after_shutdown`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_shutdown")]
@@ -362,7 +398,7 @@ impl Vm {
     }
 
     /// Reads the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
-    /// restarts by itself.
+    /// restarts by itself: `restart`, as usual, or `destroy` to leave it halted, as installers want it.
     ///
     /// `VM.get_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_reboot")]
@@ -371,7 +407,7 @@ impl Vm {
     }
 
     /// Sets the field [`actions_after_reboot`](crate::VmRecord::actions_after_reboot): what happens when the guest
-    /// restarts by itself.
+    /// restarts by itself: `restart`, as usual, or `destroy` to leave it halted, as installers want it.
     ///
     /// `VM.set_actions_after_reboot`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_actions_after_reboot")]
@@ -380,7 +416,8 @@ impl Vm {
     }
 
     /// Reads the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
-    /// crashes.
+    /// crashes: `restart` or `destroy`, with `coredump_` in front after a dump of the memory; `preserve` leaves the
+    /// dead domain for study, and the VM must then be shut down hard.
     ///
     /// `VM.get_actions_after_crash`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_crash")]
@@ -388,7 +425,8 @@ impl Vm {
         self.begin("VM.get_actions_after_crash")
     }
 
-    /// Reads the field [`consoles`](crate::VmRecord::consoles): the ways to its screen and serial port.
+    /// Reads the field [`consoles`](crate::VmRecord::consoles): the ways to its screen and serial port; empty while
+    /// it has no domain.
     ///
     /// `VM.get_consoles`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_consoles")]
@@ -396,7 +434,8 @@ impl Vm {
         self.begin("VM.get_consoles")
     }
 
-    /// Reads the field [`vifs`](crate::VmRecord::vifs): its network interfaces.
+    /// Reads the field [`vifs`](crate::VmRecord::vifs): its network interfaces, plugged or not. Their order means
+    /// nothing; sort by `VIF.device`.
     ///
     /// `VM.get_VIFs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VIFs")]
@@ -404,7 +443,8 @@ impl Vm {
         self.begin("VM.get_VIFs")
     }
 
-    /// Reads the field [`vbds`](crate::VmRecord::vbds): its disks and CD drives.
+    /// Reads the field [`vbds`](crate::VmRecord::vbds): its disks and CD drives, plugged or not. Their order means
+    /// nothing; sort by `VBD.userdevice`.
     ///
     /// `VM.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VBDs")]
@@ -412,7 +452,8 @@ impl Vm {
         self.begin("VM.get_VBDs")
     }
 
-    /// Reads the field [`vusbs`](crate::VmRecord::vusbs): the USB devices it was given.
+    /// Reads the field [`vusbs`](crate::VmRecord::vusbs): the USB devices of the host that it was given. They tie
+    /// it to that host.
     ///
     /// `VM.get_VUSBs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VUSBs")]
@@ -420,7 +461,8 @@ impl Vm {
         self.begin("VM.get_VUSBs")
     }
 
-    /// Reads the field [`crash_dumps`](crate::VmRecord::crash_dumps): the memory dumps that it left behind.
+    /// Reads the field [`crash_dumps`](crate::VmRecord::crash_dumps): the memory dumps that it left behind when it
+    /// crashed; empty on today's servers.
     ///
     /// `VM.get_crash_dumps`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_crash_dumps")]
@@ -428,7 +470,7 @@ impl Vm {
         self.begin("VM.get_crash_dumps")
     }
 
-    /// Reads the field [`vtpms`](crate::VmRecord::vtpms): its virtual TPMs.
+    /// Reads the field [`vtpms`](crate::VmRecord::vtpms): its virtual TPM; one at most.
     ///
     /// `VM.get_VTPMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_VTPMs")]
@@ -437,7 +479,8 @@ impl Vm {
     }
 
     /// Reads the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
-    /// finds the kernel of a paravirtual guest, such as `pygrub`; empty for others.
+    /// finds the kernel of a paravirtual guest, such as `pygrub` or `eliloader`; empty for fully virtualised
+    /// guests, which is almost all of today's.
     ///
     /// `VM.get_PV_bootloader`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader")]
@@ -446,7 +489,8 @@ impl Vm {
     }
 
     /// Sets the field [`pv_bootloader`](crate::VmRecord::pv_bootloader): the program in the control domain that
-    /// finds the kernel of a paravirtual guest, such as `pygrub`; empty for others.
+    /// finds the kernel of a paravirtual guest, such as `pygrub` or `eliloader`; empty for fully virtualised
+    /// guests, which is almost all of today's.
     ///
     /// `VM.set_PV_bootloader`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader")]
@@ -455,7 +499,7 @@ impl Vm {
     }
 
     /// Reads the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
-    /// a paravirtual guest without bootloader.
+    /// a paravirtual guest without bootloader; only some folders there are allowed.
     ///
     /// `VM.get_PV_kernel`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_kernel")]
@@ -464,7 +508,7 @@ impl Vm {
     }
 
     /// Sets the field [`pv_kernel`](crate::VmRecord::pv_kernel): the path of the kernel in the control domain, for
-    /// a paravirtual guest without bootloader.
+    /// a paravirtual guest without bootloader; only some folders there are allowed.
     ///
     /// `VM.set_PV_kernel`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_kernel")]
@@ -472,8 +516,8 @@ impl Vm {
         self.begin("VM.set_PV_kernel").arg(value)
     }
 
-    /// Reads the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial ram disk in the control
-    /// domain.
+    /// Reads the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial RAM disk in the control
+    /// domain, beside `PV_kernel`.
     ///
     /// `VM.get_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_ramdisk")]
@@ -481,8 +525,8 @@ impl Vm {
         self.begin("VM.get_PV_ramdisk")
     }
 
-    /// Sets the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial ram disk in the control
-    /// domain.
+    /// Sets the field [`pv_ramdisk`](crate::VmRecord::pv_ramdisk): the path of the initial RAM disk in the control
+    /// domain, beside `PV_kernel`.
     ///
     /// `VM.set_PV_ramdisk`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_ramdisk")]
@@ -491,7 +535,7 @@ impl Vm {
     }
 
     /// Reads the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual
-    /// guest.
+    /// guest; ignored for fully virtualised ones, whose own bootloader decides.
     ///
     /// `VM.get_PV_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_args")]
@@ -499,7 +543,8 @@ impl Vm {
         self.begin("VM.get_PV_args")
     }
 
-    /// Sets the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual guest.
+    /// Sets the field [`pv_args`](crate::VmRecord::pv_args): the command line of the kernel of a paravirtual guest;
+    /// ignored for fully virtualised ones, whose own bootloader decides.
     ///
     /// `VM.set_PV_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_args")]
@@ -507,8 +552,8 @@ impl Vm {
         self.begin("VM.set_PV_args").arg(value)
     }
 
-    /// Reads the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for the
-    /// bootloader.
+    /// Reads the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for
+    /// `PV_bootloader`, such as `--kernel` and `--ramdisk` with paths inside the guest's disk.
     ///
     /// `VM.get_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_bootloader_args")]
@@ -516,8 +561,8 @@ impl Vm {
         self.begin("VM.get_PV_bootloader_args")
     }
 
-    /// Sets the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for the
-    /// bootloader.
+    /// Sets the field [`pv_bootloader_args`](crate::VmRecord::pv_bootloader_args): more arguments for
+    /// `PV_bootloader`, such as `--kernel` and `--ramdisk` with paths inside the guest's disk.
     ///
     /// `VM.set_PV_bootloader_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_bootloader_args")]
@@ -526,7 +571,7 @@ impl Vm {
     }
 
     /// Reads the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of
-    /// very old releases.
+    /// very old releases; not used for new ones.
     ///
     /// `VM.get_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_PV_legacy_args")]
@@ -535,7 +580,7 @@ impl Vm {
     }
 
     /// Sets the field [`pv_legacy_args`](crate::VmRecord::pv_legacy_args): kernel arguments kept for guests of very
-    /// old releases.
+    /// old releases; not used for new ones.
     ///
     /// `VM.set_PV_legacy_args`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_PV_legacy_args")]
@@ -544,7 +589,8 @@ impl Vm {
     }
 
     /// Reads the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy): `BIOS order` for a guest with full
-    /// virtualisation, empty for a paravirtual one.
+    /// virtualisation, empty for a paravirtual one. An older spelling of `domain_type`: setting one changes the
+    /// other.
     ///
     /// `VM.get_HVM_boot_policy`, since XenServer 4.0 (rio). Deprecated since XenServer 7.5 (kolkata). Least role:
     /// `read-only`.
@@ -555,7 +601,9 @@ impl Vm {
     }
 
     /// Reads the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
-    /// from: `order` (such as `cdn` for disk, CD, network) and `firmware` (`bios` or `uefi`).
+    /// from: `order` names the devices in the order tried, `c` for the first disk, `d` for CD, `n` for network (as
+    /// in `cdn`); `firmware` is `bios`, also where it is missing, or `uefi`. It is read at each start. An installed
+    /// guest does not boot under the other firmware. Paravirtual guests ignore it.
     ///
     /// `VM.get_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_boot_params")]
@@ -564,7 +612,9 @@ impl Vm {
     }
 
     /// Sets the field [`hvm_boot_params`](crate::VmRecord::hvm_boot_params): what a fully virtualised guest boots
-    /// from: `order` (such as `cdn` for disk, CD, network) and `firmware` (`bios` or `uefi`).
+    /// from: `order` names the devices in the order tried, `c` for the first disk, `d` for CD, `n` for network (as
+    /// in `cdn`); `firmware` is `bios`, also where it is missing, or `uefi`. It is read at each start. An installed
+    /// guest does not boot under the other firmware. Paravirtual guests ignore it.
     ///
     /// `VM.set_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_HVM_boot_params")]
@@ -591,7 +641,7 @@ impl Vm {
     }
 
     /// Reads the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier): by how much the memory
-    /// for shadow page tables exceeds the usual.
+    /// for shadow page tables exceeds the usual, from 1.0. Hosts with hardware paging do not need more.
     ///
     /// `VM.get_HVM_shadow_multiplier`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_HVM_shadow_multiplier")]
@@ -599,8 +649,12 @@ impl Vm {
         self.begin("VM.get_HVM_shadow_multiplier")
     }
 
-    /// Reads the field [`platform`](crate::VmRecord::platform): the machine that is emulated: `acpi`, `nx`,
-    /// `viridian`, `device-model`, `secureboot` and more.
+    /// Reads the field [`platform`](crate::VmRecord::platform): the machine that is emulated, as texts; read at the
+    /// next start. Often seen: `device-model` (which QEMU), `cores-per-socket`, `acpi`, `apic`, `pae`, `nx`,
+    /// `viridian` (interfaces that Windows expects), `vga` and `videoram` (MiB), `secureboot` (`true`, `false`,
+    /// `auto`), `timeoffset` (seconds by which the guest's clock is off UTC, written by the server), `usb`,
+    /// `hvm_serial` (what QEMU makes of the serial port). Copy it whole from the template: a guest such as Windows
+    /// can fail to boot without some keys. Add and remove single keys.
     ///
     /// `VM.get_platform`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_platform")]
@@ -609,7 +663,7 @@ impl Vm {
     }
 
     /// Reads the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were
-    /// PCI objects.
+    /// PCI objects. The server uses `pci` in `VM.other_config` or a `VGPU` instead.
     ///
     /// `VM.get_PCI_bus`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`.
@@ -620,7 +674,7 @@ impl Vm {
     }
 
     /// Sets the field [`pci_bus`](crate::VmRecord::pci_bus): PCI devices passed through, from before there were PCI
-    /// objects.
+    /// objects. The server uses `pci` in `VM.other_config` or a `VGPU` instead.
     ///
     /// `VM.set_PCI_bus`, since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston). Least role:
     /// `vm-admin`.
@@ -630,8 +684,12 @@ impl Vm {
         self.begin("VM.set_PCI_bus").arg(value)
     }
 
-    /// Reads the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Reads the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack. The
+    /// server itself reads some keys: `auto_poweron` (started with its host, where the pool's `other_config` has
+    /// the same key), `mac_seed` (from which MAC addresses of new interfaces are made; renewed by a clone), `pci`
+    /// (devices to pass through; for pool administrators only), `disks` and `install-repository` (what
+    /// `VM.provision` makes of a template), `base_template_name`. Several programs write here, so add and remove
+    /// single keys.
     ///
     /// `VM.get_other_config`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_other_config")]
@@ -639,8 +697,10 @@ impl Vm {
         self.begin("VM.get_other_config")
     }
 
-    /// Reads the field [`domid`](crate::VmRecord::domid): the number of its Xen domain on the host it runs on; -1
-    /// where it has none.
+    /// Reads the field [`domid`](crate::VmRecord::domid): the number of its Xen domain on its host, -1 where it has
+    /// none. It is new at each start, reboot, resume and migration, and only unique together with `VM.resident_on`:
+    /// read both again after any of these, and identify the VM by its UUID. The control domain has 0. Tools on the
+    /// host need it: network devices are named `vif` and it, and the guest's xenstore is under it.
     ///
     /// `VM.get_domid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domid")]
@@ -648,7 +708,8 @@ impl Vm {
         self.begin("VM.get_domid")
     }
 
-    /// Reads the field [`domarch`](crate::VmRecord::domarch): the architecture of its Xen domain, where it runs.
+    /// Reads the field [`domarch`](crate::VmRecord::domarch): the architecture of its Xen domain where it runs,
+    /// such as `x64`; empty otherwise.
     ///
     /// `VM.get_domarch`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_domarch")]
@@ -656,8 +717,9 @@ impl Vm {
         self.begin("VM.get_domarch")
     }
 
-    /// Reads the field [`last_boot_cpu_flags`](crate::VmRecord::last_boot_cpu_flags): the processor features it was
-    /// started with, which decide where it may migrate.
+    /// Reads the field [`last_boot_cpu_flags`](crate::VmRecord::last_boot_cpu_flags): the processor vendor and
+    /// features that the guest was started with. A running or suspended VM can move only to hosts that have these;
+    /// a restart takes those of the new host.
     ///
     /// `VM.get_last_boot_CPU_flags`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_last_boot_CPU_flags")]
@@ -666,7 +728,7 @@ impl Vm {
     }
 
     /// Reads the field [`is_control_domain`](crate::VmRecord::is_control_domain): whether this is the control
-    /// domain of a host, which no list of VMs for people should show.
+    /// domain of a host or a driver domain. Leave it out of lists for people; most operations on it are refused.
     ///
     /// `VM.get_is_control_domain`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_is_control_domain")]
@@ -674,7 +736,8 @@ impl Vm {
         self.begin("VM.get_is_control_domain")
     }
 
-    /// Reads the field [`metrics`](crate::VmRecord::metrics): what the host measures of it.
+    /// Reads the field [`metrics`](crate::VmRecord::metrics): what the host measures of it from outside; always
+    /// there.
     ///
     /// `VM.get_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_metrics")]
@@ -682,8 +745,9 @@ impl Vm {
         self.begin("VM.get_metrics")
     }
 
-    /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics): what its tools report; nothing until they
-    /// have.
+    /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics): what its guest agent reports;
+    /// `OpaqueRef:NULL` until an agent has reported, so always without one. What a VM that does not run has here is
+    /// old.
     ///
     /// `VM.get_guest_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_guest_metrics")]
@@ -692,7 +756,7 @@ impl Vm {
     }
 
     /// Reads the field [`last_booted_record`](crate::VmRecord::last_booted_record): its record as of the last
-    /// start, kept for a resume.
+    /// start, encoded for the server's own use. Do not parse it; the form changed with releases.
     ///
     /// `VM.get_last_booted_record`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_last_booted_record")]
@@ -701,7 +765,8 @@ impl Vm {
     }
 
     /// Reads the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
-    /// XML: the most memory, processors and devices.
+    /// XML: the most memory, processors and devices, or whether UEFI works. Clients may warn by them; the server
+    /// enforces almost none.
     ///
     /// `VM.get_recommendations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_recommendations")]
@@ -710,7 +775,8 @@ impl Vm {
     }
 
     /// Sets the field [`recommendations`](crate::VmRecord::recommendations): limits that its template suggests, in
-    /// XML: the most memory, processors and devices.
+    /// XML: the most memory, processors and devices, or whether UEFI works. Clients may warn by them; the server
+    /// enforces almost none.
     ///
     /// `VM.set_recommendations`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_recommendations")]
@@ -718,8 +784,11 @@ impl Vm {
         self.begin("VM.set_recommendations").arg(value)
     }
 
-    /// Reads the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries below `vm-data` that are written
-    /// into xenstore when it starts.
+    /// Reads the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries that go to and come from the
+    /// guest's xenstore. Keys begin with `vm-data/` and appear below the domain's folder when it starts; what the
+    /// guest writes under `vm-data/` is copied back here. `set_xenstore_data` on a running VM takes effect at once
+    /// but replaces all of the guest's `vm-data`, too; adding and removing single keys changes the record only.
+    /// Values should be short, below 2048 bytes.
     ///
     /// `VM.get_xenstore_data`, since XenServer 4.1 (miami). Least role: `read-only`.
     #[doc(alias = "VM.get_xenstore_data")]
@@ -727,8 +796,11 @@ impl Vm {
         self.begin("VM.get_xenstore_data")
     }
 
-    /// Sets the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries below `vm-data` that are written
-    /// into xenstore when it starts.
+    /// Sets the field [`xenstore_data`](crate::VmRecord::xenstore_data): entries that go to and come from the
+    /// guest's xenstore. Keys begin with `vm-data/` and appear below the domain's folder when it starts; what the
+    /// guest writes under `vm-data/` is copied back here. `set_xenstore_data` on a running VM takes effect at once
+    /// but replaces all of the guest's `vm-data`, too; adding and removing single keys changes the record only.
+    /// Values should be short, below 2048 bytes.
     ///
     /// `VM.set_xenstore_data`, since XenServer 4.1 (miami). Least role: `vm-admin`.
     #[doc(alias = "VM.set_xenstore_data")]
@@ -754,7 +826,9 @@ impl Vm {
         self.begin("VM.remove_from_xenstore_data").arg(key)
     }
 
-    /// Reads the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability restarts it.
+    /// Reads the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability keeps it
+    /// running right now: set by a start and cleared by a shutdown of a VM with the priority `restart`. Set
+    /// `ha_restart_priority` instead.
     ///
     /// `VM.get_ha_always_run`, since XenServer 5.0 (orlando). Deprecated since XenServer 6.0 (boston). Least role:
     /// `read-only`.
@@ -765,7 +839,8 @@ impl Vm {
     }
 
     /// Reads the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority): how high availability treats
-    /// it after a host failed: `restart`, `best-effort`, or empty for not at all.
+    /// it after a host failed: `restart` is planned for and guaranteed, `best-effort` only tried afterwards, empty
+    /// means not at all. It matters while `pool.ha_enabled` is true.
     ///
     /// `VM.get_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_ha_restart_priority")]
@@ -773,8 +848,9 @@ impl Vm {
         self.begin("VM.get_ha_restart_priority")
     }
 
-    /// Reads the field [`is_a_snapshot`](crate::VmRecord::is_a_snapshot): whether this is a snapshot of another
-    /// object.
+    /// Reads the field [`is_a_snapshot`](crate::VmRecord::is_a_snapshot): whether it is a snapshot: a template with
+    /// frozen disks, not to be started but reverted to, cloned, copied or exported. `is_a_template` is true as
+    /// well.
     ///
     /// `VM.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_is_a_snapshot")]
@@ -782,8 +858,8 @@ impl Vm {
         self.begin("VM.get_is_a_snapshot")
     }
 
-    /// Reads the field [`snapshot_of`](crate::VmRecord::snapshot_of): what this is a snapshot of; the reference
-    /// stays when the original is gone.
+    /// Reads the field [`snapshot_of`](crate::VmRecord::snapshot_of): the VM that it is a snapshot of. The
+    /// reference goes stale when that VM is destroyed; a revert then makes a new VM.
     ///
     /// `VM.get_snapshot_of`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_of")]
@@ -791,7 +867,8 @@ impl Vm {
         self.begin("VM.get_snapshot_of")
     }
 
-    /// Reads the field [`snapshots`](crate::VmRecord::snapshots): the snapshots that were taken of it.
+    /// Reads the field [`snapshots`](crate::VmRecord::snapshots): the snapshots of this VM that exist, in no order;
+    /// `parent` and `children` show how they follow each other.
     ///
     /// `VM.get_snapshots`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshots")]
@@ -799,7 +876,8 @@ impl Vm {
         self.begin("VM.get_snapshots")
     }
 
-    /// Reads the field [`snapshot_time`](crate::VmRecord::snapshot_time): when the snapshot was taken.
+    /// Reads the field [`snapshot_time`](crate::VmRecord::snapshot_time): when the snapshot was taken, by the clock
+    /// of the server; 1970-01-01 for what is no snapshot.
     ///
     /// `VM.get_snapshot_time`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_time")]
@@ -807,8 +885,8 @@ impl Vm {
         self.begin("VM.get_snapshot_time")
     }
 
-    /// Reads the field [`transportable_snapshot_id`](crate::VmRecord::transportable_snapshot_id): what the storage
-    /// calls the snapshot, where it made one that can be carried elsewhere.
+    /// Reads the field [`transportable_snapshot_id`](crate::VmRecord::transportable_snapshot_id): a leftover of
+    /// snapshots with VSS: what the storage called the snapshot; empty today.
     ///
     /// `VM.get_transportable_snapshot_id`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_transportable_snapshot_id")]
@@ -816,7 +894,8 @@ impl Vm {
         self.begin("VM.get_transportable_snapshot_id")
     }
 
-    /// Reads the field [`blobs`](crate::VmRecord::blobs): binary data kept for the object, by name.
+    /// Reads the field [`blobs`](crate::VmRecord::blobs): binary data kept for the object, by name. The data is
+    /// read and written over HTTP at `/blob`, and lies on the coordinator only.
     ///
     /// `VM.get_blobs`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blobs")]
@@ -824,7 +903,8 @@ impl Vm {
         self.begin("VM.get_blobs")
     }
 
-    /// Reads the field [`tags`](crate::VmRecord::tags): words by which people group objects.
+    /// Reads the field [`tags`](crate::VmRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `VM.get_tags`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_tags")]
@@ -832,7 +912,8 @@ impl Vm {
         self.begin("VM.get_tags")
     }
 
-    /// Sets the field [`tags`](crate::VmRecord::tags): words by which people group objects.
+    /// Sets the field [`tags`](crate::VmRecord::tags): words by which people group objects. The server gives them
+    /// no meaning; add and remove single ones, since other clients write too.
     ///
     /// `VM.set_tags`, since XenServer 5.0 (orlando). Least role: `vm-operator`.
     #[doc(alias = "VM.set_tags")]
@@ -857,7 +938,8 @@ impl Vm {
     }
 
     /// Reads the field [`blocked_operations`](crate::VmRecord::blocked_operations): operations that are refused
-    /// with the error that stands beside them; a lock for people and their scripts.
+    /// with `OPERATION_BLOCKED` and the text that stands beside them; a lock for people and their scripts. Anyone
+    /// who may change the VM may also remove the lock. Clones and snapshots do not inherit it.
     ///
     /// `VM.get_blocked_operations`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_blocked_operations")]
@@ -866,7 +948,8 @@ impl Vm {
     }
 
     /// Reads the field [`snapshot_info`](crate::VmRecord::snapshot_info): what is known of the circumstances of the
-    /// snapshot, such as the power state.
+    /// snapshot: `power-state-at-snapshot` (`Halted`, `Running`, `Suspended`) and `disk-snapshot-type`
+    /// (`crash_consistent` or `quiesced`). Empty for what is no snapshot.
     ///
     /// `VM.get_snapshot_info`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_info")]
@@ -875,7 +958,7 @@ impl Vm {
     }
 
     /// Reads the field [`snapshot_metadata`](crate::VmRecord::snapshot_metadata): the VM's record as of the
-    /// snapshot, encoded, for a revert.
+    /// snapshot, encoded for `VM.revert`; large, and of no use to clients.
     ///
     /// `VM.get_snapshot_metadata`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_metadata")]
@@ -883,7 +966,8 @@ impl Vm {
         self.begin("VM.get_snapshot_metadata")
     }
 
-    /// Reads the field [`parent`](crate::VmRecord::parent): the snapshot or VM that it goes back to.
+    /// Reads the field [`parent`](crate::VmRecord::parent): the snapshot that it comes after: the newest one of its
+    /// line, or the one it was last reverted to. `OpaqueRef:NULL` where there is none.
     ///
     /// `VM.get_parent`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_parent")]
@@ -891,7 +975,8 @@ impl Vm {
         self.begin("VM.get_parent")
     }
 
-    /// Reads the field [`children`](crate::VmRecord::children): the VMs and snapshots that go back to it.
+    /// Reads the field [`children`](crate::VmRecord::children): the snapshots, and perhaps the VM itself, that come
+    /// directly after this snapshot; two or more after a revert.
     ///
     /// `VM.get_children`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_children")]
@@ -900,7 +985,8 @@ impl Vm {
     }
 
     /// Reads the field [`bios_strings`](crate::VmRecord::bios_strings): the vendor and product names that its
-    /// firmware shows.
+    /// firmware shows the guest. Set once, by `set_bios_strings`, `copy_bios_strings` or by the first start
+    /// (generic names); they cannot change afterwards, as licences may hang on them.
     ///
     /// `VM.get_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `read-only`.
     #[doc(alias = "VM.get_bios_strings")]
@@ -908,8 +994,8 @@ impl Vm {
         self.begin("VM.get_bios_strings")
     }
 
-    /// Reads the field [`protection_policy`](crate::VmRecord::protection_policy): the policy that snapshotted and
-    /// archived it.
+    /// Reads the field [`protection_policy`](crate::VmRecord::protection_policy): the `VMPP` that snapshotted and
+    /// archived it; without effect today.
     ///
     /// `VM.get_protection_policy`, since XenServer 5.6 FP1 (cowley). Deprecated since XenServer 6.2 (clearwater).
     /// Least role: `read-only`.
@@ -919,8 +1005,8 @@ impl Vm {
         self.begin("VM.get_protection_policy")
     }
 
-    /// Reads the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the schedule that takes snapshots
-    /// of it.
+    /// Reads the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the `VMSS` that takes snapshots
+    /// of it; `OpaqueRef:NULL` for none.
     ///
     /// `VM.get_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_snapshot_schedule")]
@@ -928,8 +1014,8 @@ impl Vm {
         self.begin("VM.get_snapshot_schedule")
     }
 
-    /// Reads the field [`is_vmss_snapshot`](crate::VmRecord::is_vmss_snapshot): whether a schedule took the
-    /// snapshot.
+    /// Reads the field [`is_vmss_snapshot`](crate::VmRecord::is_vmss_snapshot): whether a `VMSS` took the snapshot;
+    /// the schedule deletes it again when it has too many.
     ///
     /// `VM.get_is_vmss_snapshot`, since XenServer 7.2 (falcon). Least role: `read-only`.
     #[doc(alias = "VM.get_is_vmss_snapshot")]
@@ -937,7 +1023,8 @@ impl Vm {
         self.begin("VM.get_is_vmss_snapshot")
     }
 
-    /// Reads the field [`appliance`](crate::VmRecord::appliance): the appliance it belongs to.
+    /// Reads the field [`appliance`](crate::VmRecord::appliance): the appliance it is started, stopped and
+    /// recovered with; `OpaqueRef:NULL` for none.
     ///
     /// `VM.get_appliance`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_appliance")]
@@ -946,7 +1033,7 @@ impl Vm {
     }
 
     /// Reads the field [`start_delay`](crate::VmRecord::start_delay): how long its appliance waits behind its start
-    /// before the next VM's turn.
+    /// before VMs with the next higher `VM.order` follow.
     ///
     /// In seconds.
     ///
@@ -957,7 +1044,7 @@ impl Vm {
     }
 
     /// Reads the field [`shutdown_delay`](crate::VmRecord::shutdown_delay): how long its appliance waits behind its
-    /// shutdown before the next VM's turn.
+    /// shutdown before VMs with the next lower `VM.order` follow.
     ///
     /// In seconds.
     ///
@@ -968,7 +1055,8 @@ impl Vm {
     }
 
     /// Reads the field [`order`](crate::VmRecord::order): its place in the start of its appliance or the recovery
-    /// by high availability; lower comes first.
+    /// by high availability; lower comes first, shutdown goes in reverse. VMs with the same number go together. 0
+    /// or more.
     ///
     /// `VM.get_order`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_order")]
@@ -976,7 +1064,7 @@ impl Vm {
         self.begin("VM.get_order")
     }
 
-    /// Reads the field [`vgpus`](crate::VmRecord::vgpus): its virtual graphics processors.
+    /// Reads the field [`vgpus`](crate::VmRecord::vgpus): its virtual graphics processors, plugged or not.
     ///
     /// `VM.get_VGPUs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_VGPUs")]
@@ -985,7 +1073,7 @@ impl Vm {
     }
 
     /// Reads the field [`attached_pcis`](crate::VmRecord::attached_pcis): the PCI devices that are passed through
-    /// to it right now.
+    /// to it right now. They tie it to its host and forbid suspend and migration.
     ///
     /// `VM.get_attached_PCIs`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_attached_PCIs")]
@@ -993,8 +1081,8 @@ impl Vm {
         self.begin("VM.get_attached_PCIs")
     }
 
-    /// Reads the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended; the
-    /// pool's choice where nothing is named.
+    /// Reads the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended;
+    /// `OpaqueRef:NULL` leaves it to the pool's and then the host's suspend storage.
     ///
     /// `VM.get_suspend_SR`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_suspend_SR")]
@@ -1002,8 +1090,8 @@ impl Vm {
         self.begin("VM.get_suspend_SR")
     }
 
-    /// Sets the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended; the
-    /// pool's choice where nothing is named.
+    /// Sets the field [`suspend_sr`](crate::VmRecord::suspend_sr): where its memory goes when it is suspended;
+    /// `OpaqueRef:NULL` leaves it to the pool's and then the host's suspend storage.
     ///
     /// `VM.set_suspend_SR`, since XenServer 6.0 (boston). Least role: `vm-admin`.
     #[doc(alias = "VM.set_suspend_SR")]
@@ -1011,8 +1099,8 @@ impl Vm {
         self.begin("VM.set_suspend_SR").arg(value)
     }
 
-    /// Reads the field [`version`](crate::VmRecord::version): counts the changes of its record, so that recovery
-    /// takes the newer copy of two.
+    /// Reads the field [`version`](crate::VmRecord::version): how often it was recovered from a replicated
+    /// database. A recovery takes a VM only if it is newer than the one in the pool, unless forced.
     ///
     /// `VM.get_version`, since XenServer 6.0 (boston). Least role: `read-only`.
     #[doc(alias = "VM.get_version")]
@@ -1021,7 +1109,9 @@ impl Vm {
     }
 
     /// Reads the field [`generation_id`](crate::VmRecord::generation_id): what the guest reads to find out that it
-    /// was cloned or reverted.
+    /// was cloned or reverted (Microsoft's VM generation ID), as two decimal numbers with a colon between. The
+    /// server renews it at clones and reverts; `0:0` means that the next start makes one, empty that the guest gets
+    /// none.
     ///
     /// `VM.get_generation_id`, since XenServer 6.2 (clearwater). Least role: `read-only`.
     #[doc(alias = "VM.get_generation_id")]
@@ -1030,7 +1120,8 @@ impl Vm {
     }
 
     /// Reads the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
-    /// of the virtual hardware that a host must offer.
+    /// of the virtual hardware that a host must offer, out of `host.virtual_hardware_platform_versions`. The server
+    /// raises it where a setting such as `has_vendor_device` needs it.
     ///
     /// `VM.get_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `read-only`.
     #[doc(alias = "VM.get_hardware_platform_version")]
@@ -1039,7 +1130,8 @@ impl Vm {
     }
 
     /// Sets the field [`hardware_platform_version`](crate::VmRecord::hardware_platform_version): the least version
-    /// of the virtual hardware that a host must offer.
+    /// of the virtual hardware that a host must offer, out of `host.virtual_hardware_platform_versions`. The server
+    /// raises it where a setting such as `has_vendor_device` needs it.
     ///
     /// `VM.set_hardware_platform_version`, since XenServer 6.5 SP1 (cream). Least role: `vm-admin`.
     #[doc(alias = "VM.set_hardware_platform_version")]
@@ -1047,8 +1139,9 @@ impl Vm {
         self.begin("VM.set_hardware_platform_version").arg(value)
     }
 
-    /// Reads the field [`has_vendor_device`](crate::VmRecord::has_vendor_device): whether it shows the PCI device
-    /// that makes Windows Update deliver its drivers.
+    /// Reads the field [`has_vendor_device`](crate::VmRecord::has_vendor_device): whether it has the PCI device by
+    /// which Windows Update finds and updates the paravirtual drivers. Do not change it on a VM with installed
+    /// Windows, which may no longer boot.
     ///
     /// `VM.get_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM.get_has_vendor_device")]
@@ -1056,8 +1149,8 @@ impl Vm {
         self.begin("VM.get_has_vendor_device")
     }
 
-    /// Reads the field [`requires_reboot`](crate::VmRecord::requires_reboot): whether it must restart before
-    /// updates of its host protect it.
+    /// Reads the field [`requires_reboot`](crate::VmRecord::requires_reboot): whether settings were changed that
+    /// need a restart before they work, such as memory or processors of a control domain. A start clears it.
     ///
     /// `VM.get_requires_reboot`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_requires_reboot")]
@@ -1066,7 +1159,7 @@ impl Vm {
     }
 
     /// Reads the field [`reference_label`](crate::VmRecord::reference_label): a name of its template that stays the
-    /// same in all languages and releases.
+    /// same in all languages and releases, copied to VMs that are made of it; empty for those made otherwise.
     ///
     /// `VM.get_reference_label`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM.get_reference_label")]
@@ -1074,8 +1167,9 @@ impl Vm {
         self.begin("VM.get_reference_label")
     }
 
-    /// Reads the field [`domain_type`](crate::VmRecord::domain_type): how it is virtualised: with full
-    /// virtualisation, paravirtually, or a mix.
+    /// Reads the field [`domain_type`](crate::VmRecord::domain_type): how the next start virtualises it: `hvm`
+    /// (full virtualisation, most guests), `pv`, `pvh` or `pv_in_pvh`. `unspecified` stands in old records only.
+    /// What it runs as now is `VM_metrics.current_domain_type`.
     ///
     /// `VM.get_domain_type`, since XenServer 7.4 (jura). Least role: `read-only`.
     #[doc(alias = "VM.get_domain_type")]
@@ -1083,7 +1177,9 @@ impl Vm {
         self.begin("VM.get_domain_type")
     }
 
-    /// Reads the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded.
+    /// Reads the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded, under
+    /// `EFI-variables`: boot entries and secure boot keys. The firmware writes it while the VM runs. Treat it as
+    /// one opaque value, to be copied with the VM or removed to reset the firmware.
     ///
     /// `VM.get_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `read-only`.
     #[doc(alias = "VM.get_NVRAM")]
@@ -1092,7 +1188,8 @@ impl Vm {
     }
 
     /// Reads the field [`pending_guidances`](crate::VmRecord::pending_guidances): what must still be restarted
-    /// before installed updates are in force.
+    /// before installed updates are in force. It is empty when nothing is left to do; the server adds to it when
+    /// updates are installed, and takes off what was restarted.
     ///
     /// `VM.get_pending_guidances`, since xapi 1.303.0. Least role: `read-only`.
     #[doc(alias = "VM.get_pending_guidances")]
@@ -1101,7 +1198,8 @@ impl Vm {
     }
 
     /// Reads the field [`pending_guidances_recommended`](crate::VmRecord::pending_guidances_recommended): what had
-    /// better be restarted before installed updates are relied on.
+    /// better be restarted before installed updates are relied on. It is filled and emptied like the mandatory
+    /// ones.
     ///
     /// `VM.get_pending_guidances_recommended`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -1111,7 +1209,8 @@ impl Vm {
     }
 
     /// Reads the field [`pending_guidances_full`](crate::VmRecord::pending_guidances_full): what would have to be
-    /// restarted for every last part of the installed updates to be in force.
+    /// restarted for every last part of the installed updates to be in force. It is filled and emptied like the
+    /// mandatory ones, and can be left as it is.
     ///
     /// `VM.get_pending_guidances_full`, since xapi 24.10.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -1120,7 +1219,7 @@ impl Vm {
         self.begin("VM.get_pending_guidances_full")
     }
 
-    /// Reads the field [`groups`](crate::VmRecord::groups): the placement groups it is in.
+    /// Reads the field [`groups`](crate::VmRecord::groups): the placement groups it is in; one at most today.
     ///
     /// `VM.get_groups`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM.get_groups")]
@@ -1129,7 +1228,9 @@ impl Vm {
     }
 
     /// Reads the field [`secureboot_certificates_state`](crate::VmRecord::secureboot_certificates_state): whether
-    /// the certificates for secure boot in its firmware are current.
+    /// the certificates for secure boot in its firmware are current: `ok`, also where secure boot does not apply,
+    /// `update_available`, or `update_on_boot` when an update is scheduled by
+    /// `VM.update_secureboot_certificates_on_boot`.
     ///
     /// `VM.get_secureboot_certificates_state`, since xapi 26.14.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -1138,8 +1239,12 @@ impl Vm {
         self.begin("VM.get_secureboot_certificates_state")
     }
 
-    /// Takes a snapshot of its disks, and of its settings, while it runs or not. The memory is not kept;
-    /// [`checkpoint`](Self::checkpoint) keeps it.
+    /// Takes a snapshot of its disks, and of its settings, in any power state. The memory is not kept;
+    /// [`checkpoint`](Self::checkpoint) keeps it. The disks of a running VM are as after a power cut, and are taken
+    /// one after the other. The answer is the snapshot, a VM with `is_a_snapshot`.
+    ///
+    /// - `new_name`: the name of the snapshot; need not be unique.
+    /// - `ignore_vdis`: disks to leave out. A revert to the snapshot then lacks them.
     ///
     /// Where the reply is lost, look among the snapshots before asking again: each call makes one more.
     ///
@@ -1166,8 +1271,12 @@ impl Vm {
             })
     }
 
-    /// Makes a new VM or template like this one. Where the storage can, the disks are not copied but share their
-    /// blocks.
+    /// Makes a new VM or template like this one; where the storage can, the disks are not copied but share their
+    /// blocks. It must be halted, or be a snapshot or template; clone a snapshot to copy a running VM. CDs are
+    /// shared, MAC addresses and UUIDs are new. The answer is the new VM, a template if this is one: use
+    /// `VM.provision` to make a VM of it.
+    ///
+    /// - `new_name`: the name of the new VM.
     ///
     /// `VM.clone`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1179,8 +1288,11 @@ impl Vm {
         self.begin_task("VM.clone").arg(new_name)
     }
 
-    /// Makes a new VM or template like this one, all disks copied in full to the given storage, or each to its own
-    /// where none is given.
+    /// Makes a new VM or template like this one with all disks copied in full, so that nothing ties it to the old
+    /// one; slow. It must be halted, or be a snapshot or template. The answer is the new VM.
+    ///
+    /// - `new_name`: the name of the new VM.
+    /// - `sr`: where all disks go; `OpaqueRef:NULL` leaves each on the storage of its original.
     ///
     /// `VM.copy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1192,7 +1304,11 @@ impl Vm {
         self.begin_task("VM.copy").arg(new_name).arg(sr)
     }
 
-    /// Takes the VM back to this snapshot: its disks and settings of today are lost.
+    /// Takes the VM back to this snapshot: its disks and settings of now are destroyed, so take a snapshot first if
+    /// they matter. A running VM is stopped hard. After a checkpoint the VM ends up suspended, otherwise halted.
+    /// The disks of the VM are new objects afterwards. Where the VM is gone, it is made anew.
+    ///
+    /// - `snapshot`: the snapshot, not the VM.
     ///
     /// `VM.revert`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1204,8 +1320,11 @@ impl Vm {
         self.begin_task("VM.revert")
     }
 
-    /// Takes a snapshot with the memory, so that a revert resumes in the middle of the work. The VM stands still
-    /// meanwhile.
+    /// Takes a snapshot with the memory, so that a revert resumes in the middle of the work. The VM must be able to
+    /// suspend and stands still while the memory is written, perhaps minutes. The answer is the snapshot. It can
+    /// depend on the licence.
+    ///
+    /// - `new_name`: the name of the snapshot.
     ///
     /// `VM.checkpoint`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1218,7 +1337,9 @@ impl Vm {
         self.begin_task("VM.checkpoint").arg(new_name)
     }
 
-    /// Makes the disks that a fresh clone of a template asks for. Ask once, before the first start.
+    /// Turns a fresh clone of a template into a VM: makes the disks that the template's `other_config` lists under
+    /// `disks` and clears `is_a_template`. Ask once, before the first start. Templates with disks of their own need
+    /// it, too, to become VMs.
     ///
     /// `VM.provision`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1230,7 +1351,13 @@ impl Vm {
         self.begin_task("VM.provision")
     }
 
-    /// Starts it on a host that the pool chooses.
+    /// Starts it on a host that the pool chooses. It must be halted. Success means that the domain runs, not that
+    /// the guest has booted.
+    ///
+    /// - `start_paused`: leaves it `Paused` at the first instruction, for debuggers or consoles.
+    /// - `force`: skips some safety checks, such as whether the processor differs from the last time.
+    ///
+    /// Where no host fits, `NO_HOSTS_AVAILABLE` does not tell why; `VM.assert_can_boot_here` does for each host.
     ///
     /// `VM.start`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1247,7 +1374,10 @@ impl Vm {
         self.begin_task("VM.start").arg(start_paused).arg(force)
     }
 
-    /// Starts it on this host.
+    /// Starts it on this host, or fails with the reason why that host cannot. It must be halted.
+    ///
+    /// - `start_paused`: leaves it `Paused` at the first instruction.
+    /// - `force`: skips some safety checks.
     ///
     /// `VM.start_on`, since XenServer 4.0 (rio). Least role: `vm-power-admin`, and client certificates. Runs as a
     /// task.
@@ -1263,7 +1393,8 @@ impl Vm {
         self.begin_task("VM.start_on").arg(host).arg(start_paused).arg(force)
     }
 
-    /// Stops its processors and keeps it in memory.
+    /// Stops its processors and keeps its memory on the host; the guest notices nothing but a jump of time. It must
+    /// be running.
     ///
     /// `VM.pause`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1276,7 +1407,7 @@ impl Vm {
         self.begin_task("VM.pause")
     }
 
-    /// Lets its processors go on.
+    /// Lets its processors go on. It must be paused.
     ///
     /// `VM.unpause`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1288,7 +1419,9 @@ impl Vm {
         self.begin_task("VM.unpause")
     }
 
-    /// Asks the guest to shut down and waits until it has; needs a guest that listens.
+    /// Asks the guest to shut down and waits until it has. It needs a running guest with paravirtual drivers that
+    /// listens: no answer within a minute gives `VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT`, no end within some twenty
+    /// minutes `VM_SHUTDOWN_TIMEOUT`, and the VM goes on.
     ///
     /// `VM.clean_shutdown`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1301,7 +1434,8 @@ impl Vm {
         self.begin_task("VM.clean_shutdown")
     }
 
-    /// Asks the guest to shut down, and pulls the plug where it does not within the host's limit.
+    /// Asks the guest to shut down, and pulls the plug where it does not. A suspended VM loses its memory image at
+    /// once.
     ///
     /// `VM.shutdown`, since XenServer 6.2 (clearwater). Least role: `vm-operator`, and client certificates. Runs as
     /// a task.
@@ -1315,7 +1449,8 @@ impl Vm {
         self.begin_task("VM.shutdown")
     }
 
-    /// Asks the guest to restart and waits until it is on its way.
+    /// Asks the guest to restart and waits until its new domain runs, which gets a new `domid`. It needs a guest
+    /// that listens, as `clean_shutdown` does.
     ///
     /// `VM.clean_reboot`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1328,7 +1463,8 @@ impl Vm {
         self.begin_task("VM.clean_reboot")
     }
 
-    /// Pulls the plug: what the guest has not written is lost.
+    /// Pulls the plug of a running, paused or suspended VM: what the guest has not written is lost, and with a
+    /// suspended VM its memory image.
     ///
     /// `VM.hard_shutdown`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1341,7 +1477,7 @@ impl Vm {
         self.begin_task("VM.hard_shutdown")
     }
 
-    /// Writes down that it is halted, without stopping anything. Only where its host is surely gone: a VM that
+    /// Writes down that it is halted, without stopping anything. Only where its host is surely dead: a VM that
     /// still runs and is started a second time destroys its disks.
     ///
     /// `VM.power_state_reset`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
@@ -1350,7 +1486,8 @@ impl Vm {
         self.begin_task("VM.power_state_reset")
     }
 
-    /// Presses the reset button: what the guest has not written is lost.
+    /// Presses the reset button of a running or paused VM: what the guest has not written is lost. It gets a new
+    /// domain.
     ///
     /// `VM.hard_reboot`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1363,7 +1500,9 @@ impl Vm {
         self.begin_task("VM.hard_reboot")
     }
 
-    /// Writes its memory to a disk image and frees the host.
+    /// Writes its memory to a disk image on the suspend storage and frees the host. It must be running, with a
+    /// guest that supports it and without devices passed through; the storage needs as much space as the VM has
+    /// memory.
     ///
     /// `VM.suspend`, since XenServer 4.0 (rio). Least role: `vm-operator`, and client certificates. Runs as a task.
     ///
@@ -1376,7 +1515,11 @@ impl Vm {
         self.begin_task("VM.suspend")
     }
 
-    /// Takes it out of suspension, on a host that the pool chooses.
+    /// Takes it out of suspension, on a host that the pool chooses and whose processor has the features the guest
+    /// knows. The memory image is destroyed afterwards.
+    ///
+    /// - `start_paused`: leaves it `Paused`.
+    /// - `force`: skips some safety checks, such as that of processor features; the guest can crash.
     ///
     /// `VM.resume`, since XenServer 4.0 (rio). Least role: `vm-operator`. Runs as a task.
     ///
@@ -1388,7 +1531,10 @@ impl Vm {
         self.begin_task("VM.resume").arg(start_paused).arg(force)
     }
 
-    /// Takes it out of suspension on this host.
+    /// Takes it out of suspension on this host, or fails with the reason.
+    ///
+    /// - `start_paused`: leaves it `Paused`.
+    /// - `force`: skips some safety checks.
     ///
     /// `VM.resume_on`, since XenServer 4.0 (rio). Least role: `vm-power-admin`, and client certificates. Runs as a
     /// task.
@@ -1401,8 +1547,12 @@ impl Vm {
         self.begin_task("VM.resume_on").arg(host).arg(start_paused).arg(force)
     }
 
-    /// Moves it, running, to another host of the pool that reaches the same storage. Options: `live` (`true` is
-    /// usual), `host` and `force` as texts.
+    /// Moves it, running, to another host of the pool that reaches the same storage; disks do not move. For disks
+    /// that must move use `migrate_send`. A suspended VM is moved by resuming it there.
+    ///
+    /// - `host`: the host to move to.
+    /// - `options`: `live` set to `true`, as usual; `force` set to `true` skips the check of processor features; `compress`
+    ///   set to `true` or `false` overrides the pool's choice.
     ///
     /// `VM.pool_migrate`, since XenServer 4.0 (rio). Least role: `vm-power-admin`, and client certificates. Runs as
     /// a task.
@@ -1417,7 +1567,10 @@ impl Vm {
         self.begin_task("VM.pool_migrate").arg(host).arg(options)
     }
 
-    /// Adds processors while it runs, up to [`vcpus_max`](crate::VmRecord::vcpus_max).
+    /// Adds processors while it runs, up to [`vcpus_max`](crate::VmRecord::vcpus_max); the guest must bring them
+    /// online itself. To take some away works with few guests. All hosts of the pool must be licensed for it.
+    ///
+    /// - `nvcpu`: how many it shall have.
     ///
     /// `VM.set_VCPUs_number_live`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1428,7 +1581,8 @@ impl Vm {
         self.begin_task("VM.set_VCPUs_number_live").arg(nvcpu)
     }
 
-    /// Changes a scheduling parameter, also of the running domain.
+    /// Once changed a scheduling parameter of the running domain. Fails with `NOT_IMPLEMENTED` on today's servers;
+    /// set `VCPUs_params` and restart the VM.
     ///
     /// `VM.add_to_VCPUs_params_live`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_VCPUs_params_live")]
@@ -1436,7 +1590,7 @@ impl Vm {
         self.begin_task("VM.add_to_VCPUs_params_live").arg(key).arg(value)
     }
 
-    /// Sets the field [`nvram`](crate::VmRecord::nvram): the variables of its UEFI firmware, encoded.
+    /// Replaces the firmware variables of a VM that is not running; an empty map makes the firmware start afresh.
     ///
     /// `VM.set_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.set_NVRAM")]
@@ -1444,8 +1598,7 @@ impl Vm {
         self.begin("VM.set_NVRAM").arg(value)
     }
 
-    /// Adds an entry to the map [`nvram`](crate::VmRecord::nvram). A key that is there already is refused with
-    /// [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
+    /// Adds one entry to the firmware variables of a VM that is not running.
     ///
     /// `VM.add_to_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_NVRAM")]
@@ -1453,7 +1606,7 @@ impl Vm {
         self.begin("VM.add_to_NVRAM").arg(key).arg(value)
     }
 
-    /// Takes the entry of `key` out of the map [`nvram`](crate::VmRecord::nvram); no failure where there is none.
+    /// Removes one entry of the firmware variables of a VM that is not running; `EFI-variables` is all of them.
     ///
     /// `VM.remove_from_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_NVRAM")]
@@ -1461,8 +1614,9 @@ impl Vm {
         self.begin("VM.remove_from_NVRAM").arg(key)
     }
 
-    /// Sets the field [`ha_restart_priority`](crate::VmRecord::ha_restart_priority): how high availability treats
-    /// it after a host failed: `restart`, `best-effort`, or empty for not at all.
+    /// Sets how high availability treats it: `restart`, `best-effort` or empty; other values are refused. With high
+    /// availability on, `restart` is refused where the pool could then no longer survive the failures it is to
+    /// survive.
     ///
     /// `VM.set_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
     #[doc(alias = "VM.set_ha_restart_priority")]
@@ -1470,7 +1624,7 @@ impl Vm {
         self.begin("VM.set_ha_restart_priority").arg(value)
     }
 
-    /// Sets the field [`ha_always_run`](crate::VmRecord::ha_always_run): whether high availability restarts it.
+    /// An older way to say `restart` (true) or nothing (false); use `set_ha_restart_priority`.
     ///
     /// `VM.set_ha_always_run`, since XenServer 5.0 (orlando). Deprecated since XenServer 6.0 (boston). Least role:
     /// `pool-operator`.
@@ -1480,7 +1634,7 @@ impl Vm {
         self.begin("VM.set_ha_always_run").arg(value)
     }
 
-    /// Works out what the hypervisor needs on top, with the settings of now.
+    /// Works out what the hypervisor needs on top, with the settings of now, and answers with that number.
     ///
     /// The answer is in bytes.
     ///
@@ -1490,8 +1644,8 @@ impl Vm {
         self.begin_task("VM.compute_memory_overhead")
     }
 
-    /// Sets the field [`memory_dynamic_max`](crate::VmRecord::memory_dynamic_max): the upper end of the range in
-    /// which the balloon driver may move; equal to the static maximum where there is no ballooning.
+    /// Sets the upper end of the balloon's range, also while it runs. It must stay between the lower end and
+    /// `memory_static_max`.
     ///
     /// In bytes.
     ///
@@ -1501,8 +1655,8 @@ impl Vm {
         self.begin("VM.set_memory_dynamic_max").arg(value)
     }
 
-    /// Sets the field [`memory_dynamic_min`](crate::VmRecord::memory_dynamic_min): the lower end of the range in
-    /// which the balloon driver may move.
+    /// Sets the lower end of the balloon's range, also while it runs. It must stay between `memory_static_min` and
+    /// the upper end.
     ///
     /// In bytes.
     ///
@@ -1512,7 +1666,10 @@ impl Vm {
         self.begin("VM.set_memory_dynamic_min").arg(value)
     }
 
-    /// Sets both ends of the balloon's range at once, also while it runs.
+    /// Sets both ends of the balloon's range at once, also while it runs; the guest follows within seconds if it
+    /// has a balloon driver.
+    ///
+    /// - `min`, `max`: the ends, within the static limits.
     ///
     /// `min` is in bytes. `max` is in bytes.
     ///
@@ -1523,8 +1680,8 @@ impl Vm {
         self.begin_task("VM.set_memory_dynamic_range").arg(min).arg(max)
     }
 
-    /// Sets the field [`memory_static_max`](crate::VmRecord::memory_static_max): the most memory that the VM sees;
-    /// changed only while it is halted.
+    /// Sets the most memory; only while it is halted. Refused where it would be below `memory_dynamic_max`, so
+    /// `set_memory_limits` is easier for making a VM smaller.
     ///
     /// In bytes.
     ///
@@ -1536,8 +1693,7 @@ impl Vm {
         self.begin("VM.set_memory_static_max").arg(value)
     }
 
-    /// Sets the field [`memory_static_min`](crate::VmRecord::memory_static_min): the least memory the guest is said
-    /// to work with.
+    /// Sets the least memory; only while it is halted. It must not exceed `memory_dynamic_min`.
     ///
     /// In bytes.
     ///
@@ -1547,7 +1703,9 @@ impl Vm {
         self.begin("VM.set_memory_static_min").arg(value)
     }
 
-    /// Sets the least and the most memory at once; only while it is halted.
+    /// Sets the least and the most memory at once; only while it is halted. The balloon's range must lie within.
+    ///
+    /// - `min`, `max`: the ends.
     ///
     /// `min` is in bytes. `max` is in bytes.
     ///
@@ -1558,8 +1716,9 @@ impl Vm {
         self.begin_task("VM.set_memory_static_range").arg(min).arg(max)
     }
 
-    /// Sets all four memory limits at once; they must not decrease from static minimum, dynamic minimum, dynamic
-    /// maximum to static maximum.
+    /// Sets all four memory limits at once; only while it is halted. They must not decrease from static minimum,
+    /// dynamic minimum, dynamic maximum to static maximum, else `MEMORY_CONSTRAINT_VIOLATION`; without dynamic
+    /// memory the last three must be equal.
     ///
     /// `static_min` is in bytes. `static_max` is in bytes. `dynamic_min` is in bytes. `dynamic_max` is in bytes.
     ///
@@ -1579,7 +1738,9 @@ impl Vm {
             .arg(dynamic_max)
     }
 
-    /// Gives it this much memory: sets all limits but the static minimum to one value.
+    /// Gives it this much memory: sets all limits but the static minimum to one value. Only while it is halted,
+    /// except for control domains, which take it at their next start. The value must not be below
+    /// `memory_static_min`.
     ///
     /// `value` is in bytes.
     ///
@@ -1589,7 +1750,8 @@ impl Vm {
         self.begin_task("VM.set_memory").arg(value)
     }
 
-    /// Once told the balloon driver how much to take; does nothing anymore.
+    /// Once told the balloon driver how much to take; does nothing anymore. Use `set_memory_dynamic_range` with
+    /// equal ends.
     ///
     /// `target` is in bytes.
     ///
@@ -1601,7 +1763,7 @@ impl Vm {
         self.begin_task("VM.set_memory_target_live").arg(target)
     }
 
-    /// Waits until the balloon driver is where it was told to go.
+    /// Waits until the balloon driver is within 1 MiB of where it was told to go; fails after some minutes in vain.
     ///
     /// `VM.wait_memory_target_live`, since XenServer 5.0 (orlando). Deprecated since XenServer 5.6 (midnight-ride).
     /// Least role: `read-only`. Runs as a task.
@@ -1611,7 +1773,7 @@ impl Vm {
         self.begin_task("VM.wait_memory_target_live")
     }
 
-    /// Whether its balloon driver follows; such VMs come to rest at their target.
+    /// Always true today. Once it said whether the guest's balloon driver follows.
     ///
     /// `VM.get_cooperative`, since XenServer 5.6 (midnight-ride). Deprecated since XenServer 6.1 (tampa). Least
     /// role: `read-only`. Runs as a task.
@@ -1621,8 +1783,7 @@ impl Vm {
         self.begin_task("VM.get_cooperative")
     }
 
-    /// Sets the field [`hvm_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier): by how much the memory for
-    /// shadow page tables exceeds the usual.
+    /// Sets the memory for shadow page tables for the next start; only while it is halted. 1.0 or more.
     ///
     /// `VM.set_HVM_shadow_multiplier`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
     #[doc(alias = "VM.set_HVM_shadow_multiplier")]
@@ -1630,7 +1791,9 @@ impl Vm {
         self.begin("VM.set_HVM_shadow_multiplier").arg(value)
     }
 
-    /// Changes the memory for shadow page tables while it runs.
+    /// Changes the memory for shadow page tables while it runs; the host must have the memory.
+    ///
+    /// - `multiplier`: 1.0 or more.
     ///
     /// `VM.set_shadow_multiplier_live`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.set_shadow_multiplier_live")]
@@ -1638,8 +1801,8 @@ impl Vm {
         self.begin_task("VM.set_shadow_multiplier_live").arg(multiplier)
     }
 
-    /// Sets the field [`vcpus_max`](crate::VmRecord::vcpus_max): how many virtual processors it can have until the
-    /// next start.
+    /// Sets how many processors it can have; only while it is halted, and not below `VCPUs_at_startup`, so lower
+    /// that first.
     ///
     /// `VM.set_VCPUs_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_max")]
@@ -1647,8 +1810,7 @@ impl Vm {
         self.begin("VM.set_VCPUs_max").arg(value)
     }
 
-    /// Sets the field [`vcpus_at_startup`](crate::VmRecord::vcpus_at_startup): how many virtual processors it has
-    /// when it starts.
+    /// Sets how many processors it starts with, from 1 to `VCPUs_max`; raise that first. Only while it is halted.
     ///
     /// `VM.set_VCPUs_at_startup`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
     #[doc(alias = "VM.set_VCPUs_at_startup")]
@@ -1656,7 +1818,9 @@ impl Vm {
         self.begin("VM.set_VCPUs_at_startup").arg(value)
     }
 
-    /// Presses a magic SysRq key; not implemented by the server.
+    /// Was meant to press a magic SysRq key; fails with `NOT_IMPLEMENTED`.
+    ///
+    /// - `key`: one character.
     ///
     /// `VM.send_sysrq`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     ///
@@ -1666,7 +1830,7 @@ impl Vm {
         self.begin_task("VM.send_sysrq").arg(key)
     }
 
-    /// Sends a trigger such as `nmi`, `reset` or `init`; not implemented by every server.
+    /// Was meant to send a trigger such as `nmi` or `init`; fails with `NOT_IMPLEMENTED`.
     ///
     /// `VM.send_trigger`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     ///
@@ -1676,7 +1840,11 @@ impl Vm {
         self.begin_task("VM.send_trigger").arg(trigger)
     }
 
-    /// Works out how much memory it could have, where this much is there for it and its overhead.
+    /// Works out the largest `memory_static_max`, in whole MiB, with which the VM and its overhead fit into a given
+    /// amount. It changes nothing.
+    ///
+    /// - `total`: the memory there is, for example from `host.compute_free_memory`.
+    /// - `approximate`: takes 64 processors rather than the real number, so that processors can be added later.
     ///
     /// `total` is in bytes. The answer is in bytes.
     ///
@@ -1686,9 +1854,21 @@ impl Vm {
         self.begin_task("VM.maximise_memory").arg(total).arg(approximate)
     }
 
-    /// Moves it, running or not, to another host or pool, with its disks. `dest` is what
-    /// [`Host::migrate_receive`](crate::Host::migrate_receive) of the receiving host answered; the maps say where
-    /// disks, interfaces and graphics go.
+    /// Moves it, running, suspended or halted, to another host or pool, with its disks. The answer is the VM: for
+    /// another pool a reference that is valid there, and the VM is gone here. The source host must reach the
+    /// addresses in `dest`.
+    ///
+    /// - `dest`: what [`Host::migrate_receive`](crate::Host::migrate_receive) of the receiving host answered.
+    /// - `live`: `true`.
+    /// - `vdi_map`: the target storage of each disk. Within a pool, disks that are left out stay where the target reaches
+    ///   their storage.
+    /// - `vif_map`: the target network of each interface; all are needed when the pool changes, none within a pool.
+    /// - `options`: `force` set to `true` skips checks such as processor features; `copy` set to `true` keeps the VM here as
+    ///   well, for one that is halted; `compress` as for `pool_migrate`.
+    /// - `vgpu_map`: the target GPU group of each virtual graphics processor, where the pool changes.
+    /// - `vdi_format_map`: `raw`, `vhd` or `qcow2` for disks that shall get another format, on servers that know it.
+    ///
+    /// Lost connections leave the VM here, but disks that were already copied can remain at the target.
     ///
     /// `VM.migrate_send`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1736,7 +1916,10 @@ impl Vm {
         )
     }
 
-    /// Fails with the reason where [`migrate_send`](Self::migrate_send) with the same arguments could not work.
+    /// Fails with the reason where [`migrate_send`](Self::migrate_send) with the same arguments could not work, as
+    /// far as can be seen now. `dest` can be used for both.
+    ///
+    /// - `dest`, `live`, `vdi_map`, `vif_map`, `options`, `vgpu_map`: as for `migrate_send`.
     ///
     /// `VM.assert_can_migrate`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
     ///
@@ -1783,7 +1966,7 @@ impl Vm {
         )
     }
 
-    /// Reads its record as of the last start.
+    /// Answers with the VM's record, the present one on today's servers; use `get_record`.
     ///
     /// `VM.get_boot_record`, since XenServer 4.0 (rio). Deprecated since XenServer 7.3 (inverness). Least role:
     /// `read-only`.
@@ -1793,7 +1976,8 @@ impl Vm {
         self.begin("VM.get_boot_record")
     }
 
-    /// Lists the measurements that exist for this object, also those that are not recorded.
+    /// Lists the measurements that exist for this object, also those that are not recorded. Answers with their
+    /// names, units and whether they are recorded; the host that the object is on must be up.
     ///
     /// `VM.get_data_sources`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.get_data_sources")]
@@ -1801,7 +1985,9 @@ impl Vm {
         self.begin("VM.get_data_sources")
     }
 
-    /// Starts to record a measurement, so that its history is kept.
+    /// Starts to record a measurement, so that its history is kept in the object's RRD from now on.
+    ///
+    /// - `data_source`: its name, as in `get_data_sources`.
     ///
     /// `VM.record_data_source`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.record_data_source")]
@@ -1809,7 +1995,10 @@ impl Vm {
         self.begin("VM.record_data_source").arg(data_source)
     }
 
-    /// Reads the latest value of a measurement.
+    /// Answers with the latest value of a measurement, which the host samples every 5 seconds. It can be NaN where
+    /// nothing was measured yet.
+    ///
+    /// - `data_source`: its name, as in `get_data_sources`.
     ///
     /// `VM.query_data_source`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM.query_data_source")]
@@ -1817,7 +2006,9 @@ impl Vm {
         self.begin("VM.query_data_source").arg(data_source)
     }
 
-    /// Deletes what was recorded of a measurement, and stops recording it.
+    /// Deletes what was recorded of a measurement, for good, and stops recording it.
+    ///
+    /// - `data_source`: its name, as in `get_data_sources`.
     ///
     /// `VM.forget_data_source_archives`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM.forget_data_source_archives")]
@@ -1825,7 +2016,8 @@ impl Vm {
         self.begin("VM.forget_data_source_archives").arg(data_source)
     }
 
-    /// Fails with the reason where the operation is not allowed right now.
+    /// Succeeds where the operation is allowed right now and fails with the reason otherwise; `allowed_operations`
+    /// tells no reasons.
     ///
     /// `VM.assert_operation_valid`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_operation_valid")]
@@ -1833,7 +2025,8 @@ impl Vm {
         self.begin_task("VM.assert_operation_valid").arg(op)
     }
 
-    /// Makes the server work out the allowed operations afresh.
+    /// Makes the server work out the allowed operations of the VM and its devices afresh; for when they are stuck
+    /// after a fault.
     ///
     /// `VM.update_allowed_operations`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.update_allowed_operations")]
@@ -1841,7 +2034,7 @@ impl Vm {
         self.begin_task("VM.update_allowed_operations")
     }
 
-    /// Lists the device numbers that a new disk or drive can have.
+    /// Lists the numbers, as texts, that `VBD.userdevice` of a new disk can have.
     ///
     /// `VM.get_allowed_VBD_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VBD_devices")]
@@ -1849,7 +2042,7 @@ impl Vm {
         self.begin("VM.get_allowed_VBD_devices")
     }
 
-    /// Lists the device numbers that a new interface can have.
+    /// Lists the numbers, as texts, that `VIF.device` of a new interface can have.
     ///
     /// `VM.get_allowed_VIF_devices`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_allowed_VIF_devices")]
@@ -1857,7 +2050,8 @@ impl Vm {
         self.begin("VM.get_allowed_VIF_devices")
     }
 
-    /// Lists the hosts that it could be started on.
+    /// Lists the hosts that it could be started on right now: enabled, with its storage, networks and devices, and
+    /// enough memory.
     ///
     /// `VM.get_possible_hosts`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.get_possible_hosts")]
@@ -1865,7 +2059,8 @@ impl Vm {
         self.begin_task("VM.get_possible_hosts")
     }
 
-    /// Fails with the reason where it could not be started on this host.
+    /// Fails with the reason where it could not be started on this host, memory included; it looks at this moment
+    /// only.
     ///
     /// `VM.assert_can_boot_here`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     ///
@@ -1890,7 +2085,11 @@ impl Vm {
         self.begin_task("VM.assert_can_boot_here").arg(host)
     }
 
-    /// Makes an empty blob for this object; its content is written over HTTP.
+    /// Makes an empty blob for this object and answers with it; its content is written over HTTP.
+    ///
+    /// - `name`: the key in `blobs`; one that exists fails with `MAP_DUPLICATE_KEY`.
+    /// - `mime_type`: an empty text stands for `application/octet-stream`.
+    /// - `public`: true lets everyone read it without login.
     ///
     /// `VM.create_new_blob`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`. Runs as a task.
     #[doc(alias = "VM.create_new_blob")]
@@ -1915,8 +2114,8 @@ impl Vm {
         )
     }
 
-    /// Fails where it is tied to one host by its disks or networks, so that high availability could not restart it
-    /// elsewhere.
+    /// Fails where it is tied to one host, as by local storage, a local network or a passed-through device, so that
+    /// high availability could not restart it elsewhere.
     ///
     /// `VM.assert_agile`, since XenServer 5.0 (orlando). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.assert_agile")]
@@ -1924,7 +2123,8 @@ impl Vm {
         self.begin_task("VM.assert_agile")
     }
 
-    /// Asks the workload balancer where it had best run: for each host its stars or why not.
+    /// Asks the workload balancer where it had best run. For each host the answer holds `WLB`, the stars and a
+    /// recommendation number, or an error code with its parameters. It fails where no balancer is set up.
     ///
     /// `VM.retrieve_wlb_recommendations`, since XenServer 5.5 (george). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.retrieve_wlb_recommendations")]
@@ -1932,8 +2132,11 @@ impl Vm {
         self.begin_task("VM.retrieve_wlb_recommendations")
     }
 
-    /// Sets the field [`bios_strings`](crate::VmRecord::bios_strings): the vendor and product names that its
-    /// firmware shows.
+    /// Sets the vendor and product names of the firmware, once: it fails with `VM_BIOS_STRINGS_ALREADY_SET` where
+    /// there are some, as after a first start. Names that are not given get generic values.
+    ///
+    /// - `value`: keys such as `system-manufacturer`, `system-product-name`, `system-serial-number` and `bios-vendor`, with
+    ///   printable ASCII values.
     ///
     /// `VM.set_bios_strings`, since XenServer 7.3 (inverness). Least role: `vm-admin`. Runs as a task.
     ///
@@ -1944,7 +2147,8 @@ impl Vm {
         self.begin_task("VM.set_bios_strings").arg(value)
     }
 
-    /// Takes the firmware's vendor and product names over from a host.
+    /// Takes the firmware's vendor and product names over from a host, for guests whose licence is bound to such
+    /// hardware. Once only, before the first start.
     ///
     /// `VM.copy_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.copy_bios_strings")]
@@ -1952,8 +2156,8 @@ impl Vm {
         self.begin_task("VM.copy_bios_strings").arg(host)
     }
 
-    /// Sets the field [`snapshot_schedule`](crate::VmRecord::snapshot_schedule): the schedule that takes snapshots
-    /// of it.
+    /// Gives it a `VMSS`, instead of the one it had; `OpaqueRef:NULL` takes it away. Templates and control domains
+    /// are refused.
     ///
     /// `VM.set_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VM.set_snapshot_schedule")]
@@ -1961,8 +2165,7 @@ impl Vm {
         self.begin("VM.set_snapshot_schedule").arg(value)
     }
 
-    /// Sets the field [`start_delay`](crate::VmRecord::start_delay): how long its appliance waits behind its start
-    /// before the next VM's turn.
+    /// Sets how long VMs with the next higher `VM.order` wait behind its start; 0 or more.
     ///
     /// In seconds.
     ///
@@ -1972,8 +2175,7 @@ impl Vm {
         self.begin_task("VM.set_start_delay").arg(value)
     }
 
-    /// Sets the field [`shutdown_delay`](crate::VmRecord::shutdown_delay): how long its appliance waits behind its
-    /// shutdown before the next VM's turn.
+    /// Sets how long VMs with the next lower `VM.order` wait behind its shutdown; 0 or more.
     ///
     /// In seconds.
     ///
@@ -1983,8 +2185,7 @@ impl Vm {
         self.begin_task("VM.set_shutdown_delay").arg(value)
     }
 
-    /// Sets the field [`order`](crate::VmRecord::order): its place in the start of its appliance or the recovery by
-    /// high availability; lower comes first.
+    /// Sets its place in the start of its appliance or the recovery by high availability; 0 or more.
     ///
     /// `VM.set_order`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_order")]
@@ -1992,8 +2193,10 @@ impl Vm {
         self.begin_task("VM.set_order").arg(value)
     }
 
-    /// Sets the field [`suspend_vdi`](crate::VmRecord::suspend_vdi): the disk image that holds the memory while the
-    /// VM is suspended.
+    /// Replaces the memory image of a suspended VM by a copy elsewhere, after both have been read in full and found
+    /// the same; refused otherwise.
+    ///
+    /// - `value`: the copy, on storage that one host reaches together with the VM's disks.
     ///
     /// `VM.set_suspend_VDI`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_suspend_VDI")]
@@ -2001,7 +2204,10 @@ impl Vm {
         self.begin_task("VM.set_suspend_VDI").arg(value)
     }
 
-    /// Fails where a storage that it needs is missing in the pool of that session.
+    /// Succeeds where every storage that the VM needs is attached in the pool to recover into. Ask it on the
+    /// session that `VDI.open_database` gave. A VM of an appliance is refused: recover the appliance.
+    ///
+    /// - `session_to`: a session of the live pool.
     ///
     /// `VM.assert_can_be_recovered`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     ///
@@ -2012,7 +2218,10 @@ impl Vm {
         self.begin_task("VM.assert_can_be_recovered").secret_arg(session_to)
     }
 
-    /// Lists the storage that must be attached before it can be recovered in the pool of that session.
+    /// Lists the storage that must still be attached before the VM can be recovered; empty where nothing is
+    /// missing. The references belong to the replicated database: compare UUIDs.
+    ///
+    /// - `session_to`: a session of the live pool.
     ///
     /// `VM.get_SRs_required_for_recovery`, since XenServer 6.5 (creedence). Least role: `read-only`. Runs as a
     /// task.
@@ -2022,7 +2231,11 @@ impl Vm {
             .secret_arg(session_to)
     }
 
-    /// Brings it from a replicated database into the pool of that session.
+    /// Makes the VM in the live pool as the replicated database describes it, with its disks on attached storage;
+    /// it is left halted, and its `version` goes up by one. Ask it on the session that `VDI.open_database` gave.
+    ///
+    /// - `session_to`: a session of the live pool.
+    /// - `force`: replaces a VM with the same UUID in the pool even if that is not older.
     ///
     /// `VM.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     #[doc(alias = "VM.recover")]
@@ -2030,7 +2243,8 @@ impl Vm {
         self.begin_task("VM.recover").secret_arg(session_to).arg(force)
     }
 
-    /// Sets the field [`appliance`](crate::VmRecord::appliance): the appliance it belongs to.
+    /// Puts it into an appliance, out of the one it was in; `OpaqueRef:NULL` takes it out. Templates, snapshots and
+    /// control domains are refused.
     ///
     /// `VM.set_appliance`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.set_appliance")]
@@ -2038,7 +2252,8 @@ impl Vm {
         self.begin_task("VM.set_appliance").arg(value)
     }
 
-    /// Sets the field [`groups`](crate::VmRecord::groups): the placement groups it is in.
+    /// Replaces the placement groups it is in. One at most, else `TOO_MANY_GROUPS`; an empty set takes it out. It
+    /// works from the next start or migration on.
     ///
     /// `VM.set_groups`, since xapi 24.19.1. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -2049,7 +2264,7 @@ impl Vm {
         self.begin_task("VM.set_groups").arg(value)
     }
 
-    /// Lists the services of its device model, by name.
+    /// Was meant to register the services of a driver domain; fails with `NOT_IMPLEMENTED`.
     ///
     /// `VM.query_services`, since XenServer 6.1 (tampa). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VM.query_services")]
@@ -2057,7 +2272,15 @@ impl Vm {
         self.begin_task("VM.query_services")
     }
 
-    /// Runs a function of a plugin in the guest's own agent.
+    /// Asks the guest's agent to do something; the VM must run, with an agent that offers it. One call per VM in 10
+    /// seconds, else `VM_CALL_PLUGIN_RATE_LIMIT`.
+    ///
+    /// - `plugin`: `guest-agent-operation`, the only one there is.
+    /// - `fn`: `request-rdp-on` or `request-rdp-off`, to which the answer is empty, or `run-script`, which answers with the
+    ///   output.
+    /// - `args`: for `run-script` the entries `username` and `password` of a user in the guest and `script`, of 1024 bytes at
+    ///   most. The pool's `other_config` must have `allow_guest_agent_run_script` set to `true`, and the caller must be a VM
+    ///   power administrator.
     ///
     /// `VM.call_plugin`, since XenServer 6.5 SP1 (cream). Least role: `vm-operator`. Runs as a task.
     #[doc(alias = "VM.call_plugin")]
@@ -2065,7 +2288,11 @@ impl Vm {
         self.begin_task("VM.call_plugin").arg(plugin).arg(function).arg(args)
     }
 
-    /// Runs a function of a plugin on the host where it runs.
+    /// Runs a function of a plugin on the host where the VM runs, so that the caller need not find that host nor be
+    /// allowed to call plugins on hosts at large. The answer is what the plugin printed.
+    ///
+    /// - `plugin`: the plugin's file name on that host.
+    /// - `fn`, `args`: the function and its arguments, as the plugin defines them.
     ///
     /// `VM.call_host_plugin`, since xapi 25.22.0. A prototype: it may still change. Least role: `vm-operator`. Runs
     /// as a task.
@@ -2077,8 +2304,9 @@ impl Vm {
             .arg(args)
     }
 
-    /// Sets the field [`has_vendor_device`](crate::VmRecord::has_vendor_device): whether it shows the PCI device
-    /// that makes Windows Update deliver its drivers.
+    /// Gives it the PCI device by which Windows Update finds drivers, or takes it away; only while it is halted.
+    /// Decide before Windows is installed: a change afterwards can make it unbootable. It can depend on the
+    /// licence.
     ///
     /// `VM.set_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_has_vendor_device")]
@@ -2086,8 +2314,7 @@ impl Vm {
         self.begin_task("VM.set_has_vendor_device").arg(value)
     }
 
-    /// Sets the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
-    /// crashes.
+    /// Sets what happens when the guest crashes; sure to count from its next start on.
     ///
     /// `VM.set_actions_after_crash`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_actions_after_crash")]
@@ -2095,8 +2322,8 @@ impl Vm {
         self.begin_task("VM.set_actions_after_crash").arg(value)
     }
 
-    /// Sets the field [`domain_type`](crate::VmRecord::domain_type): how it is virtualised: with full
-    /// virtualisation, paravirtually, or a mix.
+    /// Sets how the next start virtualises it, and `HVM_boot_policy` with it. The guest's kernel must suit;
+    /// `unspecified` is refused.
     ///
     /// `VM.set_domain_type`, since XenServer 7.5 (kolkata). Least role: `vm-admin`.
     #[doc(alias = "VM.set_domain_type")]
@@ -2104,8 +2331,8 @@ impl Vm {
         self.begin("VM.set_domain_type").arg(value)
     }
 
-    /// Sets the field [`hvm_boot_policy`](crate::VmRecord::hvm_boot_policy): `BIOS order` for a guest with full
-    /// virtualisation, empty for a paravirtual one.
+    /// Chooses full virtualisation (`BIOS order`) or paravirtualisation (empty) for the next start; the older form
+    /// of `set_domain_type`.
     ///
     /// `VM.set_HVM_boot_policy`, since XenServer 4.0 (rio). Deprecated since XenServer 7.5 (kolkata). Least role:
     /// `vm-admin`.
@@ -2115,7 +2342,8 @@ impl Vm {
         self.begin("VM.set_HVM_boot_policy").arg(value)
     }
 
-    /// Restarts the processes that emulate its devices, by a migration to the same host, so that updates take hold.
+    /// Restarts the processes that emulate its devices, by a migration to the same host, so that updates take hold
+    /// without a reboot. It must be running and able to migrate; the host needs its memory a second time meanwhile.
     ///
     /// `VM.restart_device_models`, since xapi 23.30.0. A prototype: it may still change. Least role:
     /// `vm-power-admin`, and client certificates. Runs as a task.
@@ -2130,7 +2358,10 @@ impl Vm {
         self.begin_task("VM.restart_device_models")
     }
 
-    /// Puts its firmware into setup mode or user mode, for the certificates of secure boot.
+    /// Puts its firmware into setup mode, without secure boot keys, or into user mode, with the pool's keys
+    /// enrolled. Only for UEFI guests. The answer is what the tool on the host printed.
+    ///
+    /// - `mode`: `setup` or `user`.
     ///
     /// `VM.set_uefi_mode`, since xapi 24.17.0. A prototype: it may still change. Least role: `pool-admin`. Runs as
     /// a task.
@@ -2139,7 +2370,8 @@ impl Vm {
         self.begin_task("VM.set_uefi_mode").arg(mode)
     }
 
-    /// Whether it could boot securely, and if not, what is missing.
+    /// Answers whether it could boot securely, and if not, what is missing, such as certificates in its firmware or
+    /// the setting in `VM.platform`.
     ///
     /// `VM.get_secureboot_readiness`, since xapi 24.17.0. A prototype: it may still change. Least role:
     /// `pool-admin`. Runs as a task.
@@ -2148,7 +2380,10 @@ impl Vm {
         self.begin_task("VM.get_secureboot_readiness")
     }
 
-    /// Marks it, or unmarks it, for fresh secure boot certificates at the next start.
+    /// Marks it for fresh secure boot certificates at its next start, or takes the mark back. Only for a VM whose
+    /// `secureboot_certificates_state` is not `ok`. If the update fails, the mark stays.
+    ///
+    /// - `mark`: `true` to mark.
     ///
     /// `VM.update_secureboot_certificates_on_boot`, since xapi 26.14.0. A prototype: it may still change. Least
     /// role: `vm-admin`. Runs as a task.
@@ -2157,8 +2392,7 @@ impl Vm {
         self.begin_task("VM.update_secureboot_certificates_on_boot").arg(mark)
     }
 
-    /// Sets the field [`blocked_operations`](crate::VmRecord::blocked_operations): operations that are refused with
-    /// the error that stands beside them; a lock for people and their scripts.
+    /// Replaces the operations that are refused, each with the text that callers get as reason.
     ///
     /// `VM.set_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.set_blocked_operations")]
@@ -2166,8 +2400,9 @@ impl Vm {
         self.begin_task("VM.set_blocked_operations").arg(value)
     }
 
-    /// Adds an entry to the map [`blocked_operations`](crate::VmRecord::blocked_operations). A key that is there
-    /// already is refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
+    /// Blocks one more operation, for example `destroy` or `clean_shutdown`.
+    ///
+    /// - `value`: the text that callers get as reason.
     ///
     /// `VM.add_to_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.add_to_blocked_operations")]
@@ -2175,8 +2410,7 @@ impl Vm {
         self.begin_task("VM.add_to_blocked_operations").arg(key).arg(value)
     }
 
-    /// Takes the entry of `key` out of the map [`blocked_operations`](crate::VmRecord::blocked_operations); no
-    /// failure where there is none.
+    /// Allows an operation again.
     ///
     /// `VM.remove_from_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.remove_from_blocked_operations")]
@@ -2184,8 +2418,12 @@ impl Vm {
         self.begin_task("VM.remove_from_blocked_operations").arg(key)
     }
 
-    /// Runs Sysprep inside a Windows guest with this answer file, and shuts it down or restarts it as the file
-    /// says.
+    /// Runs Sysprep inside a running Windows guest: hands the answer file over on a virtual CD, and waits for the
+    /// guest to shut down on its way to a reboot. The guest agent must support it, and the server must allow it;
+    /// fails with `SYSPREP` and a reason otherwise.
+    ///
+    /// - `unattend`: the content of `unattend.xml`; it often holds passwords.
+    /// - `timeout`: how long to wait for that shutdown.
     ///
     /// `timeout` is in seconds.
     ///
@@ -2195,8 +2433,7 @@ impl Vm {
         self.begin_task("VM.sysprep").secret_arg(unattend).arg(timeout)
     }
 
-    /// Adds an entry to the map [`other_config`](crate::VmRecord::other_config). A key that is there already is
-    /// refused with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
+    /// Adds one free entry. A key that exists must be removed first, and some keys need more rights than others.
     ///
     /// `VM.add_to_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_other_config")]
@@ -2204,8 +2441,7 @@ impl Vm {
         self.begin("VM.add_to_other_config").arg(key).arg(value)
     }
 
-    /// Takes the entry of `key` out of the map [`other_config`](crate::VmRecord::other_config); no failure where
-    /// there is none.
+    /// Removes one free entry, if it is there.
     ///
     /// `VM.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_other_config")]
@@ -2213,8 +2449,8 @@ impl Vm {
         self.begin("VM.remove_from_other_config").arg(key)
     }
 
-    /// Sets the field [`other_config`](crate::VmRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Replaces all free entries, also those of other programs and of the server; add and remove single keys
+    /// instead.
     ///
     /// `VM.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_other_config")]
@@ -2222,8 +2458,8 @@ impl Vm {
         self.begin("VM.set_other_config").arg(value)
     }
 
-    /// Adds an entry to the map [`platform`](crate::VmRecord::platform). A key that is there already is refused
-    /// with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
+    /// Adds one setting of the emulated machine for the next start. A key that exists must be removed first;
+    /// `hvm_serial` needs a pool administrator.
     ///
     /// `VM.add_to_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.add_to_platform")]
@@ -2231,8 +2467,7 @@ impl Vm {
         self.begin("VM.add_to_platform").arg(key).arg(value)
     }
 
-    /// Takes the entry of `key` out of the map [`platform`](crate::VmRecord::platform); no failure where there is
-    /// none.
+    /// Removes one setting of the emulated machine, if it is there, from the next start on.
     ///
     /// `VM.remove_from_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.remove_from_platform")]
@@ -2240,8 +2475,8 @@ impl Vm {
         self.begin("VM.remove_from_platform").arg(key)
     }
 
-    /// Sets the field [`platform`](crate::VmRecord::platform): the machine that is emulated: `acpi`, `nx`,
-    /// `viridian`, `device-model`, `secureboot` and more.
+    /// Replaces all settings of the emulated machine from the next start on. Read it first and keep what you do not
+    /// mean to change.
     ///
     /// `VM.set_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM.set_platform")]
@@ -2297,7 +2532,13 @@ impl Vms {
         self.begin_task("VM.create").arg(args)
     }
 
-    /// Has the conversion appliance fetch VMs from another hypervisor.
+    /// Has the conversion appliance fetch a VM from another hypervisor, and returns when its job is over, well or
+    /// not: look whether the VM is there. The appliance must be installed.
+    ///
+    /// - `type`: the kind of hypervisor, in the appliance's words.
+    /// - `username`, `password`: a login to this pool, for the appliance.
+    /// - `sr`: where the disks go.
+    /// - `remote_config`: `hostname`, `username` and `password` of the other side, and `vm-name` there.
     ///
     /// `VM.import_convert`, since XenServer 6.1 (tampa). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.import_convert")]
@@ -2317,7 +2558,14 @@ impl Vms {
             .arg(remote_config)
     }
 
-    /// Has the server fetch an archive from a URL and import it.
+    /// Has the server itself fetch an archive (XVA) from a URL and import it; answers with the new VMs. The host
+    /// needs to reach the URL, and the task shows the progress. To send an archive from the client, use the HTTP
+    /// action `put_import`.
+    ///
+    /// - `url`: `http` or `https`; a few redirects are followed.
+    /// - `sr`: where all disks go.
+    /// - `full_restore`: keeps MAC addresses and UUIDs, as for restoring a lost VM; `false` makes a new VM.
+    /// - `force`: goes on in spite of wrong checksums.
     ///
     /// `VM.import`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VM.import")]
@@ -2409,28 +2657,34 @@ impl CreateNewBlobOptions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VmOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VmOperation>,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// Whether it runs.
+    /// What the VM is doing, as its host last reported: `Halted`, `Running`, `Paused` (in memory, processors
+    /// stopped) or `Suspended` (memory on disk, no domain). `Running` says that a domain exists, not that the guest
+    /// has booted; the guest agent tells that, see `VM.guest_metrics`. When a host dies without high availability,
+    /// its VMs stay `Running` here until `VM.power_state_reset`.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub power_state: PowerState,
@@ -2439,371 +2693,452 @@ pub struct VmRecord {
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub user_version: i64,
     /// Whether it is a template, which cannot be started but cloned and provisioned. Snapshots are templates, too.
+    /// Setting it on a halted VM makes a template of it; clearing it on one of your own makes it a VM again.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub is_a_template: bool,
-    /// Whether the template came with the product.
+    /// Whether the template came with the product. Such templates are made anew by upgrades, so do not change them,
+    /// and recognise them by `VM.reference_label`.
     ///
     /// Since XenServer 7.2 (falcon).
     pub is_default_template: bool,
-    /// The disk image that holds the memory while the VM is suspended.
+    /// The disk image that holds the memory while the VM is suspended, or the memory of a checkpoint;
+    /// `OpaqueRef:NULL` otherwise. Without it a suspended VM can only be shut down hard.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "suspend_VDI")]
     pub suspend_vdi: Ref<Vdi>,
-    /// The host it runs on; nothing while it is halted.
+    /// The host it runs on or is paused on; `OpaqueRef:NULL` while it is halted or suspended. It changes at the end
+    /// of a migration.
     ///
     /// Since XenServer 4.0 (rio).
     pub resident_on: Ref<Host>,
-    /// The host that has memory set aside for it while it starts, resumes or migrates there.
+    /// The host that has memory set aside for it while it starts, resumes or migrates there; `OpaqueRef:NULL`
+    /// otherwise. It counts against that host's free memory.
     ///
     /// Since XenServer 4.0 (rio).
     pub scheduled_to_be_resident_on: Ref<Host>,
-    /// The host it would rather start on.
+    /// The host it would rather start on: tried first, another one is taken where that cannot run it.
+    /// `OpaqueRef:NULL` means no wish.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub affinity: Ref<Host>,
-    /// What the hypervisor needs for this VM on top of the VM's own memory.
+    /// What the hypervisor needs for this VM on top of the VM's own memory, as estimated from the present settings.
+    /// A host must have both free; it is recomputed when memory, processors or graphics change.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub memory_overhead: i64,
-    /// The memory that the balloon driver was last told to reach.
+    /// The memory that the balloon driver was last told to reach, from before there was a dynamic range. It says
+    /// nothing about a running VM today; see `VM_metrics.memory_actual`.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio). Deprecated since XenServer 5.6
     /// (midnight-ride).
     pub memory_target: i64,
-    /// The most memory that the VM sees; changed only while it is halted.
+    /// The most memory that the VM can ever have before its next start; what the guest sees as installed. The
+    /// limits must satisfy `memory_static_min` ≤ `memory_dynamic_min` ≤ `memory_dynamic_max` ≤
+    /// `memory_static_max`. Changed only while it is halted; where several limits change, use
+    /// `VM.set_memory_limits` or `VM.set_memory`.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_static_max: i64,
-    /// The upper end of the range in which the balloon driver may move; equal to the static maximum where there is
-    /// no ballooning.
+    /// The upper end of the range in which the host may move the VM's memory by its balloon driver. Equal to
+    /// `memory_static_max`, together with `memory_dynamic_min`, there is no ballooning; where the licence does not
+    /// allow dynamic memory, nothing else is accepted.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_dynamic_max: i64,
-    /// The lower end of the range in which the balloon driver may move.
+    /// The lower end of the range in which the host may move the VM's memory when the host runs short. A start
+    /// needs this much plus `memory_overhead` free. Not below `memory_static_min`, not above `memory_dynamic_max`.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_dynamic_min: i64,
-    /// The least memory the guest is said to work with.
+    /// The least memory that the guest is said to work with, usually from the template; a floor for
+    /// `memory_dynamic_min`. Nothing tests it.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio).
     pub memory_static_min: i64,
-    /// How its virtual processors are scheduled: `weight`, `cap` and `mask`.
+    /// How its virtual processors are scheduled, from the next start on: `weight` (its share when processors are
+    /// scarce, 256 where nothing is set, twice as much for 512), `cap` (the most it gets, in percent of one
+    /// physical processor; 0 for no limit) and `mask` (numbers of the physical processors it may use, separated by
+    /// commas).
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_params")]
     pub vcpus_params: Map<String, String>,
-    /// How many virtual processors it can have until the next start.
+    /// How many virtual processors it can have until its next start; changed only while it is halted. The guest may
+    /// limit this further, and `cores-per-socket` in `VM.platform` must divide it.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_max")]
     pub vcpus_max: i64,
-    /// How many virtual processors it has when it starts.
+    /// How many virtual processors it has when it starts, from 1 to `VCPUs_max`. The rest can be added while it
+    /// runs where the guest takes them.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_at_startup")]
     pub vcpus_at_startup: i64,
-    /// What happens when the guest asks for a soft reboot.
+    /// What happens when the guest asks for a soft reboot, by which it loads a new kernel without a new domain:
+    /// `soft_reboot` lets it, `restart` makes an ordinary reboot of it, `destroy` leaves the VM halted, `preserve`
+    /// keeps the domain as it is.
     ///
     /// Can be changed at any time. Since xapi 23.1.0. A prototype: it may still change.
     pub actions_after_softreboot: OnSoftrebootBehavior,
-    /// What happens when the guest shuts down by itself.
+    /// What happens when the guest shuts down by itself: `destroy` leaves the VM halted, `restart` starts it again.
+    /// Not asked after a shutdown through the API.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub actions_after_shutdown: OnNormalExit,
-    /// What happens when the guest restarts by itself.
+    /// What happens when the guest restarts by itself: `restart`, as usual, or `destroy` to leave it halted, as
+    /// installers want it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub actions_after_reboot: OnNormalExit,
-    /// What happens when the guest crashes.
+    /// What happens when the guest crashes: `restart` or `destroy`, with `coredump_` in front after a dump of the
+    /// memory; `preserve` leaves the dead domain for study, and the VM must then be shut down hard.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub actions_after_crash: OnCrashBehaviour,
-    /// The ways to its screen and serial port.
+    /// The ways to its screen and serial port; empty while it has no domain.
     ///
     /// Since XenServer 4.0 (rio).
     pub consoles: Vec<Ref<Console>>,
-    /// Its network interfaces.
+    /// Its network interfaces, plugged or not. Their order means nothing; sort by `VIF.device`.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VIFs")]
     pub vifs: Vec<Ref<Vif>>,
-    /// Its disks and CD drives.
+    /// Its disks and CD drives, plugged or not. Their order means nothing; sort by `VBD.userdevice`.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VBDs")]
     pub vbds: Vec<Ref<Vbd>>,
-    /// The USB devices it was given.
+    /// The USB devices of the host that it was given. They tie it to that host.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VUSBs")]
     pub vusbs: Vec<Ref<Vusb>>,
-    /// The memory dumps that it left behind.
+    /// The memory dumps that it left behind when it crashed; empty on today's servers.
     ///
     /// Since XenServer 4.0 (rio).
     pub crash_dumps: Vec<Ref<Crashdump>>,
-    /// Its virtual TPMs.
+    /// Its virtual TPM; one at most.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VTPMs")]
     pub vtpms: Vec<Ref<Vtpm>>,
-    /// The program in the control domain that finds the kernel of a paravirtual guest, such as `pygrub`; empty for
-    /// others.
+    /// The program in the control domain that finds the kernel of a paravirtual guest, such as `pygrub` or
+    /// `eliloader`; empty for fully virtualised guests, which is almost all of today's.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_bootloader")]
     pub pv_bootloader: String,
-    /// The path of the kernel in the control domain, for a paravirtual guest without bootloader.
+    /// The path of the kernel in the control domain, for a paravirtual guest without bootloader; only some folders
+    /// there are allowed.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_kernel")]
     pub pv_kernel: String,
-    /// The path of the initial ram disk in the control domain.
+    /// The path of the initial RAM disk in the control domain, beside `PV_kernel`.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_ramdisk")]
     pub pv_ramdisk: String,
-    /// The command line of the kernel of a paravirtual guest.
+    /// The command line of the kernel of a paravirtual guest; ignored for fully virtualised ones, whose own
+    /// bootloader decides.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_args")]
     pub pv_args: String,
-    /// More arguments for the bootloader.
+    /// More arguments for `PV_bootloader`, such as `--kernel` and `--ramdisk` with paths inside the guest's disk.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_bootloader_args")]
     pub pv_bootloader_args: String,
-    /// Kernel arguments kept for guests of very old releases.
+    /// Kernel arguments kept for guests of very old releases; not used for new ones.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "PV_legacy_args")]
     pub pv_legacy_args: String,
-    /// `BIOS order` for a guest with full virtualisation, empty for a paravirtual one.
+    /// `BIOS order` for a guest with full virtualisation, empty for a paravirtual one. An older spelling of
+    /// `domain_type`: setting one changes the other.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio). Deprecated since XenServer 7.5 (kolkata).
     #[doc(alias = "HVM_boot_policy")]
     pub hvm_boot_policy: String,
-    /// What a fully virtualised guest boots from: `order` (such as `cdn` for disk, CD, network) and `firmware`
-    /// (`bios` or `uefi`).
+    /// What a fully virtualised guest boots from: `order` names the devices in the order tried, `c` for the first
+    /// disk, `d` for CD, `n` for network (as in `cdn`); `firmware` is `bios`, also where it is missing, or `uefi`.
+    /// It is read at each start. An installed guest does not boot under the other firmware. Paravirtual guests
+    /// ignore it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     #[doc(alias = "HVM_boot_params")]
     pub hvm_boot_params: Map<String, String>,
-    /// By how much the memory for shadow page tables exceeds the usual.
+    /// By how much the memory for shadow page tables exceeds the usual, from 1.0. Hosts with hardware paging do not
+    /// need more.
     ///
     /// Given when the object is created. Since XenServer 4.1 (miami).
     #[doc(alias = "HVM_shadow_multiplier")]
     pub hvm_shadow_multiplier: f64,
-    /// The machine that is emulated: `acpi`, `nx`, `viridian`, `device-model`, `secureboot` and more.
+    /// The machine that is emulated, as texts; read at the next start. Often seen: `device-model` (which QEMU),
+    /// `cores-per-socket`, `acpi`, `apic`, `pae`, `nx`, `viridian` (interfaces that Windows expects), `vga` and
+    /// `videoram` (MiB), `secureboot` (`true`, `false`, `auto`), `timeoffset` (seconds by which the guest's clock
+    /// is off UTC, written by the server), `usb`, `hvm_serial` (what QEMU makes of the serial port). Copy it whole
+    /// from the template: a guest such as Windows can fail to boot without some keys. Add and remove single keys.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub platform: Map<String, String>,
-    /// PCI devices passed through, from before there were PCI objects.
+    /// PCI devices passed through, from before there were PCI objects. The server uses `pci` in `VM.other_config`
+    /// or a `VGPU` instead.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio). Deprecated since XenServer 6.0 (boston).
     #[doc(alias = "PCI_bus")]
     pub pci_bus: String,
-    /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// Free entries of clients and toolstack. The server itself reads some keys: `auto_poweron` (started with its
+    /// host, where the pool's `other_config` has the same key), `mac_seed` (from which MAC addresses of new
+    /// interfaces are made; renewed by a clone), `pci` (devices to pass through; for pool administrators only),
+    /// `disks` and `install-repository` (what `VM.provision` makes of a template), `base_template_name`. Several
+    /// programs write here, so add and remove single keys.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub other_config: Map<String, String>,
-    /// The number of its Xen domain on the host it runs on; -1 where it has none.
+    /// The number of its Xen domain on its host, -1 where it has none. It is new at each start, reboot, resume and
+    /// migration, and only unique together with `VM.resident_on`: read both again after any of these, and identify
+    /// the VM by its UUID. The control domain has 0. Tools on the host need it: network devices are named `vif` and
+    /// it, and the guest's xenstore is under it.
     ///
     /// Since XenServer 4.0 (rio).
     pub domid: i64,
-    /// The architecture of its Xen domain, where it runs.
+    /// The architecture of its Xen domain where it runs, such as `x64`; empty otherwise.
     ///
     /// Since XenServer 4.0 (rio).
     pub domarch: String,
-    /// The processor features it was started with, which decide where it may migrate.
+    /// The processor vendor and features that the guest was started with. A running or suspended VM can move only
+    /// to hosts that have these; a restart takes those of the new host.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "last_boot_CPU_flags")]
     pub last_boot_cpu_flags: Map<String, String>,
-    /// Whether this is the control domain of a host, which no list of VMs for people should show.
+    /// Whether this is the control domain of a host or a driver domain. Leave it out of lists for people; most
+    /// operations on it are refused.
     ///
     /// Since XenServer 4.0 (rio).
     pub is_control_domain: bool,
-    /// What the host measures of it.
+    /// What the host measures of it from outside; always there.
     ///
     /// Since XenServer 4.0 (rio).
     pub metrics: Ref<VmMetrics>,
-    /// What its tools report; nothing until they have.
+    /// What its guest agent reports; `OpaqueRef:NULL` until an agent has reported, so always without one. What a VM
+    /// that does not run has here is old.
     ///
     /// Since XenServer 4.0 (rio).
     pub guest_metrics: Ref<VmGuestMetrics>,
-    /// Its record as of the last start, kept for a resume.
+    /// Its record as of the last start, encoded for the server's own use. Do not parse it; the form changed with
+    /// releases.
     ///
     /// Given when the object is created. Since XenServer 4.1 (miami).
     pub last_booted_record: String,
-    /// Limits that its template suggests, in XML: the most memory, processors and devices.
+    /// Limits that its template suggests, in XML: the most memory, processors and devices, or whether UEFI works.
+    /// Clients may warn by them; the server enforces almost none.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub recommendations: String,
-    /// Entries below `vm-data` that are written into xenstore when it starts.
+    /// Entries that go to and come from the guest's xenstore. Keys begin with `vm-data/` and appear below the
+    /// domain's folder when it starts; what the guest writes under `vm-data/` is copied back here.
+    /// `set_xenstore_data` on a running VM takes effect at once but replaces all of the guest's `vm-data`, too;
+    /// adding and removing single keys changes the record only. Values should be short, below 2048 bytes.
     ///
     /// Can be changed at any time. Since XenServer 4.1 (miami).
     pub xenstore_data: Map<String, String>,
-    /// Whether high availability restarts it.
+    /// Whether high availability keeps it running right now: set by a start and cleared by a shutdown of a VM with
+    /// the priority `restart`. Set `ha_restart_priority` instead.
     ///
     /// Given when the object is created. Since XenServer 5.0 (orlando). Deprecated since XenServer 6.0 (boston).
     pub ha_always_run: bool,
-    /// How high availability treats it after a host failed: `restart`, `best-effort`, or empty for not at all.
+    /// How high availability treats it after a host failed: `restart` is planned for and guaranteed, `best-effort`
+    /// only tried afterwards, empty means not at all. It matters while `pool.ha_enabled` is true.
     ///
     /// Given when the object is created. Since XenServer 5.0 (orlando).
     pub ha_restart_priority: String,
-    /// Whether this is a snapshot of another object.
+    /// Whether it is a snapshot: a template with frozen disks, not to be started but reverted to, cloned, copied or
+    /// exported. `is_a_template` is true as well.
     ///
     /// Since XenServer 5.0 (orlando).
     pub is_a_snapshot: bool,
-    /// What this is a snapshot of; the reference stays when the original is gone.
+    /// The VM that it is a snapshot of. The reference goes stale when that VM is destroyed; a revert then makes a
+    /// new VM.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_of: Ref<Vm>,
-    /// The snapshots that were taken of it.
+    /// The snapshots of this VM that exist, in no order; `parent` and `children` show how they follow each other.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshots: Vec<Ref<Vm>>,
-    /// When the snapshot was taken.
+    /// When the snapshot was taken, by the clock of the server; 1970-01-01 for what is no snapshot.
     ///
     /// Since XenServer 5.0 (orlando).
     pub snapshot_time: DateTime,
-    /// What the storage calls the snapshot, where it made one that can be carried elsewhere.
+    /// A leftover of snapshots with VSS: what the storage called the snapshot; empty today.
     ///
     /// Since XenServer 5.0 (orlando).
     pub transportable_snapshot_id: String,
-    /// Binary data kept for the object, by name.
+    /// Binary data kept for the object, by name. The data is read and written over HTTP at `/blob`, and lies on the
+    /// coordinator only.
     ///
     /// Since XenServer 5.0 (orlando).
     pub blobs: Map<String, Ref<Blob>>,
-    /// Words by which people group objects.
+    /// Words by which people group objects. The server gives them no meaning; add and remove single ones, since
+    /// other clients write too.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub tags: Vec<String>,
-    /// Operations that are refused with the error that stands beside them; a lock for people and their scripts.
+    /// Operations that are refused with `OPERATION_BLOCKED` and the text that stands beside them; a lock for people
+    /// and their scripts. Anyone who may change the VM may also remove the lock. Clones and snapshots do not
+    /// inherit it.
     ///
     /// Given when the object is created. Since XenServer 5.0 (orlando).
     pub blocked_operations: Map<VmOperation, String>,
-    /// What is known of the circumstances of the snapshot, such as the power state.
+    /// What is known of the circumstances of the snapshot: `power-state-at-snapshot` (`Halted`, `Running`,
+    /// `Suspended`) and `disk-snapshot-type` (`crash_consistent` or `quiesced`). Empty for what is no snapshot.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub snapshot_info: Map<String, String>,
-    /// The VM's record as of the snapshot, encoded, for a revert.
+    /// The VM's record as of the snapshot, encoded for `VM.revert`; large, and of no use to clients.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub snapshot_metadata: String,
-    /// The snapshot or VM that it goes back to.
+    /// The snapshot that it comes after: the newest one of its line, or the one it was last reverted to.
+    /// `OpaqueRef:NULL` where there is none.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub parent: Ref<Vm>,
-    /// The VMs and snapshots that go back to it.
+    /// The snapshots, and perhaps the VM itself, that come directly after this snapshot; two or more after a
+    /// revert.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub children: Vec<Ref<Vm>>,
-    /// The vendor and product names that its firmware shows.
+    /// The vendor and product names that its firmware shows the guest. Set once, by `set_bios_strings`,
+    /// `copy_bios_strings` or by the first start (generic names); they cannot change afterwards, as licences may
+    /// hang on them.
     ///
     /// Since XenServer 5.6 (midnight-ride).
     pub bios_strings: Map<String, String>,
-    /// The policy that snapshotted and archived it.
+    /// The `VMPP` that snapshotted and archived it; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Deprecated since XenServer 6.2
     /// (clearwater).
     pub protection_policy: Ref<Vmpp>,
-    /// Whether a policy took the snapshot.
+    /// Whether a `VMPP` took the snapshot; no new ones appear.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub is_snapshot_from_vmpp: bool,
-    /// The schedule that takes snapshots of it.
+    /// The `VMSS` that takes snapshots of it; `OpaqueRef:NULL` for none.
     ///
     /// Given when the object is created. Since XenServer 7.2 (falcon).
     pub snapshot_schedule: Ref<Vmss>,
-    /// Whether a schedule took the snapshot.
+    /// Whether a `VMSS` took the snapshot; the schedule deletes it again when it has too many.
     ///
     /// Given when the object is created. Since XenServer 7.2 (falcon).
     pub is_vmss_snapshot: bool,
-    /// The appliance it belongs to.
+    /// The appliance it is started, stopped and recovered with; `OpaqueRef:NULL` for none.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub appliance: Ref<VmAppliance>,
-    /// How long its appliance waits behind its start before the next VM's turn.
+    /// How long its appliance waits behind its start before VMs with the next higher `VM.order` follow.
     ///
     /// In seconds. Given when the object is created. Since XenServer 6.0 (boston).
     pub start_delay: i64,
-    /// How long its appliance waits behind its shutdown before the next VM's turn.
+    /// How long its appliance waits behind its shutdown before VMs with the next lower `VM.order` follow.
     ///
     /// In seconds. Given when the object is created. Since XenServer 6.0 (boston).
     pub shutdown_delay: i64,
-    /// Its place in the start of its appliance or the recovery by high availability; lower comes first.
+    /// Its place in the start of its appliance or the recovery by high availability; lower comes first, shutdown
+    /// goes in reverse. VMs with the same number go together. 0 or more.
     ///
     /// Given when the object is created. Since XenServer 6.0 (boston).
     pub order: i64,
-    /// Its virtual graphics processors.
+    /// Its virtual graphics processors, plugged or not.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "VGPUs")]
     pub vgpus: Vec<Ref<Vgpu>>,
-    /// The PCI devices that are passed through to it right now.
+    /// The PCI devices that are passed through to it right now. They tie it to its host and forbid suspend and
+    /// migration.
     ///
     /// Since XenServer 6.0 (boston).
     #[doc(alias = "attached_PCIs")]
     pub attached_pcis: Vec<Ref<Pci>>,
-    /// Where its memory goes when it is suspended; the pool's choice where nothing is named.
+    /// Where its memory goes when it is suspended; `OpaqueRef:NULL` leaves it to the pool's and then the host's
+    /// suspend storage.
     ///
     /// Can be changed at any time. Since XenServer 6.0 (boston).
     #[doc(alias = "suspend_SR")]
     pub suspend_sr: Ref<Sr>,
-    /// Counts the changes of its record, so that recovery takes the newer copy of two.
+    /// How often it was recovered from a replicated database. A recovery takes a VM only if it is newer than the
+    /// one in the pool, unless forced.
     ///
     /// Given when the object is created. Since XenServer 6.0 (boston).
     pub version: i64,
-    /// What the guest reads to find out that it was cloned or reverted.
+    /// What the guest reads to find out that it was cloned or reverted (Microsoft's VM generation ID), as two
+    /// decimal numbers with a colon between. The server renews it at clones and reverts; `0:0` means that the next
+    /// start makes one, empty that the guest gets none.
     ///
     /// Given when the object is created. Since XenServer 6.2 (clearwater).
     pub generation_id: String,
-    /// The least version of the virtual hardware that a host must offer.
+    /// The least version of the virtual hardware that a host must offer, out of
+    /// `host.virtual_hardware_platform_versions`. The server raises it where a setting such as `has_vendor_device`
+    /// needs it.
     ///
     /// Can be changed at any time. Since XenServer 6.5 SP1 (cream).
     pub hardware_platform_version: i64,
-    /// Whether it shows the PCI device that makes Windows Update deliver its drivers.
+    /// Whether it has the PCI device by which Windows Update finds and updates the paravirtual drivers. Do not
+    /// change it on a VM with installed Windows, which may no longer boot.
     ///
     /// Given when the object is created. Since XenServer 7.0 (dundee).
     pub has_vendor_device: bool,
-    /// Whether it must restart before updates of its host protect it.
+    /// Whether settings were changed that need a restart before they work, such as memory or processors of a
+    /// control domain. A start clears it.
     ///
     /// Since XenServer 7.1 (ely).
     pub requires_reboot: bool,
-    /// A name of its template that stays the same in all languages and releases.
+    /// A name of its template that stays the same in all languages and releases, copied to VMs that are made of it;
+    /// empty for those made otherwise.
     ///
     /// Given when the object is created. Since XenServer 7.1 (ely).
     pub reference_label: String,
-    /// How it is virtualised: with full virtualisation, paravirtually, or a mix.
+    /// How the next start virtualises it: `hvm` (full virtualisation, most guests), `pv`, `pvh` or `pv_in_pvh`.
+    /// `unspecified` stands in old records only. What it runs as now is `VM_metrics.current_domain_type`.
     ///
     /// Given when the object is created. Since XenServer 7.4 (jura).
     pub domain_type: DomainType,
-    /// The variables of its UEFI firmware, encoded.
+    /// The variables of its UEFI firmware, encoded, under `EFI-variables`: boot entries and secure boot keys. The
+    /// firmware writes it while the VM runs. Treat it as one opaque value, to be copied with the VM or removed to
+    /// reset the firmware.
     ///
     /// Given when the object is created. Since Citrix Hypervisor 8.0 (naples).
     #[doc(alias = "NVRAM")]
     pub nvram: Map<String, String>,
-    /// What must still be restarted before installed updates are in force.
+    /// What must still be restarted before installed updates are in force. It is empty when nothing is left to do;
+    /// the server adds to it when updates are installed, and takes off what was restarted.
     ///
     /// Since xapi 1.303.0.
     pub pending_guidances: Vec<UpdateGuidance>,
-    /// What had better be restarted before installed updates are relied on.
+    /// What had better be restarted before installed updates are relied on. It is filled and emptied like the
+    /// mandatory ones.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_recommended: Vec<UpdateGuidance>,
-    /// What would have to be restarted for every last part of the installed updates to be in force.
+    /// What would have to be restarted for every last part of the installed updates to be in force. It is filled
+    /// and emptied like the mandatory ones, and can be left as it is.
     ///
     /// Since xapi 24.10.0. A prototype: it may still change.
     pub pending_guidances_full: Vec<UpdateGuidance>,
-    /// The placement groups it is in.
+    /// The placement groups it is in; one at most today.
     ///
     /// Since xapi 24.19.1. A prototype: it may still change.
     pub groups: Vec<Ref<VmGroup>>,
-    /// Whether the certificates for secure boot in its firmware are current.
+    /// Whether the certificates for secure boot in its firmware are current: `ok`, also where secure boot does not
+    /// apply, `update_available`, or `update_on_boot` when an update is scheduled by
+    /// `VM.update_secureboot_certificates_on_boot`.
     ///
     /// Since xapi 26.14.0. A prototype: it may still change.
     pub secureboot_certificates_state: SecurebootCertificatesState,

@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// VMs that are started and stopped together, in a given order.
+    /// VMs that are started, stopped and recovered together, in the order of their `VM.order`. Making or deleting
+    /// one does not touch the VMs; a VM joins by `VM.set_appliance` and can be in one appliance at most.
     ///
     /// Class `VM_appliance`, since XenServer 6.0 (boston).
     #[doc(alias = "VM_appliance")]
@@ -33,7 +34,8 @@ impl VmAppliance {
     }
 
     /// Reads the field [`uuid`](crate::VmApplianceRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `VM_appliance.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_uuid")]
@@ -41,8 +43,8 @@ impl VmAppliance {
         self.begin("VM_appliance.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VmApplianceRecord::name_label): the name that people gave the object;
-    /// it need not be unique.
+    /// Reads the field [`name_label`](crate::VmApplianceRecord::name_label): the name that people gave the object.
+    /// It need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VM_appliance.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_name_label")]
@@ -50,8 +52,8 @@ impl VmAppliance {
         self.begin("VM_appliance.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmApplianceRecord::name_label): the name that people gave the object;
-    /// it need not be unique.
+    /// Sets the field [`name_label`](crate::VmApplianceRecord::name_label): the name that people gave the object.
+    /// It need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VM_appliance.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VM_appliance.set_name_label")]
@@ -59,7 +61,8 @@ impl VmAppliance {
         self.begin("VM_appliance.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmApplianceRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::VmApplianceRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `VM_appliance.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_name_description")]
@@ -67,7 +70,8 @@ impl VmAppliance {
         self.begin("VM_appliance.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmApplianceRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::VmApplianceRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `VM_appliance.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VM_appliance.set_name_description")]
@@ -76,7 +80,8 @@ impl VmAppliance {
     }
 
     /// Reads the field [`allowed_operations`](crate::VmApplianceRecord::allowed_operations): what may be asked of
-    /// the object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// the object right now, as the server last worked it out. It is a hint: it lags behind after changes, and
+    /// another client can be faster. Try, and deal with the error.
     ///
     /// `VM_appliance.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_allowed_operations")]
@@ -85,7 +90,8 @@ impl VmAppliance {
     }
 
     /// Reads the field [`current_operations`](crate::VmApplianceRecord::current_operations): what is being done to
-    /// the object, by the reference of the task that does it.
+    /// the object, by the reference of the task that does it. Such a key can also be a dummy reference, behind
+    /// which there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VM_appliance.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_current_operations")]
@@ -93,7 +99,8 @@ impl VmAppliance {
         self.begin("VM_appliance.get_current_operations")
     }
 
-    /// Reads the field [`vms`](crate::VmApplianceRecord::vms).
+    /// Reads the field [`vms`](crate::VmApplianceRecord::vms): the members. Templates, snapshots and control
+    /// domains cannot be among them.
     ///
     /// `VM_appliance.get_VMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_appliance.get_VMs")]
@@ -101,7 +108,11 @@ impl VmAppliance {
         self.begin("VM_appliance.get_VMs")
     }
 
-    /// Sends the message `start` of class `VM_appliance`, given `paused`.
+    /// Starts the members that do not run yet, lowest `VM.order` first. Members with the same order start at the
+    /// same time, and `VM.start_delay` seconds pass before the next order. A failure of one member does not stop
+    /// the others: it is reported at the end.
+    ///
+    /// - `paused`: leaves the members paused instead of letting them run.
     ///
     /// `VM_appliance.start`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
@@ -111,7 +122,8 @@ impl VmAppliance {
         self.begin_task("VM_appliance.start").arg(paused)
     }
 
-    /// Sends the message `clean_shutdown` of class `VM_appliance`.
+    /// Shuts the members down cleanly, highest `VM.order` first, the reverse of the start. Members whose guest does
+    /// not listen make it fail and go on running.
     ///
     /// `VM_appliance.clean_shutdown`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
@@ -121,7 +133,7 @@ impl VmAppliance {
         self.begin_task("VM_appliance.clean_shutdown")
     }
 
-    /// Sends the message `hard_shutdown` of class `VM_appliance`.
+    /// Pulls the plug of all members, highest `VM.order` first; what the guests have not written is lost.
     ///
     /// `VM_appliance.hard_shutdown`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
@@ -131,7 +143,7 @@ impl VmAppliance {
         self.begin_task("VM_appliance.hard_shutdown")
     }
 
-    /// Sends the message `shutdown` of class `VM_appliance`.
+    /// Shuts each member down cleanly and, where that fails, pulls its plug, highest `VM.order` first.
     ///
     /// `VM_appliance.shutdown`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
@@ -141,7 +153,10 @@ impl VmAppliance {
         self.begin_task("VM_appliance.shutdown")
     }
 
-    /// Fails unless this holds: `can_be_recovered`, given `session_to`.
+    /// Succeeds where every storage that the members need is attached in the pool to recover into. Ask it on the
+    /// session that `VDI.open_database` gave, as `self` is an object of that replicated database.
+    ///
+    /// - `session_to`: a session of the live pool into which the appliance is to be recovered.
     ///
     /// `VM_appliance.assert_can_be_recovered`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a
     /// task.
@@ -153,7 +168,13 @@ impl VmAppliance {
             .secret_arg(session_to)
     }
 
-    /// Asks for `SRs_required_for_recovery`, given `session_to`; answers with a set, each item a `SR`.
+    /// Lists the storage that must still be attached before the members can be recovered; empty where nothing is
+    /// missing.
+    ///
+    /// - `session_to`: a session of the live pool into which the appliance is to be recovered.
+    ///
+    /// The references that come back belong to the replicated database: compare UUIDs, not references, with those
+    /// of the pool.
     ///
     /// `VM_appliance.get_SRs_required_for_recovery`, since XenServer 6.5 (creedence). Least role: `read-only`. Runs
     /// as a task.
@@ -163,7 +184,11 @@ impl VmAppliance {
             .secret_arg(session_to)
     }
 
-    /// Sends the message `recover` of class `VM_appliance`, given `session_to` and `force`.
+    /// Makes the appliance and its members in the live pool, as the replicated database describes them, with disks
+    /// that are on the attached storage. The VMs are left halted; start the appliance afterwards.
+    ///
+    /// - `session_to`: a session of the live pool into which the appliance is to be recovered.
+    /// - `force`: replaces members that exist in the pool already even if their `VM.version` is not older.
     ///
     /// `VM_appliance.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     ///
@@ -233,28 +258,31 @@ impl VmAppliances {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VmApplianceRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VmApplianceOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VmApplianceOperation>,
-    /// The field `VMs`.
+    /// The members. Templates, snapshots and control domains cannot be among them.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VMs")]

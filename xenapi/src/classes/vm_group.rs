@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// VMs that should be placed on hosts with regard to each other, for example apart.
+    /// VMs that should be placed on hosts with regard to each other. The wish is weighed when a VM starts, resumes
+    /// or is moved by the pool: where it cannot be met, the VM starts all the same.
     ///
     /// Class `VM_group`, since xapi 24.19.1. A prototype: it may still change.
     #[doc(alias = "VM_group")]
@@ -34,7 +35,8 @@ impl VmGroup {
     }
 
     /// Reads the field [`uuid`](crate::VmGroupRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `VM_group.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_group.get_uuid")]
@@ -42,8 +44,8 @@ impl VmGroup {
         self.begin("VM_group.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VmGroupRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Reads the field [`name_label`](crate::VmGroupRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VM_group.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_group.get_name_label")]
@@ -51,8 +53,8 @@ impl VmGroup {
         self.begin("VM_group.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmGroupRecord::name_label): the name that people gave the object; it
-    /// need not be unique.
+    /// Sets the field [`name_label`](crate::VmGroupRecord::name_label): the name that people gave the object. It
+    /// need not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VM_group.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM_group.set_name_label")]
@@ -60,7 +62,8 @@ impl VmGroup {
         self.begin("VM_group.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmGroupRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::VmGroupRecord::name_description): a longer text for people,
+    /// empty where nobody wrote one.
     ///
     /// `VM_group.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_group.get_name_description")]
@@ -68,7 +71,8 @@ impl VmGroup {
         self.begin("VM_group.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmGroupRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::VmGroupRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `VM_group.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`.
     #[doc(alias = "VM_group.set_name_description")]
@@ -76,7 +80,9 @@ impl VmGroup {
         self.begin("VM_group.set_name_description").arg(value)
     }
 
-    /// Reads the field [`placement`](crate::VmGroupRecord::placement).
+    /// Reads the field [`placement`](crate::VmGroupRecord::placement): the rule for the members: `anti_affinity`
+    /// spreads them over as many hosts as possible, `normal` asks for nothing. It is given at creation and cannot
+    /// be changed.
     ///
     /// `VM_group.get_placement`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM_group.get_placement")]
@@ -84,7 +90,8 @@ impl VmGroup {
         self.begin("VM_group.get_placement")
     }
 
-    /// Reads the field [`vms`](crate::VmGroupRecord::vms).
+    /// Reads the field [`vms`](crate::VmGroupRecord::vms): the members. A VM joins by `VM.set_groups` and can be in
+    /// one group at most.
     ///
     /// `VM_group.get_VMs`, since xapi 24.19.1. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM_group.get_VMs")]
@@ -151,23 +158,26 @@ impl VmGroups {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmGroupRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `placement`.
+    /// The rule for the members: `anti_affinity` spreads them over as many hosts as possible, `normal` asks for
+    /// nothing. It is given at creation and cannot be changed.
     ///
     /// Given when the object is created. Since xapi 24.19.1. A prototype: it may still change.
     pub placement: PlacementPolicy,
-    /// The field `VMs`.
+    /// The members. A VM joins by `VM.set_groups` and can be in one group at most.
     ///
     /// Since xapi 24.19.1. A prototype: it may still change.
     #[doc(alias = "VMs")]

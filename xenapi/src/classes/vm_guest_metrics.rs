@@ -7,7 +7,11 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// What the tools inside a VM report: operating system, addresses, drivers.
+    /// What the guest tells about itself: operating system, addresses, drivers. The guest agent writes it to
+    /// xenstore, the host copies it here when something changes. Without an agent there is no such object, and
+    /// `VM.guest_metrics` is `OpaqueRef:NULL`. The guest is the author, so a hostile guest can put any text here.
+    /// What a VM that does not run shows is left over from its last run, and a snapshot or clone carries a copy of
+    /// the values it was made from.
     ///
     /// Class `VM_guest_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "VM_guest_metrics")]
@@ -24,7 +28,8 @@ impl VmGuestMetrics {
     }
 
     /// Reads the field [`uuid`](crate::VmGuestMetricsRecord::uuid): the UUID of the object, which unlike its
-    /// reference also survives a restored database.
+    /// reference also survives a restored database and is the same to every client. Keep this one, not the
+    /// reference, in files of your own.
     ///
     /// `VM_guest_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_uuid")]
@@ -32,7 +37,9 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_uuid")
     }
 
-    /// Reads the field [`os_version`](crate::VmGuestMetricsRecord::os_version).
+    /// Reads the field [`os_version`](crate::VmGuestMetricsRecord::os_version): the operating system as the agent
+    /// names it: `name` (a text for people), `distro`, `uname` (the kernel, on Linux), `major`, `minor`, on Windows
+    /// also service pack numbers. Which keys exist depends on the agent; empty until it reported.
     ///
     /// `VM_guest_metrics.get_os_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_os_version")]
@@ -40,7 +47,8 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_os_version")
     }
 
-    /// Reads the field [`netbios_name`](crate::VmGuestMetricsRecord::netbios_name).
+    /// Reads the field [`netbios_name`](crate::VmGuestMetricsRecord::netbios_name): the computer name of a Windows
+    /// guest, as its agent reports it; empty for other guests and older agents.
     ///
     /// `VM_guest_metrics.get_netbios_name`, since xapi 24.28.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -49,7 +57,10 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_netbios_name")
     }
 
-    /// Reads the field [`pv_drivers_version`](crate::VmGuestMetricsRecord::pv_drivers_version).
+    /// Reads the field [`pv_drivers_version`](crate::VmGuestMetricsRecord::pv_drivers_version): the version of
+    /// guest tools or drivers: `major`, `minor`, `micro`, `build`. A `micro` of `-1` means that the agent did not
+    /// tell it. Empty does not mean that drivers are missing: most Linux guests have them in the kernel; see
+    /// `PV_drivers_detected`.
     ///
     /// `VM_guest_metrics.get_PV_drivers_version`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_PV_drivers_version")]
@@ -57,7 +68,8 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_PV_drivers_version")
     }
 
-    /// Reads the field [`pv_drivers_up_to_date`](crate::VmGuestMetricsRecord::pv_drivers_up_to_date).
+    /// Reads the field [`pv_drivers_up_to_date`](crate::VmGuestMetricsRecord::pv_drivers_up_to_date): the same
+    /// value as `PV_drivers_detected` today, in spite of its name: it does not compare versions.
     ///
     /// `VM_guest_metrics.get_PV_drivers_up_to_date`, since XenServer 4.0 (rio). Deprecated since XenServer 7.0
     /// (dundee). Least role: `read-only`.
@@ -67,7 +79,10 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_PV_drivers_up_to_date")
     }
 
-    /// Reads the field [`networks`](crate::VmGuestMetricsRecord::networks).
+    /// Reads the field [`networks`](crate::VmGuestMetricsRecord::networks): the addresses inside the guest, as its
+    /// agent reports them: keys such as `0/ip`, `0/ipv4/0` and `0/ipv6/0`, where the first number is the
+    /// interface's `VIF.device`. `0/ip` repeats the first IPv4 address. An address can be stale for some seconds,
+    /// and an interface that the agent cannot match to a virtual one is absent.
     ///
     /// `VM_guest_metrics.get_networks`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_networks")]
@@ -75,7 +90,10 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_networks")
     }
 
-    /// Reads the field [`other`](crate::VmGuestMetricsRecord::other).
+    /// Reads the field [`other`](crate::VmGuestMetricsRecord::other): what else the guest put under `control/` in
+    /// xenstore: flags such as `feature-shutdown`, `feature-reboot`, `feature-suspend` or `feature-balloon` set to
+    /// `1`, and `data-ts` for remote desktop. The server uses these flags to decide what it allows, for example a
+    /// clean shutdown.
     ///
     /// `VM_guest_metrics.get_other`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_other")]
@@ -83,7 +101,9 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_other")
     }
 
-    /// Reads the field [`last_updated`](crate::VmGuestMetricsRecord::last_updated).
+    /// Reads the field [`last_updated`](crate::VmGuestMetricsRecord::last_updated): the time of the last change
+    /// that the server stored. Reports without a change do not move it, so an old time is normal for a guest that
+    /// is well.
     ///
     /// `VM_guest_metrics.get_last_updated`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_last_updated")]
@@ -92,7 +112,8 @@ impl VmGuestMetrics {
     }
 
     /// Reads the field [`other_config`](crate::VmGuestMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VM_guest_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_other_config")]
@@ -101,7 +122,8 @@ impl VmGuestMetrics {
     }
 
     /// Sets the field [`other_config`](crate::VmGuestMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VM_guest_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM_guest_metrics.set_other_config")]
@@ -127,7 +149,9 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`live`](crate::VmGuestMetricsRecord::live).
+    /// Reads the field [`live`](crate::VmGuestMetricsRecord::live): whether the guest agent has reported since the
+    /// VM was started. It does not turn false when an agent stops, so do not use it to tell whether the guest is
+    /// alive.
     ///
     /// `VM_guest_metrics.get_live`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_live")]
@@ -135,7 +159,9 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_live")
     }
 
-    /// Reads the field [`can_use_hotplug_vbd`](crate::VmGuestMetricsRecord::can_use_hotplug_vbd).
+    /// Reads the field [`can_use_hotplug_vbd`](crate::VmGuestMetricsRecord::can_use_hotplug_vbd): whether the guest
+    /// says that it can take disks while it runs. `no` makes the server refuse `VBD.plug` and `VBD.unplug` on the
+    /// running VM; `unspecified` means that it said nothing.
     ///
     /// `VM_guest_metrics.get_can_use_hotplug_vbd`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_can_use_hotplug_vbd")]
@@ -143,7 +169,9 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_can_use_hotplug_vbd")
     }
 
-    /// Reads the field [`can_use_hotplug_vif`](crate::VmGuestMetricsRecord::can_use_hotplug_vif).
+    /// Reads the field [`can_use_hotplug_vif`](crate::VmGuestMetricsRecord::can_use_hotplug_vif): whether the guest
+    /// says that it can take network interfaces while it runs. `no` makes the server refuse `VIF.plug` and
+    /// `VIF.unplug` on the running VM; `unspecified` means that it said nothing.
     ///
     /// `VM_guest_metrics.get_can_use_hotplug_vif`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_can_use_hotplug_vif")]
@@ -151,7 +179,10 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_can_use_hotplug_vif")
     }
 
-    /// Reads the field [`pv_drivers_detected`](crate::VmGuestMetricsRecord::pv_drivers_detected).
+    /// Reads the field [`pv_drivers_detected`](crate::VmGuestMetricsRecord::pv_drivers_detected): whether at least
+    /// one disk or network device of the guest is connected by a paravirtual driver, as the host itself sees. This
+    /// needs no guest agent. Where it is false in a running VM, the guest uses the slow emulated devices, and
+    /// hot-plug, suspend and migration may be refused.
     ///
     /// `VM_guest_metrics.get_PV_drivers_detected`, since XenServer 7.0 (dundee). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_PV_drivers_detected")]
@@ -159,7 +190,9 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.get_PV_drivers_detected")
     }
 
-    /// Reads the field [`services`](crate::VmGuestMetricsRecord::services).
+    /// Reads the field [`services`](crate::VmGuestMetricsRecord::services): what services in the guest publish
+    /// under `data/service/` in xenstore, as `SERVICE/KEY` to text. Their meaning is between those services and
+    /// their readers; the server only copies it.
     ///
     /// `VM_guest_metrics.get_services`, since xapi 25.15.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -211,71 +244,87 @@ impl AllVmGuestMetrics {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmGuestMetricsRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `os_version`.
+    /// The operating system as the agent names it: `name` (a text for people), `distro`, `uname` (the kernel, on
+    /// Linux), `major`, `minor`, on Windows also service pack numbers. Which keys exist depends on the agent; empty
+    /// until it reported.
     ///
     /// Since XenServer 4.0 (rio).
     pub os_version: Map<String, String>,
-    /// The field `netbios_name`.
+    /// The computer name of a Windows guest, as its agent reports it; empty for other guests and older agents.
     ///
     /// Since xapi 24.28.0. A prototype: it may still change.
     pub netbios_name: Map<String, String>,
-    /// The field `PV_drivers_version`.
+    /// The version of guest tools or drivers: `major`, `minor`, `micro`, `build`. A `micro` of `-1` means that the
+    /// agent did not tell it. Empty does not mean that drivers are missing: most Linux guests have them in the
+    /// kernel; see `PV_drivers_detected`.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "PV_drivers_version")]
     pub pv_drivers_version: Map<String, String>,
-    /// The field `PV_drivers_up_to_date`.
+    /// The same value as `PV_drivers_detected` today, in spite of its name: it does not compare versions.
     ///
     /// Since XenServer 4.0 (rio). Deprecated since XenServer 7.0 (dundee).
     #[doc(alias = "PV_drivers_up_to_date")]
     pub pv_drivers_up_to_date: bool,
-    /// The field `memory`.
+    /// Always empty. Free memory inside the guest is the data source `memory_internal_free`.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 5.5 (george).
     pub memory: Map<String, String>,
-    /// The field `disks`.
+    /// Always empty. The agent's knowledge of file systems does not reach the API.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 5.0 (orlando).
     pub disks: Map<String, String>,
-    /// The field `networks`.
+    /// The addresses inside the guest, as its agent reports them: keys such as `0/ip`, `0/ipv4/0` and `0/ipv6/0`,
+    /// where the first number is the interface's `VIF.device`. `0/ip` repeats the first IPv4 address. An address
+    /// can be stale for some seconds, and an interface that the agent cannot match to a virtual one is absent.
     ///
     /// Since XenServer 4.0 (rio).
     pub networks: Map<String, String>,
-    /// The field `other`.
+    /// What else the guest put under `control/` in xenstore: flags such as `feature-shutdown`, `feature-reboot`,
+    /// `feature-suspend` or `feature-balloon` set to `1`, and `data-ts` for remote desktop. The server uses these
+    /// flags to decide what it allows, for example a clean shutdown.
     ///
     /// Since XenServer 4.0 (rio).
     pub other: Map<String, String>,
-    /// The field `last_updated`; the epoch stands for never.
+    /// The time of the last change that the server stored. Reports without a change do not move it, so an old time
+    /// is normal for a guest that is well.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,
-    /// The field `live`.
+    /// Whether the guest agent has reported since the VM was started. It does not turn false when an agent stops,
+    /// so do not use it to tell whether the guest is alive.
     ///
     /// Since XenServer 5.0 (orlando).
     pub live: bool,
-    /// The field `can_use_hotplug_vbd`.
+    /// Whether the guest says that it can take disks while it runs. `no` makes the server refuse `VBD.plug` and
+    /// `VBD.unplug` on the running VM; `unspecified` means that it said nothing.
     ///
     /// Since XenServer 7.0 (dundee).
     pub can_use_hotplug_vbd: TristateType,
-    /// The field `can_use_hotplug_vif`.
+    /// Whether the guest says that it can take network interfaces while it runs. `no` makes the server refuse
+    /// `VIF.plug` and `VIF.unplug` on the running VM; `unspecified` means that it said nothing.
     ///
     /// Since XenServer 7.0 (dundee).
     pub can_use_hotplug_vif: TristateType,
-    /// The field `PV_drivers_detected`.
+    /// Whether at least one disk or network device of the guest is connected by a paravirtual driver, as the host
+    /// itself sees. This needs no guest agent. Where it is false in a running VM, the guest uses the slow emulated
+    /// devices, and hot-plug, suspend and migration may be refused.
     ///
     /// Since XenServer 7.0 (dundee).
     #[doc(alias = "PV_drivers_detected")]
     pub pv_drivers_detected: bool,
-    /// The field `services`.
+    /// What services in the guest publish under `data/service/` in xenstore, as `SERVICE/KEY` to text. Their
+    /// meaning is between those services and their readers; the server only copies it.
     ///
     /// Since xapi 25.15.0. A prototype: it may still change.
     pub services: Map<String, String>,

@@ -6,7 +6,9 @@ use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// What a host measures of a VM: virtual processors, memory, times.
+    /// What the host sees of a VM from outside: memory, virtual processors, start time. It exists for every VM,
+    /// also a halted one, and needs no guest agent. Load over time is not here; ask the data sources (RRDs) for
+    /// that.
     ///
     /// Class `VM_metrics`, since XenServer 4.0 (rio).
     #[doc(alias = "VM_metrics")]
@@ -23,7 +25,8 @@ impl VmMetrics {
     }
 
     /// Reads the field [`uuid`](crate::VmMetricsRecord::uuid): the UUID of the object, which unlike its reference
-    /// also survives a restored database.
+    /// also survives a restored database and is the same to every client. Keep this one, not the reference, in
+    /// files of your own.
     ///
     /// `VM_metrics.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_uuid")]
@@ -31,7 +34,10 @@ impl VmMetrics {
         self.begin("VM_metrics.get_uuid")
     }
 
-    /// Reads the field [`memory_actual`](crate::VmMetricsRecord::memory_actual).
+    /// Reads the field [`memory_actual`](crate::VmMetricsRecord::memory_actual): the memory that the VM's domain
+    /// holds right now, as Xen counts it. The host reports it every few seconds and only writes changes; 0 while
+    /// there is no domain. How much of it the guest itself leaves unused is the data source `memory_internal_free`,
+    /// which needs the guest agent.
     ///
     /// In bytes.
     ///
@@ -41,7 +47,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_memory_actual")
     }
 
-    /// Reads the field [`vcpus_number`](crate::VmMetricsRecord::vcpus_number).
+    /// Reads the field [`vcpus_number`](crate::VmMetricsRecord::vcpus_number): how many virtual processors the VM
+    /// has online, as the host last saw; for a halted VM the number of its last run, or 0 if it never ran.
     ///
     /// `VM_metrics.get_VCPUs_number`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_VCPUs_number")]
@@ -49,7 +56,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_VCPUs_number")
     }
 
-    /// Reads the field [`vcpus_cpu`](crate::VmMetricsRecord::vcpus_cpu).
+    /// Reads the field [`vcpus_cpu`](crate::VmMetricsRecord::vcpus_cpu): once told which physical processor each
+    /// virtual one ran on; today's servers leave it empty.
     ///
     /// `VM_metrics.get_VCPUs_CPU`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_VCPUs_CPU")]
@@ -57,7 +65,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_VCPUs_CPU")
     }
 
-    /// Reads the field [`vcpus_params`](crate::VmMetricsRecord::vcpus_params).
+    /// Reads the field [`vcpus_params`](crate::VmMetricsRecord::vcpus_params): the scheduling parameters of the
+    /// running domain; today's servers leave it empty. What the VM is configured to get is `VM.VCPUs_params`.
     ///
     /// `VM_metrics.get_VCPUs_params`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_VCPUs_params")]
@@ -65,7 +74,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_VCPUs_params")
     }
 
-    /// Reads the field [`vcpus_flags`](crate::VmMetricsRecord::vcpus_flags).
+    /// Reads the field [`vcpus_flags`](crate::VmMetricsRecord::vcpus_flags): flags of each virtual processor, such
+    /// as `online`, `blocked` or `running`; today's servers leave it empty.
     ///
     /// `VM_metrics.get_VCPUs_flags`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_VCPUs_flags")]
@@ -73,7 +83,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_VCPUs_flags")
     }
 
-    /// Reads the field [`state`](crate::VmMetricsRecord::state).
+    /// Reads the field [`state`](crate::VmMetricsRecord::state): xen's own words for the domain's state; today's
+    /// servers leave it empty. Use `VM.power_state`.
     ///
     /// `VM_metrics.get_state`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_state")]
@@ -81,7 +92,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_state")
     }
 
-    /// Reads the field [`start_time`](crate::VmMetricsRecord::start_time).
+    /// Reads the field [`start_time`](crate::VmMetricsRecord::start_time): the time at which the VM's domain was
+    /// last started; 1970-01-01 where it never was. A reboot by the guest counts, too, as it makes a new domain.
     ///
     /// `VM_metrics.get_start_time`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_start_time")]
@@ -89,7 +101,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_start_time")
     }
 
-    /// Reads the field [`install_time`](crate::VmMetricsRecord::install_time).
+    /// Reads the field [`install_time`](crate::VmMetricsRecord::install_time): the time at which the VM was
+    /// provisioned from its template, where anyone recorded it; 1970-01-01 otherwise.
     ///
     /// `VM_metrics.get_install_time`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_install_time")]
@@ -97,7 +110,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_install_time")
     }
 
-    /// Reads the field [`last_updated`](crate::VmMetricsRecord::last_updated).
+    /// Reads the field [`last_updated`](crate::VmMetricsRecord::last_updated): once the time of the last sample.
+    /// Today's servers hardly move it, so it says nothing about the age of the other fields.
     ///
     /// `VM_metrics.get_last_updated`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_last_updated")]
@@ -106,7 +120,8 @@ impl VmMetrics {
     }
 
     /// Reads the field [`other_config`](crate::VmMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VM_metrics.get_other_config`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_other_config")]
@@ -115,7 +130,8 @@ impl VmMetrics {
     }
 
     /// Sets the field [`other_config`](crate::VmMetricsRecord::other_config): free entries of clients and
-    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map.
+    /// toolstack. Several programs write here, so add and remove single keys rather than set the whole map. Adding
+    /// a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VM_metrics.set_other_config`, since XenServer 5.0 (orlando). Least role: `vm-admin`.
     #[doc(alias = "VM_metrics.set_other_config")]
@@ -141,7 +157,8 @@ impl VmMetrics {
         self.begin("VM_metrics.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`hvm`](crate::VmMetricsRecord::hvm).
+    /// Reads the field [`hvm`](crate::VmMetricsRecord::hvm): whether the running domain uses hardware
+    /// virtualisation (HVM, also PVH); meaningful while the VM has a domain.
     ///
     /// `VM_metrics.get_hvm`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_hvm")]
@@ -149,7 +166,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_hvm")
     }
 
-    /// Reads the field [`nested_virt`](crate::VmMetricsRecord::nested_virt).
+    /// Reads the field [`nested_virt`](crate::VmMetricsRecord::nested_virt): whether the VM was started with nested
+    /// virtualisation, so that it can run virtual machines of its own.
     ///
     /// `VM_metrics.get_nested_virt`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_nested_virt")]
@@ -157,7 +175,9 @@ impl VmMetrics {
         self.begin("VM_metrics.get_nested_virt")
     }
 
-    /// Reads the field [`nomigrate`](crate::VmMetricsRecord::nomigrate).
+    /// Reads the field [`nomigrate`](crate::VmMetricsRecord::nomigrate): whether the running domain was built in a
+    /// way that forbids to suspend or move it, for example for nested virtualisation. Only a restart with other
+    /// settings changes that.
     ///
     /// `VM_metrics.get_nomigrate`, since XenServer 7.1 (ely). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_nomigrate")]
@@ -165,7 +185,9 @@ impl VmMetrics {
         self.begin("VM_metrics.get_nomigrate")
     }
 
-    /// Reads the field [`current_domain_type`](crate::VmMetricsRecord::current_domain_type).
+    /// Reads the field [`current_domain_type`](crate::VmMetricsRecord::current_domain_type): how the domain is
+    /// really virtualised while the VM runs, is paused or suspended; for a halted VM how it was the last time.
+    /// `VM.domain_type` is what the next start will use.
     ///
     /// `VM_metrics.get_current_domain_type`, since XenServer 7.4 (jura). Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_current_domain_type")]
@@ -173,7 +195,9 @@ impl VmMetrics {
         self.begin("VM_metrics.get_current_domain_type")
     }
 
-    /// Reads the field [`numa_optimised`](crate::VmMetricsRecord::numa_optimised).
+    /// Reads the field [`numa_optimised`](crate::VmMetricsRecord::numa_optimised): whether Xen could place the VM's
+    /// memory with regard to the NUMA nodes of its host. False on hosts whose Xen does not report this, so it is no
+    /// proof of a bad placement.
     ///
     /// `VM_metrics.get_numa_optimised`, since xapi 26.2.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -182,7 +206,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_numa_optimised")
     }
 
-    /// Reads the field [`numa_nodes`](crate::VmMetricsRecord::numa_nodes).
+    /// Reads the field [`numa_nodes`](crate::VmMetricsRecord::numa_nodes): how many of the host's NUMA nodes the
+    /// VM's memory is spread over; 0 where it is not known. 1 is best for latency.
     ///
     /// `VM_metrics.get_numa_nodes`, since xapi 26.2.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VM_metrics.get_numa_nodes")]
@@ -190,7 +215,8 @@ impl VmMetrics {
         self.begin("VM_metrics.get_numa_nodes")
     }
 
-    /// Reads the field [`numa_node_memory`](crate::VmMetricsRecord::numa_node_memory).
+    /// Reads the field [`numa_node_memory`](crate::VmMetricsRecord::numa_node_memory): the VM's memory in bytes on
+    /// each NUMA node of its host, by node number; empty where it is not known.
     ///
     /// `VM_metrics.get_numa_node_memory`, since xapi 26.2.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -241,85 +267,98 @@ impl AllVmMetrics {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmMetricsRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The field `memory_actual`.
+    /// The memory that the VM's domain holds right now, as Xen counts it. The host reports it every few seconds and
+    /// only writes changes; 0 while there is no domain. How much of it the guest itself leaves unused is the data
+    /// source `memory_internal_free`, which needs the guest agent.
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub memory_actual: i64,
-    /// The field `VCPUs_number`.
+    /// How many virtual processors the VM has online, as the host last saw; for a halted VM the number of its last
+    /// run, or 0 if it never ran.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_number")]
     pub vcpus_number: i64,
-    /// The field `VCPUs_utilisation`.
+    /// A leftover: the load of each virtual processor once stood here. Read the data sources `cpu0`, `cpu1` and so
+    /// on instead.
     ///
     /// Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     #[doc(alias = "VCPUs_utilisation")]
     pub vcpus_utilisation: Map<i64, f64>,
-    /// The field `VCPUs_CPU`.
+    /// Once told which physical processor each virtual one ran on; today's servers leave it empty.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_CPU")]
     pub vcpus_cpu: Map<i64, i64>,
-    /// The field `VCPUs_params`.
+    /// The scheduling parameters of the running domain; today's servers leave it empty. What the VM is configured
+    /// to get is `VM.VCPUs_params`.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_params")]
     pub vcpus_params: Map<String, String>,
-    /// The field `VCPUs_flags`.
+    /// Flags of each virtual processor, such as `online`, `blocked` or `running`; today's servers leave it empty.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VCPUs_flags")]
     pub vcpus_flags: Map<i64, Vec<String>>,
-    /// The field `state`.
+    /// Xen's own words for the domain's state; today's servers leave it empty. Use `VM.power_state`.
     ///
     /// Since XenServer 4.0 (rio).
     pub state: Vec<String>,
-    /// The field `start_time`; the epoch stands for never.
+    /// The time at which the VM's domain was last started; 1970-01-01 where it never was. A reboot by the guest
+    /// counts, too, as it makes a new domain.
     ///
     /// Since XenServer 4.0 (rio).
     pub start_time: DateTime,
-    /// The field `install_time`; the epoch stands for never.
+    /// The time at which the VM was provisioned from its template, where anyone recorded it; 1970-01-01 otherwise.
     ///
     /// Since XenServer 4.0 (rio).
     pub install_time: DateTime,
-    /// The field `last_updated`; the epoch stands for never.
+    /// Once the time of the last sample. Today's servers hardly move it, so it says nothing about the age of the
+    /// other fields.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_updated: DateTime,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,
-    /// The field `hvm`.
+    /// Whether the running domain uses hardware virtualisation (HVM, also PVH); meaningful while the VM has a
+    /// domain.
     ///
     /// Since XenServer 7.1 (ely).
     pub hvm: bool,
-    /// The field `nested_virt`.
+    /// Whether the VM was started with nested virtualisation, so that it can run virtual machines of its own.
     ///
     /// Since XenServer 7.1 (ely).
     pub nested_virt: bool,
-    /// The field `nomigrate`.
+    /// Whether the running domain was built in a way that forbids to suspend or move it, for example for nested
+    /// virtualisation. Only a restart with other settings changes that.
     ///
     /// Since XenServer 7.1 (ely).
     pub nomigrate: bool,
-    /// The field `current_domain_type`.
+    /// How the domain is really virtualised while the VM runs, is paused or suspended; for a halted VM how it was
+    /// the last time. `VM.domain_type` is what the next start will use.
     ///
     /// Since XenServer 7.4 (jura).
     pub current_domain_type: DomainType,
-    /// The field `numa_optimised`.
+    /// Whether Xen could place the VM's memory with regard to the NUMA nodes of its host. False on hosts whose Xen
+    /// does not report this, so it is no proof of a bad placement.
     ///
     /// Since xapi 26.2.0. A prototype: it may still change.
     pub numa_optimised: bool,
-    /// The field `numa_nodes`.
+    /// How many of the host's NUMA nodes the VM's memory is spread over; 0 where it is not known. 1 is best for
+    /// latency.
     ///
     /// Since xapi 26.2.0. A prototype: it may still change.
     pub numa_nodes: i64,
-    /// The field `numa_node_memory`.
+    /// The VM's memory in bytes on each NUMA node of its host, by node number; empty where it is not known.
     ///
     /// Since xapi 26.2.0. A prototype: it may still change.
     pub numa_node_memory: Map<i64, i64>,

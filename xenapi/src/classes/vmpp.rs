@@ -8,7 +8,9 @@ use crate::{DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A schedule for snapshots and archives of VMs, long gone.
+    /// A VM protection policy: a schedule for snapshots and archives of VMs, dropped in XenServer 6.2 for lack of
+    /// use. Objects may survive in old databases, but nothing runs them, and the messages fail with
+    /// `MESSAGE_REMOVED`. Snapshots are scheduled by `VMSS` today; archives are left to backup products.
     ///
     /// Class `VMPP`, since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     #[doc(alias = "VMPP")]
@@ -22,86 +24,89 @@ handle! {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmppRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub name_description: String,
-    /// The field `is_policy_enabled`.
+    /// Whether the policy ran by itself; without effect today.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub is_policy_enabled: bool,
-    /// The field `backup_type`.
+    /// Whether it took snapshots of disks only or with memory; without effect today.
     ///
     /// Can be changed at any time. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub backup_type: BackupType,
-    /// The field `backup_retention_value`.
+    /// How many of its snapshots each VM kept; nothing deletes them today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub backup_retention_value: i64,
-    /// The field `backup_frequency`.
+    /// How often it took snapshots; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub backup_frequency: BackupFrequency,
-    /// The field `backup_schedule`.
+    /// When it took snapshots, in local time: keys `min`, `hour`, `days`; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub backup_schedule: Map<String, String>,
-    /// The field `is_backup_running`.
+    /// Whether it was taking snapshots; a leftover value.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub is_backup_running: bool,
-    /// The field `backup_last_run_time`; the epoch stands for never.
+    /// The time of its last snapshots; 1970-01-01 where it took none.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub backup_last_run_time: DateTime,
-    /// The field `archive_target_type`.
+    /// What kind of share its archives went to: `cifs`, `nfs` or `none`; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub archive_target_type: ArchiveTargetType,
-    /// The field `archive_target_config`.
+    /// Where its archives went: `location`, for CIFS also `username` and the name of the secret with the password.
+    /// Delete such leftovers, as they point to credentials.
     ///
     /// May hold the archive's password: [`Debug`](crate::Map#printing) hides the values whose key names a secret.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub archive_target_config: Map<String, String>,
-    /// The field `archive_frequency`.
+    /// How often it exported snapshots to the share; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub archive_frequency: ArchiveFrequency,
-    /// The field `archive_schedule`.
+    /// When it exported snapshots, in local time: keys `min`, `hour`, `days`; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub archive_schedule: Map<String, String>,
-    /// The field `is_archive_running`.
+    /// Whether it was exporting; a leftover value.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub is_archive_running: bool,
-    /// The field `archive_last_run_time`; the epoch stands for never.
+    /// The time of its last export; 1970-01-01 where it made none.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub archive_last_run_time: DateTime,
-    /// The field `VMs`.
+    /// The VMs whose `VM.protection_policy` points here.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     #[doc(alias = "VMs")]
     pub vms: Vec<Ref<Vm>>,
-    /// The field `is_alarm_enabled`.
+    /// Whether it sent mail about its runs; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub is_alarm_enabled: bool,
-    /// The field `alarm_config`.
+    /// Where it sent mail: keys such as `email_address`, `smtp_server` and `smtp_port`; without effect today.
     ///
     /// Given when the object is created. Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub alarm_config: Map<String, String>,
-    /// The field `recent_alerts`.
+    /// The last results of its runs, as XML; nothing is added today.
     ///
     /// Since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
     pub recent_alerts: Vec<String>,

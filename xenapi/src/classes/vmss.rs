@@ -8,7 +8,9 @@ use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A schedule by which VMs are snapshotted, and how many snapshots are kept.
+    /// A schedule by which VMs are snapshotted, and how many of these snapshots are kept. A job on the coordinator
+    /// looks every quarter of an hour which schedules are due; a time at which no coordinator ran is not made up
+    /// for.
     ///
     /// Class `VMSS`, since XenServer 7.2 (falcon).
     #[doc(alias = "VMSS")]
@@ -33,7 +35,8 @@ impl Vmss {
     }
 
     /// Reads the field [`uuid`](crate::VmssRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VMSS.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_uuid")]
@@ -41,8 +44,8 @@ impl Vmss {
         self.begin("VMSS.get_uuid")
     }
 
-    /// Reads the field [`name_label`](crate::VmssRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Reads the field [`name_label`](crate::VmssRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VMSS.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_name_label")]
@@ -50,8 +53,8 @@ impl Vmss {
         self.begin("VMSS.get_name_label")
     }
 
-    /// Sets the field [`name_label`](crate::VmssRecord::name_label): the name that people gave the object; it need
-    /// not be unique.
+    /// Sets the field [`name_label`](crate::VmssRecord::name_label): the name that people gave the object. It need
+    /// not be unique, can be empty and can change: do not identify objects by it.
     ///
     /// `VMSS.set_name_label`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_name_label")]
@@ -59,7 +62,8 @@ impl Vmss {
         self.begin("VMSS.set_name_label").arg(value)
     }
 
-    /// Reads the field [`name_description`](crate::VmssRecord::name_description): a longer text for people.
+    /// Reads the field [`name_description`](crate::VmssRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `VMSS.get_name_description`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_name_description")]
@@ -67,7 +71,8 @@ impl Vmss {
         self.begin("VMSS.get_name_description")
     }
 
-    /// Sets the field [`name_description`](crate::VmssRecord::name_description): a longer text for people.
+    /// Sets the field [`name_description`](crate::VmssRecord::name_description): a longer text for people, empty
+    /// where nobody wrote one.
     ///
     /// `VMSS.set_name_description`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_name_description")]
@@ -75,7 +80,8 @@ impl Vmss {
         self.begin("VMSS.set_name_description").arg(value)
     }
 
-    /// Reads the field [`enabled`](crate::VmssRecord::enabled).
+    /// Reads the field [`enabled`](crate::VmssRecord::enabled): whether the schedule runs by itself. If not,
+    /// `snapshot_now` still works and nothing is deleted.
     ///
     /// `VMSS.get_enabled`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_enabled")]
@@ -83,7 +89,8 @@ impl Vmss {
         self.begin("VMSS.get_enabled")
     }
 
-    /// Sets the field [`enabled`](crate::VmssRecord::enabled).
+    /// Sets the field [`enabled`](crate::VmssRecord::enabled): whether the schedule runs by itself. If not,
+    /// `snapshot_now` still works and nothing is deleted.
     ///
     /// `VMSS.set_enabled`, since XenServer 4.0 (rio). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_enabled")]
@@ -91,7 +98,9 @@ impl Vmss {
         self.begin("VMSS.set_enabled").arg(value)
     }
 
-    /// Reads the field [`kind`](crate::VmssRecord::kind).
+    /// Reads the field [`kind`](crate::VmssRecord::kind): the kind of snapshot: of the disks only (`snapshot`),
+    /// with memory (`checkpoint`), or with help of the guest's VSS (`snapshot_with_quiesce`, which today's servers
+    /// no longer offer).
     ///
     /// `VMSS.get_type`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_type")]
@@ -99,7 +108,9 @@ impl Vmss {
         self.begin("VMSS.get_type")
     }
 
-    /// Reads the field [`retained_snapshots`](crate::VmssRecord::retained_snapshots).
+    /// Reads the field [`retained_snapshots`](crate::VmssRecord::retained_snapshots): how many snapshots of this
+    /// schedule each VM keeps, from 1 to 10. After each run the oldest ones beyond that are destroyed, disks
+    /// included; snapshots that people took are not counted and not touched.
     ///
     /// `VMSS.get_retained_snapshots`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_retained_snapshots")]
@@ -107,7 +118,8 @@ impl Vmss {
         self.begin("VMSS.get_retained_snapshots")
     }
 
-    /// Reads the field [`frequency`](crate::VmssRecord::frequency).
+    /// Reads the field [`frequency`](crate::VmssRecord::frequency): how often the schedule runs: hourly, daily or
+    /// weekly. It decides which keys of `schedule` matter.
     ///
     /// `VMSS.get_frequency`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_frequency")]
@@ -115,7 +127,9 @@ impl Vmss {
         self.begin("VMSS.get_frequency")
     }
 
-    /// Reads the field [`schedule`](crate::VmssRecord::schedule).
+    /// Reads the field [`schedule`](crate::VmssRecord::schedule): when it runs, in the local time of the pool's
+    /// hosts: `min` (`0`, `15`, `30` or `45`), for daily and weekly also `hour` (`0` to `23`), for weekly also
+    /// `days` (English names such as `Monday`, separated by commas).
     ///
     /// `VMSS.get_schedule`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_schedule")]
@@ -123,7 +137,8 @@ impl Vmss {
         self.begin("VMSS.get_schedule")
     }
 
-    /// Reads the field [`last_run_time`](crate::VmssRecord::last_run_time).
+    /// Reads the field [`last_run_time`](crate::VmssRecord::last_run_time): the time at which the schedule last
+    /// ran; 1970-01-01 where it never did.
     ///
     /// `VMSS.get_last_run_time`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_last_run_time")]
@@ -131,7 +146,8 @@ impl Vmss {
         self.begin("VMSS.get_last_run_time")
     }
 
-    /// Reads the field [`vms`](crate::VmssRecord::vms).
+    /// Reads the field [`vms`](crate::VmssRecord::vms): the VMs that it covers. A VM joins by
+    /// `VM.set_snapshot_schedule` and can have one schedule at most.
     ///
     /// `VMSS.get_VMs`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VMSS.get_VMs")]
@@ -139,7 +155,8 @@ impl Vmss {
         self.begin("VMSS.get_VMs")
     }
 
-    /// Sends the message `snapshot_now` of class `VMSS`, given `vmss`; answers with text.
+    /// Runs the schedule at once, also where it is disabled. What comes back is a text in XML-RPC that tells how it
+    /// went for each VM; a failure of one VM is reported there and as an alert, not as an error of the call.
     ///
     /// `VMSS.snapshot_now`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.snapshot_now")]
@@ -147,7 +164,7 @@ impl Vmss {
         self.begin("VMSS.snapshot_now")
     }
 
-    /// Sets the field [`retained_snapshots`](crate::VmssRecord::retained_snapshots).
+    /// Sets how many snapshots each VM keeps, from 1 to 10. Surplus snapshots go at the next run.
     ///
     /// `VMSS.set_retained_snapshots`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_retained_snapshots")]
@@ -155,7 +172,7 @@ impl Vmss {
         self.begin("VMSS.set_retained_snapshots").arg(value)
     }
 
-    /// Sets the field [`frequency`](crate::VmssRecord::frequency).
+    /// Sets how often it runs. Set `schedule` as well, as other keys are needed.
     ///
     /// `VMSS.set_frequency`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_frequency")]
@@ -163,7 +180,7 @@ impl Vmss {
         self.begin("VMSS.set_frequency").arg(value)
     }
 
-    /// Sets the field [`schedule`](crate::VmssRecord::schedule).
+    /// Replaces all keys that say when it runs. Values outside the allowed ones are refused.
     ///
     /// `VMSS.set_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_schedule")]
@@ -171,8 +188,7 @@ impl Vmss {
         self.begin("VMSS.set_schedule").arg(value)
     }
 
-    /// Adds an entry to the map [`schedule`](crate::VmssRecord::schedule). A key that is there already is refused
-    /// with [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).
+    /// Adds one key that says when it runs: `min`, `hour` or `days`. A key that exists must be removed first.
     ///
     /// `VMSS.add_to_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.add_to_schedule")]
@@ -180,8 +196,7 @@ impl Vmss {
         self.begin("VMSS.add_to_schedule").arg(key).arg(value)
     }
 
-    /// Takes the entry of `key` out of the map [`schedule`](crate::VmssRecord::schedule); no failure where there is
-    /// none.
+    /// Removes one of the keys that say when it runs. Put the new value there before the next run is due.
     ///
     /// `VMSS.remove_from_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.remove_from_schedule")]
@@ -189,7 +204,7 @@ impl Vmss {
         self.begin("VMSS.remove_from_schedule").arg(key)
     }
 
-    /// Sets the field [`last_run_time`](crate::VmssRecord::last_run_time).
+    /// Records when it ran. The scheduler's own call, open to the local superuser only.
     ///
     /// `VMSS.set_last_run_time`, since XenServer 7.2 (falcon). Least role: none, only root on the host itself.
     #[doc(alias = "VMSS.set_last_run_time")]
@@ -197,7 +212,8 @@ impl Vmss {
         self.begin("VMSS.set_last_run_time").arg(value)
     }
 
-    /// Sets the field [`kind`](crate::VmssRecord::kind).
+    /// Sets the kind of snapshot from the next run on. `snapshot_with_quiesce` is refused by servers without VSS
+    /// snapshots.
     ///
     /// `VMSS.set_type`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     #[doc(alias = "VMSS.set_type")]
@@ -261,44 +277,49 @@ impl AllVmss {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VmssRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// The name that people gave the object; it need not be unique.
+    /// The name that people gave the object. It need not be unique, can be empty and can change: do not identify
+    /// objects by it.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_label: String,
-    /// A longer text for people.
+    /// A longer text for people, empty where nobody wrote one.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub name_description: String,
-    /// The field `enabled`.
+    /// Whether the schedule runs by itself. If not, `snapshot_now` still works and nothing is deleted.
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub enabled: bool,
-    /// The field `type`.
+    /// The kind of snapshot: of the disks only (`snapshot`), with memory (`checkpoint`), or with help of the
+    /// guest's VSS (`snapshot_with_quiesce`, which today's servers no longer offer).
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     #[doc(alias = "type")]
     pub kind: VmssType,
-    /// The field `retained_snapshots`.
+    /// How many snapshots of this schedule each VM keeps, from 1 to 10. After each run the oldest ones beyond that
+    /// are destroyed, disks included; snapshots that people took are not counted and not touched.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub retained_snapshots: i64,
-    /// The field `frequency`.
+    /// How often the schedule runs: hourly, daily or weekly. It decides which keys of `schedule` matter.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub frequency: VmssFrequency,
-    /// The field `schedule`.
+    /// When it runs, in the local time of the pool's hosts: `min` (`0`, `15`, `30` or `45`), for daily and weekly
+    /// also `hour` (`0` to `23`), for weekly also `days` (English names such as `Monday`, separated by commas).
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub schedule: Map<String, String>,
-    /// The field `last_run_time`; the epoch stands for never.
+    /// The time at which the schedule last ran; 1970-01-01 where it never did.
     ///
     /// Since XenServer 4.0 (rio).
     pub last_run_time: DateTime,
-    /// The field `VMs`.
+    /// The VMs that it covers. A VM joins by `VM.set_snapshot_schedule` and can have one schedule at most.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VMs")]

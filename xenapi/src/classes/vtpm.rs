@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A virtual TPM of a VM.
+    /// A virtual TPM (version 2) of a VM, as Windows 11 asks for; the VM must boot by UEFI to use it. Its contents
+    /// are secret keys: they go with the VM into exports and clones and are lost for good when it is destroyed.
     ///
     /// Class `VTPM`, since xapi 22.26.0. A prototype: it may still change.
     #[doc(alias = "VTPM")]
@@ -25,7 +26,8 @@ impl Vtpm {
     }
 
     /// Reads the field [`uuid`](crate::VtpmRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VTPM.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_uuid")]
@@ -34,7 +36,8 @@ impl Vtpm {
     }
 
     /// Reads the field [`allowed_operations`](crate::VtpmRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `VTPM.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_allowed_operations")]
@@ -43,7 +46,8 @@ impl Vtpm {
     }
 
     /// Reads the field [`current_operations`](crate::VtpmRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VTPM.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_current_operations")]
@@ -51,7 +55,7 @@ impl Vtpm {
         self.begin("VTPM.get_current_operations")
     }
 
-    /// Reads the field [`vm`](crate::VtpmRecord::vm).
+    /// Reads the field [`vm`](crate::VtpmRecord::vm): the VM that has it; one VM has one TPM at most.
     ///
     /// `VTPM.get_VM`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_VM")]
@@ -59,7 +63,8 @@ impl Vtpm {
         self.begin("VTPM.get_VM")
     }
 
-    /// Reads the field [`backend`](crate::VtpmRecord::backend).
+    /// Reads the field [`backend`](crate::VtpmRecord::backend): not used: always `OpaqueRef:NULL`. It was meant for
+    /// a domain of its own that serves the TPM.
     ///
     /// `VTPM.get_backend`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VTPM.get_backend")]
@@ -67,7 +72,9 @@ impl Vtpm {
         self.begin("VTPM.get_backend")
     }
 
-    /// Reads the field [`persistence_backend`](crate::VtpmRecord::persistence_backend).
+    /// Reads the field [`persistence_backend`](crate::VtpmRecord::persistence_backend): where its contents are
+    /// kept; `xapi`, the pool's database, is all there is. The copy there is written by the running VM through its
+    /// host, so a host that dies can lose the last changes.
     ///
     /// `VTPM.get_persistence_backend`, since xapi 22.26.0. A prototype: it may still change. Least role:
     /// `read-only`.
@@ -76,7 +83,9 @@ impl Vtpm {
         self.begin("VTPM.get_persistence_backend")
     }
 
-    /// Reads the field [`is_unique`](crate::VtpmRecord::is_unique).
+    /// Reads the field [`is_unique`](crate::VtpmRecord::is_unique): whether its contents are never copied, as the
+    /// TPM specification demands: a clone or snapshot of the VM then gets an empty TPM, and what the guest sealed
+    /// with it (such as disk encryption) cannot be opened there.
     ///
     /// `VTPM.get_is_unique`, since xapi 22.26.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VTPM.get_is_unique")]
@@ -84,7 +93,8 @@ impl Vtpm {
         self.begin("VTPM.get_is_unique")
     }
 
-    /// Reads the field [`is_protected`](crate::VtpmRecord::is_protected).
+    /// Reads the field [`is_protected`](crate::VtpmRecord::is_protected): whether its contents are guarded as the
+    /// specification demands; always false today, so whoever reads the pool's database reads them.
     ///
     /// `VTPM.get_is_protected`, since xapi 22.26.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "VTPM.get_is_protected")]
@@ -92,7 +102,8 @@ impl Vtpm {
         self.begin("VTPM.get_is_protected")
     }
 
-    /// Sends the message `destroy` of class `VTPM`.
+    /// Deletes the TPM of a halted VM with all keys in it. A guest whose disk encryption depends on it needs its
+    /// recovery key from then on.
     ///
     /// `VTPM.destroy`, since xapi 22.26.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
@@ -133,7 +144,10 @@ impl Vtpms {
         self.begin("VTPM.get_all_records")
     }
 
-    /// Sends the message `create` of class `VTPM`, given `vM` and `is_unique`; answers with a `VTPM`.
+    /// Gives a halted VM an empty TPM. It fails with `VTPM_MAX_AMOUNT_REACHED` where the VM has one already. The
+    /// answer is the TPM.
+    ///
+    /// - `is_unique`: keeps its contents out of clones and snapshots; it cannot be changed later.
     ///
     /// `VTPM.create`, since xapi 22.26.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VTPM.create")]
@@ -149,37 +163,42 @@ impl Vtpms {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct VtpmRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 4.0 (rio).
     pub uuid: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VtpmOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VtpmOperation>,
-    /// The field `VM`; it may refer to nothing.
+    /// The VM that has it; one VM has one TPM at most.
     ///
     /// Since XenServer 4.0 (rio).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `backend`; it may refer to nothing.
+    /// Not used: always `OpaqueRef:NULL`. It was meant for a domain of its own that serves the TPM.
     ///
     /// Since XenServer 4.0 (rio).
     pub backend: Ref<Vm>,
-    /// The field `persistence_backend`.
+    /// Where its contents are kept; `xapi`, the pool's database, is all there is. The copy there is written by the
+    /// running VM through its host, so a host that dies can lose the last changes.
     ///
     /// Since xapi 22.26.0. A prototype: it may still change.
     pub persistence_backend: PersistenceBackend,
-    /// The field `is_unique`.
+    /// Whether its contents are never copied, as the TPM specification demands: a clone or snapshot of the VM then
+    /// gets an empty TPM, and what the guest sealed with it (such as disk encryption) cannot be opened there.
     ///
     /// Since xapi 22.26.0. A prototype: it may still change.
     pub is_unique: bool,
-    /// The field `is_protected`.
+    /// Whether its contents are guarded as the specification demands; always false today, so whoever reads the
+    /// pool's database reads them.
     ///
     /// Since xapi 22.26.0. A prototype: it may still change.
     pub is_protected: bool,

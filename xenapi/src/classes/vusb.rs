@@ -8,7 +8,8 @@ use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
-    /// A USB device that is given to a VM.
+    /// A USB device that is given to a VM. A VM with one cannot be suspended or migrated (`VM_HAS_VUSBS`), since
+    /// the device stays where it is.
     ///
     /// Class `VUSB`, since XenServer 7.3 (inverness).
     #[doc(alias = "VUSB")]
@@ -25,7 +26,8 @@ impl Vusb {
     }
 
     /// Reads the field [`uuid`](crate::VusbRecord::uuid): the UUID of the object, which unlike its reference also
-    /// survives a restored database.
+    /// survives a restored database and is the same to every client. Keep this one, not the reference, in files of
+    /// your own.
     ///
     /// `VUSB.get_uuid`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VUSB.get_uuid")]
@@ -34,7 +36,8 @@ impl Vusb {
     }
 
     /// Reads the field [`allowed_operations`](crate::VusbRecord::allowed_operations): what may be asked of the
-    /// object right now, as the server last worked it out. It is a hint: another client can be faster.
+    /// object right now, as the server last worked it out. It is a hint: it lags behind after changes, and another
+    /// client can be faster. Try, and deal with the error.
     ///
     /// `VUSB.get_allowed_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VUSB.get_allowed_operations")]
@@ -43,7 +46,8 @@ impl Vusb {
     }
 
     /// Reads the field [`current_operations`](crate::VusbRecord::current_operations): what is being done to the
-    /// object, by the reference of the task that does it.
+    /// object, by the reference of the task that does it. Such a key can also be a dummy reference, behind which
+    /// there is no task. Most other operations have to wait until it is empty.
     ///
     /// `VUSB.get_current_operations`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VUSB.get_current_operations")]
@@ -51,7 +55,7 @@ impl Vusb {
         self.begin("VUSB.get_current_operations")
     }
 
-    /// Reads the field [`vm`](crate::VusbRecord::vm).
+    /// Reads the field [`vm`](crate::VusbRecord::vm): the VM that gets the device. It never changes.
     ///
     /// `VUSB.get_VM`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VUSB.get_VM")]
@@ -59,7 +63,7 @@ impl Vusb {
         self.begin("VUSB.get_VM")
     }
 
-    /// Reads the field [`usb_group`](crate::VusbRecord::usb_group).
+    /// Reads the field [`usb_group`](crate::VusbRecord::usb_group): the group that the device is taken from.
     ///
     /// `VUSB.get_USB_group`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VUSB.get_USB_group")]
@@ -68,7 +72,8 @@ impl Vusb {
     }
 
     /// Reads the field [`other_config`](crate::VusbRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VUSB.get_other_config`, since XenServer 7.3 (inverness). Least role: `read-only`.
     #[doc(alias = "VUSB.get_other_config")]
@@ -77,7 +82,8 @@ impl Vusb {
     }
 
     /// Sets the field [`other_config`](crate::VusbRecord::other_config): free entries of clients and toolstack.
-    /// Several programs write here, so add and remove single keys rather than set the whole map.
+    /// Several programs write here, so add and remove single keys rather than set the whole map. Adding a key that
+    /// exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// `VUSB.set_other_config`, since XenServer 7.3 (inverness). Least role: `pool-admin`.
     #[doc(alias = "VUSB.set_other_config")]
@@ -103,8 +109,8 @@ impl Vusb {
         self.begin("VUSB.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`currently_attached`](crate::VusbRecord::currently_attached): whether it is in use right
-    /// now.
+    /// Reads the field [`currently_attached`](crate::VusbRecord::currently_attached): whether the VM has the device
+    /// now. It is attached at the start of the VM and detached at its end.
     ///
     /// `VUSB.get_currently_attached`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VUSB.get_currently_attached")]
@@ -112,7 +118,8 @@ impl Vusb {
         self.begin("VUSB.get_currently_attached")
     }
 
-    /// Sends the message `unplug` of class `VUSB`.
+    /// Takes the device from the running VM, as when somebody pulls it out: the guest can lose what it has not
+    /// written. The next start of the VM attaches it again unless the object is destroyed.
     ///
     /// `VUSB.unplug`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VUSB.unplug")]
@@ -120,7 +127,7 @@ impl Vusb {
         self.begin_task("VUSB.unplug")
     }
 
-    /// Sends the message `destroy` of class `VUSB`.
+    /// Takes the device from the VM for good. It must not be attached: unplug it or halt the VM before.
     ///
     /// `VUSB.destroy`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VUSB.destroy")]
@@ -160,8 +167,11 @@ impl Vusbs {
         self.begin("VUSB.get_all_records")
     }
 
-    /// Sends the message `create` of class `VUSB`, given `VM`, `USB_group` and `other_config`; answers with a
-    /// `VUSB`.
+    /// Gives a VM a USB device from its next start on, and answers with the new object; a running VM does not get
+    /// it at once. The VM must have fewer than 6 of them, and must not be one that HA restarts. It needs a licence
+    /// that covers USB passthrough.
+    ///
+    /// - `USB_group`: a group whose device has `passthrough_enabled`, and for which there is no other VUSB.
     ///
     /// `VUSB.create`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     #[doc(alias = "VUSB.create")]
@@ -207,35 +217,37 @@ impl CreateOptions {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct VusbRecord {
-    /// The UUID of the object, which unlike its reference also survives a restored database.
+    /// The UUID of the object, which unlike its reference also survives a restored database and is the same to
+    /// every client. Keep this one, not the reference, in files of your own.
     ///
     /// Since XenServer 7.3 (inverness).
     pub uuid: String,
-    /// What may be asked of the object right now, as the server last worked it out. It is a hint: another client
-    /// can be faster.
+    /// What may be asked of the object right now, as the server last worked it out. It is a hint: it lags behind
+    /// after changes, and another client can be faster. Try, and deal with the error.
     ///
     /// Since XenServer 4.0 (rio).
     pub allowed_operations: Vec<VusbOperation>,
-    /// What is being done to the object, by the reference of the task that does it.
+    /// What is being done to the object, by the reference of the task that does it. Such a key can also be a dummy
+    /// reference, behind which there is no task. Most other operations have to wait until it is empty.
     ///
     /// Since XenServer 4.0 (rio).
     pub current_operations: Map<String, VusbOperation>,
-    /// The field `VM`; it may refer to nothing.
+    /// The VM that gets the device. It never changes.
     ///
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "VM")]
     pub vm: Ref<Vm>,
-    /// The field `USB_group`; it may refer to nothing.
+    /// The group that the device is taken from.
     ///
     /// Since XenServer 7.3 (inverness).
     #[doc(alias = "USB_group")]
     pub usb_group: Ref<UsbGroup>,
     /// Free entries of clients and toolstack. Several programs write here, so add and remove single keys rather
-    /// than set the whole map.
+    /// than set the whole map. Adding a key that exists fails with `MAP_DUPLICATE_KEY`: remove it first.
     ///
     /// Can be changed at any time. Since XenServer 7.3 (inverness).
     pub other_config: Map<String, String>,
-    /// Whether it is in use right now.
+    /// Whether the VM has the device now. It is attached at the start of the VM and detached at its end.
     ///
     /// Since XenServer 4.0 (rio).
     pub currently_attached: bool,

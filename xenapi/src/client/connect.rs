@@ -176,7 +176,7 @@ impl Connect {
     /// Uses a session that somebody else made. It is not logged out at the end, and cannot be made anew.
     ///
     /// # Errors
-    /// [`Error::Config`] where the URL cannot be used; nothing is sent yet.
+    /// [`Error::Config`] where the URL cannot be used. Whether the session is valid shows at the first call.
     pub async fn session(self, reference: impl Into<SecretString>) -> Result<Client> {
         self.open(Credentials::Session(reference.into())).await
     }

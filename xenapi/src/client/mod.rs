@@ -25,6 +25,9 @@ use crate::transport::Transport;
 use crate::wire::Encoding;
 use crate::{Call, SecretString, ToValue, Value};
 
+/// What tells one login at one host from another: the session's reference and the host's address.
+pub(crate) type Identity = (String, http::Uri);
+
 /// A logged-in connection to a pool, cheap to clone and shared by all handles.
 ///
 /// The session ends when [`logout`](Client::logout) is called or the last clone is dropped (best effort, from a
@@ -149,8 +152,7 @@ impl Client {
         }
     }
 
-    /// What tells one login at one host from another.
-    pub(crate) fn identity(&self) -> (String, http::Uri) {
+    pub(crate) fn identity(&self) -> Identity {
         let session = self.current_session();
         (session.reference.expose().to_owned(), session.base.clone())
     }

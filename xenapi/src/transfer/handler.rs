@@ -130,9 +130,11 @@ impl Handler {
         let response = match self.put(client, task.reference, &mut parcel).await {
             Ok(response) => response,
             Err(error) if parcel.is_opened() => {
+                if let Some(reason) = parcel.failure() {
+                    return Err(task.begun().broken_off(reason).await);
+                }
                 // The handler has seen some of it, and may know better what was wrong.
-                let cut = parcel.failure().unwrap_or_else(|| error.to_string());
-                let told = task.begun().verdict(Some(cut), self.silence).await;
+                let told = task.begun().verdict(Some(error.to_string()), self.silence).await;
                 return Err(match told {
                     Err(told @ Error::Api(_)) => told,
                     _ => error,
@@ -147,7 +149,7 @@ impl Handler {
             Err(Stop::Silent) => return Err(timed_out(self.path, self.silence).in_task(task.reference)),
         };
         match parcel.failure() {
-            Some(reason) => task.verdict(Some(reason), self.silence).await,
+            Some(reason) => Err(task.broken_off(reason).await),
             None => task.delivery(cut, self.silence).await,
         }
     }

@@ -8,6 +8,7 @@ mod host;
 mod import;
 mod pool;
 mod raw_vdi;
+mod read_ahead;
 mod screenshot;
 mod source;
 mod task;

@@ -126,6 +126,13 @@ impl TransferTask {
         ended.ok()?.ok()?.and_then(|record| self.failure(&record))
     }
 
+    /// Gives up because of this side: what the server says of it is only that something is missing.
+    pub(super) async fn broken_off(self, reason: String) -> Error {
+        let error = self.interrupted(reason);
+        self.cancel().await;
+        error
+    }
+
     /// Cancels the task and waits until the server knows.
     pub(super) async fn cancel(mut self) {
         self.is_watched = false;

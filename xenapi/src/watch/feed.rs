@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{Health, Selection};
 use crate::classes::event::EventOperation;
-use crate::client::Session;
+use crate::client::{Identity, Session};
 use crate::{Call, Class, Client, Error, ErrorCode, Event, EventBatch, Result, Value};
 
 /// How long the server holds a request open when there is nothing to tell.
@@ -47,7 +47,7 @@ pub(crate) struct Feed {
     poll: Duration,
     token: String,
     /// The session and the host that the token is from.
-    origin: (String, http::Uri),
+    origin: Identity,
     /// What has been told and not deleted since, by class as events write it.
     told: HashMap<String, HashSet<Box<str>>>,
     /// Classes whose objects the server counts in another way than it lists them.
@@ -89,6 +89,11 @@ impl Feed {
     /// The token up to which everything has been told.
     pub(crate) fn token(&self) -> &str {
         &self.token
+    }
+
+    /// The session and the host that the token is from.
+    pub(crate) fn origin(&self) -> &Identity {
+        &self.origin
     }
 
     /// The next changes: none where the server had none to tell for a while. Failures that may pass are waited out.

@@ -356,3 +356,38 @@ async fn over_tls_the_pin_holds_for_the_console_too() {
     screen.read_exact(&mut version).await.unwrap();
     assert_eq!(&version, b"RFB 003.008\n");
 }
+
+/// Types on the serial line of a VM, and sees its screen's greeting.
+async fn visit(pool: &Client) {
+    let (halted, running) = halted_and_running(pool).await;
+    let name = pool.vm(running).name_label().await.unwrap();
+    let mut line = pool.vm(running).console().text().await.unwrap();
+    let prompt = format!("\r\n{name} login: ");
+    let mut seen = vec![0; prompt.len()];
+    line.read_exact(&mut seen).await.unwrap();
+    assert_eq!(String::from_utf8(seen).unwrap(), prompt);
+    line.write_all(b"root\r").await.unwrap();
+    let mut seen = vec![0; "root".len() + prompt.len()];
+    line.read_exact(&mut seen).await.unwrap();
+    assert_eq!(String::from_utf8(seen).unwrap(), format!("root{prompt}"));
+
+    let mut screen = pool.vm(running).console().await.unwrap();
+    let mut version = [0; 12];
+    screen.read_exact(&mut version).await.unwrap();
+    assert!(version.starts_with(b"RFB 003."));
+
+    let refused = pool.vm(halted).console().await.unwrap_err();
+    assert!(matches!(refused, ConsoleError::NotRunning { .. }), "{refused}");
+    pool.vm(running).hard_shutdown().await.unwrap();
+    assert_eq!(line.read(&mut [0; 1]).await.unwrap(), 0, "the VM took its line with it");
+}
+
+#[tokio::test]
+async fn the_simulators_consoles_open_in_the_process_and_over_tls() {
+    let pool = || Simulator::builder().hosts(3).vms(6).build().unwrap();
+    visit(&client(&pool(), None).await).await;
+
+    let server = pool().listen_tls("127.0.0.1:0").await.unwrap();
+    let connect = Client::connect(server.url()).pin_sha256(server.fingerprint_sha256().unwrap());
+    visit(&connect.login("root", "xensource").await.unwrap()).await;
+}

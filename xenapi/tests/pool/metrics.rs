@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use xenapi::metrics::{Consolidation, Owner, Resolution, SourceKind, Traffic, Unit};
 use xenapi::transport::RequestBody;
+use xenapi::wire::Encoding;
 use xenapi::wire::json;
-use xenapi::{Client, Error, Value};
+use xenapi::{Client, Error, ErrorCode, Value};
 use xenapi_sim::{Fault, Simulator};
 
 use crate::detour::Detour;
@@ -254,4 +255,26 @@ async fn live_values_of_many_at_once() {
     let hosts = client.hosts().all().await.unwrap();
     let values = client.hosts().query_data_source(hosts, "loadavg").run().await;
     assert!(values[0].1.is_err());
+}
+
+#[tokio::test]
+async fn what_is_measured_can_be_listed_and_asked_for() {
+    let simulator = Simulator::builder().hosts(1).vms(4).build().unwrap();
+    for encoding in [Encoding::Json, Encoding::Xml] {
+        let client = client(&simulator, Some(encoding)).await;
+        let (halted, running) = halted_and_running(&client).await;
+        let sources = client.vm(running).data_sources().await.unwrap();
+        let cpu = sources.iter().find(|source| source.name_label == "cpu0").unwrap();
+        assert_eq!((cpu.units.as_str(), cpu.min, cpu.max), ("(fraction)", 0.0, 1.0));
+        let memory = sources.iter().find(|source| source.name_label == "memory").unwrap();
+        assert!(memory.max.is_infinite() && memory.units == "B");
+        let busy = client.vm(running).query_data_source("cpu0").await.unwrap();
+        assert!((0.0..=1.0).contains(&busy), "{busy}");
+        let error = client.vm(running).query_data_source("cpu99").await.unwrap_err();
+        assert_eq!(error.code(), Some(&ErrorCode::InternalError));
+        let error = client.vm(halted).query_data_source("cpu0").await.unwrap_err();
+        assert_eq!(error.code(), Some(&ErrorCode::VmBadPowerState));
+        let host = client.hosts().all().await.unwrap()[0];
+        assert!(client.host(host).query_data_source("memory_free_kib").await.unwrap() > 0.0);
+    }
 }

@@ -171,6 +171,23 @@ async fn a_cache_holds_only_what_it_was_told_to() {
 }
 
 #[tokio::test]
+async fn a_barrier_means_the_coordinator_that_has_just_taken_over() {
+    let (simulator, client) = pool(2, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    let cache = client.cache().classes([Class::Vm]).await.unwrap();
+    for number in 0..8 {
+        // The watch is late to notice, and what the old coordinator counted is no measure for the new one.
+        simulator.fault(Fault::on("event.from").times(2).delay(Duration::from_millis(200)));
+        simulator.promote(1 - number % 2);
+        let name = format!("name {number}");
+        client.vm(halted).set_name_label(&name).await.unwrap();
+        cache.barrier().await.unwrap();
+        assert_eq!(cache.get(halted).unwrap().name_label, name);
+        assert_eq!(cache.count::<Vm>(), simulator.refs("VM").len());
+    }
+}
+
+#[tokio::test]
 async fn a_condition_is_waited_for_and_a_barrier_shows_ones_own_change() {
     let (simulator, client) = pool(1, 4).await;
     let (halted, _) = halted_and_running(&client).await;

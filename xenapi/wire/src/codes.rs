@@ -7,2709 +7,3348 @@ open_enum! {
     ///
     /// A code that is newer than this crate is kept as it came.
     pub enum ErrorCode {
-        /// `ACTIVATION_WHILE_NOT_FREE`.
+        /// An activation key was given to a host that already runs a licensed edition. Left over from the yearly
+        /// activation of the free edition of old XenServer releases; current licences are not installed in this way.
         #[doc(alias = "ACTIVATION_WHILE_NOT_FREE")]
         ActivationWhileNotFree = "ACTIVATION_WHILE_NOT_FREE",
-        /// `ADDRESS_VIOLATES_LOCKING_CONSTRAINT`.
+        /// The address asked for is not one that the VIF may use under its `locking_mode`. Add it to `VIF.ipv4_allowed`
+        /// or `VIF.ipv6_allowed` first, or loosen the locking of the VIF.
         ///
         /// Parameters: `address`.
         #[doc(alias = "ADDRESS_VIOLATES_LOCKING_CONSTRAINT")]
         AddressViolatesLockingConstraint = "ADDRESS_VIOLATES_LOCKING_CONSTRAINT",
-        /// `APPLY_GUIDANCE_FAILED`.
+        /// The updates are installed, but what must follow them (a restart of the toolstack, of device models or of the
+        /// host) failed. Read `pending_guidances` of the host that `ref` names and carry the steps out by hand.
         ///
         /// Parameters: `ref`.
         #[doc(alias = "APPLY_GUIDANCE_FAILED")]
         ApplyGuidanceFailed = "APPLY_GUIDANCE_FAILED",
-        /// `APPLY_LIVEPATCH_FAILED`.
+        /// A live patch for the running Xen or kernel could not be loaded, so the old code stays in force until the
+        /// host restarts. It normally arrives as an entry in the answer of `host.apply_updates`, not as a failure of
+        /// the call; plan a reboot of that host.
         ///
         /// Parameters: `livepatch`.
         #[doc(alias = "APPLY_LIVEPATCH_FAILED")]
         ApplyLivepatchFailed = "APPLY_LIVEPATCH_FAILED",
-        /// `APPLY_UPDATES_FAILED`.
+        /// The package manager of the host that `ref` names stopped with an error while it installed updates. Its
+        /// output is in the host's log; repair the cause (disk space, a broken package, the repository) and apply again
+        /// before the host takes VMs.
         ///
         /// Parameters: `ref`.
         #[doc(alias = "APPLY_UPDATES_FAILED")]
         ApplyUpdatesFailed = "APPLY_UPDATES_FAILED",
-        /// `APPLY_UPDATES_IN_PROGRESS`.
+        /// A host of this pool is installing updates, and the pool operation that was asked for excludes that. Wait
+        /// until `apply_updates` is gone from `pool.current_operations`, then call again.
         #[doc(alias = "APPLY_UPDATES_IN_PROGRESS")]
         ApplyUpdatesInProgress = "APPLY_UPDATES_IN_PROGRESS",
-        /// `AUTH_ALREADY_ENABLED`.
+        /// The host has already joined a directory: the parameters tell its kind (`AD`) and its domain. Leave that one
+        /// with `pool.disable_external_auth` before joining another; the host's name cannot be changed meanwhile
+        /// either.
         ///
         /// Parameters: `current auth_type`, `current service_name`.
         #[doc(alias = "AUTH_ALREADY_ENABLED")]
         AuthAlreadyEnabled = "AUTH_ALREADY_ENABLED",
-        /// `AUTH_DISABLE_FAILED`.
+        /// The host could not leave its directory, for the reason in `message`. Call again without credentials to
+        /// forget the directory locally and delete the machine account there by hand.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_DISABLE_FAILED")]
         AuthDisableFailed = "AUTH_DISABLE_FAILED",
-        /// `AUTH_DISABLE_FAILED_PERMISSION_DENIED`.
+        /// The account given may not delete or disable the host's machine account in the directory. Repeat with an
+        /// account that may, or without credentials and clean up the directory yourself.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_DISABLE_FAILED_PERMISSION_DENIED")]
         AuthDisableFailedPermissionDenied = "AUTH_DISABLE_FAILED_PERMISSION_DENIED",
-        /// `AUTH_DISABLE_FAILED_WRONG_CREDENTIALS`.
+        /// The directory rejected the user name or password that was to disable the machine account. Repeat with the
+        /// right ones, or with none to leave the account behind.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_DISABLE_FAILED_WRONG_CREDENTIALS")]
         AuthDisableFailedWrongCredentials = "AUTH_DISABLE_FAILED_WRONG_CREDENTIALS",
-        /// `AUTH_ENABLE_FAILED`.
+        /// The host could not join the directory and no narrower code fits; `message` has the plugin's own words. Check
+        /// name resolution, clock and firewall between the host and the domain controllers, and look into the host's
+        /// log.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED")]
         AuthEnableFailed = "AUTH_ENABLE_FAILED",
-        /// `AUTH_ENABLE_FAILED_DOMAIN_LOOKUP_FAILED`.
+        /// No domain controller was found for the name of the domain. Let the host use the DNS servers of the domain
+        /// and give the full DNS name of the domain as `service_name`.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_DOMAIN_LOOKUP_FAILED")]
         AuthEnableFailedDomainLookupFailed = "AUTH_ENABLE_FAILED_DOMAIN_LOOKUP_FAILED",
-        /// `AUTH_ENABLE_FAILED_INVALID_ACCOUNT`.
+        /// The account that was to join the host to the domain is not usable: it is unknown or wrongly written. Correct
+        /// `user` in the `config` argument; `message` repeats what the directory said.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_INVALID_ACCOUNT")]
         AuthEnableFailedInvalidAccount = "AUTH_ENABLE_FAILED_INVALID_ACCOUNT",
-        /// `AUTH_ENABLE_FAILED_INVALID_OU`.
+        /// The organisational unit in `config` under `ou` does not exist in the domain, or cannot take a computer
+        /// account. Correct the path or leave it out to use the default container.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_INVALID_OU")]
         AuthEnableFailedInvalidOu = "AUTH_ENABLE_FAILED_INVALID_OU",
-        /// `AUTH_ENABLE_FAILED_INVALID_TRUSTED_CERTS`.
+        /// LDAPS was wanted, but the CA certificates that the pool trusts do not verify the domain controller. Install
+        /// the CA that issued the controller's certificate with the purpose `ldaps` and try again.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_INVALID_TRUSTED_CERTS")]
         AuthEnableFailedInvalidTrustedCerts = "AUTH_ENABLE_FAILED_INVALID_TRUSTED_CERTS",
-        /// `AUTH_ENABLE_FAILED_NO_TRUSTED_CERTS`.
+        /// LDAPS was wanted, but the pool trusts no CA certificate that could verify the domain controller. Install one
+        /// with `pool.install_trusted_certificate` and the purpose `ldaps` first.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_NO_TRUSTED_CERTS")]
         AuthEnableFailedNoTrustedCerts = "AUTH_ENABLE_FAILED_NO_TRUSTED_CERTS",
-        /// `AUTH_ENABLE_FAILED_PERMISSION_DENIED`.
+        /// The account was accepted by the domain, but it may not add computers there. Use one with that right, or have
+        /// the computer account prepared by the administrators of the domain.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_PERMISSION_DENIED")]
         AuthEnableFailedPermissionDenied = "AUTH_ENABLE_FAILED_PERMISSION_DENIED",
-        /// `AUTH_ENABLE_FAILED_UNAVAILABLE`.
+        /// The domain controllers were found but did not answer. Check routing, firewall and whether the directory
+        /// service is up, then try again.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_UNAVAILABLE")]
         AuthEnableFailedUnavailable = "AUTH_ENABLE_FAILED_UNAVAILABLE",
-        /// `AUTH_ENABLE_FAILED_WRONG_CREDENTIALS`.
+        /// The directory rejected the user name or password in `config`. Nothing was joined; call again with the right
+        /// credentials.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_ENABLE_FAILED_WRONG_CREDENTIALS")]
         AuthEnableFailedWrongCredentials = "AUTH_ENABLE_FAILED_WRONG_CREDENTIALS",
-        /// `AUTH_INVALID_TRUSTED_CERTS`.
+        /// TLS to the Active Directory controllers cannot be set up because the trusted CA certificates do not verify
+        /// them. Replace the ones with the purpose `ldaps` by those that issued the controllers' certificates.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_INVALID_TRUSTED_CERTS")]
         AuthInvalidTrustedCerts = "AUTH_INVALID_TRUSTED_CERTS",
-        /// `AUTH_IS_DISABLED`.
+        /// The call needs a directory service and the host has joined none (`external_auth_type` is empty). Join one
+        /// with `pool.enable_external_auth`, or work with the local root account.
         #[doc(alias = "AUTH_IS_DISABLED")]
         AuthIsDisabled = "AUTH_IS_DISABLED",
-        /// `AUTH_NO_TRUSTED_CERTS`.
+        /// TLS to the Active Directory controllers was asked for while the pool trusts no CA certificate for it.
+        /// Install one with `pool.install_trusted_certificate`, purpose `ldaps`, and repeat.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_NO_TRUSTED_CERTS")]
         AuthNoTrustedCerts = "AUTH_NO_TRUSTED_CERTS",
-        /// `AUTH_SERVICE_ERROR`.
+        /// A question to the directory (who a user is, which groups hold it) went wrong; `message` says how. Local root
+        /// still gets in; check that the host reaches a domain controller and that its clock agrees with the domain's.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_SERVICE_ERROR")]
         AuthServiceError = "AUTH_SERVICE_ERROR",
-        /// `AUTH_SETUP_TLS_CONNECTION`.
+        /// The connection to the directory could not be secured by TLS; `message` has the reason. Check that LDAPS is
+        /// open on the controllers and that their certificates are valid for the names used.
         ///
         /// Parameters: `message`.
         #[doc(alias = "AUTH_SETUP_TLS_CONNECTION")]
         AuthSetupTlsConnection = "AUTH_SETUP_TLS_CONNECTION",
-        /// `AUTH_SET_LDAPS_FAILED`.
+        /// LDAPS could not be switched on or off; `host` is the one where it failed and `message` says why. Hosts of
+        /// one pool may now differ, so correct the cause and call `pool.external_auth_set_ldaps` once more.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "AUTH_SET_LDAPS_FAILED")]
         AuthSetLdapsFailed = "AUTH_SET_LDAPS_FAILED",
-        /// `AUTH_UNKNOWN_TYPE`.
+        /// There is no plugin for the kind of directory that was named. The only kind in use is `AD`; the parameter
+        /// repeats what was sent.
         ///
         /// Parameters: `type`.
         #[doc(alias = "AUTH_UNKNOWN_TYPE")]
         AuthUnknownType = "AUTH_UNKNOWN_TYPE",
-        /// `BACKUP_SCRIPT_FAILED`.
+        /// The script that packs a host's file system for `/host_backup` ended with an error; `log` holds its output.
+        /// What was downloaded so far is no usable backup: delete it, make room on the host and start over.
         ///
         /// Parameters: `log`.
         #[doc(alias = "BACKUP_SCRIPT_FAILED")]
         BackupScriptFailed = "BACKUP_SCRIPT_FAILED",
-        /// `BALLOONING_TIMEOUT_BEFORE_MIGRATION`.
+        /// The guest did not give back memory down to `memory_dynamic_min` in time, so its migration was not started
+        /// and it runs on. Try again when the guest is less busy, or raise `memory_dynamic_min` so that less must be
+        /// freed; where it happens each time, look at the guest's balloon driver.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "BALLOONING_TIMEOUT_BEFORE_MIGRATION")]
         BallooningTimeoutBeforeMigration = "BALLOONING_TIMEOUT_BEFORE_MIGRATION",
-        /// `BLOCKED_REPO_URL`.
+        /// The address of the new repository is on the block list in the host's own configuration file. Use another
+        /// address; the list cannot be changed over the API.
         ///
         /// Parameters: `url`.
         #[doc(alias = "BLOCKED_REPO_URL")]
         BlockedRepoUrl = "BLOCKED_REPO_URL",
-        /// `BOOTLOADER_FAILED`.
+        /// The bootloader that fetches the kernel of a paravirtual guest from its disk failed; `msg` holds its output.
+        /// Check that the first disk carries a boot menu it can read, and `PV_bootloader` and `PV_args` of the VM.
         ///
         /// Parameters: `vm`, `msg`.
         #[doc(alias = "BOOTLOADER_FAILED")]
         BootloaderFailed = "BOOTLOADER_FAILED",
-        /// `BOOT_DEVICE_PASSTHROUGH_DISALLOWED`.
+        /// The PCI device chosen for passthrough holds the disk that the host itself boots from. Choose another; giving
+        /// this one away would take the control domain's own disk from it.
         ///
         /// Parameters: `device`.
         #[doc(alias = "BOOT_DEVICE_PASSTHROUGH_DISALLOWED")]
         BootDevicePassthroughDisallowed = "BOOT_DEVICE_PASSTHROUGH_DISALLOWED",
-        /// `BRIDGE_NAME_EXISTS`.
+        /// `network.create` was given a bridge name that another network of the pool has. Leave the name empty to let
+        /// xapi choose one, or find the network that has it.
         ///
         /// Parameters: `bridge`.
         #[doc(alias = "BRIDGE_NAME_EXISTS")]
         BridgeNameExists = "BRIDGE_NAME_EXISTS",
-        /// `BRIDGE_NOT_AVAILABLE`.
+        /// An unmanaged network's bridge does not exist on the host where the VM should run. xapi does not make bridges
+        /// of such networks: create it on that host by other means and start again.
         ///
         /// Parameters: `bridge`.
         #[doc(alias = "BRIDGE_NOT_AVAILABLE")]
         BridgeNotAvailable = "BRIDGE_NOT_AVAILABLE",
-        /// `BUNDLE_REPOSITORY_ALREADY_EXISTS`.
+        /// The pool has a repository for uploaded update bundles, and may have no second one. Use the one that `ref`
+        /// names, or forget it first.
         ///
         /// Parameters: `ref`.
         #[doc(alias = "BUNDLE_REPOSITORY_ALREADY_EXISTS")]
         BundleRepositoryAlreadyExists = "BUNDLE_REPOSITORY_ALREADY_EXISTS",
-        /// `BUNDLE_REPO_NOT_ENABLED`.
+        /// A bundle was uploaded while the pool's enabled repositories do not include the one for bundles. Enable it
+        /// with `pool.set_repositories`, then upload again.
         #[doc(alias = "BUNDLE_REPO_NOT_ENABLED")]
         BundleRepoNotEnabled = "BUNDLE_REPO_NOT_ENABLED",
-        /// `BUNDLE_SYNC_FAILED`.
+        /// The bundle arrived, but its contents could not be taken over as the pool's repository. The coordinator's log
+        /// has the reason; check that the bundle is meant for this release and that the disk is not full.
         #[doc(alias = "BUNDLE_SYNC_FAILED")]
         BundleSyncFailed = "BUNDLE_SYNC_FAILED",
-        /// `BUNDLE_UNPACK_FAILED`.
+        /// The uploaded file could not be unpacked; `error` is the reason. It is truncated, damaged or no update
+        /// bundle: fetch it anew, compare its checksum and upload it again.
         ///
         /// Parameters: `error`.
         #[doc(alias = "BUNDLE_UNPACK_FAILED")]
         BundleUnpackFailed = "BUNDLE_UNPACK_FAILED",
-        /// `CANNOT_ADD_TUNNEL_TO_BOND_SLAVE`.
+        /// A tunnel was to be put on a card that belongs to a bond. Use the PIF of the bond as transport instead.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "CANNOT_ADD_TUNNEL_TO_BOND_SLAVE")]
         CannotAddTunnelToBondSlave = "CANNOT_ADD_TUNNEL_TO_BOND_SLAVE",
-        /// `CANNOT_ADD_TUNNEL_TO_SRIOV_LOGICAL`.
+        /// A tunnel was to be put on the logical PIF of an SR-IOV network, which has no bridge. Use the physical card's
+        /// own PIF or another card.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "CANNOT_ADD_TUNNEL_TO_SRIOV_LOGICAL")]
         CannotAddTunnelToSriovLogical = "CANNOT_ADD_TUNNEL_TO_SRIOV_LOGICAL",
-        /// `CANNOT_ADD_TUNNEL_TO_VLAN_ON_SRIOV_LOGICAL`.
+        /// A tunnel was to be put on a VLAN of an SR-IOV network, which has no bridge. Use a VLAN or card outside the
+        /// SR-IOV network as transport.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "CANNOT_ADD_TUNNEL_TO_VLAN_ON_SRIOV_LOGICAL")]
         CannotAddTunnelToVlanOnSriovLogical = "CANNOT_ADD_TUNNEL_TO_VLAN_ON_SRIOV_LOGICAL",
-        /// `CANNOT_ADD_VLAN_TO_BOND_SLAVE`.
+        /// A VLAN was to be put on a card that belongs to a bond. Create it on the PIF of the bond instead.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "CANNOT_ADD_VLAN_TO_BOND_SLAVE")]
         CannotAddVlanToBondSlave = "CANNOT_ADD_VLAN_TO_BOND_SLAVE",
-        /// `CANNOT_CHANGE_PIF_PROPERTIES`.
+        /// Properties such as `gro` cannot be set on this kind of PIF. Set them on the bond or on the unbonded card
+        /// below it; VLANs and tunnels have none of their own and bond members take those of the bond.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "CANNOT_CHANGE_PIF_PROPERTIES")]
         CannotChangePifProperties = "CANNOT_CHANGE_PIF_PROPERTIES",
-        /// `CANNOT_CONTACT_HOST`.
+        /// The coordinator could not open a connection to the host that the call had to be passed on to. Check its
+        /// power, toolstack and management network. A connection lost midway looks the same, so read the state of the
+        /// object before repeating a call that changes something.
         ///
         /// Parameters: `host`.
         #[doc(alias = "CANNOT_CONTACT_HOST")]
         CannotContactHost = "CANNOT_CONTACT_HOST",
-        /// `CANNOT_CREATE_STATE_FILE`.
+        /// High availability could not be switched on because none of the SRs offered can hold its state file. Give
+        /// `pool.enable_ha` a shared SR that every host has plugged and whose driver supports it.
         #[doc(alias = "CANNOT_CREATE_STATE_FILE")]
         CannotCreateStateFile = "CANNOT_CREATE_STATE_FILE",
-        /// `CANNOT_DESTROY_DISASTER_RECOVERY_TASK`.
+        /// The SRs that a `DR_task` had introduced could not be unplugged and forgotten; `reason` has the error. Stop
+        /// and remove whatever still uses their disks, then destroy the task again.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "CANNOT_DESTROY_DISASTER_RECOVERY_TASK")]
         CannotDestroyDisasterRecoveryTask = "CANNOT_DESTROY_DISASTER_RECOVERY_TASK",
-        /// `CANNOT_DESTROY_SYSTEM_NETWORK`.
+        /// The network is the host-internal management network, which the toolstack needs for itself. Leave it alone.
         ///
         /// Parameters: `network`.
         #[doc(alias = "CANNOT_DESTROY_SYSTEM_NETWORK")]
         CannotDestroySystemNetwork = "CANNOT_DESTROY_SYSTEM_NETWORK",
-        /// `CANNOT_ENABLE_REDO_LOG`.
+        /// `pool.enable_redo_log` could not create its disk or start writing to it; `reason` says which. Check that the
+        /// SR is shared, plugged on the coordinator and has room.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "CANNOT_ENABLE_REDO_LOG")]
         CannotEnableRedoLog = "CANNOT_ENABLE_REDO_LOG",
-        /// `CANNOT_EVACUATE_HOST`.
+        /// At least one VM cannot leave the host. `errors` joins one error per VM by `|`, each as code and parameters
+        /// joined by commas; `host.get_vms_which_prevent_evacuation` gives the same as a map. Move, suspend or shut
+        /// down those VMs.
         ///
         /// Parameters: `errors`.
         #[doc(alias = "CANNOT_EVACUATE_HOST")]
         CannotEvacuateHost = "CANNOT_EVACUATE_HOST",
-        /// `CANNOT_FETCH_PATCH`.
+        /// A member host could not download an old-style patch from the coordinator. Check that the coordinator still
+        /// has the file and that HTTPS between the two works; such patches belong to releases before 7.1.
         ///
         /// Parameters: `uuid`.
         #[doc(alias = "CANNOT_FETCH_PATCH")]
         CannotFetchPatch = "CANNOT_FETCH_PATCH",
-        /// `CANNOT_FIND_OEM_BACKUP_PARTITION`.
+        /// An update of the embedded (OEM) edition found no second partition to write to. That edition is long gone, so
+        /// current servers never answer this.
         #[doc(alias = "CANNOT_FIND_OEM_BACKUP_PARTITION")]
         CannotFindOemBackupPartition = "CANNOT_FIND_OEM_BACKUP_PARTITION",
-        /// `CANNOT_FIND_PATCH`.
+        /// The patch has a record but its file is not on the coordinator, for example because another host has become
+        /// coordinator or the files were cleaned. Upload the file again before applying.
         #[doc(alias = "CANNOT_FIND_PATCH")]
         CannotFindPatch = "CANNOT_FIND_PATCH",
-        /// `CANNOT_FIND_STATE_PARTITION`.
+        /// A host has no partition for its state where the operation expects one. A leftover of the embedded edition:
+        /// nothing in current servers depends on it.
         #[doc(alias = "CANNOT_FIND_STATE_PARTITION")]
         CannotFindStatePartition = "CANNOT_FIND_STATE_PARTITION",
-        /// `CANNOT_FIND_UPDATE`.
+        /// The update has a record, but its disk is gone, as after `pool_update.pool_clean`. Upload the same package
+        /// again, then apply it.
         #[doc(alias = "CANNOT_FIND_UPDATE")]
         CannotFindUpdate = "CANNOT_FIND_UPDATE",
-        /// `CANNOT_FORGET_SRIOV_LOGICAL`.
+        /// `PIF.forget` was called for the logical PIF of an SR-IOV network. Destroy the `network_sriov` object
+        /// instead; that removes this PIF too.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "CANNOT_FORGET_SRIOV_LOGICAL")]
         CannotForgetSriovLogical = "CANNOT_FORGET_SRIOV_LOGICAL",
-        /// `CANNOT_PLUG_BOND_SLAVE`.
+        /// A card inside a bond cannot be brought up, or made the management interface, by itself. Use the PIF of the
+        /// bond.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "CANNOT_PLUG_BOND_SLAVE")]
         CannotPlugBondSlave = "CANNOT_PLUG_BOND_SLAVE",
-        /// `CANNOT_PLUG_VIF`.
+        /// A VIF could not be connected while its VM was being built. Current servers mostly report the underlying
+        /// network error instead; check that the VIF's network can be attached on that host.
         ///
         /// Parameters: `VIF`.
         #[doc(alias = "CANNOT_PLUG_VIF")]
         CannotPlugVif = "CANNOT_PLUG_VIF",
-        /// `CANNOT_RESET_CONTROL_DOMAIN`.
+        /// `VM.power_state_reset` was called for a control domain, whose state is that of its host. To correct the
+        /// state of a dead host, deal with the host, not with this VM.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "CANNOT_RESET_CONTROL_DOMAIN")]
         CannotResetControlDomain = "CANNOT_RESET_CONTROL_DOMAIN",
-        /// `CANNOT_RESTART_DEVICE_MODEL`.
+        /// The device models of a host could not be restarted because VMs on it are paused; `ref` names the host.
+        /// Unpause those VMs or shut them down, then repeat.
         ///
         /// Parameters: `ref`.
         #[doc(alias = "CANNOT_RESTART_DEVICE_MODEL")]
         CannotRestartDeviceModel = "CANNOT_RESTART_DEVICE_MODEL",
-        /// `CAN_NOT_PERIODIC_SYNC_UPDATES`.
+        /// Scheduled synchronisation was asked for with repositories that cannot be fetched unattended, such as another
+        /// pool's. Enable repositories with an address of their own, or synchronise by hand.
         #[doc(alias = "CAN_NOT_PERIODIC_SYNC_UPDATES")]
         CanNotPeriodicSyncUpdates = "CAN_NOT_PERIODIC_SYNC_UPDATES",
-        /// `CAN_NOT_SYNC_UPDATES`.
+        /// The enabled repository is filled by uploading bundles, so there is nothing to fetch, now or on a schedule.
+        /// Upload a new bundle, or enable remote repositories.
         #[doc(alias = "CAN_NOT_SYNC_UPDATES")]
         CanNotSyncUpdates = "CAN_NOT_SYNC_UPDATES",
-        /// `CERTIFICATE_ALREADY_EXISTS`.
+        /// A trusted certificate with this file name is installed. Uninstall the old one first, or choose another name:
+        /// installing never overwrites.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CERTIFICATE_ALREADY_EXISTS")]
         CertificateAlreadyExists = "CERTIFICATE_ALREADY_EXISTS",
-        /// `CERTIFICATE_CORRUPT`.
+        /// The named certificate file could not be read from or removed from the host's disk. Look at the file and the
+        /// disk on that host; installing the certificate anew usually repairs it.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CERTIFICATE_CORRUPT")]
         CertificateCorrupt = "CERTIFICATE_CORRUPT",
-        /// `CERTIFICATE_DOES_NOT_EXIST`.
+        /// No trusted certificate of that name is installed on the host. List the names first; with `force` an
+        /// uninstall passes over those already gone.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CERTIFICATE_DOES_NOT_EXIST")]
         CertificateDoesNotExist = "CERTIFICATE_DOES_NOT_EXIST",
-        /// `CERTIFICATE_LACKS_PURPOSE`.
+        /// A trusted certificate was to be installed without saying what it is for. Name at least one purpose,
+        /// `licensing` or `ldaps`.
         #[doc(alias = "CERTIFICATE_LACKS_PURPOSE")]
         CertificateLacksPurpose = "CERTIFICATE_LACKS_PURPOSE",
-        /// `CERTIFICATE_LIBRARY_CORRUPT`.
+        /// The directory of trusted certificates, or the bundle made of it, could not be written or indexed. Check disk
+        /// space and the files on the host; the certificate in question is not in force.
         #[doc(alias = "CERTIFICATE_LIBRARY_CORRUPT")]
         CertificateLibraryCorrupt = "CERTIFICATE_LIBRARY_CORRUPT",
-        /// `CERTIFICATE_NAME_INVALID`.
+        /// Certificate names must end in `.pem`, must not begin with a dot and consist of ASCII letters, digits, `.`,
+        /// `_` and `-`. The parameter repeats the bad name; send another.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CERTIFICATE_NAME_INVALID")]
         CertificateNameInvalid = "CERTIFICATE_NAME_INVALID",
-        /// `CHANGE_PASSWORD_REJECTED`.
+        /// The operating system refused the new password of root; `msg` is its answer. The old password stays valid;
+        /// choose one that satisfies the rules of the host.
         ///
         /// Parameters: `msg`.
         #[doc(alias = "CHANGE_PASSWORD_REJECTED")]
         ChangePasswordRejected = "CHANGE_PASSWORD_REJECTED",
-        /// `CLUSTERED_SR_DEGRADED`.
+        /// A host is down or a clustered SR is recovering, and taking another host out could cost the cluster its
+        /// quorum. Bring the first host back or wait for the recovery; `sr` can hold the description of the recovery
+        /// task instead of a reference.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "CLUSTERED_SR_DEGRADED")]
         ClusteredSrDegraded = "CLUSTERED_SR_DEGRADED",
-        /// `CLUSTERING_DISABLED`.
+        /// The host's part in the cluster is switched off (`Cluster_host.enabled` is false), and the call needs it on.
+        /// Call `Cluster_host.enable` first.
         ///
         /// Parameters: `cluster_host`.
         #[doc(alias = "CLUSTERING_DISABLED")]
         ClusteringDisabled = "CLUSTERING_DISABLED",
-        /// `CLUSTERING_ENABLED`.
+        /// The interface carries the cluster's traffic, and cannot be reconfigured or removed while clustering runs on
+        /// that host. Unplug the clustered SR there, call `Cluster_host.disable`, make the change and enable it again.
         ///
         /// Parameters: `cluster_host`.
         #[doc(alias = "CLUSTERING_ENABLED")]
         ClusteringEnabled = "CLUSTERING_ENABLED",
-        /// `CLUSTER_ALREADY_EXISTS`.
+        /// The pool has a cluster, and can have only one. Use that one, or destroy it before creating another on a
+        /// different network.
         #[doc(alias = "CLUSTER_ALREADY_EXISTS")]
         ClusterAlreadyExists = "CLUSTER_ALREADY_EXISTS",
-        /// `CLUSTER_CREATE_IN_PROGRESS`.
+        /// Another call is creating the pool's cluster. Wait until `cluster_create` has left `pool.current_operations`,
+        /// then repeat.
         #[doc(alias = "CLUSTER_CREATE_IN_PROGRESS")]
         ClusterCreateInProgress = "CLUSTER_CREATE_IN_PROGRESS",
-        /// `CLUSTER_DOES_NOT_HAVE_ONE_NODE`.
+        /// `Cluster.destroy` only removes a cluster of a single host, and this one has as many as `number_of_nodes`
+        /// says. Use `Cluster.pool_destroy`, which takes all hosts out.
         ///
         /// Parameters: `number_of_nodes`.
         #[doc(alias = "CLUSTER_DOES_NOT_HAVE_ONE_NODE")]
         ClusterDoesNotHaveOneNode = "CLUSTER_DOES_NOT_HAVE_ONE_NODE",
-        /// `CLUSTER_FORCE_DESTROY_FAILED`.
+        /// `Cluster.pool_force_destroy` could not remove the cluster from at least one host. Make the host reachable,
+        /// or remove it from the pool, and call again.
         ///
         /// Parameters: `cluster`.
         #[doc(alias = "CLUSTER_FORCE_DESTROY_FAILED")]
         ClusterForceDestroyFailed = "CLUSTER_FORCE_DESTROY_FAILED",
-        /// `CLUSTER_HOST_IS_LAST`.
+        /// The last host of a cluster cannot be taken out of it alone. Destroy the cluster itself instead.
         ///
         /// Parameters: `cluster_host`.
         #[doc(alias = "CLUSTER_HOST_IS_LAST")]
         ClusterHostIsLast = "CLUSTER_HOST_IS_LAST",
-        /// `CLUSTER_HOST_NOT_JOINED`.
+        /// The host has a `Cluster_host` object but has not yet joined the cluster (`joined` is false). See that its
+        /// cluster interface is plugged with a fixed address and that it reaches the other hosts; it must join before
+        /// anything else is done with it.
         ///
         /// Parameters: `cluster_host`.
         #[doc(alias = "CLUSTER_HOST_NOT_JOINED")]
         ClusterHostNotJoined = "CLUSTER_HOST_NOT_JOINED",
-        /// `CLUSTER_STACK_IN_USE`.
+        /// An SR that relies on the cluster is still plugged on the host. Unplug its PBD there, then disable or
+        /// destroy.
         ///
         /// Parameters: `cluster_stack`.
         #[doc(alias = "CLUSTER_STACK_IN_USE")]
         ClusterStackInUse = "CLUSTER_STACK_IN_USE",
-        /// `CONFIGURE_REPOSITORIES_IN_PROGRESS`.
+        /// Another call is changing the pool's repositories. Wait for it (`configure_repositories` in
+        /// `pool.current_operations`) and repeat.
         #[doc(alias = "CONFIGURE_REPOSITORIES_IN_PROGRESS")]
         ConfigureRepositoriesInProgress = "CONFIGURE_REPOSITORIES_IN_PROGRESS",
-        /// `COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS`.
+        /// `PIF.introduce` names a device and a MAC that do not belong together on this host, or a device that is not
+        /// there. Correct them, or use `PIF.scan`, which finds all cards by itself.
         ///
         /// Parameters: `device`, `mac`.
         #[doc(alias = "COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS")]
         CouldNotFindNetworkInterfaceWithSpecifiedDeviceNameAndMacAddress = "COULD_NOT_FIND_NETWORK_INTERFACE_WITH_SPECIFIED_DEVICE_NAME_AND_MAC_ADDRESS",
-        /// `COULD_NOT_IMPORT_DATABASE`.
+        /// The disk given to `VDI.open_database` does not yield a pool database; `reason` tells why. Choose another
+        /// metadata disk: replication to this one may never have completed.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "COULD_NOT_IMPORT_DATABASE")]
         CouldNotImportDatabase = "COULD_NOT_IMPORT_DATABASE",
-        /// `COULD_NOT_UPDATE_IGMP_SNOOPING_EVERYWHERE`.
+        /// IGMP snooping was switched in the pool, but some hosts or networks did not follow.
+        /// `PIF.igmp_snooping_status` shows which; repair those hosts and set it once more.
         #[doc(alias = "COULD_NOT_UPDATE_IGMP_SNOOPING_EVERYWHERE")]
         CouldNotUpdateIgmpSnoopingEverywhere = "COULD_NOT_UPDATE_IGMP_SNOOPING_EVERYWHERE",
-        /// `CPU_FEATURE_MASKING_NOT_SUPPORTED`.
+        /// The host's processor cannot hide features from guests, or not those asked for. Only the old
+        /// `host.set_cpu_features` needs this: since 7.0 xapi levels the processors of a pool by itself.
         ///
         /// Parameters: `details`.
         #[doc(alias = "CPU_FEATURE_MASKING_NOT_SUPPORTED")]
         CpuFeatureMaskingNotSupported = "CPU_FEATURE_MASKING_NOT_SUPPORTED",
-        /// `CRL_ALREADY_EXISTS`.
+        /// A certificate revocation list with this file name is installed. Uninstall the old one, then install the new.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CRL_ALREADY_EXISTS")]
         CrlAlreadyExists = "CRL_ALREADY_EXISTS",
-        /// `CRL_CORRUPT`.
+        /// The named revocation list could not be read from, or removed from, the host's disk. Look at the file on that
+        /// host and install the list anew.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CRL_CORRUPT")]
         CrlCorrupt = "CRL_CORRUPT",
-        /// `CRL_DOES_NOT_EXIST`.
+        /// No revocation list of that name is installed. Call `pool.crl_list` for the names that are.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CRL_DOES_NOT_EXIST")]
         CrlDoesNotExist = "CRL_DOES_NOT_EXIST",
-        /// `CRL_NAME_INVALID`.
+        /// Names of revocation lists must end in `.pem`, must not begin with a dot and consist of ASCII letters,
+        /// digits, `.`, `_` and `-`. Rename the list and install it again.
         ///
         /// Parameters: `name`.
         #[doc(alias = "CRL_NAME_INVALID")]
         CrlNameInvalid = "CRL_NAME_INVALID",
-        /// `DB_UNIQUENESS_CONSTRAINT_VIOLATION`.
+        /// A row was to be stored whose `field` in `table` must be unique, and `value` is taken, usually a UUID. Look
+        /// for the object that has it; it may well be what an earlier, apparently failed call created.
         ///
         /// Parameters: `table`, `field`, `value`.
         #[doc(alias = "DB_UNIQUENESS_CONSTRAINT_VIOLATION")]
         DbUniquenessConstraintViolation = "DB_UNIQUENESS_CONSTRAINT_VIOLATION",
-        /// `DEFAULT_SR_NOT_FOUND`.
+        /// The call named no SR, and the pool's default SR is unset or gone; `sr` is the reference found there. Set
+        /// `pool.default_SR`, or name an SR in the call.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "DEFAULT_SR_NOT_FOUND")]
         DefaultSrNotFound = "DEFAULT_SR_NOT_FOUND",
-        /// `DEVICE_ALREADY_ATTACHED`.
+        /// The device is plugged into its VM already, so nothing was done. For a caller who only wants it plugged this
+        /// is as good as success.
         ///
         /// Parameters: `device`.
         #[doc(alias = "DEVICE_ALREADY_ATTACHED")]
         DeviceAlreadyAttached = "DEVICE_ALREADY_ATTACHED",
-        /// `DEVICE_ALREADY_DETACHED`.
+        /// The device is not plugged, so there is nothing to unplug. For a caller who only wants it unplugged this is
+        /// as good as success.
         ///
         /// Parameters: `device`.
         #[doc(alias = "DEVICE_ALREADY_DETACHED")]
         DeviceAlreadyDetached = "DEVICE_ALREADY_DETACHED",
-        /// `DEVICE_ALREADY_EXISTS`.
+        /// The VM has a device at this position; `device` is the position asked for, such as the `userdevice` of a VBD.
+        /// Ask `VM.get_allowed_VBD_devices` or `VM.get_allowed_VIF_devices` for a free one; two clients that ask at
+        /// once can get the same.
         ///
         /// Parameters: `device`.
         #[doc(alias = "DEVICE_ALREADY_EXISTS")]
         DeviceAlreadyExists = "DEVICE_ALREADY_EXISTS",
-        /// `DEVICE_ATTACH_TIMEOUT`.
+        /// The guest's driver or the backend did not connect the device in time; `type` and `ref` name it. Look at the
+        /// guest's drivers and the host's log, read `currently_attached`, and plug again.
         ///
         /// Parameters: `type`, `ref`.
         #[doc(alias = "DEVICE_ATTACH_TIMEOUT")]
         DeviceAttachTimeout = "DEVICE_ATTACH_TIMEOUT",
-        /// `DEVICE_DETACH_REJECTED`.
+        /// The guest refused to let go of the device, as it does while a file system on it is mounted; `msg` is its
+        /// answer. Free the device inside the guest and retry, or force the unplug and risk data not yet written.
         ///
         /// Parameters: `type`, `ref`, `msg`.
         #[doc(alias = "DEVICE_DETACH_REJECTED")]
         DeviceDetachRejected = "DEVICE_DETACH_REJECTED",
-        /// `DEVICE_DETACH_TIMEOUT`.
+        /// The guest did not release the device in time, neither agreeing nor refusing. It may still do so: look at
+        /// `currently_attached`, then unplug again, shut the VM down, or force it.
         ///
         /// Parameters: `type`, `ref`.
         #[doc(alias = "DEVICE_DETACH_TIMEOUT")]
         DeviceDetachTimeout = "DEVICE_DETACH_TIMEOUT",
-        /// `DEVICE_NOT_ATTACHED`.
+        /// The call needs a plugged VBD and this one is not, or has just been unplugged by the guest. Plug it first;
+        /// when pausing disks one by one, skip it.
         ///
         /// Parameters: `VBD`.
         #[doc(alias = "DEVICE_NOT_ATTACHED")]
         DeviceNotAttached = "DEVICE_NOT_ATTACHED",
-        /// `DISABLE_SSH_FAILED`.
+        /// The SSH service of the host that the parameter names could not be stopped. It still accepts logins; read the
+        /// host's log and repeat.
         ///
         /// Parameters: `host`.
         #[doc(alias = "DISABLE_SSH_FAILED")]
         DisableSshFailed = "DISABLE_SSH_FAILED",
-        /// `DISABLE_SSH_PARTIALLY_FAILED`.
+        /// `pool.disable_ssh` worked on some hosts only; `hosts` lists those where SSH is still open. Repeat it for
+        /// these with `host.disable_ssh`.
         ///
         /// Parameters: `hosts`.
         #[doc(alias = "DISABLE_SSH_PARTIALLY_FAILED")]
         DisableSshPartiallyFailed = "DISABLE_SSH_PARTIALLY_FAILED",
-        /// `DISK_VBD_MUST_BE_READWRITE_FOR_HVM`.
+        /// A VM that boots as HVM has a VBD of type `Disk` with mode `RO`, which the emulated disk controller cannot
+        /// offer. Set the mode to `RW`, or attach the image with type `CD`.
         ///
         /// Parameters: `vbd`.
         #[doc(alias = "DISK_VBD_MUST_BE_READWRITE_FOR_HVM")]
         DiskVbdMustBeReadwriteForHvm = "DISK_VBD_MUST_BE_READWRITE_FOR_HVM",
-        /// `DOMAIN_BUILDER_ERROR`.
+        /// Xen or its builder library failed while it made the domain of a VM; the parameters are the function, its
+        /// error code and its text. Look into the host's log, above all for memory that ran out or a kernel of the
+        /// wrong kind.
         ///
         /// Parameters: `function`, `code`, `message`.
         #[doc(alias = "DOMAIN_BUILDER_ERROR")]
         DomainBuilderError = "DOMAIN_BUILDER_ERROR",
-        /// `DOMAIN_EXISTS`.
+        /// The VM counts as halted, or is to be reset, while Xen still runs domain `domid` of it on a host. Destroy
+        /// that domain there before going on: two domains on one disk destroy its contents.
         ///
         /// Parameters: `vm`, `domid`.
         #[doc(alias = "DOMAIN_EXISTS")]
         DomainExists = "DOMAIN_EXISTS",
-        /// `DUPLICATE_MAC_SEED`.
+        /// The `mac_seed` in the VM's `other_config` belongs to another VM of the pool, so that their VIFs would get
+        /// the same MACs. Leave the key out and let xapi choose a new seed.
         ///
         /// Parameters: `seed`.
         #[doc(alias = "DUPLICATE_MAC_SEED")]
         DuplicateMacSeed = "DUPLICATE_MAC_SEED",
-        /// `DUPLICATE_PIF_DEVICE_NAME`.
+        /// The host already has a PIF for the device that was to be introduced. Use that PIF, or forget it first.
         ///
         /// Parameters: `device`.
         #[doc(alias = "DUPLICATE_PIF_DEVICE_NAME")]
         DuplicatePifDeviceName = "DUPLICATE_PIF_DEVICE_NAME",
-        /// `DUPLICATE_VM`.
+        /// An import with `restore` would bring back a VM whose UUID exists in the pool; the parameter names the
+        /// present one. Remove that VM first, or import without `restore` to get a copy with a new UUID.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "DUPLICATE_VM")]
         DuplicateVm = "DUPLICATE_VM",
-        /// `ENABLE_SSH_FAILED`.
+        /// The SSH service of the host that the parameter names could not be started. Read the host's log and repeat.
         ///
         /// Parameters: `host`.
         #[doc(alias = "ENABLE_SSH_FAILED")]
         EnableSshFailed = "ENABLE_SSH_FAILED",
-        /// `ENABLE_SSH_PARTIALLY_FAILED`.
+        /// `pool.enable_ssh` worked on some hosts only; `hosts` lists those where SSH is still off. Repeat it for these
+        /// with `host.enable_ssh`.
         ///
         /// Parameters: `hosts`.
         #[doc(alias = "ENABLE_SSH_PARTIALLY_FAILED")]
         EnableSshPartiallyFailed = "ENABLE_SSH_PARTIALLY_FAILED",
-        /// `EVENTS_LOST`.
+        /// The client fetched its events too slowly and the server dropped some. Only the old `event.next` answers
+        /// this: register anew, read all objects again, or better change to `event.from`.
         #[doc(alias = "EVENTS_LOST")]
         EventsLost = "EVENTS_LOST",
-        /// `EVENT_FROM_TOKEN_PARSE_FAILURE`.
+        /// The token given to `event.from` is neither empty nor one that the server made. Pass back the last token
+        /// unchanged, or start over with an empty one, which delivers every object again.
         ///
         /// Parameters: `token`.
         #[doc(alias = "EVENT_FROM_TOKEN_PARSE_FAILURE")]
         EventFromTokenParseFailure = "EVENT_FROM_TOKEN_PARSE_FAILURE",
-        /// `EVENT_SUBSCRIPTION_PARSE_FAILURE`.
+        /// One of the classes to watch is wrongly written; the parameter repeats it. Allowed are `*`, a class such as
+        /// `vm`, and a single object as `vm/OpaqueRef:…`.
         ///
         /// Parameters: `subscription`.
         #[doc(alias = "EVENT_SUBSCRIPTION_PARSE_FAILURE")]
         EventSubscriptionParseFailure = "EVENT_SUBSCRIPTION_PARSE_FAILURE",
-        /// `FAILED_TO_START_EMULATOR`.
+        /// A process that the VM needs, named by `name` (such as the device model of HVM guests or the one for virtual
+        /// GPUs), did not come up. `msg` has its reason; look for it in the logs of the host, and mind missing firmware
+        /// or GPU software.
         ///
         /// Parameters: `vm`, `name`, `msg`.
         #[doc(alias = "FAILED_TO_START_EMULATOR")]
         FailedToStartEmulator = "FAILED_TO_START_EMULATOR",
-        /// `FEATURE_REQUIRES_HVM`.
+        /// Something that is configured for the VM exists only for HVM guests, and this one boots paravirtualised;
+        /// `details` says what. Take that setting away or change the VM's boot mode.
         ///
         /// Parameters: `details`.
         #[doc(alias = "FEATURE_REQUIRES_HVM")]
         FeatureRequiresHvm = "FEATURE_REQUIRES_HVM",
-        /// `FEATURE_RESTRICTED`.
+        /// The feature is switched off for this host or pool, mostly by its licence. Compare `pool.restrictions`, and
+        /// license an edition that includes it.
         #[doc(alias = "FEATURE_RESTRICTED")]
         FeatureRestricted = "FEATURE_RESTRICTED",
-        /// `FIELD_TYPE_ERROR`.
+        /// A value in the request cannot be read as the type of the field that the parameter names. Send the type that
+        /// the field is declared with, for example a list and not a single string.
         ///
         /// Parameters: `field`.
         #[doc(alias = "FIELD_TYPE_ERROR")]
         FieldTypeError = "FIELD_TYPE_ERROR",
-        /// `GET_HOST_UPDATES_FAILED`.
+        /// The host that `ref` names could not tell which updates it lacks. Its log has the package manager's error;
+        /// see that it reaches the coordinator's repository, then ask again.
         ///
         /// Parameters: `ref`.
         #[doc(alias = "GET_HOST_UPDATES_FAILED")]
         GetHostUpdatesFailed = "GET_HOST_UPDATES_FAILED",
-        /// `GET_UPDATES_FAILED`.
+        /// The coordinator could not put the list of the pool's updates together. Synchronise again with
+        /// `pool.sync_updates`, with `force` if the local copy may be damaged.
         #[doc(alias = "GET_UPDATES_FAILED")]
         GetUpdatesFailed = "GET_UPDATES_FAILED",
-        /// `GPU_GROUP_CONTAINS_NO_PGPUS`.
+        /// The GPU group has no physical GPU, so nothing in it can serve a virtual one. Move a PGPU into the group, or
+        /// choose another group for the VGPU.
         ///
         /// Parameters: `gpu_group`.
         #[doc(alias = "GPU_GROUP_CONTAINS_NO_PGPUS")]
         GpuGroupContainsNoPgpus = "GPU_GROUP_CONTAINS_NO_PGPUS",
-        /// `GPU_GROUP_CONTAINS_PGPU`.
+        /// The GPU group still holds the physical GPUs that are listed. Move them to another group, then destroy this
+        /// one.
         ///
         /// Parameters: `pgpus`.
         #[doc(alias = "GPU_GROUP_CONTAINS_PGPU")]
         GpuGroupContainsPgpu = "GPU_GROUP_CONTAINS_PGPU",
-        /// `GPU_GROUP_CONTAINS_VGPU`.
+        /// Virtual GPUs of VMs still draw on this group; the parameter lists them. Destroy those VGPUs (their VMs must
+        /// be halted), then the group.
         ///
         /// Parameters: `vgpus`.
         #[doc(alias = "GPU_GROUP_CONTAINS_VGPU")]
         GpuGroupContainsVgpu = "GPU_GROUP_CONTAINS_VGPU",
-        /// `HANDLE_INVALID`.
+        /// There is no object of that `class` behind the reference `handle`: it was deleted, never existed, belongs to
+        /// another pool, or is the null reference. Read the reference again by UUID; who wanted to delete the object
+        /// can take this as done, and for a task it means that its record is gone and its outcome unknown.
         ///
         /// Parameters: `class`, `handle`.
         #[doc(alias = "HANDLE_INVALID")]
         HandleInvalid = "HANDLE_INVALID",
-        /// `HA_ABORT_NEW_MASTER`.
+        /// A host refused to accept a new coordinator, mostly because it has already agreed to another proposal;
+        /// `reason` tells. See that only one change is under way and repeat some minutes later.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "HA_ABORT_NEW_MASTER")]
         HaAbortNewMaster = "HA_ABORT_NEW_MASTER",
-        /// `HA_CANNOT_CHANGE_BOND_STATUS_OF_MGMT_IFACE`.
+        /// Putting the management interface into a bond, or taking it out, would cut the heartbeat of high
+        /// availability. Disable HA, change the bond and enable HA again.
         #[doc(alias = "HA_CANNOT_CHANGE_BOND_STATUS_OF_MGMT_IFACE")]
         HaCannotChangeBondStatusOfMgmtIface = "HA_CANNOT_CHANGE_BOND_STATUS_OF_MGMT_IFACE",
-        /// `HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED`.
+        /// A VM cannot be protected because its network does not exist on every host. Plug a PIF of that network on
+        /// each host, use a network without any PIF, or move the VIF.
         ///
         /// Parameters: `network`.
         #[doc(alias = "HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED")]
         HaConstraintViolationNetworkNotShared = "HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED",
-        /// `HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED`.
+        /// A VM cannot be protected because one of its disks is on an SR that not every host has. Move the disk to
+        /// shared storage, or plug the PBDs that are missing.
         ///
         /// Parameters: `SR`.
         #[doc(alias = "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED")]
         HaConstraintViolationSrNotShared = "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED",
-        /// `HA_DISABLE_IN_PROGRESS`.
+        /// High availability is just being switched off. Wait until `ha_disable` is gone from
+        /// `pool.current_operations`.
         #[doc(alias = "HA_DISABLE_IN_PROGRESS")]
         HaDisableInProgress = "HA_DISABLE_IN_PROGRESS",
-        /// `HA_ENABLE_IN_PROGRESS`.
+        /// High availability is just being switched on. Wait until `ha_enable` is gone from `pool.current_operations`.
         #[doc(alias = "HA_ENABLE_IN_PROGRESS")]
         HaEnableInProgress = "HA_ENABLE_IN_PROGRESS",
-        /// `HA_FAILED_TO_FORM_LIVESET`.
+        /// The HA daemons of the hosts did not find one another in time, so HA stays off. Check from each host the
+        /// management network to the others and the heartbeat SR.
         #[doc(alias = "HA_FAILED_TO_FORM_LIVESET")]
         HaFailedToFormLiveset = "HA_FAILED_TO_FORM_LIVESET",
-        /// `HA_HEARTBEAT_DAEMON_STARTUP_FAILED`.
+        /// The HA daemon did not start on this host. Its log in the control domain says why; mend that and enable HA
+        /// again.
         #[doc(alias = "HA_HEARTBEAT_DAEMON_STARTUP_FAILED")]
         HaHeartbeatDaemonStartupFailed = "HA_HEARTBEAT_DAEMON_STARTUP_FAILED",
-        /// `HA_HOST_CANNOT_ACCESS_STATEFILE`.
+        /// The HA daemon of a host cannot read and write the heartbeat disk. Repair the storage path (PBD plugged,
+        /// multipath, LUN masking) and enable HA again.
         #[doc(alias = "HA_HOST_CANNOT_ACCESS_STATEFILE")]
         HaHostCannotAccessStatefile = "HA_HOST_CANNOT_ACCESS_STATEFILE",
-        /// `HA_HOST_CANNOT_SEE_PEERS`.
+        /// The HA daemon on `host` does not receive the heartbeat of every other host, and HA was not enabled. `all`
+        /// and `subset` are the two lists to compare: they show between which hosts the network must be repaired.
         ///
         /// Parameters: `host`, `all`, `subset`.
         #[doc(alias = "HA_HOST_CANNOT_SEE_PEERS")]
         HaHostCannotSeePeers = "HA_HOST_CANNOT_SEE_PEERS",
-        /// `HA_HOST_IS_ARMED`.
+        /// The host's HA daemon is still running and would fence the host. Disable HA in the pool, or disarm this host
+        /// first.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HA_HOST_IS_ARMED")]
         HaHostIsArmed = "HA_HOST_IS_ARMED",
-        /// `HA_IS_ENABLED`.
+        /// The call is not allowed while high availability is on, because it touches what HA relies on: hosts,
+        /// management network, pool secret. Call `pool.disable_ha`, make the change and enable HA again.
         #[doc(alias = "HA_IS_ENABLED")]
         HaIsEnabled = "HA_IS_ENABLED",
-        /// `HA_LOST_STATEFILE`.
+        /// While HA was being shut down, this host could no longer use the heartbeat disk, or found it damaged. Restore
+        /// the storage; if HA cannot be disabled in the ordinary way, `host.emergency_ha_disable` on each host remains.
         #[doc(alias = "HA_LOST_STATEFILE")]
         HaLostStatefile = "HA_LOST_STATEFILE",
-        /// `HA_NOT_ENABLED`.
+        /// The call makes sense only while high availability is on, and it is off. Enable HA first; where HA was merely
+        /// to be switched off, there is nothing to do.
         #[doc(alias = "HA_NOT_ENABLED")]
         HaNotEnabled = "HA_NOT_ENABLED",
-        /// `HA_NOT_INSTALLED`.
+        /// The host that the parameter names has no HA daemon installed. Install the package of the HA software there,
+        /// the same on all hosts.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HA_NOT_INSTALLED")]
         HaNotInstalled = "HA_NOT_INSTALLED",
-        /// `HA_NO_PLAN`.
+        /// No placement for the protected VMs was found, since no other host is available to take them. Bring more
+        /// hosts up, or protect fewer VMs.
         #[doc(alias = "HA_NO_PLAN")]
         HaNoPlan = "HA_NO_PLAN",
-        /// `HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`.
+        /// After this change the pool could no longer promise to restart all protected VMs when as many hosts fail as
+        /// it is set to tolerate. Add memory or hosts, lower `ha_host_failures_to_tolerate`, or unprotect a VM.
         #[doc(alias = "HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN")]
         HaOperationWouldBreakFailoverPlan = "HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN",
-        /// `HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED`.
+        /// HA was switched off on this host alone, in an emergency, while the pool has it on, so the host may not
+        /// rejoin. Disable HA for the whole pool and enable it again once all hosts are back.
         #[doc(alias = "HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED")]
         HaPoolIsEnabledButHostIsDisabled = "HA_POOL_IS_ENABLED_BUT_HOST_IS_DISABLED",
-        /// `HA_SHOULD_BE_FENCED`.
+        /// The coordinator believes this host dead and its VMs may run elsewhere, so the host may not rejoin. Make sure
+        /// that it runs no VM, then restart it.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HA_SHOULD_BE_FENCED")]
         HaShouldBeFenced = "HA_SHOULD_BE_FENCED",
-        /// `HA_TOO_FEW_HOSTS`.
+        /// The pool does not have enough hosts for high availability. Use three or more: two cannot tell which of them
+        /// has lost the network.
         #[doc(alias = "HA_TOO_FEW_HOSTS")]
         HaTooFewHosts = "HA_TOO_FEW_HOSTS",
-        /// `HOSTS_NOT_COMPATIBLE`.
+        /// The joining host runs another product or version than the pool. Bring both to the same release; `force` does
+        /// not help here.
         #[doc(alias = "HOSTS_NOT_COMPATIBLE")]
         HostsNotCompatible = "HOSTS_NOT_COMPATIBLE",
-        /// `HOSTS_NOT_HOMOGENEOUS`.
+        /// The joining host differs from the pool in processor vendor, build or installed updates; `reason` says in
+        /// what. Level the updates first. `pool.join_force` overlooks some differences, at the price of VMs that cannot
+        /// move freely.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "HOSTS_NOT_HOMOGENEOUS")]
         HostsNotHomogeneous = "HOSTS_NOT_HOMOGENEOUS",
-        /// `HOST_BROKEN`.
+        /// This host stopped in the middle of a change of coordinator and does not know its role. Decide the role on
+        /// the host itself: `pool.emergency_transition_to_master` makes it the coordinator, while
+        /// `pool.emergency_reset_master` points it to another.
         #[doc(alias = "HOST_BROKEN")]
         HostBroken = "HOST_BROKEN",
-        /// `HOST_CANNOT_ATTACH_NETWORK`.
+        /// The host has no usable interface for the network, or bringing it up would take down a bond or card that is
+        /// in use. Choose another host, or free the interface on this one.
         ///
         /// Parameters: `host`, `network`.
         #[doc(alias = "HOST_CANNOT_ATTACH_NETWORK")]
         HostCannotAttachNetwork = "HOST_CANNOT_ATTACH_NETWORK",
-        /// `HOST_CANNOT_DESTROY_SELF`.
+        /// The coordinator cannot delete its own record. Make another host coordinator first, then remove this one.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_CANNOT_DESTROY_SELF")]
         HostCannotDestroySelf = "HOST_CANNOT_DESTROY_SELF",
-        /// `HOST_CANNOT_READ_METRICS`.
+        /// The memory figures of a host, by which VMs are placed, could not be read. Wait until the host has reported
+        /// them, or restart its toolstack.
         #[doc(alias = "HOST_CANNOT_READ_METRICS")]
         HostCannotReadMetrics = "HOST_CANNOT_READ_METRICS",
-        /// `HOST_CD_DRIVE_EMPTY`.
+        /// The physical CD drive of the host, chosen for the VM, has no readable disc in it. Insert one, choose an ISO,
+        /// or eject the VM's drive.
         #[doc(alias = "HOST_CD_DRIVE_EMPTY")]
         HostCdDriveEmpty = "HOST_CD_DRIVE_EMPTY",
-        /// `HOST_DISABLED`.
+        /// The host is in maintenance and takes no new VMs. Choose another, or call `host.enable` when the maintenance
+        /// is over.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_DISABLED")]
         HostDisabled = "HOST_DISABLED",
-        /// `HOST_DISABLED_INDEFINITELY`.
+        /// The host was disabled with `auto_enable` false, so it does not come back by itself, even by a reboot. Call
+        /// `host.enable` when it may take VMs again.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_DISABLED_INDEFINITELY")]
         HostDisabledIndefinitely = "HOST_DISABLED_INDEFINITELY",
-        /// `HOST_DISABLED_UNTIL_REBOOT`.
+        /// A shutdown or restart of the host has begun, and it accepts no VMs until it is up again. Wait for it; should
+        /// the restart never have happened, reboot the host. Servers may send this without the parameter.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_DISABLED_UNTIL_REBOOT")]
         HostDisabledUntilReboot = "HOST_DISABLED_UNTIL_REBOOT",
-        /// `HOST_DRIVER_NO_HARDWARE`.
+        /// The driver variant is for hardware that this host does not have. Choose a variant whose `hardware_present`
+        /// is true.
         ///
         /// Parameters: `driver variant`.
         #[doc(alias = "HOST_DRIVER_NO_HARDWARE")]
         HostDriverNoHardware = "HOST_DRIVER_NO_HARDWARE",
-        /// `HOST_EVACUATE_IN_PROGRESS`.
+        /// The host is being emptied, so no VM may be started on it. Choose another host or wait for the end of
+        /// `host.evacuate`.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_EVACUATE_IN_PROGRESS")]
         HostEvacuateInProgress = "HOST_EVACUATE_IN_PROGRESS",
-        /// `HOST_EVACUATE_VM_NOT_HA_PROTECTED`.
+        /// With HA on, a host can be emptied only of VMs whose `ha_restart_priority` is `restart`, and this one has
+        /// another. Protect it, suspend it or shut it down. Older servers answer `HOST_NOT_ENOUGH_FREE_MEMORY` here.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "HOST_EVACUATE_VM_NOT_HA_PROTECTED")]
         HostEvacuateVmNotHaProtected = "HOST_EVACUATE_VM_NOT_HA_PROTECTED",
-        /// `HOST_EVACUATION_IS_REQUIRED`.
+        /// The updates to be applied demand that no VM runs on the host. Disable the host and call `host.evacuate`,
+        /// then `host.apply_updates` again.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_EVACUATION_IS_REQUIRED")]
         HostEvacuationIsRequired = "HOST_EVACUATION_IS_REQUIRED",
-        /// `HOST_HAS_NO_MANAGEMENT_IP`.
+        /// The host is in emergency mode because its management interface got no address, so it cannot reach the
+        /// coordinator. Repair DHCP or the link, or set the address from its console.
         #[doc(alias = "HOST_HAS_NO_MANAGEMENT_IP")]
         HostHasNoManagementIp = "HOST_HAS_NO_MANAGEMENT_IP",
-        /// `HOST_HAS_RESIDENT_VMS`.
+        /// The record of a dead host cannot be removed while VMs count as running on it. When the host is off for
+        /// certain, call `VM.power_state_reset` for each of them, then repeat.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_HAS_RESIDENT_VMS")]
         HostHasResidentVms = "HOST_HAS_RESIDENT_VMS",
-        /// `HOST_IN_EMERGENCY_MODE`.
+        /// The host cannot reach its coordinator and answers only the emergency calls. Repair the network or the
+        /// coordinator; if that is lost, make one host the new one with `pool.emergency_transition_to_master` and call
+        /// `pool.recover_slaves` there.
         #[doc(alias = "HOST_IN_EMERGENCY_MODE")]
         HostInEmergencyMode = "HOST_IN_EMERGENCY_MODE",
-        /// `HOST_IN_USE`.
+        /// The host cannot be taken out while something on it is in use: `type` is its class, such as `vm` or `vbd`,
+        /// `ref` the first such object found. Stop or unplug it; there may be more after it.
         ///
         /// Parameters: `host`, `type`, `ref`.
         #[doc(alias = "HOST_IN_USE")]
         HostInUse = "HOST_IN_USE",
-        /// `HOST_IS_LIVE`.
+        /// The host still answers, and the call is only for one that is down. To remove a working host use
+        /// `pool.eject`; where it should be dead, cut its power first.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_IS_LIVE")]
         HostIsLive = "HOST_IS_LIVE",
-        /// `HOST_IS_SLAVE`.
+        /// The call went to a member, and members take only local ones. Send it to the coordinator: the parameter is
+        /// its address, a bare IPv4 or IPv6 address without scheme or port.
         ///
         /// Parameters: `Master IP address`.
         #[doc(alias = "HOST_IS_SLAVE")]
         HostIsSlave = "HOST_IS_SLAVE",
-        /// `HOST_ITS_OWN_SLAVE`.
+        /// The host is set up as a member whose coordinator has its own address. Call
+        /// `pool.emergency_transition_to_master` if it shall be coordinator, or `pool.emergency_reset_master` with the
+        /// right address.
         #[doc(alias = "HOST_ITS_OWN_SLAVE")]
         HostItsOwnSlave = "HOST_ITS_OWN_SLAVE",
-        /// `HOST_MASTER_CANNOT_TALK_BACK`.
+        /// The coordinator heard from this member but cannot connect to it at the address in `ip`. Look for a firewall
+        /// or a wrong route between them, or an address that another machine has too.
         ///
         /// Parameters: `ip`.
         #[doc(alias = "HOST_MASTER_CANNOT_TALK_BACK")]
         HostMasterCannotTalkBack = "HOST_MASTER_CANNOT_TALK_BACK",
-        /// `HOST_NAME_INVALID`.
+        /// The text cannot be the network name of a host; `reason` tells the rule that it breaks. Use letters, digits
+        /// and hyphens only, and do not leave it empty.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "HOST_NAME_INVALID")]
         HostNameInvalid = "HOST_NAME_INVALID",
-        /// `HOST_NOT_DISABLED`.
+        /// A host must be in maintenance before it can be shut down, restarted or updated. Call `host.disable`, move
+        /// its VMs away and repeat.
         #[doc(alias = "HOST_NOT_DISABLED")]
         HostNotDisabled = "HOST_NOT_DISABLED",
-        /// `HOST_NOT_ENOUGH_FREE_MEMORY`.
+        /// The host, or any host, has too little memory left for the VM; both parameters are bytes. Lower the VM's
+        /// memory, move others away, or choose another host. In lists of VMs that block an evacuation a VM's reference
+        /// can stand in place of the numbers.
         ///
         /// Parameters: `needed`, `available`.
         #[doc(alias = "HOST_NOT_ENOUGH_FREE_MEMORY")]
         HostNotEnoughFreeMemory = "HOST_NOT_ENOUGH_FREE_MEMORY",
-        /// `HOST_NOT_ENOUGH_PCPUS`.
+        /// The VM has `vcpus` virtual processors and the host `pcpus` physical ones, which must not be fewer. Lower
+        /// `VCPUs_max` or choose a larger host.
         ///
         /// Parameters: `vcpus`, `pcpus`.
         #[doc(alias = "HOST_NOT_ENOUGH_PCPUS")]
         HostNotEnoughPcpus = "HOST_NOT_ENOUGH_PCPUS",
-        /// `HOST_NOT_LIVE`.
+        /// The coordinator counts the host as dead, because no heartbeat comes from it. Check its power, network and
+        /// toolstack; VMs recorded on it may still be running.
         #[doc(alias = "HOST_NOT_LIVE")]
         HostNotLive = "HOST_NOT_LIVE",
-        /// `HOST_OFFLINE`.
+        /// The call involves a host that the coordinator counts as dead, so it was mostly not even tried. The parameter
+        /// is that host; bring it back, or do without it.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_OFFLINE")]
         HostOffline = "HOST_OFFLINE",
-        /// `HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY`.
+        /// Updates were installed on the host and a step without which it must not run VMs is still to be done. Carry
+        /// out what `host.pending_guidances` lists, mostly a reboot.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY")]
         HostPendingMandatoryGuidanceNotEmpty = "HOST_PENDING_MANDATORY_GUIDANCE_NOT_EMPTY",
-        /// `HOST_POWER_ON_MODE_DISABLED`.
+        /// The host cannot be switched on from afar, because its `power_on_mode` is empty. Set one that its hardware
+        /// knows with `host.set_power_on_mode` beforehand.
         #[doc(alias = "HOST_POWER_ON_MODE_DISABLED")]
         HostPowerOnModeDisabled = "HOST_POWER_ON_MODE_DISABLED",
-        /// `HOST_STILL_BOOTING`.
+        /// The toolstack of the host has started but is not ready. Wait some seconds and repeat; nothing was done.
         #[doc(alias = "HOST_STILL_BOOTING")]
         HostStillBooting = "HOST_STILL_BOOTING",
-        /// `HOST_UNKNOWN_TO_MASTER`.
+        /// The coordinator has no record of this host or does not accept its pool secret, so the host was removed from
+        /// the pool or points to a wrong coordinator; the parameter is the host's UUID. Correct the address with
+        /// `pool.emergency_reset_master`, or set the host up anew and let it join.
         ///
         /// Parameters: `host`.
         #[doc(alias = "HOST_UNKNOWN_TO_MASTER")]
         HostUnknownToMaster = "HOST_UNKNOWN_TO_MASTER",
-        /// `HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR`.
+        /// The member runs a newer toolstack, whose version the parameter tells, than its coordinator. Always update
+        /// the coordinator first; this host can rejoin after that.
         ///
         /// Parameters: `host_xapi_version`.
         #[doc(alias = "HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR")]
         HostXapiVersionHigherThanCoordinator = "HOST_XAPI_VERSION_HIGHER_THAN_COORDINATOR",
-        /// `ILLEGAL_VBD_DEVICE`.
+        /// The `userdevice` of the VBD is neither a number nor a known device name. Give the position as decimal text
+        /// (`0`, `1`, …) or use `autodetect`.
         ///
         /// Parameters: `vbd`, `device`.
         #[doc(alias = "ILLEGAL_VBD_DEVICE")]
         IllegalVbdDevice = "ILLEGAL_VBD_DEVICE",
-        /// `IMPORT_ERROR`.
+        /// A VM could not be imported, for a reason that has no code of its own; `msg` is its internal text, such as a
+        /// checksum that does not fit or disks in the wrong order. Compare the file with its source; what was created
+        /// so far is removed again unless `force` was given.
         ///
         /// Parameters: `msg`.
         #[doc(alias = "IMPORT_ERROR")]
         ImportError = "IMPORT_ERROR",
-        /// `IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND`.
+        /// The archive describes a VM that was running or suspended, and a disk it had plugged then is not in this
+        /// pool. Attach the SR that holds it first, or import an archive that contains the disks.
         #[doc(alias = "IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND")]
         ImportErrorAttachedDisksNotFound = "IMPORT_ERROR_ATTACHED_DISKS_NOT_FOUND",
-        /// `IMPORT_ERROR_CANNOT_HANDLE_CHUNKED`.
+        /// The upload came with `Transfer-Encoding: chunked`, which the import does not read. Send a `Content-Length`,
+        /// or stream without either and close the sending side.
         #[doc(alias = "IMPORT_ERROR_CANNOT_HANDLE_CHUNKED")]
         ImportErrorCannotHandleChunked = "IMPORT_ERROR_CANNOT_HANDLE_CHUNKED",
-        /// `IMPORT_ERROR_FAILED_TO_FIND_OBJECT`.
+        /// The archive refers to an object that is neither in it nor in the pool; `id` is its name in the archive. The
+        /// archive is incomplete or was edited wrongly: export again.
         ///
         /// Parameters: `id`.
         #[doc(alias = "IMPORT_ERROR_FAILED_TO_FIND_OBJECT")]
         ImportErrorFailedToFindObject = "IMPORT_ERROR_FAILED_TO_FIND_OBJECT",
-        /// `IMPORT_ERROR_PREMATURE_EOF`.
+        /// The upload ended before the archive did. The connection broke or the file is cut off; send the whole file
+        /// again.
         #[doc(alias = "IMPORT_ERROR_PREMATURE_EOF")]
         ImportErrorPrematureEof = "IMPORT_ERROR_PREMATURE_EOF",
-        /// `IMPORT_ERROR_SOME_CHECKSUMS_FAILED`.
+        /// The archive was read to its end, but parts of it do not match their checksums. Copy or export it again; an
+        /// import with `force` accepts the damaged disks.
         #[doc(alias = "IMPORT_ERROR_SOME_CHECKSUMS_FAILED")]
         ImportErrorSomeChecksumsFailed = "IMPORT_ERROR_SOME_CHECKSUMS_FAILED",
-        /// `IMPORT_ERROR_UNEXPECTED_FILE`.
+        /// The archive has another file where `filename_expected` must stand, as when `ova.xml` does not come first. It
+        /// is no XVA or was packed anew in the wrong order: make it again in the order that xapi writes.
         ///
         /// Parameters: `filename_expected`, `filename_found`.
         #[doc(alias = "IMPORT_ERROR_UNEXPECTED_FILE")]
         ImportErrorUnexpectedFile = "IMPORT_ERROR_UNEXPECTED_FILE",
-        /// `IMPORT_INCOMPATIBLE_VERSION`.
+        /// The archive was written by a newer release than this server, or by one that it no longer reads. Import it
+        /// into a pool of at least that release.
         #[doc(alias = "IMPORT_INCOMPATIBLE_VERSION")]
         ImportIncompatibleVersion = "IMPORT_INCOMPATIBLE_VERSION",
-        /// `INCOMPATIBLE_CLUSTER_STACK_ACTIVE`.
+        /// High availability runs on one cluster stack, and an SR or the new cluster needs another. Disable HA, plug
+        /// the SR or create the cluster, and enable HA again; the parameter names the stack concerned.
         ///
         /// Parameters: `cluster_stack`.
         #[doc(alias = "INCOMPATIBLE_CLUSTER_STACK_ACTIVE")]
         IncompatibleClusterStackActive = "INCOMPATIBLE_CLUSTER_STACK_ACTIVE",
-        /// `INCOMPATIBLE_PIF_PROPERTIES`.
+        /// The cards to be bonded differ in `PIF.properties`, for instance in `gro`. Set them alike with
+        /// `PIF.set_property` first.
         #[doc(alias = "INCOMPATIBLE_PIF_PROPERTIES")]
         IncompatiblePifProperties = "INCOMPATIBLE_PIF_PROPERTIES",
-        /// `INCOMPATIBLE_STATEFILE_SR`.
+        /// An SR of this type cannot hold the state file for the chosen cluster stack. Offer another SR to
+        /// `pool.enable_ha`; one that runs on the cluster itself takes only the cluster's own stack.
         ///
         /// Parameters: `SR type`.
         #[doc(alias = "INCOMPATIBLE_STATEFILE_SR")]
         IncompatibleStatefileSr = "INCOMPATIBLE_STATEFILE_SR",
-        /// `INTERFACE_HAS_NO_IP`.
+        /// The interface was to carry management or migration traffic but has no address; the parameter is its device
+        /// name or its PIF. Give it one with `PIF.reconfigure_ip`, or wait for DHCP.
         ///
         /// Parameters: `interface`.
         #[doc(alias = "INTERFACE_HAS_NO_IP")]
         InterfaceHasNoIp = "INTERFACE_HAS_NO_IP",
-        /// `INTERNAL_ERROR`.
+        /// The server met a case it has no error code for, often a malformed request: a wrong type, an unknown enum
+        /// value or a missing record member. `message` is the exception's text and no stable interface; check the
+        /// request, then the log of the coordinator or host.
         ///
         /// Parameters: `message`.
         #[doc(alias = "INTERNAL_ERROR")]
         InternalError = "INTERNAL_ERROR",
-        /// `INVALID_BASE_URL`.
+        /// The address of a repository is malformed or is not in one of the domains that the host's configuration
+        /// allows. Correct it; the parameter repeats it.
         ///
         /// Parameters: `url`.
         #[doc(alias = "INVALID_BASE_URL")]
         InvalidBaseUrl = "INVALID_BASE_URL",
-        /// `INVALID_CIDR_ADDRESS_SPECIFIED`.
+        /// The argument that the parameter names is not an address with prefix length such as `192.0.2.10/24` or
+        /// `2001:db8::1/64`. Send it in that form.
         ///
         /// Parameters: `parameter`.
         #[doc(alias = "INVALID_CIDR_ADDRESS_SPECIFIED")]
         InvalidCidrAddressSpecified = "INVALID_CIDR_ADDRESS_SPECIFIED",
-        /// `INVALID_CLUSTER_STACK`.
+        /// The cluster stack named does not exist on the hosts. The one in use is `corosync`.
         ///
         /// Parameters: `cluster_stack`.
         #[doc(alias = "INVALID_CLUSTER_STACK")]
         InvalidClusterStack = "INVALID_CLUSTER_STACK",
-        /// `INVALID_DEVICE`.
+        /// The text is not a device position or name that can be used here. `VM.get_allowed_VBD_devices` and
+        /// `VM.get_allowed_VIF_devices` list the positions that can be; with `autodetect` it means that none is free.
         ///
         /// Parameters: `device`.
         #[doc(alias = "INVALID_DEVICE")]
         InvalidDevice = "INVALID_DEVICE",
-        /// `INVALID_EDITION`.
+        /// The licence service of the host does not know this edition. `host.editions` lists the names.
         ///
         /// Parameters: `edition`.
         #[doc(alias = "INVALID_EDITION")]
         InvalidEdition = "INVALID_EDITION",
-        /// `INVALID_FEATURE_STRING`.
+        /// The set of processor features is not written as the server expects; `details` says where. Copy the form from
+        /// `features` in `host.cpu_info`.
         ///
         /// Parameters: `details`.
         #[doc(alias = "INVALID_FEATURE_STRING")]
         InvalidFeatureString = "INVALID_FEATURE_STRING",
-        /// `INVALID_GPGKEY_PATH`.
+        /// The key of a repository must be given as plain name of a file that lies in the hosts' key directory, without
+        /// any path. Correct the name; keys cannot be uploaded by this call.
         ///
         /// Parameters: `gpgkey_path`.
         #[doc(alias = "INVALID_GPGKEY_PATH")]
         InvalidGpgkeyPath = "INVALID_GPGKEY_PATH",
-        /// `INVALID_IP_ADDRESS_SPECIFIED`.
+        /// The argument that the parameter names is not an IP address. Send a plain address, without prefix length or
+        /// port, and of the family that the call expects.
         ///
         /// Parameters: `parameter`.
         #[doc(alias = "INVALID_IP_ADDRESS_SPECIFIED")]
         InvalidIpAddressSpecified = "INVALID_IP_ADDRESS_SPECIFIED",
-        /// `INVALID_NTP_CONFIG`.
+        /// The time service cannot be set up in this way, for the reason in `reason`, for instance custom mode without
+        /// custom servers. Set the servers first, then the mode.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "INVALID_NTP_CONFIG")]
         InvalidNtpConfig = "INVALID_NTP_CONFIG",
-        /// `INVALID_PATCH`.
+        /// The uploaded file is no patch of the old kind, or its signature does not hold. Fetch it again from its
+        /// source.
         #[doc(alias = "INVALID_PATCH")]
         InvalidPatch = "INVALID_PATCH",
-        /// `INVALID_PATCH_WITH_LOG`.
+        /// The uploaded patch could not be unpacked or describes itself wrongly; `log` has the output. Fetch it again,
+        /// and check that it is for this product.
         ///
         /// Parameters: `log`.
         #[doc(alias = "INVALID_PATCH_WITH_LOG")]
         InvalidPatchWithLog = "INVALID_PATCH_WITH_LOG",
-        /// `INVALID_REPOMD_XML`.
+        /// The index `repomd.xml` of the synchronised repository lacks something or cannot be parsed. Check that the
+        /// address leads to a complete repository of updates, then synchronise with `force`.
         #[doc(alias = "INVALID_REPOMD_XML")]
         InvalidRepomdXml = "INVALID_REPOMD_XML",
-        /// `INVALID_REPOSITORY_DOMAIN_ALLOWLIST`.
+        /// The list of allowed repository domains in the host's configuration file contains entries that are no
+        /// domains; `domains` shows them. Correct the file on the coordinator and restart its toolstack.
         ///
         /// Parameters: `domains`.
         #[doc(alias = "INVALID_REPOSITORY_DOMAIN_ALLOWLIST")]
         InvalidRepositoryDomainAllowlist = "INVALID_REPOSITORY_DOMAIN_ALLOWLIST",
-        /// `INVALID_REPOSITORY_PROXY_CREDENTIAL`.
+        /// User name and password of the repository proxy do not go together, one being empty, or have characters that
+        /// are not allowed. Send both, or both empty for a proxy without login.
         #[doc(alias = "INVALID_REPOSITORY_PROXY_CREDENTIAL")]
         InvalidRepositoryProxyCredential = "INVALID_REPOSITORY_PROXY_CREDENTIAL",
-        /// `INVALID_REPOSITORY_PROXY_URL`.
+        /// The proxy's address is not a URL that can be used; the parameter repeats it. Write scheme, host and port,
+        /// without user name or path.
         ///
         /// Parameters: `url`.
         #[doc(alias = "INVALID_REPOSITORY_PROXY_URL")]
         InvalidRepositoryProxyUrl = "INVALID_REPOSITORY_PROXY_URL",
-        /// `INVALID_UPDATE`.
+        /// The uploaded package is no update of this product, is damaged, or its signature does not hold; `info` says
+        /// which. Fetch it again from its source.
         ///
         /// Parameters: `info`.
         #[doc(alias = "INVALID_UPDATE")]
         InvalidUpdate = "INVALID_UPDATE",
-        /// `INVALID_UPDATEINFO_XML`.
+        /// The synchronised repository describes its updates in a way that the server does not understand, or not at
+        /// all. Check that it is an update repository for this release, then synchronise with `force`.
         #[doc(alias = "INVALID_UPDATEINFO_XML")]
         InvalidUpdateinfoXml = "INVALID_UPDATEINFO_XML",
-        /// `INVALID_UPDATE_SYNC_DAY`.
+        /// The day for the weekly synchronisation is out of range; the parameter repeats it. Use 0 (Sunday) to 6
+        /// (Saturday).
         ///
         /// Parameters: `day`.
         #[doc(alias = "INVALID_UPDATE_SYNC_DAY")]
         InvalidUpdateSyncDay = "INVALID_UPDATE_SYNC_DAY",
-        /// `INVALID_VALUE`.
+        /// The argument or field that `field` names was given `value`, which is not allowed there. Correct it; text
+        /// that is not valid UTF-8 is refused in this way as well.
         ///
         /// Parameters: `field`, `value`.
         #[doc(alias = "INVALID_VALUE")]
         InvalidValue = "INVALID_VALUE",
-        /// `IS_TUNNEL_ACCESS_PIF`.
+        /// The PIF is the inner end of a tunnel, on which no VLAN, tunnel or bond can be put. Use the transport PIF
+        /// that carries the tunnel.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "IS_TUNNEL_ACCESS_PIF")]
         IsTunnelAccessPif = "IS_TUNNEL_ACCESS_PIF",
-        /// `JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS`.
+        /// The host that shall join already has members of its own. Eject those first, and let them join one by one.
         #[doc(alias = "JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS")]
         JoiningHostCannotBeMasterOfOtherHosts = "JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS",
-        /// `JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS`.
+        /// The host that shall join has a shared SR, which would clash with the pool's view of that storage. Detach and
+        /// forget it there (its contents stay), join, then attach it in the pool. The SR of the guest tools does not
+        /// count.
         #[doc(alias = "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS")]
         JoiningHostCannotContainSharedSrs = "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS",
-        /// `JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS`.
+        /// The host that shall join has VMs that are not halted. Shut them down first; later releases look only for
+        /// running ones.
         #[doc(alias = "JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS")]
         JoiningHostCannotHaveRunningOrSuspendedVms = "JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS",
-        /// `JOINING_HOST_CANNOT_HAVE_RUNNING_VMS`.
+        /// A VM runs on the host that shall join, its control domain aside. Shut it down or suspend it, join, and start
+        /// it in the pool.
         #[doc(alias = "JOINING_HOST_CANNOT_HAVE_RUNNING_VMS")]
         JoiningHostCannotHaveRunningVms = "JOINING_HOST_CANNOT_HAVE_RUNNING_VMS",
-        /// `JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS`.
+        /// Something is being done to a VM on the host that shall join. Wait for the tasks, or cancel them, and join
+        /// again.
         #[doc(alias = "JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS")]
         JoiningHostCannotHaveVmsWithCurrentOperations = "JOINING_HOST_CANNOT_HAVE_VMS_WITH_CURRENT_OPERATIONS",
-        /// `JOINING_HOST_CONNECTION_FAILED`.
+        /// The host that shall join could not open a connection to the pool's coordinator. Check the address and HTTPS
+        /// from that host; it is unchanged.
         #[doc(alias = "JOINING_HOST_CONNECTION_FAILED")]
         JoiningHostConnectionFailed = "JOINING_HOST_CONNECTION_FAILED",
-        /// `JOINING_HOST_SERVICE_FAILED`.
+        /// At the address given as coordinator something answers that does not behave like one. Check the address, and
+        /// that no proxy stands between; nothing was changed.
         #[doc(alias = "JOINING_HOST_SERVICE_FAILED")]
         JoiningHostServiceFailed = "JOINING_HOST_SERVICE_FAILED",
-        /// `LICENCE_RESTRICTION`.
+        /// The licence of the host or pool does not include the feature that the parameter names. Compare
+        /// `pool.restrictions`, and license an edition that has it.
         ///
         /// Parameters: `feature`.
         #[doc(alias = "LICENCE_RESTRICTION")]
         LicenceRestriction = "LICENCE_RESTRICTION",
-        /// `LICENSE_CANNOT_DOWNGRADE_WHILE_IN_POOL`.
+        /// A host cannot go to a lesser edition while it is a member of a pool. Take it out of the pool first, then
+        /// change the edition.
         #[doc(alias = "LICENSE_CANNOT_DOWNGRADE_WHILE_IN_POOL")]
         LicenseCannotDowngradeWhileInPool = "LICENSE_CANNOT_DOWNGRADE_WHILE_IN_POOL",
-        /// `LICENSE_CHECKOUT_ERROR`.
+        /// The licence server granted no licence for the edition; `code` and `message` are its answer. Check its
+        /// address in `host.license_server` and whether it has a free licence; the host may run on for a time of grace.
         ///
         /// Parameters: `code`, `message`.
         #[doc(alias = "LICENSE_CHECKOUT_ERROR")]
         LicenseCheckoutError = "LICENSE_CHECKOUT_ERROR",
-        /// `LICENSE_DOES_NOT_SUPPORT_POOLING`.
+        /// The licence of this host does not let it be in a pool with others. License it like the pool before it joins.
         #[doc(alias = "LICENSE_DOES_NOT_SUPPORT_POOLING")]
         LicenseDoesNotSupportPooling = "LICENSE_DOES_NOT_SUPPORT_POOLING",
-        /// `LICENSE_DOES_NOT_SUPPORT_XHA`.
+        /// The licence of a host excludes high availability, which needs it on every host of the pool. License them
+        /// all, then enable HA.
         #[doc(alias = "LICENSE_DOES_NOT_SUPPORT_XHA")]
         LicenseDoesNotSupportXha = "LICENSE_DOES_NOT_SUPPORT_XHA",
-        /// `LICENSE_EXPIRED`.
+        /// The licence of the host has run out, and what was asked needs a valid one. Renew it with
+        /// `host.apply_edition`; running VMs go on.
         #[doc(alias = "LICENSE_EXPIRED")]
         LicenseExpired = "LICENSE_EXPIRED",
-        /// `LICENSE_FILE_DEPRECATED`.
+        /// The uploaded licence file is of a kind that only older releases read. Get a licence for this release and
+        /// serve it from a licence server.
         #[doc(alias = "LICENSE_FILE_DEPRECATED")]
         LicenseFileDeprecated = "LICENSE_FILE_DEPRECATED",
-        /// `LICENSE_HOST_POOL_MISMATCH`.
+        /// The host that shall join and the pool are licensed for different editions. Apply the pool's edition to the
+        /// host first; servers may add an explanation as a parameter.
         #[doc(alias = "LICENSE_HOST_POOL_MISMATCH")]
         LicenseHostPoolMismatch = "LICENSE_HOST_POOL_MISMATCH",
-        /// `LICENSE_PROCESSING_ERROR`.
+        /// The licence file could not be read or does not hold. Upload it once more without conversion, then ask the
+        /// vendor; the former licence stays in force.
         #[doc(alias = "LICENSE_PROCESSING_ERROR")]
         LicenseProcessingError = "LICENSE_PROCESSING_ERROR",
-        /// `LOCATION_NOT_UNIQUE`.
+        /// A disk is to be introduced under a `location` that another VDI of this SR has. Look that VDI up: it is most
+        /// likely the same disk, and `SR.scan` makes further introductions needless.
         ///
         /// Parameters: `SR`, `location`.
         #[doc(alias = "LOCATION_NOT_UNIQUE")]
         LocationNotUnique = "LOCATION_NOT_UNIQUE",
-        /// `MAC_DOES_NOT_EXIST`.
+        /// No card with this MAC is in the host. Run `PIF.scan` and take the address from there.
         ///
         /// Parameters: `MAC`.
         #[doc(alias = "MAC_DOES_NOT_EXIST")]
         MacDoesNotExist = "MAC_DOES_NOT_EXIST",
-        /// `MAC_INVALID`.
+        /// The text is no MAC address. Write six pairs of hexadecimal digits with colons, such as `02:16:3e:00:00:01`;
+        /// it must not be a multicast address.
         ///
         /// Parameters: `MAC`.
         #[doc(alias = "MAC_INVALID")]
         MacInvalid = "MAC_INVALID",
-        /// `MAC_STILL_EXISTS`.
+        /// The record of a card was to go while the card with this MAC is still in the host. Remove the hardware first,
+        /// or keep the record.
         ///
         /// Parameters: `MAC`.
         #[doc(alias = "MAC_STILL_EXISTS")]
         MacStillExists = "MAC_STILL_EXISTS",
-        /// `MAP_DUPLICATE_KEY`.
+        /// An `add_to_…` call met a key that the map already has. The parameters are class, field, object and key,
+        /// where `uuid` is in fact the object's reference. Remove the key first, then add it; another client can do the
+        /// same in between, so be ready to repeat.
         ///
         /// Parameters: `type`, `param_name`, `uuid`, `key`.
         #[doc(alias = "MAP_DUPLICATE_KEY")]
         MapDuplicateKey = "MAP_DUPLICATE_KEY",
-        /// `MEMORY_CONSTRAINT_VIOLATION`.
+        /// The memory limits of the VM contradict each other; the parameter is the rule that is broken. Set all of them
+        /// in one call, `VM.set_memory_limits`, so that no state in between breaks it.
         ///
         /// Parameters: `constraint`.
         #[doc(alias = "MEMORY_CONSTRAINT_VIOLATION")]
         MemoryConstraintViolation = "MEMORY_CONSTRAINT_VIOLATION",
-        /// `MEMORY_CONSTRAINT_VIOLATION_MAXPIN`.
+        /// This VM cannot have a range of memory, so that dynamic minimum and maximum must equal the static maximum;
+        /// `reason` says why (no licence for dynamic memory, nested virtualisation, a control domain). Use
+        /// `VM.set_memory` with one size.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "MEMORY_CONSTRAINT_VIOLATION_MAXPIN")]
         MemoryConstraintViolationMaxpin = "MEMORY_CONSTRAINT_VIOLATION_MAXPIN",
-        /// `MEMORY_CONSTRAINT_VIOLATION_ORDER`.
+        /// The four memory limits must rise from static minimum over dynamic minimum and dynamic maximum to static
+        /// maximum. Set them together with `VM.set_memory_limits`, in bytes.
         #[doc(alias = "MEMORY_CONSTRAINT_VIOLATION_ORDER")]
         MemoryConstraintViolationOrder = "MEMORY_CONSTRAINT_VIOLATION_ORDER",
-        /// `MESSAGE_DEPRECATED`.
+        /// The call is outdated and this server no longer carries it out. Use the successor that its documentation
+        /// names.
         #[doc(alias = "MESSAGE_DEPRECATED")]
         MessageDeprecated = "MESSAGE_DEPRECATED",
-        /// `MESSAGE_METHOD_UNKNOWN`.
+        /// The server has no such call: it is older than the call, or the name is wrong, where the case of the class
+        /// counts. `method` repeats it; compare the release it came with, and have another way for older servers.
         ///
         /// Parameters: `method`.
         #[doc(alias = "MESSAGE_METHOD_UNKNOWN")]
         MessageMethodUnknown = "MESSAGE_METHOD_UNKNOWN",
-        /// `MESSAGE_PARAMETER_COUNT_MISMATCH`.
+        /// The call came with `received` arguments where the server expects `expected`, not counting the session (so
+        /// that -1 means that not even this was sent). Mostly the server is older or newer than the client: leave
+        /// trailing arguments out.
         ///
         /// Parameters: `method`, `expected`, `received`.
         #[doc(alias = "MESSAGE_PARAMETER_COUNT_MISMATCH")]
         MessageParameterCountMismatch = "MESSAGE_PARAMETER_COUNT_MISMATCH",
-        /// `MESSAGE_REMOVED`.
+        /// The call existed once and is gone from this release. Use the successor that its documentation names.
         #[doc(alias = "MESSAGE_REMOVED")]
         MessageRemoved = "MESSAGE_REMOVED",
-        /// `MIRROR_FAILED`.
+        /// The copy of a disk at the destination fell behind or broke while it was being migrated; `vdi` is the disk at
+        /// the source. Read where the VM is, check both SRs and the network between them, then start the migration
+        /// afresh.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "MIRROR_FAILED")]
         MirrorFailed = "MIRROR_FAILED",
-        /// `MISSING_CONNECTION_DETAILS`.
+        /// An edition that comes from a licence server was asked for while `host.license_server` lacks `address` or
+        /// `port`. Set both and apply the edition again.
         #[doc(alias = "MISSING_CONNECTION_DETAILS")]
         MissingConnectionDetails = "MISSING_CONNECTION_DETAILS",
-        /// `MULTIPLE_UPDATE_REPOSITORIES_ENABLED`.
+        /// More than one of the enabled repositories is for updates, and the server works with a single one. Leave one
+        /// update repository in `pool.set_repositories`; base repositories may stay.
         #[doc(alias = "MULTIPLE_UPDATE_REPOSITORIES_ENABLED")]
         MultipleUpdateRepositoriesEnabled = "MULTIPLE_UPDATE_REPOSITORIES_ENABLED",
-        /// `NETWORK_ALREADY_CONNECTED`.
+        /// The host already has a PIF on the network where another was to be put. Use a network of its own for each
+        /// VLAN, tunnel or bond. The first parameter is in fact the host's reference, the second the PIF in the way.
         ///
         /// Parameters: `network`, `connected PIF`.
         #[doc(alias = "NETWORK_ALREADY_CONNECTED")]
         NetworkAlreadyConnected = "NETWORK_ALREADY_CONNECTED",
-        /// `NETWORK_CONTAINS_PIF`.
+        /// The network still has PIFs, which the parameters list one by one. Destroy the VLANs, tunnels or bonds behind
+        /// them; the network of a physical card stays as long as the card has a record.
         ///
         /// Parameters: `pifs`.
         #[doc(alias = "NETWORK_CONTAINS_PIF")]
         NetworkContainsPif = "NETWORK_CONTAINS_PIF",
-        /// `NETWORK_CONTAINS_VIF`.
+        /// VIFs on this network are plugged, or reserved for a VM that starts; the parameters list them one by one.
+        /// Unplug them or stop the VMs. VIFs that are not plugged do not prevent it: they are deleted with the network.
         ///
         /// Parameters: `vifs`.
         #[doc(alias = "NETWORK_CONTAINS_VIF")]
         NetworkContainsVif = "NETWORK_CONTAINS_VIF",
-        /// `NETWORK_HAS_INCOMPATIBLE_SRIOV_PIFS`.
+        /// The card is of another model than the cards that this SR-IOV network has on other hosts. Use a card of the
+        /// same vendor and device, or a separate network.
         ///
         /// Parameters: `PIF`, `network`.
         #[doc(alias = "NETWORK_HAS_INCOMPATIBLE_SRIOV_PIFS")]
         NetworkHasIncompatibleSriovPifs = "NETWORK_HAS_INCOMPATIBLE_SRIOV_PIFS",
-        /// `NETWORK_HAS_INCOMPATIBLE_VLAN_ON_SRIOV_PIFS`.
+        /// The VLAN would lie on a card of another model than the SR-IOV cards this network has elsewhere. Use the same
+        /// model everywhere, or a separate network.
         ///
         /// Parameters: `PIF`, `network`.
         #[doc(alias = "NETWORK_HAS_INCOMPATIBLE_VLAN_ON_SRIOV_PIFS")]
         NetworkHasIncompatibleVlanOnSriovPifs = "NETWORK_HAS_INCOMPATIBLE_VLAN_ON_SRIOV_PIFS",
-        /// `NETWORK_INCOMPATIBLE_PURPOSES`.
+        /// The new purpose excludes one that some network of the pool has: `nbd` and `insecure_nbd` cannot be in one
+        /// pool together. Remove `conflicting_purpose` from all networks first.
         ///
         /// Parameters: `new_purpose`, `conflicting_purpose`.
         #[doc(alias = "NETWORK_INCOMPATIBLE_PURPOSES")]
         NetworkIncompatiblePurposes = "NETWORK_INCOMPATIBLE_PURPOSES",
-        /// `NETWORK_INCOMPATIBLE_WITH_BOND`.
+        /// The network belongs to SR-IOV and cannot be that of a bond. Give the bond another network.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_INCOMPATIBLE_WITH_BOND")]
         NetworkIncompatibleWithBond = "NETWORK_INCOMPATIBLE_WITH_BOND",
-        /// `NETWORK_INCOMPATIBLE_WITH_SRIOV`.
+        /// The network has ordinary PIFs, so no SR-IOV can be enabled on it. Create an empty network for the SR-IOV
+        /// card.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_INCOMPATIBLE_WITH_SRIOV")]
         NetworkIncompatibleWithSriov = "NETWORK_INCOMPATIBLE_WITH_SRIOV",
-        /// `NETWORK_INCOMPATIBLE_WITH_TRUNKS`.
+        /// A VIF that carries VLAN trunks cannot be on a network of this kind. Connect it to another network, or give
+        /// up the trunks.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_INCOMPATIBLE_WITH_TRUNKS")]
         NetworkIncompatibleWithTrunks = "NETWORK_INCOMPATIBLE_WITH_TRUNKS",
-        /// `NETWORK_INCOMPATIBLE_WITH_TUNNEL`.
+        /// The network belongs to SR-IOV and cannot be that of a tunnel. Create another network for the tunnel.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_INCOMPATIBLE_WITH_TUNNEL")]
         NetworkIncompatibleWithTunnel = "NETWORK_INCOMPATIBLE_WITH_TUNNEL",
-        /// `NETWORK_INCOMPATIBLE_WITH_VLAN_ON_BRIDGE`.
+        /// The network belongs to SR-IOV, while the VLAN is on an ordinary card. Create another network for this VLAN.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_INCOMPATIBLE_WITH_VLAN_ON_BRIDGE")]
         NetworkIncompatibleWithVlanOnBridge = "NETWORK_INCOMPATIBLE_WITH_VLAN_ON_BRIDGE",
-        /// `NETWORK_INCOMPATIBLE_WITH_VLAN_ON_SRIOV`.
+        /// The network has ordinary PIFs, while the VLAN is on an SR-IOV card. Create another network for this VLAN.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_INCOMPATIBLE_WITH_VLAN_ON_SRIOV")]
         NetworkIncompatibleWithVlanOnSriov = "NETWORK_INCOMPATIBLE_WITH_VLAN_ON_SRIOV",
-        /// `NETWORK_SRIOV_ALREADY_ENABLED`.
+        /// SR-IOV is enabled on this card already, and a card has it only once. Use the network that its
+        /// `network_sriov` stands for.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "NETWORK_SRIOV_ALREADY_ENABLED")]
         NetworkSriovAlreadyEnabled = "NETWORK_SRIOV_ALREADY_ENABLED",
-        /// `NETWORK_SRIOV_DISABLE_FAILED`.
+        /// The virtual functions of the card could not be switched off; `msg` is the driver's answer. See that no VM
+        /// uses one, and reboot the host if it goes on.
         ///
         /// Parameters: `PIF`, `msg`.
         #[doc(alias = "NETWORK_SRIOV_DISABLE_FAILED")]
         NetworkSriovDisableFailed = "NETWORK_SRIOV_DISABLE_FAILED",
-        /// `NETWORK_SRIOV_ENABLE_FAILED`.
+        /// The virtual functions of the card could not be switched on; `msg` is the driver's answer. Check that SR-IOV
+        /// and the IOMMU are enabled in the firmware and that the driver allows it.
         ///
         /// Parameters: `PIF`, `msg`.
         #[doc(alias = "NETWORK_SRIOV_ENABLE_FAILED")]
         NetworkSriovEnableFailed = "NETWORK_SRIOV_ENABLE_FAILED",
-        /// `NETWORK_SRIOV_INSUFFICIENT_CAPACITY`.
+        /// No free virtual function is left on the host for a VIF on this network. Stop a VM that has one, choose
+        /// another host, or spread the VIFs over more cards.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_SRIOV_INSUFFICIENT_CAPACITY")]
         NetworkSriovInsufficientCapacity = "NETWORK_SRIOV_INSUFFICIENT_CAPACITY",
-        /// `NETWORK_UNMANAGED`.
+        /// The network is not xapi's own: its bridge is made by other means, so xapi changes nothing about it. Change
+        /// it where it is defined, or use a managed network.
         ///
         /// Parameters: `network`.
         #[doc(alias = "NETWORK_UNMANAGED")]
         NetworkUnmanaged = "NETWORK_UNMANAGED",
-        /// `NOT_ALLOWED_ON_OEM_EDITION`.
+        /// The call was not available on the embedded (OEM) edition of old releases. Current servers have no such
+        /// edition.
         ///
         /// Parameters: `command`.
         #[doc(alias = "NOT_ALLOWED_ON_OEM_EDITION")]
         NotAllowedOnOemEdition = "NOT_ALLOWED_ON_OEM_EDITION",
-        /// `NOT_ALLOWED_WHEN_NTP_IS_ENABLED`.
+        /// The clock of the host follows NTP and cannot be set by hand. Disable NTP with `host.set_ntp_mode` first, or
+        /// let NTP do it.
         ///
         /// Parameters: `host`.
         #[doc(alias = "NOT_ALLOWED_WHEN_NTP_IS_ENABLED")]
         NotAllowedWhenNtpIsEnabled = "NOT_ALLOWED_WHEN_NTP_IS_ENABLED",
-        /// `NOT_IMPLEMENTED`.
+        /// The call is declared but this server has nothing behind it, or the storage driver lacks the feature;
+        /// `function` is its name. Repeating does not help: choose another way.
         ///
         /// Parameters: `function`.
         #[doc(alias = "NOT_IMPLEMENTED")]
         NotImplemented = "NOT_IMPLEMENTED",
-        /// `NOT_IN_EMERGENCY_MODE`.
+        /// The call is only for a host in emergency mode, and this one is well. Use the ordinary call on the
+        /// coordinator.
         #[doc(alias = "NOT_IN_EMERGENCY_MODE")]
         NotInEmergencyMode = "NOT_IN_EMERGENCY_MODE",
-        /// `NOT_SUPPORTED_DURING_UPGRADE`.
+        /// Hosts of the pool run different versions in the course of a rolling upgrade, and the call must wait for its
+        /// end. Bring all hosts to one version, then repeat.
         #[doc(alias = "NOT_SUPPORTED_DURING_UPGRADE")]
         NotSupportedDuringUpgrade = "NOT_SUPPORTED_DURING_UPGRADE",
-        /// `NOT_SYSTEM_DOMAIN`.
+        /// The call is only for a VM that serves the toolstack itself, marked by `is_system_domain` in its
+        /// `other_config`. Ordinary VMs cannot answer it.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "NOT_SYSTEM_DOMAIN")]
         NotSystemDomain = "NOT_SYSTEM_DOMAIN",
-        /// `NOT_TRUSTED_CERTIFICATE`.
+        /// The certificate that `ref` names is not one of those that the pool was told to trust, but a host's own. Pass
+        /// a certificate of type `ca` or `pinned`.
         ///
         /// Parameters: `ref`.
         #[doc(alias = "NOT_TRUSTED_CERTIFICATE")]
         NotTrustedCertificate = "NOT_TRUSTED_CERTIFICATE",
-        /// `NO_CLUSTER_HOSTS_REACHABLE`.
+        /// A host could not join the cluster because none of the present members answered. Check the cluster's network
+        /// between the hosts and that at least one member runs.
         ///
         /// Parameters: `cluster`.
         #[doc(alias = "NO_CLUSTER_HOSTS_REACHABLE")]
         NoClusterHostsReachable = "NO_CLUSTER_HOSTS_REACHABLE",
-        /// `NO_COMPATIBLE_CLUSTER_HOST`.
+        /// The host has no active part in the cluster that the SR relies on. Create the cluster, or call
+        /// `Cluster_host.enable` for this host, then plug the SR.
         ///
         /// Parameters: `host`.
         #[doc(alias = "NO_COMPATIBLE_CLUSTER_HOST")]
         NoCompatibleClusterHost = "NO_COMPATIBLE_CLUSTER_HOST",
-        /// `NO_HOSTS_AVAILABLE`.
+        /// No host can take the VM: all are disabled or too small, or lack its networks, SRs or devices.
+        /// `VM.assert_can_boot_here` tells for each host what is wrong; an import answers this too when its SR is
+        /// visible nowhere.
         #[doc(alias = "NO_HOSTS_AVAILABLE")]
         NoHostsAvailable = "NO_HOSTS_AVAILABLE",
-        /// `NO_MORE_REDO_LOGS_ALLOWED`.
+        /// The pool's metadata is already replicated to as many disks as the server allows. Disable replication on one
+        /// SR before enabling it on another.
         #[doc(alias = "NO_MORE_REDO_LOGS_ALLOWED")]
         NoMoreRedoLogsAllowed = "NO_MORE_REDO_LOGS_ALLOWED",
-        /// `NO_REPOSITORIES_CONFIGURED`.
+        /// The pool has no enabled repository, so there is nothing to synchronise with or schedule. Introduce one and
+        /// name it in `pool.set_repositories`.
         #[doc(alias = "NO_REPOSITORIES_CONFIGURED")]
         NoRepositoriesConfigured = "NO_REPOSITORIES_CONFIGURED",
-        /// `NO_REPOSITORY_ENABLED`.
+        /// None of the enabled repositories is for updates. Enable one with `pool.set_repositories`, then
+        /// `pool.sync_updates`.
         #[doc(alias = "NO_REPOSITORY_ENABLED")]
         NoRepositoryEnabled = "NO_REPOSITORY_ENABLED",
-        /// `NVIDIA_SRIOV_MISCONFIGURED`.
+        /// The GPU needs its virtual functions for VGPUs and they are not set up as its driver should have done. Check
+        /// SR-IOV in the firmware and the version of the host driver; `device_name` is the GPU on `host`.
         ///
         /// Parameters: `host`, `device_name`.
         #[doc(alias = "NVIDIA_SRIOV_MISCONFIGURED")]
         NvidiaSriovMisconfigured = "NVIDIA_SRIOV_MISCONFIGURED",
-        /// `NVIDIA_TOOLS_ERROR`.
+        /// The NVIDIA software on the host did not answer or is too old for what was asked, such as migrating a VM with
+        /// a VGPU. Install the host driver package that belongs to this release.
         ///
         /// Parameters: `host`.
         #[doc(alias = "NVIDIA_TOOLS_ERROR")]
         NvidiaToolsError = "NVIDIA_TOOLS_ERROR",
-        /// `OBJECT_NOLONGER_EXISTS`.
+        /// The object was deleted while the call was at work. Read again what there is; for a deletion this is as good
+        /// as success.
         #[doc(alias = "OBJECT_NOLONGER_EXISTS")]
         ObjectNolongerExists = "OBJECT_NOLONGER_EXISTS",
-        /// `ONLY_ALLOWED_ON_OEM_EDITION`.
+        /// The call existed only on the embedded (OEM) edition of old releases. Current servers have no such edition.
         ///
         /// Parameters: `command`.
         #[doc(alias = "ONLY_ALLOWED_ON_OEM_EDITION")]
         OnlyAllowedOnOemEdition = "ONLY_ALLOWED_ON_OEM_EDITION",
-        /// `OPENVSWITCH_NOT_ACTIVE`.
+        /// The host's network backend is the Linux bridge, and the feature needs Open vSwitch. `network_backend` in
+        /// `host.software_version` tells which one runs; change it on every host.
         #[doc(alias = "OPENVSWITCH_NOT_ACTIVE")]
         OpenvswitchNotActive = "OPENVSWITCH_NOT_ACTIVE",
-        /// `OPERATION_BLOCKED`.
+        /// Somebody has forbidden this operation on the object that `ref` names, by an entry in its
+        /// `blocked_operations`; `code` is the value of that entry. Ask who set it, then remove the key and repeat.
         ///
         /// Parameters: `ref`, `code`.
         #[doc(alias = "OPERATION_BLOCKED")]
         OperationBlocked = "OPERATION_BLOCKED",
-        /// `OPERATION_NOT_ALLOWED`.
+        /// The server refuses in the present circumstances; `reason` is text for people, and the only hint at the
+        /// cause. Read it, compare the object's state and `allowed_operations`, and do not repeat unchanged.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "OPERATION_NOT_ALLOWED")]
         OperationNotAllowed = "OPERATION_NOT_ALLOWED",
-        /// `OPERATION_PARTIALLY_FAILED`.
+        /// The operation on an appliance failed for some of its VMs and succeeded for the rest; the parameter names it.
+        /// Look at each VM of the appliance and its own tasks, then repeat: VMs that are already there are passed over.
         ///
         /// Parameters: `operation`.
         #[doc(alias = "OPERATION_PARTIALLY_FAILED")]
         OperationPartiallyFailed = "OPERATION_PARTIALLY_FAILED",
-        /// `OTHER_OPERATION_IN_PROGRESS`.
+        /// The object is busy with something that excludes the call: `class` and `object` are the busy one,
+        /// `operation_type` and `operation_ref` what is being done and its task. Wait for that task, then repeat; older
+        /// servers send fewer parameters.
         ///
         /// Parameters: `class`, `object`, `operation_type`, `operation_ref`.
         #[doc(alias = "OTHER_OPERATION_IN_PROGRESS")]
         OtherOperationInProgress = "OTHER_OPERATION_IN_PROGRESS",
-        /// `OUT_OF_SPACE`.
+        /// The host's file system has no room for the uploaded update; `location` is the directory. Delete old updates
+        /// and logs there, or upload into an SR.
         ///
         /// Parameters: `location`.
         #[doc(alias = "OUT_OF_SPACE")]
         OutOfSpace = "OUT_OF_SPACE",
-        /// `PATCH_ALREADY_APPLIED`.
+        /// The host has this patch already, so nothing was done. For who wants it installed this is as good as success.
         ///
         /// Parameters: `patch`.
         #[doc(alias = "PATCH_ALREADY_APPLIED")]
         PatchAlreadyApplied = "PATCH_ALREADY_APPLIED",
-        /// `PATCH_ALREADY_EXISTS`.
+        /// A patch with this UUID was uploaded before. Use that `pool_patch`, or destroy it first.
         ///
         /// Parameters: `uuid`.
         #[doc(alias = "PATCH_ALREADY_EXISTS")]
         PatchAlreadyExists = "PATCH_ALREADY_EXISTS",
-        /// `PATCH_APPLY_FAILED`.
+        /// The patch's own script failed on the host, which may be left half changed; `output` is what it printed. Act
+        /// on that text before applying again or rebooting.
         ///
         /// Parameters: `output`.
         #[doc(alias = "PATCH_APPLY_FAILED")]
         PatchApplyFailed = "PATCH_APPLY_FAILED",
-        /// `PATCH_APPLY_FAILED_BACKUP_FILES_EXIST`.
+        /// Copies that a patch once made of the files it replaces are in the way; `output` lists them. Move them away
+        /// on the host, then apply again.
         ///
         /// Parameters: `output`.
         #[doc(alias = "PATCH_APPLY_FAILED_BACKUP_FILES_EXIST")]
         PatchApplyFailedBackupFilesExist = "PATCH_APPLY_FAILED_BACKUP_FILES_EXIST",
-        /// `PATCH_IS_APPLIED`.
+        /// The patch is installed on at least one host, so its record must stay. To win disk space, remove only its
+        /// file with `pool_patch.pool_clean`.
         #[doc(alias = "PATCH_IS_APPLIED")]
         PatchIsApplied = "PATCH_IS_APPLIED",
-        /// `PATCH_PRECHECK_FAILED_ISO_MOUNTED`.
+        /// VMs still have the CD of the guest tools in their drives, which the patch replaces. Eject it everywhere,
+        /// then repeat.
         ///
         /// Parameters: `patch`.
         #[doc(alias = "PATCH_PRECHECK_FAILED_ISO_MOUNTED")]
         PatchPrecheckFailedIsoMounted = "PATCH_PRECHECK_FAILED_ISO_MOUNTED",
-        /// `PATCH_PRECHECK_FAILED_OUT_OF_SPACE`.
+        /// The host has less free disk space (`found_space`) than the patch needs (`required_required`, misspelt
+        /// upstream). Make room in the control domain and repeat.
         ///
         /// Parameters: `patch`, `found_space`, `required_required`.
         #[doc(alias = "PATCH_PRECHECK_FAILED_OUT_OF_SPACE")]
         PatchPrecheckFailedOutOfSpace = "PATCH_PRECHECK_FAILED_OUT_OF_SPACE",
-        /// `PATCH_PRECHECK_FAILED_PREREQUISITE_MISSING`.
+        /// Other patches must be on the host first; the second parameter lists their UUIDs. Apply those, then this one.
         ///
         /// Parameters: `patch`, `prerequisite_patch_uuid_list`.
         #[doc(alias = "PATCH_PRECHECK_FAILED_PREREQUISITE_MISSING")]
         PatchPrecheckFailedPrerequisiteMissing = "PATCH_PRECHECK_FAILED_PREREQUISITE_MISSING",
-        /// `PATCH_PRECHECK_FAILED_UNKNOWN_ERROR`.
+        /// The patch's check failed in a way without a code; `info` is its output. Read it; nothing was installed.
         ///
         /// Parameters: `patch`, `info`.
         #[doc(alias = "PATCH_PRECHECK_FAILED_UNKNOWN_ERROR")]
         PatchPrecheckFailedUnknownError = "PATCH_PRECHECK_FAILED_UNKNOWN_ERROR",
-        /// `PATCH_PRECHECK_FAILED_VM_RUNNING`.
+        /// VMs run on the host, and the patch must not be installed under them. Move, suspend or shut them down first.
         ///
         /// Parameters: `patch`.
         #[doc(alias = "PATCH_PRECHECK_FAILED_VM_RUNNING")]
         PatchPrecheckFailedVmRunning = "PATCH_PRECHECK_FAILED_VM_RUNNING",
-        /// `PATCH_PRECHECK_FAILED_WRONG_SERVER_BUILD`.
+        /// The patch is for another build: `required_build` is a pattern that `found_build` does not match. Get the
+        /// patch for this build.
         ///
         /// Parameters: `patch`, `found_build`, `required_build`.
         #[doc(alias = "PATCH_PRECHECK_FAILED_WRONG_SERVER_BUILD")]
         PatchPrecheckFailedWrongServerBuild = "PATCH_PRECHECK_FAILED_WRONG_SERVER_BUILD",
-        /// `PATCH_PRECHECK_FAILED_WRONG_SERVER_VERSION`.
+        /// The patch is for another release: `required_version` is a pattern that `found_version` does not match. Get
+        /// the patch for this release, or upgrade first.
         ///
         /// Parameters: `patch`, `found_version`, `required_version`.
         #[doc(alias = "PATCH_PRECHECK_FAILED_WRONG_SERVER_VERSION")]
         PatchPrecheckFailedWrongServerVersion = "PATCH_PRECHECK_FAILED_WRONG_SERVER_VERSION",
-        /// `PBD_EXISTS`.
+        /// The host already has a link to this SR, which `pbd` names. Plug that one; if its `device_config` is wrong,
+        /// unplug and destroy it first.
         ///
         /// Parameters: `sr`, `host`, `pbd`.
         #[doc(alias = "PBD_EXISTS")]
         PbdExists = "PBD_EXISTS",
-        /// `PERMISSION_DENIED`.
+        /// The caller may not do this, whatever the role, because the call is reserved to the toolstack or its storage
+        /// drivers. `message` can be empty. Missing roles are told by `RBAC_PERMISSION_DENIED` instead.
         ///
         /// Parameters: `message`.
         #[doc(alias = "PERMISSION_DENIED")]
         PermissionDenied = "PERMISSION_DENIED",
-        /// `PGPU_INSUFFICIENT_CAPACITY_FOR_VGPU`.
+        /// The GPU has no room for another VGPU of this type. Ask `PGPU.get_remaining_capacity` for others, stop a VM,
+        /// or choose a smaller type.
         ///
         /// Parameters: `pgpu`, `vgpu_type`.
         #[doc(alias = "PGPU_INSUFFICIENT_CAPACITY_FOR_VGPU")]
         PgpuInsufficientCapacityForVgpu = "PGPU_INSUFFICIENT_CAPACITY_FOR_VGPU",
-        /// `PGPU_IN_USE_BY_VM`.
+        /// Running VMs use this GPU, so it cannot be moved to another group; the parameter lists the VMs. Shut these
+        /// down first.
         ///
         /// Parameters: `VMs`.
         #[doc(alias = "PGPU_IN_USE_BY_VM")]
         PgpuInUseByVm = "PGPU_IN_USE_BY_VM",
-        /// `PGPU_NOT_COMPATIBLE_WITH_GPU_GROUP`.
+        /// The GPU is of another model than those in the group: `type` is its own, `group_types` what the group takes.
+        /// Use a group of its kind, or an empty one.
         ///
         /// Parameters: `type`, `group_types`.
         #[doc(alias = "PGPU_NOT_COMPATIBLE_WITH_GPU_GROUP")]
         PgpuNotCompatibleWithGpuGroup = "PGPU_NOT_COMPATIBLE_WITH_GPU_GROUP",
-        /// `PIF_ALLOWS_UNPLUG`.
+        /// The interface for the cluster could be unplugged by anybody, which would break it. Call
+        /// `PIF.set_disallow_unplug` with true first.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_ALLOWS_UNPLUG")]
         PifAllowsUnplug = "PIF_ALLOWS_UNPLUG",
-        /// `PIF_ALREADY_BONDED`.
+        /// The PIF is in a bond, or is one. Destroy that bond first, or work with the bond's PIF.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_ALREADY_BONDED")]
         PifAlreadyBonded = "PIF_ALREADY_BONDED",
-        /// `PIF_BOND_MORE_THAN_ONE_IP`.
+        /// Several of the cards to be bonded have an address, and the bond can take over only one. Set
+        /// `PIF.reconfigure_ip` to `None` on all but one.
         #[doc(alias = "PIF_BOND_MORE_THAN_ONE_IP")]
         PifBondMoreThanOneIp = "PIF_BOND_MORE_THAN_ONE_IP",
-        /// `PIF_BOND_NEEDS_MORE_MEMBERS`.
+        /// A bond was asked for with fewer than two cards. Name at least two PIFs of the same host.
         #[doc(alias = "PIF_BOND_NEEDS_MORE_MEMBERS")]
         PifBondNeedsMoreMembers = "PIF_BOND_NEEDS_MORE_MEMBERS",
-        /// `PIF_CANNOT_BOND_CROSS_HOST`.
+        /// The cards to be bonded are in different hosts. Create one bond per host, all on the same network.
         #[doc(alias = "PIF_CANNOT_BOND_CROSS_HOST")]
         PifCannotBondCrossHost = "PIF_CANNOT_BOND_CROSS_HOST",
-        /// `PIF_CONFIGURATION_ERROR`.
+        /// The host's network daemon could not set up the interface; `msg` is its answer. Check the card and its
+        /// settings on the host, then plug the PIF again.
         ///
         /// Parameters: `PIF`, `msg`.
         #[doc(alias = "PIF_CONFIGURATION_ERROR")]
         PifConfigurationError = "PIF_CONFIGURATION_ERROR",
-        /// `PIF_DEVICE_NOT_FOUND`.
+        /// The device behind the PIF is not in the host, for example since the card was removed or renamed. Run
+        /// `PIF.scan`, and forget the PIF if the card is gone for good.
         #[doc(alias = "PIF_DEVICE_NOT_FOUND")]
         PifDeviceNotFound = "PIF_DEVICE_NOT_FOUND",
-        /// `PIF_DOES_NOT_ALLOW_UNPLUG`.
+        /// `PIF.unplug` met an interface whose `disallow_unplug` is true, the mark of one that storage or clustering
+        /// lives on. Once nothing needs the interface, clear the mark with `PIF.set_disallow_unplug` and unplug again.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_DOES_NOT_ALLOW_UNPLUG")]
         PifDoesNotAllowUnplug = "PIF_DOES_NOT_ALLOW_UNPLUG",
-        /// `PIF_HAS_FCOE_SR_IN_USE`.
+        /// A storage repository reached by Fibre Channel over Ethernet runs through this card, so it cannot be taken
+        /// down. Unplug the PBD of the SR that the second parameter names on that host first.
         ///
         /// Parameters: `PIF`, `SR`.
         #[doc(alias = "PIF_HAS_FCOE_SR_IN_USE")]
         PifHasFcoeSrInUse = "PIF_HAS_FCOE_SR_IN_USE",
-        /// `PIF_HAS_NO_NETWORK_CONFIGURATION`.
+        /// The interface is to carry management (or other host) traffic, but its `ip_configuration_mode` is `None`.
+        /// Give it an address with `PIF.reconfigure_ip`, then repeat.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_HAS_NO_NETWORK_CONFIGURATION")]
         PifHasNoNetworkConfiguration = "PIF_HAS_NO_NETWORK_CONFIGURATION",
-        /// `PIF_HAS_NO_V6_NETWORK_CONFIGURATION`.
+        /// The host's management is on IPv6, and the interface meant to carry it has `ipv6_configuration_mode` `None`.
+        /// Set its IPv6 address with `PIF.reconfigure_ipv6` first.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_HAS_NO_V6_NETWORK_CONFIGURATION")]
         PifHasNoV6NetworkConfiguration = "PIF_HAS_NO_V6_NETWORK_CONFIGURATION",
-        /// `PIF_INCOMPATIBLE_PRIMARY_ADDRESS_TYPE`.
+        /// Management cannot move to this interface because its `primary_address_type` differs from that of the other
+        /// interfaces concerned: all hosts must use IPv4, or all IPv6. Bring the PIFs of the network into line with
+        /// `PIF.set_primary_address_type`.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_INCOMPATIBLE_PRIMARY_ADDRESS_TYPE")]
         PifIncompatiblePrimaryAddressType = "PIF_INCOMPATIBLE_PRIMARY_ADDRESS_TYPE",
-        /// `PIF_IS_MANAGEMENT_INTERFACE`.
+        /// The interface carries the host's management traffic and cannot be unplugged, stripped of its address or
+        /// removed. Move management elsewhere with `host.management_reconfigure` first.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_IS_MANAGEMENT_INTERFACE")]
         PifIsManagementInterface = "PIF_IS_MANAGEMENT_INTERFACE",
-        /// `PIF_IS_NOT_PHYSICAL`.
+        /// Something that only a network card can do was asked of a VLAN, bond, tunnel or SR-IOV interface. Use the PIF
+        /// of the card beneath it (`PIF.physical` is true there).
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_IS_NOT_PHYSICAL")]
         PifIsNotPhysical = "PIF_IS_NOT_PHYSICAL",
-        /// `PIF_IS_NOT_SRIOV_CAPABLE`.
+        /// The card, its driver or the firmware settings offer no virtual functions, so no SR-IOV network can be built
+        /// on it. Choose a PIF whose `capabilities` contain `sriov`, or enable the feature in the BIOS and reboot.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_IS_NOT_SRIOV_CAPABLE")]
         PifIsNotSriovCapable = "PIF_IS_NOT_SRIOV_CAPABLE",
-        /// `PIF_IS_PHYSICAL`.
+        /// `PIF.destroy` serves VLANs only, and this PIF is a network card. A card that is no longer in the machine is
+        /// removed with `PIF.forget`.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_IS_PHYSICAL")]
         PifIsPhysical = "PIF_IS_PHYSICAL",
-        /// `PIF_IS_SRIOV_LOGICAL`.
+        /// A bond was to be built on the logical interface of an SR-IOV network. Use the physical PIF under it.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_IS_SRIOV_LOGICAL")]
         PifIsSriovLogical = "PIF_IS_SRIOV_LOGICAL",
-        /// `PIF_IS_VLAN`.
+        /// A VLAN was to be put on top of a PIF that is a VLAN itself. Build it on the card or bond below that.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_IS_VLAN")]
         PifIsVlan = "PIF_IS_VLAN",
-        /// `PIF_NOT_ATTACHED_TO_HOST`.
+        /// `Cluster_host.create` was given a PIF of another host. Use the one whose `host` is the host to join.
         ///
         /// Parameters: `pif`, `host`.
         #[doc(alias = "PIF_NOT_ATTACHED_TO_HOST")]
         PifNotAttachedToHost = "PIF_NOT_ATTACHED_TO_HOST",
-        /// `PIF_NOT_PRESENT`.
+        /// A call about a whole network found a host with no interface on it; the parameters name both. Create the
+        /// missing VLAN, bond or PIF on that host, or choose another network.
         ///
         /// Parameters: `host`, `network`.
         #[doc(alias = "PIF_NOT_PRESENT")]
         PifNotPresent = "PIF_NOT_PRESENT",
-        /// `PIF_SRIOV_STILL_EXISTS`.
+        /// The card is the base of an SR-IOV network and cannot be forgotten. Destroy that `network_sriov` object
+        /// first.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_SRIOV_STILL_EXISTS")]
         PifSriovStillExists = "PIF_SRIOV_STILL_EXISTS",
-        /// `PIF_TUNNEL_STILL_EXISTS`.
+        /// A tunnel uses this interface as its transport. Destroy the tunnels in `PIF.tunnel_transport_PIF_of`, then
+        /// repeat.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_TUNNEL_STILL_EXISTS")]
         PifTunnelStillExists = "PIF_TUNNEL_STILL_EXISTS",
-        /// `PIF_UNMANAGED`.
+        /// The interface is outside xapi's care (`managed` is false), usually because it was excluded when the host was
+        /// installed. xapi neither configures nor plugs it; another card has to serve.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_UNMANAGED")]
         PifUnmanaged = "PIF_UNMANAGED",
-        /// `PIF_VLAN_EXISTS`.
+        /// The device already has a VLAN with this tag (the parameter can be the name of the device), or a VLAN was to
+        /// become a member of a bond. Use the existing PIF or another tag; for a bond, use the cards themselves.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_VLAN_EXISTS")]
         PifVlanExists = "PIF_VLAN_EXISTS",
-        /// `PIF_VLAN_STILL_EXISTS`.
+        /// VLANs are built on this interface, so it cannot be forgotten or destroyed. Destroy those in
+        /// `PIF.VLAN_slave_of` first.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "PIF_VLAN_STILL_EXISTS")]
         PifVlanStillExists = "PIF_VLAN_STILL_EXISTS",
-        /// `POOL_AUTH_ALREADY_ENABLED`.
+        /// `pool.enable_external_auth` found that the named host has joined a directory already. Call
+        /// `pool.disable_external_auth` to bring all hosts to the same state, then enable again.
         ///
         /// Parameters: `host`.
         #[doc(alias = "POOL_AUTH_ALREADY_ENABLED")]
         PoolAuthAlreadyEnabled = "POOL_AUTH_ALREADY_ENABLED",
-        /// `POOL_AUTH_DISABLE_FAILED`.
+        /// At least one host could not leave the directory; `host` and `message` tell of the first. See the reason,
+        /// then call `pool.disable_external_auth` again: it also clears hosts that are half way.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_DISABLE_FAILED")]
         PoolAuthDisableFailed = "POOL_AUTH_DISABLE_FAILED",
-        /// `POOL_AUTH_DISABLE_FAILED_INVALID_ACCOUNT`.
+        /// The hosts no longer use the directory, yet a machine account stays behind there because the account given
+        /// for the clean-up is not a valid one. Delete or disable the machine accounts in the directory by hand.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_DISABLE_FAILED_INVALID_ACCOUNT")]
         PoolAuthDisableFailedInvalidAccount = "POOL_AUTH_DISABLE_FAILED_INVALID_ACCOUNT",
-        /// `POOL_AUTH_DISABLE_FAILED_PERMISSION_DENIED`.
+        /// The hosts no longer use the directory, yet a machine account stays behind because the account given may not
+        /// disable it. Let a directory administrator remove it.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_DISABLE_FAILED_PERMISSION_DENIED")]
         PoolAuthDisableFailedPermissionDenied = "POOL_AUTH_DISABLE_FAILED_PERMISSION_DENIED",
-        /// `POOL_AUTH_DISABLE_FAILED_WRONG_CREDENTIALS`.
+        /// The hosts no longer use the directory, but the user name or password for cleaning up there was rejected.
+        /// Remove the machine accounts in the directory by hand.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_DISABLE_FAILED_WRONG_CREDENTIALS")]
         PoolAuthDisableFailedWrongCredentials = "POOL_AUTH_DISABLE_FAILED_WRONG_CREDENTIALS",
-        /// `POOL_AUTH_ENABLE_FAILED`.
+        /// The named host could not join the directory, and no narrower code applies; the hosts that had joined are
+        /// taken out again. Read `message` and the log of that host, and check its name resolution and clock.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED")]
         PoolAuthEnableFailed = "POOL_AUTH_ENABLE_FAILED",
-        /// `POOL_AUTH_ENABLE_FAILED_DOMAIN_LOOKUP_FAILED`.
+        /// The named host found no domain controller for the domain. Point its DNS settings at the domain's servers and
+        /// check the spelling; every host of the pool must resolve the name.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_DOMAIN_LOOKUP_FAILED")]
         PoolAuthEnableFailedDomainLookupFailed = "POOL_AUTH_ENABLE_FAILED_DOMAIN_LOOKUP_FAILED",
-        /// `POOL_AUTH_ENABLE_FAILED_DUPLICATE_HOSTNAME`.
+        /// Two machine accounts would have the same name, because hosts share a host name or the first characters of
+        /// it. Give each host a distinct name with `host.set_hostname_live` before joining.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_DUPLICATE_HOSTNAME")]
         PoolAuthEnableFailedDuplicateHostname = "POOL_AUTH_ENABLE_FAILED_DUPLICATE_HOSTNAME",
-        /// `POOL_AUTH_ENABLE_FAILED_INVALID_ACCOUNT`.
+        /// The account given for joining is unknown to the directory or not usable there (disabled, expired, locked).
+        /// Use one that can log in.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_INVALID_ACCOUNT")]
         PoolAuthEnableFailedInvalidAccount = "POOL_AUTH_ENABLE_FAILED_INVALID_ACCOUNT",
-        /// `POOL_AUTH_ENABLE_FAILED_INVALID_OU`.
+        /// The organisational unit given in `config` does not exist in the directory. Correct it, or leave it out to
+        /// use the default container.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_INVALID_OU")]
         PoolAuthEnableFailedInvalidOu = "POOL_AUTH_ENABLE_FAILED_INVALID_OU",
-        /// `POOL_AUTH_ENABLE_FAILED_INVALID_TRUSTED_CERTS`.
+        /// LDAP over TLS was asked for, and the certificates the pool holds for it do not verify the domain controller.
+        /// Install the certificate of the authority that really signed the controller's.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_INVALID_TRUSTED_CERTS")]
         PoolAuthEnableFailedInvalidTrustedCerts = "POOL_AUTH_ENABLE_FAILED_INVALID_TRUSTED_CERTS",
-        /// `POOL_AUTH_ENABLE_FAILED_NO_SUPPORT_ENCRYPT_TYPE`.
+        /// The domain and the host have no Kerberos encryption type in common. Allow AES for the account that joins
+        /// (the built-in Administrator often lacks AES keys) and for the domain, then try again.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_NO_SUPPORT_ENCRYPT_TYPE")]
         PoolAuthEnableFailedNoSupportEncryptType = "POOL_AUTH_ENABLE_FAILED_NO_SUPPORT_ENCRYPT_TYPE",
-        /// `POOL_AUTH_ENABLE_FAILED_NO_TRUSTED_CERTS`.
+        /// LDAP over TLS was asked for, but the pool has no certificate to verify the domain controllers with. Install
+        /// the directory's root certificate for the purpose `ldaps` first.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_NO_TRUSTED_CERTS")]
         PoolAuthEnableFailedNoTrustedCerts = "POOL_AUTH_ENABLE_FAILED_NO_TRUSTED_CERTS",
-        /// `POOL_AUTH_ENABLE_FAILED_PERMISSION_DENIED`.
+        /// The account may not create machine accounts in the domain or in the organisational unit. Use one with that
+        /// right, or have its quota of joined machines raised.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_PERMISSION_DENIED")]
         PoolAuthEnableFailedPermissionDenied = "POOL_AUTH_ENABLE_FAILED_PERMISSION_DENIED",
-        /// `POOL_AUTH_ENABLE_FAILED_SETUP_TLS_CONNECTION`.
+        /// The TLS connection from the named host to the domain controller could not be set up. Check that the
+        /// controller offers LDAP over TLS, that its certificate is valid and that a firewall does not block the port.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_SETUP_TLS_CONNECTION")]
         PoolAuthEnableFailedSetupTlsConnection = "POOL_AUTH_ENABLE_FAILED_SETUP_TLS_CONNECTION",
-        /// `POOL_AUTH_ENABLE_FAILED_UNAVAILABLE`.
+        /// The domain controllers did not answer the named host. Check the network, the firewall and that a controller
+        /// is up.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_UNAVAILABLE")]
         PoolAuthEnableFailedUnavailable = "POOL_AUTH_ENABLE_FAILED_UNAVAILABLE",
-        /// `POOL_AUTH_ENABLE_FAILED_WRONG_CREDENTIALS`.
+        /// The directory rejected the user name or password given for the join. No host stays joined; repeat with the
+        /// right ones.
         ///
         /// Parameters: `host`, `message`.
         #[doc(alias = "POOL_AUTH_ENABLE_FAILED_WRONG_CREDENTIALS")]
         PoolAuthEnableFailedWrongCredentials = "POOL_AUTH_ENABLE_FAILED_WRONG_CREDENTIALS",
-        /// `POOL_JOINING_EXTERNAL_AUTH_MISMATCH`.
+        /// The new host and the pool differ in their directory (one has joined, or a different domain). Join the host
+        /// to the same directory as the pool, or take it out of its own, before `pool.join`.
         #[doc(alias = "POOL_JOINING_EXTERNAL_AUTH_MISMATCH")]
         PoolJoiningExternalAuthMismatch = "POOL_JOINING_EXTERNAL_AUTH_MISMATCH",
-        /// `POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT`.
+        /// The new host holds a trusted certificate under a name that the pool uses for a different one. Uninstall it
+        /// on the host, or install it there under a new name.
         #[doc(alias = "POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT")]
         PoolJoiningHostCaCertificatesConflict = "POOL_JOINING_HOST_CA_CERTIFICATES_CONFLICT",
-        /// `POOL_JOINING_HOST_HAS_BONDS`.
+        /// The new host has bonds. Destroy them before joining; the bonds of the pool are made on it afterwards.
         #[doc(alias = "POOL_JOINING_HOST_HAS_BONDS")]
         PoolJoiningHostHasBonds = "POOL_JOINING_HOST_HAS_BONDS",
-        /// `POOL_JOINING_HOST_HAS_NETWORK_SRIOVS`.
+        /// The new host has SR-IOV networks. Destroy those `network_sriov` objects, join, and let the pool's be created
+        /// on it.
         #[doc(alias = "POOL_JOINING_HOST_HAS_NETWORK_SRIOVS")]
         PoolJoiningHostHasNetworkSriovs = "POOL_JOINING_HOST_HAS_NETWORK_SRIOVS",
-        /// `POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS`.
+        /// The new host has a VLAN besides the one its management runs on. Destroy the others before joining; the
+        /// pool's VLANs are created on it afterwards.
         #[doc(alias = "POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS")]
         PoolJoiningHostHasNonManagementVlans = "POOL_JOINING_HOST_HAS_NON_MANAGEMENT_VLANS",
-        /// `POOL_JOINING_HOST_HAS_TUNNELS`.
+        /// The new host has tunnels. Destroy them before joining.
         #[doc(alias = "POOL_JOINING_HOST_HAS_TUNNELS")]
         PoolJoiningHostHasTunnels = "POOL_JOINING_HOST_HAS_TUNNELS",
-        /// `POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH`.
+        /// The host's management is on one VLAN tag and the pool's on another; `local` and `remote` hold the two. Move
+        /// the host's management interface to the tag of the pool first.
         ///
         /// Parameters: `local`, `remote`.
         #[doc(alias = "POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH")]
         PoolJoiningHostManagementVlanDoesNotMatch = "POOL_JOINING_HOST_MANAGEMENT_VLAN_DOES_NOT_MATCH",
-        /// `POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK`.
+        /// The pool is clustered, and the new host has no address on the cluster's network, or several. Leave exactly
+        /// one configured interface there before joining.
         #[doc(alias = "POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK")]
         PoolJoiningHostMustHaveOnlyOneIpOnClusteringNetwork = "POOL_JOINING_HOST_MUST_HAVE_ONLY_ONE_IP_ON_CLUSTERING_NETWORK",
-        /// `POOL_JOINING_HOST_MUST_HAVE_PHYSICAL_MANAGEMENT_NIC`.
+        /// The new host is managed through a bond or VLAN, which this pool does not accept. Move its management to a
+        /// plain card, join, and let the pool set up the rest.
         #[doc(alias = "POOL_JOINING_HOST_MUST_HAVE_PHYSICAL_MANAGEMENT_NIC")]
         PoolJoiningHostMustHavePhysicalManagementNic = "POOL_JOINING_HOST_MUST_HAVE_PHYSICAL_MANAGEMENT_NIC",
-        /// `POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION`.
+        /// Host and coordinator speak different versions of the API; the parameters hold both. Bring the two to the
+        /// same release and update level.
         ///
         /// Parameters: `host_api_version`, `master_api_version`.
         #[doc(alias = "POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION")]
         PoolJoiningHostMustHaveSameApiVersion = "POOL_JOINING_HOST_MUST_HAVE_SAME_API_VERSION",
-        /// `POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA`.
+        /// The databases of host and coordinator have different layouts, which means different builds of xapi. Update
+        /// the older of the two; the parameters hold both versions.
         ///
         /// Parameters: `host_db_schema`, `master_db_schema`.
         #[doc(alias = "POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA")]
         PoolJoiningHostMustHaveSameDbSchema = "POOL_JOINING_HOST_MUST_HAVE_SAME_DB_SCHEMA",
-        /// `POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION`.
+        /// The new host runs another product or release than the coordinator (version, brand or build). Upgrade or
+        /// reinstall it to match.
         #[doc(alias = "POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION")]
         PoolJoiningHostMustHaveSameProductVersion = "POOL_JOINING_HOST_MUST_HAVE_SAME_PRODUCT_VERSION",
-        /// `POOL_JOINING_HOST_MUST_ONLY_HAVE_PHYSICAL_PIFS`.
+        /// The new host has bonds, VLANs or tunnels. Older releases refuse them all; destroy them before joining.
         #[doc(alias = "POOL_JOINING_HOST_MUST_ONLY_HAVE_PHYSICAL_PIFS")]
         PoolJoiningHostMustOnlyHavePhysicalPifs = "POOL_JOINING_HOST_MUST_ONLY_HAVE_PHYSICAL_PIFS",
-        /// `POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH`.
+        /// Pool and host do not agree on checking certificates: one verifies and the other does not, or the host cannot
+        /// verify the coordinator with the certificates it was sent. Enable verification on both sides alike, and
+        /// refresh the pool's bundle of certificates if both already have it.
         #[doc(alias = "POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH")]
         PoolJoiningHostTlsVerificationMismatch = "POOL_JOINING_HOST_TLS_VERIFICATION_MISMATCH",
-        /// `POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT`.
+        /// The same trusted certificate is installed in the pool and on the host for different purposes; the parameters
+        /// name the two `Certificate` objects. Uninstall the host's one, then install it there for the purpose that the
+        /// pool has.
         ///
         /// Parameters: `ref_in_pool`, `ref_on_host`.
         #[doc(alias = "POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT")]
         PoolJoiningHostTrustedCertificatesConflict = "POOL_JOINING_HOST_TRUSTED_CERTIFICATES_CONFLICT",
-        /// `POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE`.
+        /// The set of certificates that the pool hands to a joining host lacks the coordinator's own, so the host could
+        /// not trust it. Run `xe pool-certificate-sync` there, then join again; `master_uuid` is the coordinator's
+        /// UUID.
         ///
         /// Parameters: `master_uuid`.
         #[doc(alias = "POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE")]
         PoolJoiningMasterCertificateNotInPoolBundle = "POOL_JOINING_MASTER_CERTIFICATE_NOT_IN_POOL_BUNDLE",
-        /// `POOL_JOINING_POOL_BUNDLE_EMPTY_AFTER_IMPORT`.
+        /// The host took over the pool's certificates, but the file made of them is missing or has no content. Look at
+        /// the disk space and the log of the joining host; `bundle_path` is the file.
         ///
         /// Parameters: `bundle_path`.
         #[doc(alias = "POOL_JOINING_POOL_BUNDLE_EMPTY_AFTER_IMPORT")]
         PoolJoiningPoolBundleEmptyAfterImport = "POOL_JOINING_POOL_BUNDLE_EMPTY_AFTER_IMPORT",
-        /// `POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK`.
+        /// The pool's cluster uses a VLAN that is not the management VLAN, and a host cannot join such a pool. Rebuild
+        /// the cluster on an untagged or the management network; `vlan` is the tag.
         ///
         /// Parameters: `vlan`.
         #[doc(alias = "POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK")]
         PoolJoiningPoolCannotEnableClusteringOnVlanNetwork = "POOL_JOINING_POOL_CANNOT_ENABLE_CLUSTERING_ON_VLAN_NETWORK",
-        /// `POOL_JOINING_SM_FEATURES_INCOMPATIBLE`.
+        /// A storage driver on the new host lacks features that the pool's driver of the same type offers. Bring host
+        /// and pool to the same update level; the references name the two `SM` objects, each in its own pool.
         ///
         /// Parameters: `pool_sm_ref`, `candidate_sm_ref`.
         #[doc(alias = "POOL_JOINING_SM_FEATURES_INCOMPATIBLE")]
         PoolJoiningSmFeaturesIncompatible = "POOL_JOINING_SM_FEATURES_INCOMPATIBLE",
-        /// `PROVISION_FAILED_OUT_OF_SPACE`.
+        /// The disks that a template asks for did not fit into their storage repository. Free space there or choose
+        /// another SR. Current servers mostly report the storage error itself instead.
         #[doc(alias = "PROVISION_FAILED_OUT_OF_SPACE")]
         ProvisionFailedOutOfSpace = "PROVISION_FAILED_OUT_OF_SPACE",
-        /// `PROVISION_ONLY_ALLOWED_ON_TEMPLATE`.
+        /// `VM.provision` was called for a VM that is no template and has nothing to provision. Make a VM from a
+        /// template with `VM.clone` or `VM.copy`, then provision that copy.
         #[doc(alias = "PROVISION_ONLY_ALLOWED_ON_TEMPLATE")]
         ProvisionOnlyAllowedOnTemplate = "PROVISION_ONLY_ALLOWED_ON_TEMPLATE",
-        /// `PUSB_VDI_CONFLICT`.
+        /// The USB stick is offered to VMs as a disk in the removable-storage SR, and a VBD uses that disk; it cannot
+        /// be passed through as a whole at the same time. Remove the VBDs of the VDI in the second parameter first.
         ///
         /// Parameters: `PUSB`, `VDI`.
         #[doc(alias = "PUSB_VDI_CONFLICT")]
         PusbVdiConflict = "PUSB_VDI_CONFLICT",
-        /// `PVS_CACHE_STORAGE_ALREADY_PRESENT`.
+        /// A PVS site can have one cache SR per host, and this host has its own. Destroy that `PVS_cache_storage`
+        /// first.
         ///
         /// Parameters: `site`, `host`.
         #[doc(alias = "PVS_CACHE_STORAGE_ALREADY_PRESENT")]
         PvsCacheStorageAlreadyPresent = "PVS_CACHE_STORAGE_ALREADY_PRESENT",
-        /// `PVS_CACHE_STORAGE_IS_IN_USE`.
+        /// Running PVS proxies of the site write to this cache. Shut down the VMs that use them on that host, then
+        /// destroy it.
         ///
         /// Parameters: `PVS_cache_storage`.
         #[doc(alias = "PVS_CACHE_STORAGE_IS_IN_USE")]
         PvsCacheStorageIsInUse = "PVS_CACHE_STORAGE_IS_IN_USE",
-        /// `PVS_PROXY_ALREADY_PRESENT`.
+        /// The virtual interface is served by a PVS proxy; the parameter names it. Destroy that one before creating
+        /// another.
         ///
         /// Parameters: `proxies`.
         #[doc(alias = "PVS_PROXY_ALREADY_PRESENT")]
         PvsProxyAlreadyPresent = "PVS_PROXY_ALREADY_PRESENT",
-        /// `PVS_PROXY_PRESENT_ON_HIGHER_VIF_DEVICE`.
+        /// The VM boots through a PVS proxy on a VIF, and the new VIF would get a lower device number than that one.
+        /// Give the new VIF a higher number.
         ///
         /// Parameters: `device`.
         #[doc(alias = "PVS_PROXY_PRESENT_ON_HIGHER_VIF_DEVICE")]
         PvsProxyPresentOnHigherVifDevice = "PVS_PROXY_PRESENT_ON_HIGHER_VIF_DEVICE",
-        /// `PVS_SERVER_ADDRESS_IN_USE`.
+        /// Another `PVS_server` record has this IP address. Use the existing record, or forget it first.
         ///
         /// Parameters: `address`.
         #[doc(alias = "PVS_SERVER_ADDRESS_IN_USE")]
         PvsServerAddressInUse = "PVS_SERVER_ADDRESS_IN_USE",
-        /// `PVS_SITE_CONTAINS_RUNNING_PROXIES`.
+        /// VMs are using the site's proxies at this moment; the parameter lists the `PVS_proxy` references. Shut those
+        /// VMs down before forgetting the site.
         ///
         /// Parameters: `proxies`.
         #[doc(alias = "PVS_SITE_CONTAINS_RUNNING_PROXIES")]
         PvsSiteContainsRunningProxies = "PVS_SITE_CONTAINS_RUNNING_PROXIES",
-        /// `PVS_SITE_CONTAINS_SERVERS`.
+        /// The site still has servers; the parameter lists them. Forget those `PVS_server` objects first.
         ///
         /// Parameters: `servers`.
         #[doc(alias = "PVS_SITE_CONTAINS_SERVERS")]
         PvsSiteContainsServers = "PVS_SITE_CONTAINS_SERVERS",
-        /// `PVS_VIF_MUST_BE_FIRST_DEVICE`.
+        /// A PVS proxy was asked for on a VIF that is not the VM's first one. Use the VIF with the lowest `device`
+        /// number, since that is the one the VM boots from.
         #[doc(alias = "PVS_VIF_MUST_BE_FIRST_DEVICE")]
         PvsVifMustBeFirstDevice = "PVS_VIF_MUST_BE_FIRST_DEVICE",
-        /// `RBAC_PERMISSION_DENIED`.
+        /// None of the session's roles includes the right that the call needs; `permission` names it in the form
+        /// `class.message`. Log in as a user with a higher role, or have one granted with `subject.add_to_roles`; roles
+        /// are read at login, so log in anew afterwards.
         ///
         /// Parameters: `permission`, `message`.
         #[doc(alias = "RBAC_PERMISSION_DENIED")]
         RbacPermissionDenied = "RBAC_PERMISSION_DENIED",
-        /// `REDO_LOG_IS_ENABLED`.
+        /// The pool writes its database changes to a redo log on an SR, and what was asked conflicts with that. Call
+        /// `pool.disable_redo_log` first.
         #[doc(alias = "REDO_LOG_IS_ENABLED")]
         RedoLogIsEnabled = "REDO_LOG_IS_ENABLED",
-        /// `REPOSITORY_ALREADY_EXISTS`.
+        /// An update repository of the same name or address is known; `ref` names it. Use that one, or forget it first.
         ///
         /// Parameters: `ref`.
         #[doc(alias = "REPOSITORY_ALREADY_EXISTS")]
         RepositoryAlreadyExists = "REPOSITORY_ALREADY_EXISTS",
-        /// `REPOSITORY_CLEANUP_FAILED`.
+        /// The coordinator could not delete its local copy of a repository. Look at the disk and the log of the
+        /// coordinator, then repeat.
         #[doc(alias = "REPOSITORY_CLEANUP_FAILED")]
         RepositoryCleanupFailed = "REPOSITORY_CLEANUP_FAILED",
-        /// `REPOSITORY_IS_IN_USE`.
+        /// The pool has this repository enabled, or is just working with it. Take it out of `pool.repositories` with
+        /// `pool.set_repositories` and wait for a running synchronisation before changing or forgetting it.
         #[doc(alias = "REPOSITORY_IS_IN_USE")]
         RepositoryIsInUse = "REPOSITORY_IS_IN_USE",
-        /// `REPOSYNC_FAILED`.
+        /// The coordinator could not fetch the packages or metadata from the repository. Check the address, the proxy
+        /// and DNS of the coordinator, its disk space, and credentials if the repository asks for them.
         #[doc(alias = "REPOSYNC_FAILED")]
         ReposyncFailed = "REPOSYNC_FAILED",
-        /// `REPO_SHOULD_BE_SINGLE_ONE_ENABLED`.
+        /// A repository fed by bundles, or one that mirrors another pool, cannot be enabled together with others.
+        /// Enable it alone, or enable ordinary remote repositories only.
         #[doc(alias = "REPO_SHOULD_BE_SINGLE_ONE_ENABLED")]
         RepoShouldBeSingleOneEnabled = "REPO_SHOULD_BE_SINGLE_ONE_ENABLED",
-        /// `REQUIRED_PIF_IS_UNPLUGGED`.
+        /// An interface that clustering depends on is down (`currently_attached` is false). Plug it, give it an address
+        /// and repeat.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "REQUIRED_PIF_IS_UNPLUGGED")]
         RequiredPifIsUnplugged = "REQUIRED_PIF_IS_UNPLUGGED",
-        /// `RESTORE_INCOMPATIBLE_VERSION`.
+        /// The pool database in the backup comes from a version that this one cannot read. Restore it on a host of the
+        /// release that made it, and upgrade from there.
         #[doc(alias = "RESTORE_INCOMPATIBLE_VERSION")]
         RestoreIncompatibleVersion = "RESTORE_INCOMPATIBLE_VERSION",
-        /// `RESTORE_SCRIPT_FAILED`.
+        /// Restoring a host backup failed half way; `log` has the script's output. Check that the file is whole and
+        /// comes from this host, then upload it again.
         ///
         /// Parameters: `log`.
         #[doc(alias = "RESTORE_SCRIPT_FAILED")]
         RestoreScriptFailed = "RESTORE_SCRIPT_FAILED",
-        /// `RESTORE_TARGET_MGMT_IF_NOT_IN_BACKUP`.
+        /// The interface that this host is managed through does not occur in the pool database to be restored. Move
+        /// management to one that does; the parameters, if any, list the interfaces of the backup.
         #[doc(alias = "RESTORE_TARGET_MGMT_IF_NOT_IN_BACKUP")]
         RestoreTargetMgmtIfNotInBackup = "RESTORE_TARGET_MGMT_IF_NOT_IN_BACKUP",
-        /// `RESTORE_TARGET_MISSING_DEVICE`.
+        /// The backup has a network card that this host has not; `device` names it. Restore on like hardware, or add
+        /// the card.
         ///
         /// Parameters: `device`.
         #[doc(alias = "RESTORE_TARGET_MISSING_DEVICE")]
         RestoreTargetMissingDevice = "RESTORE_TARGET_MISSING_DEVICE",
-        /// `ROLE_ALREADY_EXISTS`.
+        /// The subject has this role, so adding it changes nothing. Treat it as done.
         #[doc(alias = "ROLE_ALREADY_EXISTS")]
         RoleAlreadyExists = "ROLE_ALREADY_EXISTS",
-        /// `ROLE_NOT_FOUND`.
+        /// The role is unknown to the server, or the subject does not have the one that is to be removed. Take the
+        /// reference from `role.get_all` or `subject.roles` again.
         #[doc(alias = "ROLE_NOT_FOUND")]
         RoleNotFound = "ROLE_NOT_FOUND",
-        /// `SERVER_CERTIFICATE_CHAIN_INVALID`.
+        /// The intermediate certificates sent along cannot be read as PEM. Send them as PEM blocks one after the other,
+        /// without the server's own certificate and without the key.
         #[doc(alias = "SERVER_CERTIFICATE_CHAIN_INVALID")]
         ServerCertificateChainInvalid = "SERVER_CERTIFICATE_CHAIN_INVALID",
-        /// `SERVER_CERTIFICATE_EXPIRED`.
+        /// The certificate's end of validity (`not_after`) lies before the host's clock (`now`). Get a new certificate,
+        /// or set the clock right if `now` is wrong; the host keeps its old certificate.
         ///
         /// Parameters: `now`, `not_after`.
         #[doc(alias = "SERVER_CERTIFICATE_EXPIRED")]
         ServerCertificateExpired = "SERVER_CERTIFICATE_EXPIRED",
-        /// `SERVER_CERTIFICATE_INVALID`.
+        /// The text given as the server's certificate is not one certificate in PEM. Convert it (DER and PKCS#12 are
+        /// not read) and send only the host's own.
         #[doc(alias = "SERVER_CERTIFICATE_INVALID")]
         ServerCertificateInvalid = "SERVER_CERTIFICATE_INVALID",
-        /// `SERVER_CERTIFICATE_KEY_ALGORITHM_NOT_SUPPORTED`.
+        /// The private key is of a kind that hosts cannot serve TLS with; `algorithm_oid` is its object identifier.
+        /// Make an RSA key and have the certificate issued for that.
         ///
         /// Parameters: `algorithm_oid`.
         #[doc(alias = "SERVER_CERTIFICATE_KEY_ALGORITHM_NOT_SUPPORTED")]
         ServerCertificateKeyAlgorithmNotSupported = "SERVER_CERTIFICATE_KEY_ALGORITHM_NOT_SUPPORTED",
-        /// `SERVER_CERTIFICATE_KEY_INVALID`.
+        /// The private key cannot be read. It must be PEM with the heading `BEGIN PRIVATE KEY` (PKCS#8) and have no
+        /// passphrase; `openssl pkcs8 -topk8 -nocrypt` converts the older form.
         #[doc(alias = "SERVER_CERTIFICATE_KEY_INVALID")]
         ServerCertificateKeyInvalid = "SERVER_CERTIFICATE_KEY_INVALID",
-        /// `SERVER_CERTIFICATE_KEY_MISMATCH`.
+        /// Certificate and private key do not belong together. Send the key whose request the certificate was issued
+        /// for.
         #[doc(alias = "SERVER_CERTIFICATE_KEY_MISMATCH")]
         ServerCertificateKeyMismatch = "SERVER_CERTIFICATE_KEY_MISMATCH",
-        /// `SERVER_CERTIFICATE_KEY_RSA_LENGTH_NOT_SUPPORTED`.
+        /// The RSA key is too short or too long; `length` is its size in bits, and 2048 to 4096 are accepted. Make a
+        /// new key and certificate.
         ///
         /// Parameters: `length`.
         #[doc(alias = "SERVER_CERTIFICATE_KEY_RSA_LENGTH_NOT_SUPPORTED")]
         ServerCertificateKeyRsaLengthNotSupported = "SERVER_CERTIFICATE_KEY_RSA_LENGTH_NOT_SUPPORTED",
-        /// `SERVER_CERTIFICATE_KEY_RSA_MULTI_NOT_SUPPORTED`.
+        /// The RSA key is made of three or more primes. Make an ordinary one of two and have the certificate issued
+        /// anew.
         #[doc(alias = "SERVER_CERTIFICATE_KEY_RSA_MULTI_NOT_SUPPORTED")]
         ServerCertificateKeyRsaMultiNotSupported = "SERVER_CERTIFICATE_KEY_RSA_MULTI_NOT_SUPPORTED",
-        /// `SERVER_CERTIFICATE_NOT_VALID_YET`.
+        /// The certificate's validity begins (`not_before`) after the host's clock (`now`). Wait, or set the clock
+        /// right.
         ///
         /// Parameters: `now`, `not_before`.
         #[doc(alias = "SERVER_CERTIFICATE_NOT_VALID_YET")]
         ServerCertificateNotValidYet = "SERVER_CERTIFICATE_NOT_VALID_YET",
-        /// `SERVER_CERTIFICATE_SIGNATURE_NOT_SUPPORTED`.
+        /// The authority signed the certificate with an algorithm that hosts refuse, such as SHA-1. Have it signed with
+        /// SHA-256 or SHA-512.
         #[doc(alias = "SERVER_CERTIFICATE_SIGNATURE_NOT_SUPPORTED")]
         ServerCertificateSignatureNotSupported = "SERVER_CERTIFICATE_SIGNATURE_NOT_SUPPORTED",
-        /// `SESSION_AUTHENTICATION_FAILED`.
+        /// User name or password is wrong, or the directory could not be asked; no session was made. Do not repeat with
+        /// the same password: directories lock accounts. The server delays this answer by some seconds, and sends the
+        /// user name and a reason as parameters although the datamodel lists none.
         #[doc(alias = "SESSION_AUTHENTICATION_FAILED")]
         SessionAuthenticationFailed = "SESSION_AUTHENTICATION_FAILED",
-        /// `SESSION_AUTHORIZATION_FAILED`.
+        /// The password is right, but neither the user nor one of their groups is a subject of the pool with a role, so
+        /// no session was made. Add the user with `subject.create` and give a role; `msg` has details.
         ///
         /// Parameters: `username`, `msg`.
         #[doc(alias = "SESSION_AUTHORIZATION_FAILED")]
         SessionAuthorizationFailed = "SESSION_AUTHORIZATION_FAILED",
-        /// `SESSION_INVALID`.
+        /// The session is unknown: it was logged out, left idle for a day, displaced by many others of the same user,
+        /// or lost when the toolstack restarted or another host became coordinator. Log in again and repeat; references
+        /// of other objects stay valid. The parameter is the session itself, or an identifier that stands for it, so
+        /// keep it out of logs.
         ///
         /// Parameters: `handle`.
         #[doc(alias = "SESSION_INVALID")]
         SessionInvalid = "SESSION_INVALID",
-        /// `SESSION_NOT_REGISTERED`.
+        /// `event.next` was called in a session that has no `event.register`. Register first, or use `event.from`,
+        /// which needs none; subscriptions are lost with the session and with a restart of the toolstack.
         ///
         /// Parameters: `handle`.
         #[doc(alias = "SESSION_NOT_REGISTERED")]
         SessionNotRegistered = "SESSION_NOT_REGISTERED",
-        /// `SET_CONSOLE_TIMEOUT_PARTIALLY_FAILED`.
+        /// The idle timeout of consoles was set on some hosts of the pool and not on those listed. Bring these hosts
+        /// back, then set it for the pool once more.
         ///
         /// Parameters: `hosts`.
         #[doc(alias = "SET_CONSOLE_TIMEOUT_PARTIALLY_FAILED")]
         SetConsoleTimeoutPartiallyFailed = "SET_CONSOLE_TIMEOUT_PARTIALLY_FAILED",
-        /// `SET_SSH_AUTO_MODE_PARTIALLY_FAILED`.
+        /// The automatic mode of SSH was changed on some hosts and not on those listed. Bring these back and set it for
+        /// the pool again.
         ///
         /// Parameters: `hosts`.
         #[doc(alias = "SET_SSH_AUTO_MODE_PARTIALLY_FAILED")]
         SetSshAutoModePartiallyFailed = "SET_SSH_AUTO_MODE_PARTIALLY_FAILED",
-        /// `SET_SSH_TIMEOUT_PARTIALLY_FAILED`.
+        /// The time after which SSH switches off was changed on some hosts and not on those listed. Bring these back
+        /// and set it for the pool again.
         ///
         /// Parameters: `hosts`.
         #[doc(alias = "SET_SSH_TIMEOUT_PARTIALLY_FAILED")]
         SetSshTimeoutPartiallyFailed = "SET_SSH_TIMEOUT_PARTIALLY_FAILED",
-        /// `SLAVE_REQUIRES_MANAGEMENT_INTERFACE`.
+        /// `host.management_disable` would cut a member off from its coordinator. Only a host that is alone in its
+        /// pool, or the coordinator, can do without; move the management instead.
         #[doc(alias = "SLAVE_REQUIRES_MANAGEMENT_INTERFACE")]
         SlaveRequiresManagementInterface = "SLAVE_REQUIRES_MANAGEMENT_INTERFACE",
-        /// `SM_PLUGIN_COMMUNICATION_FAILURE`.
+        /// A storage driver does not answer or answers nonsense; `sm` names it. Look into `/var/log/SMlog` and the
+        /// service log of the driver on that host, and restart the toolstack there if it hangs.
         ///
         /// Parameters: `sm`.
         #[doc(alias = "SM_PLUGIN_COMMUNICATION_FAILURE")]
         SmPluginCommunicationFailure = "SM_PLUGIN_COMMUNICATION_FAILURE",
-        /// `SR_ATTACH_FAILED`.
+        /// The host could not connect the storage repository. Plug its PBD on that host to get the driver's own error,
+        /// and read `/var/log/SMlog` there.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_ATTACH_FAILED")]
         SrAttachFailed = "SR_ATTACH_FAILED",
-        /// `SR_BACKEND_FAILURE`.
+        /// A storage driver failed. The code seldom comes bare: an error that the driver itself reports has its number
+        /// appended, as in `SR_BACKEND_FAILURE_73`. Then `status` is empty, `stdout` has the driver's message (read
+        /// this one) and `stderr` what it printed besides; without a number `status` tells how the driver's process
+        /// ended (exit code, signal). The whole story is in `/var/log/SMlog` of the host that ran the call: one that
+        /// has the SR plugged, often the coordinator.
+        ///
+        /// The driver's numbers 16, 24, 39 and 144 are not sent in this form: they become `SR_DEVICE_IN_USE`,
+        /// `VDI_IN_USE`, `SR_NOT_EMPTY` and `VDI_MISSING`, and 38 (not implemented) becomes
+        /// `SR_OPERATION_NOT_SUPPORTED` or `UNIMPLEMENTED_IN_SM_BACKEND`. Others of the stock drivers, which foreign
+        /// drivers may use in their own way:
+        ///
+        /// - 1, 2: a value or a character in `device_config` is not acceptable.
+        /// - 19, 91: the device is not there, or its path is wrong.
+        /// - 20: the secret that `device_config` refers to does not exist.
+        /// - 37: a lock could not be taken or given back.
+        /// - 40: the scan failed.
+        /// - 42, 43: an SR, or a VDI, with this identity is there already.
+        /// - 44: no room. On LVM a snapshot needs room, too.
+        /// - 46: the VDI cannot be opened: in use elsewhere, not detached cleanly there, or damaged.
+        /// - 47: the SR's storage cannot be reached.
+        /// - 50 to 60: LVM: creating (50), deleting (51), activating (52), deactivating (53) or writing (54) a
+        ///   volume; its partition (55, 56) or file system (57); a call only for the coordinator (58); resizing (59),
+        ///   bad size (60).
+        /// - 61 to 63: file-based SR: creating it, removing a directory, deleting a file.
+        /// - 64 to 66: the VDI cannot be removed, cannot be loaded (often damaged metadata), or is of a wrong type.
+        /// - 67 to 71: iSCSI: no disk appeared after login (67), login refused (68: see initiator IQN and CHAP),
+        ///   logout (69), setting the initiator's name (70), daemon (71).
+        /// - 72 to 76: NFS: version (72), mounting (73: see export, rights and address), unmounting (74), mounted
+        ///   already (75), mount point (76).
+        /// - 77: the LVM volume group cannot be created, for example because of old data on the device.
+        /// - 78 to 82: VDI: creating (78), bad size (79), marking as deleted (80), cloning (81), snapshot (82).
+        /// - 83 to 86: iSCSI: discovery (83), the target's IQN differs (84), detaching (85), the daemon cannot be
+        ///   asked (86).
+        /// - 87, 89, 90, 94 to 96, 98, 101 to 103, 107, 115: a key of `device_config` is missing or wrong. `SR.probe`
+        ///   uses 96, 101 and 107 for its normal answer: the targets, exports or LUNs found are in `stderr` as XML.
+        /// - 97: the host's own iSCSI name cannot be read (`host.iscsi_iqn`).
+        /// - 88, 108: NFS: the SR cannot be created; no NFS service at the address.
+        /// - 92, 93, 99, 100: LVM: volume not found (92, 100), `pvs` failed (93), more than one LUN (99).
+        /// - 104: the reference counter of a device cannot be read.
+        /// - 105: the disk is the one that the host boots from.
+        /// - 106, 140 to 142: malformed IQN, name unknown to DNS, no iSCSI service, bad port.
+        /// - 109: the chain of snapshots is too long. Delete snapshots and wait for coalescing.
+        /// - 110: resizing the VDI failed.
+        /// - 111 to 114, 116: SMB: mounting (111), unmounting (112), mounted already (113), mount point (114),
+        ///   creating the SR.
+        /// - 120 to 135, 160 to 176: NetApp and EqualLogic drivers of old releases.
+        /// - 143: the driver could not read xapi's request.
+        /// - 150 to 153: the driver's own call to xapi failed.
+        /// - 180: a thinly provisioned volume group is full, and a disk cannot be inflated to attach it.
+        /// - 181: the SR's own metadata volume.
+        /// - 182: iSCSI: the record of a target could not be deleted.
+        /// - 200 to 202: input or output error; try again later; unspecified.
+        /// - 220 to 228: ISO SR: location missing or malformed (220, 225, 226), name without `.iso` (221), mounting
+        ///   (222), unmounting (223), share or rights (224), SMB version (227), mount options (228).
+        /// - 413, 447: malformed XML; a character that XML forbids.
+        /// - 430, 431: multipathing: the daemon is silent, or failed.
+        /// - 445, 453: `tapdisk` runs already for the disk, or failed.
+        /// - 446: special characters in an SMB path, name or password.
+        /// - 454: the licence does not cover SMB SRs.
+        /// - 456: an empty CD drive was to be attached.
+        /// - 457 to 460: changed block tracking: switching on, switching off, inconsistent log, comparison.
+        /// - 1200: an exception that the driver did not foresee: a bug, or a damaged SR.
         ///
         /// Parameters: `status`, `stdout`, `stderr`.
         #[doc(alias = "SR_BACKEND_FAILURE")]
         SrBackendFailure = "SR_BACKEND_FAILURE",
-        /// `SR_DEVICE_IN_USE`.
+        /// A disk or share below the storage repository is in use by another SR, a mount or a process. Free it, or use
+        /// another device; `/var/log/SMlog` on the host names the device.
         #[doc(alias = "SR_DEVICE_IN_USE")]
         SrDeviceInUse = "SR_DEVICE_IN_USE",
-        /// `SR_DOES_NOT_SUPPORT_MIGRATION`.
+        /// Disks cannot be moved live into or out of this repository, because its driver lacks what `capabilities`
+        /// lists. Choose another SR, or halt the VM and use `VM.copy` or `VDI.copy`.
         ///
         /// Parameters: `sr`, `capabilities`.
         #[doc(alias = "SR_DOES_NOT_SUPPORT_MIGRATION")]
         SrDoesNotSupportMigration = "SR_DOES_NOT_SUPPORT_MIGRATION",
-        /// `SR_FULL`.
+        /// The repository has not the room asked for; both sizes are in bytes. Delete disks or snapshots, wait for
+        /// coalescing, or choose another SR. Mostly a full SR is noticed by its driver and comes as
+        /// `SR_BACKEND_FAILURE_44` instead.
         ///
         /// Parameters: `requested`, `maximum`.
         #[doc(alias = "SR_FULL")]
         SrFull = "SR_FULL",
-        /// `SR_HAS_MULTIPLE_PBDS`.
+        /// `SR.set_shared` to false is refused while more than one host has the SR. Unplug and destroy the PBDs of the
+        /// others first.
         ///
         /// Parameters: `PBD`.
         #[doc(alias = "SR_HAS_MULTIPLE_PBDS")]
         SrHasMultiplePbds = "SR_HAS_MULTIPLE_PBDS",
-        /// `SR_HAS_NO_PBDS`.
+        /// No host has the storage repository plugged, so nobody can carry the call out. Create a PBD for a host if
+        /// there is none, then plug it.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_HAS_NO_PBDS")]
         SrHasNoPbds = "SR_HAS_NO_PBDS",
-        /// `SR_HAS_PBD`.
+        /// A host still has the storage repository plugged, and neither `SR.destroy` nor `SR.forget` is allowed. Unplug
+        /// all its PBDs; do not destroy them before `SR.destroy`, which needs one.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_HAS_PBD")]
         SrHasPbd = "SR_HAS_PBD",
-        /// `SR_INDESTRUCTIBLE`.
+        /// `other_config` of the storage repository holds `indestructible` = `true`. Remove the key first if it is
+        /// really to go; it is set on SRs that the system itself depends on.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_INDESTRUCTIBLE")]
         SrIndestructible = "SR_INDESTRUCTIBLE",
-        /// `SR_IS_CACHE_SR`.
+        /// A host uses this repository for IntelliCache; the parameter names the host. Call
+        /// `host.disable_local_storage_caching` there, then destroy or forget the SR.
         ///
         /// Parameters: `host`.
         #[doc(alias = "SR_IS_CACHE_SR")]
         SrIsCacheSr = "SR_IS_CACHE_SR",
-        /// `SR_NOT_ATTACHED`.
+        /// The host that is to do the work has the storage repository not plugged. Plug its PBD there (`PBD.plug`); on
+        /// a shared SR every host has one of its own.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_NOT_ATTACHED")]
         SrNotAttached = "SR_NOT_ATTACHED",
-        /// `SR_NOT_EMPTY`.
+        /// The repository still holds disks, so it is not destroyed. Delete the VDIs first, or use `SR.forget` to give
+        /// up the SR and keep the data. Scan it if the database shows no VDIs: the driver may know more.
         #[doc(alias = "SR_NOT_EMPTY")]
         SrNotEmpty = "SR_NOT_EMPTY",
-        /// `SR_NOT_SHARABLE`.
+        /// The repository is not shared (`shared` is false) and another host has it plugged. Unplug it there, or set
+        /// `shared` if the storage really may be used by several hosts at once; a wrong setting destroys data.
         ///
         /// Parameters: `sr`, `host`.
         #[doc(alias = "SR_NOT_SHARABLE")]
         SrNotSharable = "SR_NOT_SHARABLE",
-        /// `SR_OPERATION_NOT_SUPPORTED`.
+        /// The driver of this type of repository cannot do what was asked. See `SR.allowed_operations`, or
+        /// `SM.features` for the type; use another SR.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_OPERATION_NOT_SUPPORTED")]
         SrOperationNotSupported = "SR_OPERATION_NOT_SUPPORTED",
-        /// `SR_REQUIRES_UPGRADE`.
+        /// The repository still has the layout of an old release (LVM without VHD), in which disks cannot be
+        /// snapshotted or cloned. Convert it with the tool of that release, or move the disks to a new SR.
         ///
         /// Parameters: `SR`.
         #[doc(alias = "SR_REQUIRES_UPGRADE")]
         SrRequiresUpgrade = "SR_REQUIRES_UPGRADE",
-        /// `SR_SOURCE_SPACE_INSUFFICIENT`.
+        /// A live migration of disks needs a snapshot in the repository they come from, and there is no room for it.
+        /// Free space there, or halt the VM and move the disks offline.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_SOURCE_SPACE_INSUFFICIENT")]
         SrSourceSpaceInsufficient = "SR_SOURCE_SPACE_INSUFFICIENT",
-        /// `SR_SUSPEND_SPACE_INSUFFICIENT`.
+        /// The repository for suspend images cannot hold the memory of the VM. Free about as much as the VM has memory,
+        /// or set another `suspend_SR` for the VM, its host or the pool.
         ///
         /// Parameters: `sr`.
         #[doc(alias = "SR_SUSPEND_SPACE_INSUFFICIENT")]
         SrSuspendSpaceInsufficient = "SR_SUSPEND_SPACE_INSUFFICIENT",
-        /// `SR_UNHEALTHY`.
+        /// A driver reports that its repository is not in order: `health` is the state, `fix` a hint in words. Do what
+        /// the hint says and plug or scan again; the data may be out of reach until then.
         ///
         /// Parameters: `sr`, `health`, `fix`.
         #[doc(alias = "SR_UNHEALTHY")]
         SrUnhealthy = "SR_UNHEALTHY",
-        /// `SR_UNKNOWN_DRIVER`.
+        /// The host has no driver for this type of repository. Check the spelling against `SR.get_supported_types`, or
+        /// install the driver on every host.
         ///
         /// Parameters: `driver`.
         #[doc(alias = "SR_UNKNOWN_DRIVER")]
         SrUnknownDriver = "SR_UNKNOWN_DRIVER",
-        /// `SR_UUID_EXISTS`.
+        /// A repository with this UUID is known to the pool. Attach that one with a new PBD instead of introducing it
+        /// again.
         ///
         /// Parameters: `uuid`.
         #[doc(alias = "SR_UUID_EXISTS")]
         SrUuidExists = "SR_UUID_EXISTS",
-        /// `SR_VDI_LOCKING_FAILED`.
+        /// A disk that has to be changed is locked by another process on the storage side. Wait and repeat; if nothing
+        /// runs, look for stale locks in `/var/log/SMlog`.
         #[doc(alias = "SR_VDI_LOCKING_FAILED")]
         SrVdiLockingFailed = "SR_VDI_LOCKING_FAILED",
-        /// `SSL_VERIFY_ERROR`.
+        /// The certificate of the system at the other end could not be verified; `reason` tells why (unknown authority,
+        /// name, dates). Install the authority's certificate in the pool, or correct the address and the clocks.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "SSL_VERIFY_ERROR")]
         SslVerifyError = "SSL_VERIFY_ERROR",
-        /// `SUBJECT_ALREADY_EXISTS`.
+        /// The directory user or group is a subject of the pool (same `subject_identifier`). Use the existing record
+        /// and change its roles.
         #[doc(alias = "SUBJECT_ALREADY_EXISTS")]
         SubjectAlreadyExists = "SUBJECT_ALREADY_EXISTS",
-        /// `SUBJECT_CANNOT_BE_RESOLVED`.
+        /// The directory knows no user or group by this name or identifier, or does not answer. Check the spelling
+        /// (with the domain), and that hosts still are members of the domain.
         #[doc(alias = "SUBJECT_CANNOT_BE_RESOLVED")]
         SubjectCannotBeResolved = "SUBJECT_CANNOT_BE_RESOLVED",
-        /// `SUSPEND_IMAGE_NOT_ACCESSIBLE`.
+        /// The memory image of the checkpoint lies in a repository that the host concerned has not plugged. Plug that
+        /// SR there, or use another host.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "SUSPEND_IMAGE_NOT_ACCESSIBLE")]
         SuspendImageNotAccessible = "SUSPEND_IMAGE_NOT_ACCESSIBLE",
-        /// `SYNC_BUNDLE_IN_PROGRESS`.
+        /// An update bundle is being taken into the pool. Wait until `sync_bundle` has left `pool.current_operations`.
         #[doc(alias = "SYNC_BUNDLE_IN_PROGRESS")]
         SyncBundleInProgress = "SYNC_BUNDLE_IN_PROGRESS",
-        /// `SYNC_UPDATES_IN_PROGRESS`.
+        /// The pool is fetching updates from its repositories. Wait until `sync_updates` has left
+        /// `pool.current_operations`.
         #[doc(alias = "SYNC_UPDATES_IN_PROGRESS")]
         SyncUpdatesInProgress = "SYNC_UPDATES_IN_PROGRESS",
-        /// `SYSPREP`.
+        /// `VM.sysprep` failed; `message` says at which step. It needs a running Windows VM whose guest agent offers
+        /// the function, an empty CD drive, an answer file of at most 32 KiB and the function switched on in the host's
+        /// configuration.
         ///
         /// Parameters: `vm`, `message`.
         #[doc(alias = "SYSPREP")]
         Sysprep = "SYSPREP",
-        /// `SYSTEM_STATUS_MUST_USE_TAR_ON_OEM`.
+        /// Hosts of the embedded (OEM) edition write status reports as `tar` only. That edition is long gone; ask with
+        /// `output=tar` where it appears.
         #[doc(alias = "SYSTEM_STATUS_MUST_USE_TAR_ON_OEM")]
         SystemStatusMustUseTarOnOem = "SYSTEM_STATUS_MUST_USE_TAR_ON_OEM",
-        /// `SYSTEM_STATUS_RETRIEVAL_FAILED`.
+        /// `xen-bugtool`, which collects the status report, failed on the host; `reason` has its message. Check disk
+        /// space in dom0, or run it there by hand.
         ///
         /// Parameters: `reason`.
         #[doc(alias = "SYSTEM_STATUS_RETRIEVAL_FAILED")]
         SystemStatusRetrievalFailed = "SYSTEM_STATUS_RETRIEVAL_FAILED",
-        /// `TASK_CANCELLED`.
+        /// Somebody cancelled the task with `task.cancel`, or the toolstack ended it. What was done up to then may
+        /// remain, so read the state of the objects before repeating.
         ///
         /// Parameters: `task`.
         #[doc(alias = "TASK_CANCELLED")]
         TaskCancelled = "TASK_CANCELLED",
-        /// `TELEMETRY_NEXT_COLLECTION_TOO_LATE`.
+        /// The date given for the next collection of telemetry lies more than two of the pool's telemetry intervals
+        /// ahead; `timestamp` repeats it. Choose an earlier one.
         ///
         /// Parameters: `timestamp`.
         #[doc(alias = "TELEMETRY_NEXT_COLLECTION_TOO_LATE")]
         TelemetryNextCollectionTooLate = "TELEMETRY_NEXT_COLLECTION_TOO_LATE",
-        /// `TLS_CONNECTION_FAILED`.
+        /// A host could not open a TLS connection to another host at the address and port given. Check the address, the
+        /// firewall, the certificates of both hosts if the pool verifies them, and that xapi runs there.
         ///
         /// Parameters: `address`, `port`.
         #[doc(alias = "TLS_CONNECTION_FAILED")]
         TlsConnectionFailed = "TLS_CONNECTION_FAILED",
-        /// `TLS_VERIFICATION_NOT_ENABLED_IN_POOL`.
+        /// The call needs a pool whose hosts verify each other's certificates (`pool.tls_verification_enabled`). Run
+        /// `xe pool-enable-tls-verification` on a host; once on, it stays on for the pool.
         #[doc(alias = "TLS_VERIFICATION_NOT_ENABLED_IN_POOL")]
         TlsVerificationNotEnabledInPool = "TLS_VERIFICATION_NOT_ENABLED_IN_POOL",
-        /// `TOO_BUSY`.
+        /// The server declines work because it has too much already. Wait some seconds, then repeat with fewer calls at
+        /// a time.
         #[doc(alias = "TOO_BUSY")]
         TooBusy = "TOO_BUSY",
-        /// `TOO_MANY_GROUPS`.
+        /// `VM.set_groups` got more than one group. Name a single one, or none to take the VM out of its group.
         #[doc(alias = "TOO_MANY_GROUPS")]
         TooManyGroups = "TOO_MANY_GROUPS",
-        /// `TOO_MANY_PENDING_TASKS`.
+        /// The server has as many unfinished tasks as it allows. Wait some seconds and repeat; limit how many
+        /// asynchronous calls run at once, and destroy your tasks when they have ended.
         #[doc(alias = "TOO_MANY_PENDING_TASKS")]
         TooManyPendingTasks = "TOO_MANY_PENDING_TASKS",
-        /// `TOO_MANY_STORAGE_MIGRATES`.
+        /// The host already moves as many VMs with their disks as it allows at once (`number`, usually 3). Wait for one
+        /// of them to end, or queue the migrations.
         ///
         /// Parameters: `number`.
         #[doc(alias = "TOO_MANY_STORAGE_MIGRATES")]
         TooManyStorageMigrates = "TOO_MANY_STORAGE_MIGRATES",
-        /// `TOO_MANY_VUSBS`.
+        /// The VM has its full number of passed-through USB devices (`number`, which is 6). Destroy a `VUSB` first.
         ///
         /// Parameters: `number`.
         #[doc(alias = "TOO_MANY_VUSBS")]
         TooManyVusbs = "TOO_MANY_VUSBS",
-        /// `TRANSPORT_PIF_NOT_CONFIGURED`.
+        /// The interface that is to carry a tunnel has no address. Set one with `PIF.reconfigure_ip` and plug it.
         ///
         /// Parameters: `PIF`.
         #[doc(alias = "TRANSPORT_PIF_NOT_CONFIGURED")]
         TransportPifNotConfigured = "TRANSPORT_PIF_NOT_CONFIGURED",
-        /// `TRUSTED_CERTIFICATE_ALREADY_EXISTS`.
+        /// The same certificate (`fingerprint`) is installed for the same purpose. Nothing needs to be done.
         ///
         /// Parameters: `fingerprint`.
         #[doc(alias = "TRUSTED_CERTIFICATE_ALREADY_EXISTS")]
         TrustedCertificateAlreadyExists = "TRUSTED_CERTIFICATE_ALREADY_EXISTS",
-        /// `TRUSTED_CERTIFICATE_EXPIRED`.
+        /// The certificate to be trusted ended (`not_after`) before the host's clock (`now`). Get its successor, or set
+        /// the clock right.
         ///
         /// Parameters: `now`, `not_after`.
         #[doc(alias = "TRUSTED_CERTIFICATE_EXPIRED")]
         TrustedCertificateExpired = "TRUSTED_CERTIFICATE_EXPIRED",
-        /// `TRUSTED_CERTIFICATE_INVALID`.
+        /// The text given cannot be read as one certificate in PEM. Convert it; a chain has to be installed certificate
+        /// by certificate.
         #[doc(alias = "TRUSTED_CERTIFICATE_INVALID")]
         TrustedCertificateInvalid = "TRUSTED_CERTIFICATE_INVALID",
-        /// `TRUSTED_CERTIFICATE_NOT_VALID_YET`.
+        /// The certificate to be trusted begins (`not_before`) after the host's clock (`now`). Wait, or set the clock
+        /// right.
         ///
         /// Parameters: `now`, `not_before`.
         #[doc(alias = "TRUSTED_CERTIFICATE_NOT_VALID_YET")]
         TrustedCertificateNotValidYet = "TRUSTED_CERTIFICATE_NOT_VALID_YET",
-        /// `UNIMPLEMENTED_IN_SM_BACKEND`.
+        /// The storage driver has no code for this operation, whatever the SR's allowed operations say. Use another way
+        /// (a copy instead of a clone, for example) or another type of SR; `message` names the function.
         ///
         /// Parameters: `message`.
         #[doc(alias = "UNIMPLEMENTED_IN_SM_BACKEND")]
         UnimplementedInSmBackend = "UNIMPLEMENTED_IN_SM_BACKEND",
-        /// `UNKNOWN_BOOTLOADER`.
+        /// `VM.PV_bootloader` of a paravirtualised VM names a program that hosts do not run, since only a few are
+        /// allowed. Set `pygrub` or `eliloader`; PV guests no longer start on current releases at all.
         ///
         /// Parameters: `vm`, `bootloader`.
         #[doc(alias = "UNKNOWN_BOOTLOADER")]
         UnknownBootloader = "UNKNOWN_BOOTLOADER",
-        /// `UPDATEINFO_HASH_MISMATCH`.
+        /// The `hash` given to `host.apply_updates` belongs to an older state of the repository, so other updates would
+        /// be installed than those looked at. Read the hash of the latest synchronisation, look at the updates again
+        /// and repeat.
         #[doc(alias = "UPDATEINFO_HASH_MISMATCH")]
         UpdateinfoHashMismatch = "UPDATEINFO_HASH_MISMATCH",
-        /// `UPDATE_ALREADY_APPLIED`.
+        /// The host has this update. Go on with the next one. This and the other `UPDATE_` codes of single updates
+        /// belong to the `pool_update` packages of releases 7.1 to 8.2.
         ///
         /// Parameters: `update`.
         #[doc(alias = "UPDATE_ALREADY_APPLIED")]
         UpdateAlreadyApplied = "UPDATE_ALREADY_APPLIED",
-        /// `UPDATE_ALREADY_APPLIED_IN_POOL`.
+        /// Every host has this update, so there is nothing to apply. `pool_update.pool_clean` frees the disk it was
+        /// kept on.
         ///
         /// Parameters: `update`.
         #[doc(alias = "UPDATE_ALREADY_APPLIED_IN_POOL")]
         UpdateAlreadyAppliedInPool = "UPDATE_ALREADY_APPLIED_IN_POOL",
-        /// `UPDATE_ALREADY_EXISTS`.
+        /// The update was uploaded before; `uuid` identifies it. Find it with `pool_update.get_by_uuid` and apply that.
         ///
         /// Parameters: `uuid`.
         #[doc(alias = "UPDATE_ALREADY_EXISTS")]
         UpdateAlreadyExists = "UPDATE_ALREADY_EXISTS",
-        /// `UPDATE_APPLY_FAILED`.
+        /// The installation of an update failed on the host; `output` is what the installer wrote. Repair the cause and
+        /// apply again before VMs are started there, since packages may be partly replaced.
         ///
         /// Parameters: `output`.
         #[doc(alias = "UPDATE_APPLY_FAILED")]
         UpdateApplyFailed = "UPDATE_APPLY_FAILED",
-        /// `UPDATE_IS_APPLIED`.
+        /// An update that some host has cannot be destroyed: its record tells what is installed. Use
+        /// `pool_update.pool_clean` to free the space of the package.
         #[doc(alias = "UPDATE_IS_APPLIED")]
         UpdateIsApplied = "UPDATE_IS_APPLIED",
-        /// `UPDATE_POOL_APPLY_FAILED`.
+        /// The update could not be installed on the hosts listed; the rest of the pool has it. Repair and apply it on
+        /// each of these with `pool_update.apply`, so that the pool becomes uniform again.
         ///
         /// Parameters: `hosts`.
         #[doc(alias = "UPDATE_POOL_APPLY_FAILED")]
         UpdatePoolApplyFailed = "UPDATE_POOL_APPLY_FAILED",
-        /// `UPDATE_PRECHECK_FAILED_CONFLICT_PRESENT`.
+        /// An installed update excludes this one; `conflict_update` names it. Follow the release notes: usually the
+        /// installed one is the newer and replaces it.
         ///
         /// Parameters: `update`, `conflict_update`.
         #[doc(alias = "UPDATE_PRECHECK_FAILED_CONFLICT_PRESENT")]
         UpdatePrecheckFailedConflictPresent = "UPDATE_PRECHECK_FAILED_CONFLICT_PRESENT",
-        /// `UPDATE_PRECHECK_FAILED_GPGKEY_NOT_IMPORTED`.
+        /// The host does not have the key that the update's packages are signed with. Install the update that brings
+        /// the key, or make sure that the package comes from the vendor of the host.
         ///
         /// Parameters: `update`.
         #[doc(alias = "UPDATE_PRECHECK_FAILED_GPGKEY_NOT_IMPORTED")]
         UpdatePrecheckFailedGpgkeyNotImported = "UPDATE_PRECHECK_FAILED_GPGKEY_NOT_IMPORTED",
-        /// `UPDATE_PRECHECK_FAILED_OUT_OF_SPACE`.
+        /// The host's disk has too little room for the update; both sizes are in bytes. Remove old files, logs or
+        /// update packages from dom0.
         ///
         /// Parameters: `update`, `available_space`, `required_space`.
         #[doc(alias = "UPDATE_PRECHECK_FAILED_OUT_OF_SPACE")]
         UpdatePrecheckFailedOutOfSpace = "UPDATE_PRECHECK_FAILED_OUT_OF_SPACE",
-        /// `UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING`.
+        /// An update that must come first is not installed; `prerequisite_update` names it. Apply that one.
         ///
         /// Parameters: `update`, `prerequisite_update`.
         #[doc(alias = "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING")]
         UpdatePrecheckFailedPrerequisiteMissing = "UPDATE_PRECHECK_FAILED_PREREQUISITE_MISSING",
-        /// `UPDATE_PRECHECK_FAILED_UNKNOWN_ERROR`.
+        /// The check before the update failed for a reason without a code; `info` has its words. See the host's log.
         ///
         /// Parameters: `update`, `info`.
         #[doc(alias = "UPDATE_PRECHECK_FAILED_UNKNOWN_ERROR")]
         UpdatePrecheckFailedUnknownError = "UPDATE_PRECHECK_FAILED_UNKNOWN_ERROR",
-        /// `UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION`.
+        /// The update is made for another release (`required_version`) than the host runs (`installed_version`). Get
+        /// the one for this release, or upgrade the host.
         ///
         /// Parameters: `update`, `installed_version`, `required_version`.
         #[doc(alias = "UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION")]
         UpdatePrecheckFailedWrongServerVersion = "UPDATE_PRECHECK_FAILED_WRONG_SERVER_VERSION",
-        /// `UPDATE_SYNCING_REMOTE_POOL_COORDINATOR_CONNECTION_FAILED`.
+        /// The coordinator of the pool that serves as repository does not answer. Check its address in the repository,
+        /// its certificate and the firewall.
         #[doc(alias = "UPDATE_SYNCING_REMOTE_POOL_COORDINATOR_CONNECTION_FAILED")]
         UpdateSyncingRemotePoolCoordinatorConnectionFailed = "UPDATE_SYNCING_REMOTE_POOL_COORDINATOR_CONNECTION_FAILED",
-        /// `UPDATE_SYNCING_REMOTE_POOL_COORDINATOR_SERVICE_FAILED`.
+        /// The other pool's coordinator answered, but not with a repository. Make sure that it has updates synchronised
+        /// and enabled, and that its release offers them to other pools.
         #[doc(alias = "UPDATE_SYNCING_REMOTE_POOL_COORDINATOR_SERVICE_FAILED")]
         UpdateSyncingRemotePoolCoordinatorServiceFailed = "UPDATE_SYNCING_REMOTE_POOL_COORDINATOR_SERVICE_FAILED",
-        /// `USB_ALREADY_ATTACHED`.
+        /// The device is passed through to a running VM; the second parameter names it. Unplug or destroy the `VUSB`,
+        /// then go on.
         ///
         /// Parameters: `PUSB`, `VM`.
         #[doc(alias = "USB_ALREADY_ATTACHED")]
         UsbAlreadyAttached = "USB_ALREADY_ATTACHED",
-        /// `USB_GROUP_CONFLICT`.
+        /// A USB group serves one `VUSB`, and this one has it. Destroy that `VUSB`, or use the group of another device.
         ///
         /// Parameters: `USB_group`.
         #[doc(alias = "USB_GROUP_CONFLICT")]
         UsbGroupConflict = "USB_GROUP_CONFLICT",
-        /// `USB_GROUP_CONTAINS_NO_PUSBS`.
+        /// No host has a device of this group at the moment (unplugged, or its host was removed), so nothing can be
+        /// passed through. Plug the device in and call `PUSB.scan`.
         ///
         /// Parameters: `usb_group`.
         #[doc(alias = "USB_GROUP_CONTAINS_NO_PUSBS")]
         UsbGroupContainsNoPusbs = "USB_GROUP_CONTAINS_NO_PUSBS",
-        /// `USB_GROUP_CONTAINS_PUSB`.
+        /// The group still has devices; `pusbs` lists them. It can be destroyed when they are gone from the hosts.
         ///
         /// Parameters: `pusbs`.
         #[doc(alias = "USB_GROUP_CONTAINS_PUSB")]
         UsbGroupContainsPusb = "USB_GROUP_CONTAINS_PUSB",
-        /// `USB_GROUP_CONTAINS_VUSB`.
+        /// VMs still refer to the group; `vusbs` lists the `VUSB` objects. Destroy them first.
         ///
         /// Parameters: `vusbs`.
         #[doc(alias = "USB_GROUP_CONTAINS_VUSB")]
         UsbGroupContainsVusb = "USB_GROUP_CONTAINS_VUSB",
-        /// `USER_IS_NOT_LOCAL_SUPERUSER`.
+        /// Only a session of the host's `root`, not one of a directory user, may do this, such as changing root's
+        /// password. Log in as `root`.
         ///
         /// Parameters: `msg`.
         #[doc(alias = "USER_IS_NOT_LOCAL_SUPERUSER")]
         UserIsNotLocalSuperuser = "USER_IS_NOT_LOCAL_SUPERUSER",
-        /// `UUID_INVALID`.
+        /// No object of class `type` has this UUID in the pool's database; it need not be malformed. It was deleted,
+        /// belongs to another pool, or is the UUID of another class.
         ///
         /// Parameters: `type`, `uuid`.
         #[doc(alias = "UUID_INVALID")]
         UuidInvalid = "UUID_INVALID",
-        /// `V6D_FAILURE`.
+        /// The licensing daemon (`v6d`) of the host does not answer or failed. Restart it and look into its log;
+        /// editions cannot be applied until it runs.
         #[doc(alias = "V6D_FAILURE")]
         V6dFailure = "V6D_FAILURE",
-        /// `VALUE_NOT_SUPPORTED`.
+        /// The value has the right type, yet this server does not take it for `field`; `reason` tells why. Send another
+        /// value.
         ///
         /// Parameters: `field`, `value`, `reason`.
         #[doc(alias = "VALUE_NOT_SUPPORTED")]
         ValueNotSupported = "VALUE_NOT_SUPPORTED",
-        /// `VBD_CDS_MUST_BE_READONLY`.
+        /// A VBD of type `CD` was given the mode `RW`. Create it with mode `RO`, or as type `Disk` for a writable disk.
         #[doc(alias = "VBD_CDS_MUST_BE_READONLY")]
         VbdCdsMustBeReadonly = "VBD_CDS_MUST_BE_READONLY",
-        /// `VBD_IS_EMPTY`.
+        /// The drive has no disc in it (`VBD.empty`), so there is nothing to eject or attach. Insert one first, or go
+        /// on.
         ///
         /// Parameters: `vbd`.
         #[doc(alias = "VBD_IS_EMPTY")]
         VbdIsEmpty = "VBD_IS_EMPTY",
-        /// `VBD_NOT_EMPTY`.
+        /// The drive holds a disc already. Call `VBD.eject`, then insert.
         ///
         /// Parameters: `vbd`.
         #[doc(alias = "VBD_NOT_EMPTY")]
         VbdNotEmpty = "VBD_NOT_EMPTY",
-        /// `VBD_NOT_REMOVABLE_MEDIA`.
+        /// Inserting and ejecting serve drives of type `CD` (or `Floppy`) only. Use `VBD.plug` and `VBD.unplug` for
+        /// disks.
         ///
         /// Parameters: `vbd`.
         #[doc(alias = "VBD_NOT_REMOVABLE_MEDIA")]
         VbdNotRemovableMedia = "VBD_NOT_REMOVABLE_MEDIA",
-        /// `VBD_NOT_UNPLUGGABLE`.
+        /// `VBD.unpluggable` is false: the device must stay while the VM runs. Shut the VM down, or set the field if
+        /// the guest can really do without the disk.
         ///
         /// Parameters: `vbd`.
         #[doc(alias = "VBD_NOT_UNPLUGGABLE")]
         VbdNotUnpluggable = "VBD_NOT_UNPLUGGABLE",
-        /// `VBD_TRAY_LOCKED`.
+        /// The guest has locked the drive, as it does while the disc is mounted. Unmount or eject it inside the guest,
+        /// or shut the VM down.
         ///
         /// Parameters: `vbd`.
         #[doc(alias = "VBD_TRAY_LOCKED")]
         VbdTrayLocked = "VBD_TRAY_LOCKED",
-        /// `VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE`.
+        /// `VCPUs_max` cannot be divided evenly among sockets of the size in `platform:cores-per-socket`. Change one of
+        /// the two.
         ///
         /// Parameters: `vcpu_max`, `cores_per_socket`.
         #[doc(alias = "VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE")]
         VcpuMaxNotCoresPerSocketMultiple = "VCPU_MAX_NOT_CORES_PER_SOCKET_MULTIPLE",
-        /// `VDI_CBT_ENABLED`.
+        /// Changed block tracking is on for the disk, and the operation (moving it live to another SR, for one) would
+        /// make its record wrong. Call `VDI.disable_cbt` first; the next incremental backup then has to be a full one.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_CBT_ENABLED")]
         VdiCbtEnabled = "VDI_CBT_ENABLED",
-        /// `VDI_CONTAINS_METADATA_OF_THIS_POOL`.
+        /// `VDI.open_database` was given the disk that this very pool writes its metadata to. Recovery reads the disk
+        /// of another pool.
         ///
         /// Parameters: `vdi`, `pool`.
         #[doc(alias = "VDI_CONTAINS_METADATA_OF_THIS_POOL")]
         VdiContainsMetadataOfThisPool = "VDI_CONTAINS_METADATA_OF_THIS_POOL",
-        /// `VDI_COPY_FAILED`.
+        /// The program that copies disk contents (`sparse_dd`) ended with an error; a text about it may come as
+        /// parameter. Delete a half-written target, look at both SRs' health and room, then repeat.
         #[doc(alias = "VDI_COPY_FAILED")]
         VdiCopyFailed = "VDI_COPY_FAILED",
-        /// `VDI_HAS_RRDS`.
+        /// The disk keeps the archived statistics of its SR and is managed by the server. Leave it: it goes with the
+        /// SR.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_HAS_RRDS")]
         VdiHasRrds = "VDI_HAS_RRDS",
-        /// `VDI_INCOMPATIBLE_TYPE`.
+        /// A disk of this type (`VDI.type`) is not meant for this: an HA state file cannot be given to a VM, and
+        /// `cbt_metadata` has no data to read. Choose a disk of type `user`, `system` or `ephemeral`.
         ///
         /// Parameters: `vdi`, `type`.
         #[doc(alias = "VDI_INCOMPATIBLE_TYPE")]
         VdiIncompatibleType = "VDI_INCOMPATIBLE_TYPE",
-        /// `VDI_IN_USE`.
+        /// The disk is attached, or another operation runs on it; `operation` names the one refused. Wait, unplug its
+        /// VBDs (those of a control domain, too) and repeat. When the storage driver finds it in use the parameters are
+        /// missing.
         ///
         /// Parameters: `vdi`, `operation`.
         #[doc(alias = "VDI_IN_USE")]
         VdiInUse = "VDI_IN_USE",
-        /// `VDI_IS_A_PHYSICAL_DEVICE`.
+        /// The VDI stands for a drive or stick of the host (an SR of type `udev`) and cannot be destroyed, copied or
+        /// the like. Make an ordinary disk and copy the data inside a VM.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_IS_A_PHYSICAL_DEVICE")]
         VdiIsAPhysicalDevice = "VDI_IS_A_PHYSICAL_DEVICE",
-        /// `VDI_IS_ENCRYPTED`.
+        /// The disk is stored encrypted (its `sm_config` holds a `key_hash`), and this operation would need its plain
+        /// text or cannot keep the protection. Use an operation within the same SR.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_IS_ENCRYPTED")]
         VdiIsEncrypted = "VDI_IS_ENCRYPTED",
-        /// `VDI_IS_NOT_ISO`.
+        /// A CD drive takes disks of an SR with `content_type` `iso` only; `type` is what this one has. Choose an ISO
+        /// image.
         ///
         /// Parameters: `vdi`, `type`.
         #[doc(alias = "VDI_IS_NOT_ISO")]
         VdiIsNotIso = "VDI_IS_NOT_ISO",
-        /// `VDI_LOCATION_MISSING`.
+        /// The SR holds nothing at this `location`. Scan the SR and read `VDI.location` anew.
         ///
         /// Parameters: `sr`, `location`.
         #[doc(alias = "VDI_LOCATION_MISSING")]
         VdiLocationMissing = "VDI_LOCATION_MISSING",
-        /// `VDI_MISSING`.
+        /// The database knows the disk, but the storage does not have it. Scan the SR, and if it stays away look for a
+        /// backup: somebody may have deleted it outside xapi.
         ///
         /// Parameters: `sr`, `vdi`.
         #[doc(alias = "VDI_MISSING")]
         VdiMissing = "VDI_MISSING",
-        /// `VDI_NEEDS_VM_FOR_MIGRATE`.
+        /// `VDI.pool_migrate` moves a disk of a running VM. For others use `VDI.copy`, then delete the original.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_NEEDS_VM_FOR_MIGRATE")]
         VdiNeedsVmForMigrate = "VDI_NEEDS_VM_FOR_MIGRATE",
-        /// `VDI_NOT_AVAILABLE`.
+        /// The disk could not be attached where it is needed (for HA: to the hosts as state file). Look at the SR's
+        /// state and `/var/log/SMlog` on that host.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_NOT_AVAILABLE")]
         VdiNotAvailable = "VDI_NOT_AVAILABLE",
-        /// `VDI_NOT_IN_MAP`.
+        /// `VM.migrate_send` moves this disk too, but the map of disks to SRs has no entry for it; for a disk of a
+        /// snapshot a default SR at the destination would do as well. Add every VDI of the VM and its snapshots.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_NOT_IN_MAP")]
         VdiNotInMap = "VDI_NOT_IN_MAP",
-        /// `VDI_NOT_MANAGED`.
+        /// `VDI.managed` is false: the disk is a hidden parent in a chain of snapshots, or was found on the storage
+        /// without being usable. Work on the disks that stem from it instead.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_NOT_MANAGED")]
         VdiNotManaged = "VDI_NOT_MANAGED",
-        /// `VDI_NOT_SPARSE`.
+        /// A difference between two disks was asked for, and this one is not stored in a format (VHD, qcow2) that tells
+        /// which blocks are in use. Copy or export it in full.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_NOT_SPARSE")]
         VdiNotSparse = "VDI_NOT_SPARSE",
-        /// `VDI_NO_CBT_METADATA`.
+        /// Changed block tracking is not on for the disk, or was not when it was snapshotted. Call `VDI.enable_cbt` on
+        /// the disk and take a new snapshot.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_NO_CBT_METADATA")]
         VdiNoCbtMetadata = "VDI_NO_CBT_METADATA",
-        /// `VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION`.
+        /// A disk has `on_boot` `reset`, whose changes are thrown away at each start, and that excludes snapshots,
+        /// migration with storage and the like. Call `VDI.set_on_boot` with `persist` while the VM is halted.
         #[doc(alias = "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")]
         VdiOnBootModeIncompatibleWithOperation = "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION",
-        /// `VDI_READONLY`.
+        /// The disk (`read_only`) or its SR cannot be written, as with an ISO image. Use another disk, or clone it and
+        /// write to the clone.
         ///
         /// Parameters: `vdi`.
         #[doc(alias = "VDI_READONLY")]
         VdiReadonly = "VDI_READONLY",
-        /// `VDI_TOO_LARGE`.
+        /// The disk is larger than the format or SR allows (a VHD holds 2040 GiB); the second parameter is the limit in
+        /// bytes. Use another format (`raw`, `qcow2`) or split the data over several disks.
         ///
         /// Parameters: `vdi`, `maximum size`.
         #[doc(alias = "VDI_TOO_LARGE")]
         VdiTooLarge = "VDI_TOO_LARGE",
-        /// `VDI_TOO_SMALL`.
+        /// The destination disk is smaller than what has to go into it; the second parameter is the size needed, in
+        /// bytes. Resize it, or let the call create the destination.
         ///
         /// Parameters: `vdi`, `minimum size`.
         #[doc(alias = "VDI_TOO_SMALL")]
         VdiTooSmall = "VDI_TOO_SMALL",
-        /// `VGPU_DESTINATION_INCOMPATIBLE`.
+        /// The host to migrate to has no GPU that can take over the VM's running virtual GPU (model, driver or free
+        /// capacity); `reason` says more. Choose another host.
         ///
         /// Parameters: `reason`, `vgpu`, `host`.
         #[doc(alias = "VGPU_DESTINATION_INCOMPATIBLE")]
         VgpuDestinationIncompatible = "VGPU_DESTINATION_INCOMPATIBLE",
-        /// `VGPU_GUEST_DRIVER_LIMIT`.
+        /// The graphics driver in the guest cannot survive a migration. Update it in the guest, or move the VM while it
+        /// is halted.
         ///
         /// Parameters: `reason`, `vm`, `host`.
         #[doc(alias = "VGPU_GUEST_DRIVER_LIMIT")]
         VgpuGuestDriverLimit = "VGPU_GUEST_DRIVER_LIMIT",
-        /// `VGPU_SUSPENSION_NOT_SUPPORTED`.
+        /// A virtual GPU of the VM cannot be suspended, be it the type, the host's driver or the guest's; `reason` says
+        /// more. Shut the VM down instead.
         ///
         /// Parameters: `reason`, `vgpu`, `host`.
         #[doc(alias = "VGPU_SUSPENSION_NOT_SUPPORTED")]
         VgpuSuspensionNotSupported = "VGPU_SUSPENSION_NOT_SUPPORTED",
-        /// `VGPU_TYPE_NOT_COMPATIBLE`.
+        /// The VM has a virtual GPU of a type that cannot be joined by one of this type. Remove the other one, or
+        /// choose a type that allows several in one VM.
         ///
         /// Parameters: `type`.
         #[doc(alias = "VGPU_TYPE_NOT_COMPATIBLE")]
         VgpuTypeNotCompatible = "VGPU_TYPE_NOT_COMPATIBLE",
-        /// `VGPU_TYPE_NOT_COMPATIBLE_WITH_RUNNING_TYPE`.
+        /// The physical GPU runs virtual GPUs of a different type, and one GPU serves types that fit together only. Use
+        /// another GPU or wait until those VMs are halted; `running_type` is the one in the way.
         ///
         /// Parameters: `pgpu`, `type`, `running_type`.
         #[doc(alias = "VGPU_TYPE_NOT_COMPATIBLE_WITH_RUNNING_TYPE")]
         VgpuTypeNotCompatibleWithRunningType = "VGPU_TYPE_NOT_COMPATIBLE_WITH_RUNNING_TYPE",
-        /// `VGPU_TYPE_NOT_ENABLED`.
+        /// An administrator has limited the physical GPU to `enabled_types`. Add the type with
+        /// `PGPU.add_enabled_VGPU_types`, or choose one of those.
         ///
         /// Parameters: `type`, `enabled_types`.
         #[doc(alias = "VGPU_TYPE_NOT_ENABLED")]
         VgpuTypeNotEnabled = "VGPU_TYPE_NOT_ENABLED",
-        /// `VGPU_TYPE_NOT_SUPPORTED`.
+        /// This model of GPU, or its driver, does not offer the type. Choose one of `supported_types`.
         ///
         /// Parameters: `type`, `supported_types`.
         #[doc(alias = "VGPU_TYPE_NOT_SUPPORTED")]
         VgpuTypeNotSupported = "VGPU_TYPE_NOT_SUPPORTED",
-        /// `VGPU_TYPE_NO_LONGER_SUPPORTED`.
+        /// The host's present GPU driver has dropped this type, although a record of it remains. Create the virtual GPU
+        /// anew with a type that a `PGPU` still supports.
         ///
         /// Parameters: `type`.
         #[doc(alias = "VGPU_TYPE_NO_LONGER_SUPPORTED")]
         VgpuTypeNoLongerSupported = "VGPU_TYPE_NO_LONGER_SUPPORTED",
-        /// `VIF_IN_USE`.
+        /// VMs are connected to the network through the interface that is to be unplugged. Unplug the VIF named (there
+        /// may be more), or shut those VMs down.
         ///
         /// Parameters: `network`, `VIF`.
         #[doc(alias = "VIF_IN_USE")]
         VifInUse = "VIF_IN_USE",
-        /// `VIF_NOT_IN_MAP`.
+        /// `VM.migrate_send` to another pool does not know which network this interface is to be on. Add every VIF of
+        /// the VM and its snapshots to the map.
         ///
         /// Parameters: `vif`.
         #[doc(alias = "VIF_NOT_IN_MAP")]
         VifNotInMap = "VIF_NOT_IN_MAP",
-        /// `VLAN_IN_USE`.
+        /// The host's kernel has this tag on the device already, though xapi has no VLAN for it. Remove what was
+        /// configured by hand, or use another tag.
         ///
         /// Parameters: `device`, `vlan`.
         #[doc(alias = "VLAN_IN_USE")]
         VlanInUse = "VLAN_IN_USE",
-        /// `VLAN_TAG_INVALID`.
+        /// VLAN tags go from 0 to 4094; the parameter repeats the one given. Send one in this range.
         ///
         /// Parameters: `VLAN`.
         #[doc(alias = "VLAN_TAG_INVALID")]
         VlanTagInvalid = "VLAN_TAG_INVALID",
-        /// `VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP`.
+        /// A protection policy was to archive more often than it takes backups. Such policies (`VMPP`) were removed in
+        /// 6.2.
         #[doc(alias = "VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP")]
         VmppArchiveMoreFrequentThanBackup = "VMPP_ARCHIVE_MORE_FREQUENT_THAN_BACKUP",
-        /// `VMPP_HAS_VM`.
+        /// The protection policy still has VMs. Take them out first; such policies (`VMPP`) were removed in 6.2.
         #[doc(alias = "VMPP_HAS_VM")]
         VmppHasVm = "VMPP_HAS_VM",
-        /// `VMSS_HAS_VM`.
+        /// The snapshot schedule still has VMs. Call `VM.set_snapshot_schedule` with `OpaqueRef:NULL` for each, then
+        /// destroy it.
         #[doc(alias = "VMSS_HAS_VM")]
         VmssHasVm = "VMSS_HAS_VM",
-        /// `VMS_FAILED_TO_COOPERATE`.
+        /// VMs on the host did not give back memory when their balloon was told to, so there is no room for the new
+        /// one. The parameters are the references of these VMs: update their drivers, or raise their
+        /// `memory_dynamic_min`.
         #[doc(alias = "VMS_FAILED_TO_COOPERATE")]
         VmsFailedToCooperate = "VMS_FAILED_TO_COOPERATE",
-        /// `VM_ASSIGNED_TO_PROTECTION_POLICY`.
+        /// The VM belongs to a protection policy and cannot become a template or the like. Take it out of the policy
+        /// first; such policies (`VMPP`) were removed in 6.2.
         ///
         /// Parameters: `vm`, `vmpp`.
         #[doc(alias = "VM_ASSIGNED_TO_PROTECTION_POLICY")]
         VmAssignedToProtectionPolicy = "VM_ASSIGNED_TO_PROTECTION_POLICY",
-        /// `VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE`.
+        /// The VM belongs to a snapshot schedule and cannot become a template meanwhile. Call
+        /// `VM.set_snapshot_schedule` with `OpaqueRef:NULL` first.
         ///
         /// Parameters: `vm`, `vmss`.
         #[doc(alias = "VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE")]
         VmAssignedToSnapshotSchedule = "VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE",
-        /// `VM_ATTACHED_TO_MORE_THAN_ONE_VDI_WITH_TIMEOFFSET_MARKED_AS_RESET_ON_BOOT`.
+        /// Several disks with `on_boot` `reset` each carry a clock offset for the VM, so it is unclear which clock it
+        /// starts with. Leave `timeoffset` in `other_config` of one of these VDIs only.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_ATTACHED_TO_MORE_THAN_ONE_VDI_WITH_TIMEOFFSET_MARKED_AS_RESET_ON_BOOT")]
         VmAttachedToMoreThanOneVdiWithTimeoffsetMarkedAsResetOnBoot = "VM_ATTACHED_TO_MORE_THAN_ONE_VDI_WITH_TIMEOFFSET_MARKED_AS_RESET_ON_BOOT",
-        /// `VM_BAD_POWER_STATE`.
+        /// The VM is not in the power state that the call needs. `expected` may list several states, and the spelling
+        /// of both varies (`Halted`, `halted`, `halted, suspended`), so compare without regard to case. Bring the VM
+        /// into that state, or read `VM.power_state`: somebody else may have done the work already.
         ///
         /// Parameters: `vm`, `expected`, `actual`.
         #[doc(alias = "VM_BAD_POWER_STATE")]
         VmBadPowerState = "VM_BAD_POWER_STATE",
-        /// `VM_BIOS_STRINGS_ALREADY_SET`.
+        /// `VM.bios_strings` can be set once, before they are ever filled. Clone or create another VM to choose others.
         #[doc(alias = "VM_BIOS_STRINGS_ALREADY_SET")]
         VmBiosStringsAlreadySet = "VM_BIOS_STRINGS_ALREADY_SET",
-        /// `VM_CALL_PLUGIN_RATE_LIMIT`.
+        /// Calls of `VM.call_plugin` for one VM must keep a distance: `interval` is the shortest time between two of
+        /// them, `wait` the time left, both in seconds. Sleep that long, then repeat.
         ///
         /// Parameters: `VM`, `interval`, `wait`.
         #[doc(alias = "VM_CALL_PLUGIN_RATE_LIMIT")]
         VmCallPluginRateLimit = "VM_CALL_PLUGIN_RATE_LIMIT",
-        /// `VM_CANNOT_DELETE_DEFAULT_TEMPLATE`.
+        /// The template came with the server (`VM.is_default_template`), and such templates are meant to stay. Destroy
+        /// your own copies of it only; if it bothers, hide it in the client.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_CANNOT_DELETE_DEFAULT_TEMPLATE")]
         VmCannotDeleteDefaultTemplate = "VM_CANNOT_DELETE_DEFAULT_TEMPLATE",
-        /// `VM_CHECKPOINT_RESUME_FAILED`.
+        /// The checkpoint was taken, but the VM did not come back from its memory image. Look at the VM: if it stayed
+        /// suspended, call `VM.resume`; if it halted, start it or revert to the checkpoint.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_CHECKPOINT_RESUME_FAILED")]
         VmCheckpointResumeFailed = "VM_CHECKPOINT_RESUME_FAILED",
-        /// `VM_CHECKPOINT_SUSPEND_FAILED`.
+        /// The VM's memory could not be saved, so there is no checkpoint. Check the guest's drivers and the room in the
+        /// suspend SR, and that the VM still runs.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_CHECKPOINT_SUSPEND_FAILED")]
         VmCheckpointSuspendFailed = "VM_CHECKPOINT_SUSPEND_FAILED",
-        /// `VM_CRASHED`.
+        /// The guest crashed while the server waited for something else, such as its shutdown or suspension. Look at
+        /// its console and at crash settings (`actions_after_crash`), then start it again.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_CRASHED")]
         VmCrashed = "VM_CRASHED",
-        /// `VM_DUPLICATE_VBD_DEVICE`.
+        /// Two VBDs of the VM have the same device position; the parameters name one of them and the position. Give it
+        /// another `userdevice`, with the help of `VM.get_allowed_VBD_devices`, before starting the VM.
         ///
         /// Parameters: `vm`, `vbd`, `device`.
         #[doc(alias = "VM_DUPLICATE_VBD_DEVICE")]
         VmDuplicateVbdDevice = "VM_DUPLICATE_VBD_DEVICE",
-        /// `VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT`.
+        /// The guest did not confirm the request to shut down in time: its agent or kernel is busy, hung or not up yet.
+        /// Wait and repeat, or use `VM.hard_shutdown`, which is like pulling the plug.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT")]
         VmFailedShutdownAcknowledgment = "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT",
-        /// `VM_FAILED_SUSPEND_ACKNOWLEDGMENT`.
+        /// The guest did not confirm the request to suspend (migration begins with one, too). Wait until it has booted,
+        /// check its drivers and repeat.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_FAILED_SUSPEND_ACKNOWLEDGMENT")]
         VmFailedSuspendAcknowledgment = "VM_FAILED_SUSPEND_ACKNOWLEDGMENT",
-        /// `VM_HALTED`.
+        /// The guest shut down by itself while another operation waited for it. Start it again if it ought to run.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HALTED")]
         VmHalted = "VM_HALTED",
-        /// `VM_HAS_CHECKPOINT`.
+        /// The VM cannot move with its disks because it has a checkpoint, a snapshot with memory. Delete the
+        /// checkpoint; current releases are not bound by this.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HAS_CHECKPOINT")]
         VmHasCheckpoint = "VM_HAS_CHECKPOINT",
-        /// `VM_HAS_NO_SUSPEND_VDI`.
+        /// The VM counts as suspended, but the disk with its memory image is missing. Only `VM.hard_shutdown` is left,
+        /// which gives up the suspended state, then a fresh start.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HAS_NO_SUSPEND_VDI")]
         VmHasNoSuspendVdi = "VM_HAS_NO_SUSPEND_VDI",
-        /// `VM_HAS_PCI_ATTACHED`.
+        /// A VM with passed-through PCI devices cannot be suspended, checkpointed or migrated while it runs. Shut it
+        /// down first.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HAS_PCI_ATTACHED")]
         VmHasPciAttached = "VM_HAS_PCI_ATTACHED",
-        /// `VM_HAS_SRIOV_VIF`.
+        /// A VM with a virtual function of an SR-IOV card cannot be suspended or moved while it runs. Shut it down, or
+        /// remove that VIF.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HAS_SRIOV_VIF")]
         VmHasSriovVif = "VM_HAS_SRIOV_VIF",
-        /// `VM_HAS_TOO_MANY_SNAPSHOTS`.
+        /// The VM has more snapshots than can move along with its disks (one, on old releases). Delete some, or export
+        /// the VM.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HAS_TOO_MANY_SNAPSHOTS")]
         VmHasTooManySnapshots = "VM_HAS_TOO_MANY_SNAPSHOTS",
-        /// `VM_HAS_VGPU`.
+        /// The VM has a virtual GPU that does not allow the operation, such as suspension or migration, with this type,
+        /// driver or licence. Shut the VM down first.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HAS_VGPU")]
         VmHasVgpu = "VM_HAS_VGPU",
-        /// `VM_HAS_VUSBS`.
+        /// A VM with passed-through USB devices cannot be suspended, checkpointed or migrated. Destroy its `VUSB`
+        /// objects, or shut it down first.
         ///
         /// Parameters: `VM`.
         #[doc(alias = "VM_HAS_VUSBS")]
         VmHasVusbs = "VM_HAS_VUSBS",
-        /// `VM_HOST_INCOMPATIBLE_VERSION`.
+        /// A rolling upgrade is under way, and the host has not been upgraded yet while the coordinator has. Use an
+        /// upgraded host for this VM, or finish the upgrade.
         ///
         /// Parameters: `host`, `vm`.
         #[doc(alias = "VM_HOST_INCOMPATIBLE_VERSION")]
         VmHostIncompatibleVersion = "VM_HOST_INCOMPATIBLE_VERSION",
-        /// `VM_HOST_INCOMPATIBLE_VERSION_MIGRATE`.
+        /// VMs move to hosts of the same or a newer release only, and the destination is older. Choose another, or
+        /// upgrade it. Some releases send the VM first and the host second.
         ///
         /// Parameters: `host`, `vm`.
         #[doc(alias = "VM_HOST_INCOMPATIBLE_VERSION_MIGRATE")]
         VmHostIncompatibleVersionMigrate = "VM_HOST_INCOMPATIBLE_VERSION_MIGRATE",
-        /// `VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION`.
+        /// The VM needs a version of virtual hardware (`vm_version`) that the host does not offer (`host_versions`).
+        /// Run it on a newer release; the VM's number rises when a feature is used that needs it.
         ///
         /// Parameters: `host`, `host_versions`, `vm`, `vm_version`.
         #[doc(alias = "VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION")]
         VmHostIncompatibleVirtualHardwarePlatformVersion = "VM_HOST_INCOMPATIBLE_VIRTUAL_HARDWARE_PLATFORM_VERSION",
-        /// `VM_HVM_REQUIRED`.
+        /// The host's processor has no virtualisation support, or it is off in the BIOS; or the call needs an HVM guest
+        /// and the VM is paravirtualised. Enable it and reboot the host, or use another host or VM.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_HVM_REQUIRED")]
         VmHvmRequired = "VM_HVM_REQUIRED",
-        /// `VM_INCOMPATIBLE_WITH_THIS_HOST`.
+        /// The VM has been started or suspended with processor features that this host lacks; `reason` lists the
+        /// difference. Move it to a host that has them; a full shutdown and start makes it take the features of the
+        /// pool as they are now.
         ///
         /// Parameters: `vm`, `host`, `reason`.
         #[doc(alias = "VM_INCOMPATIBLE_WITH_THIS_HOST")]
         VmIncompatibleWithThisHost = "VM_INCOMPATIBLE_WITH_THIS_HOST",
-        /// `VM_IS_IMMOBILE`.
+        /// The VM cannot be suspended, checkpointed or migrated, because it runs with nested virtualisation or with
+        /// `nomigrate` in its `platform`. Shut it down, change the setting and start it again.
         ///
         /// Parameters: `VM`.
         #[doc(alias = "VM_IS_IMMOBILE")]
         VmIsImmobile = "VM_IS_IMMOBILE",
-        /// `VM_IS_PART_OF_AN_APPLIANCE`.
+        /// Members of an appliance cannot be recovered one by one or turned into templates. Work on the whole
+        /// `VM_appliance`, or take the VM out with `VM.set_appliance`.
         ///
         /// Parameters: `vm`, `appliance`.
         #[doc(alias = "VM_IS_PART_OF_AN_APPLIANCE")]
         VmIsPartOfAnAppliance = "VM_IS_PART_OF_AN_APPLIANCE",
-        /// `VM_IS_PROTECTED`.
+        /// High availability keeps this VM running, and the change would break that promise or be undone at once. Clear
+        /// its `ha_restart_priority` first.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_IS_PROTECTED")]
         VmIsProtected = "VM_IS_PROTECTED",
-        /// `VM_IS_TEMPLATE`.
+        /// Templates and snapshots cannot run or change their power state. Make a VM of it with `VM.clone` or `VM.copy`
+        /// and `VM.provision`, then use that.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_IS_TEMPLATE")]
         VmIsTemplate = "VM_IS_TEMPLATE",
-        /// `VM_IS_USING_NESTED_VIRT`.
+        /// The guest runs a hypervisor of its own, and the operation (changing its memory while it runs) would break
+        /// it. Shut the VM down first.
         ///
         /// Parameters: `VM`.
         #[doc(alias = "VM_IS_USING_NESTED_VIRT")]
         VmIsUsingNestedVirt = "VM_IS_USING_NESTED_VIRT",
-        /// `VM_LACKS_FEATURE`.
+        /// The guest does not announce that it can do this (a clean shutdown, suspension, vCPU hotplug, a static
+        /// address), mostly because its agent is missing, old or not up yet. Install or update it, wait some seconds
+        /// after the start, or use the hard variant of the call. Old releases append the feature to the code, as in
+        /// `VM_LACKS_FEATURE_SHUTDOWN`.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_LACKS_FEATURE")]
         VmLacksFeature = "VM_LACKS_FEATURE",
-        /// `VM_MEMORY_SIZE_TOO_LOW`.
+        /// The VM has less memory than any guest can be started with. Raise its limits with `VM.set_memory_limits`.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_MEMORY_SIZE_TOO_LOW")]
         VmMemorySizeTooLow = "VM_MEMORY_SIZE_TOO_LOW",
-        /// `VM_MIGRATE_CONTACT_REMOTE_SERVICE_FAILED`.
+        /// The source host could not reach the service on the destination that receives the VM. Check the network
+        /// between the two (the transfer network too), certificates and that the destination's toolstack runs.
         #[doc(alias = "VM_MIGRATE_CONTACT_REMOTE_SERVICE_FAILED")]
         VmMigrateContactRemoteServiceFailed = "VM_MIGRATE_CONTACT_REMOTE_SERVICE_FAILED",
-        /// `VM_MIGRATE_FAILED`.
+        /// A live migration failed; `msg` has the cause and hosts are named by `source` and `destination`. Look where
+        /// the VM is (`VM.resident_on`, `VM.power_state`): as a rule it goes on at the source. Disks half copied may
+        /// remain at the destination.
         ///
         /// Parameters: `vm`, `source`, `destination`, `msg`.
         #[doc(alias = "VM_MIGRATE_FAILED")]
         VmMigrateFailed = "VM_MIGRATE_FAILED",
-        /// `VM_MISSING_PV_DRIVERS`.
+        /// The guest's paravirtual drivers were never seen, and the operation works through them. Install them, or wait
+        /// until the guest has booted far enough to report them.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_MISSING_PV_DRIVERS")]
         VmMissingPvDrivers = "VM_MISSING_PV_DRIVERS",
-        /// `VM_NON_SUSPENDABLE`.
+        /// The VM cannot be suspended or moved while it runs; `reason` tells what forbids it. Remove that, or shut the
+        /// VM down.
         ///
         /// Parameters: `vm`, `reason`.
         #[doc(alias = "VM_NON_SUSPENDABLE")]
         VmNonSuspendable = "VM_NON_SUSPENDABLE",
-        /// `VM_NOT_RESIDENT_HERE`.
+        /// The VM does not run on the host that was asked. Read `VM.resident_on` again: it may just have moved.
         ///
         /// Parameters: `vm`, `host`.
         #[doc(alias = "VM_NOT_RESIDENT_HERE")]
         VmNotResidentHere = "VM_NOT_RESIDENT_HERE",
-        /// `VM_NO_CRASHDUMP_SR`.
+        /// No SR is set for guests' crash dumps. A leftover: current servers do not write such dumps.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_NO_CRASHDUMP_SR")]
         VmNoCrashdumpSr = "VM_NO_CRASHDUMP_SR",
-        /// `VM_NO_EMPTY_CD_VBD`.
+        /// A disc was to be inserted, and the VM has no CD drive that is empty. Eject one, or create a VBD of type
+        /// `CD`.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_NO_EMPTY_CD_VBD")]
         VmNoEmptyCdVbd = "VM_NO_EMPTY_CD_VBD",
-        /// `VM_NO_SUSPEND_SR`.
+        /// There is no place for the VM's memory image. Set `suspend_SR` of the VM, or `suspend_image_SR` of the host
+        /// or the pool, to an SR that its host has plugged.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_NO_SUSPEND_SR")]
         VmNoSuspendSr = "VM_NO_SUSPEND_SR",
-        /// `VM_NO_VCPUS`.
+        /// `VCPUs_at_startup` is zero. Set it to one or more.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_NO_VCPUS")]
         VmNoVcpus = "VM_NO_VCPUS",
-        /// `VM_OLD_PV_DRIVERS`.
+        /// The guest's drivers are too old for the operation; `major` and `minor` are the version seen. Update them in
+        /// the guest and reboot it.
         ///
         /// Parameters: `vm`, `major`, `minor`.
         #[doc(alias = "VM_OLD_PV_DRIVERS")]
         VmOldPvDrivers = "VM_OLD_PV_DRIVERS",
-        /// `VM_PCI_BUS_FULL`.
+        /// All slots of the virtual PCI bus are taken, so another device finds no place. Remove a passed-through
+        /// device, virtual GPU or disk.
         ///
         /// Parameters: `VM`.
         #[doc(alias = "VM_PCI_BUS_FULL")]
         VmPciBusFull = "VM_PCI_BUS_FULL",
-        /// `VM_PV_DRIVERS_IN_USE`.
+        /// The guest's paravirtual drivers still hold the device that is to go. Repeat when the guest has let go of it.
+        /// No call documents this code, so it is seldom met.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_PV_DRIVERS_IN_USE")]
         VmPvDriversInUse = "VM_PV_DRIVERS_IN_USE",
-        /// `VM_REBOOTED`.
+        /// The guest rebooted by itself while another operation, such as suspension, waited for it. Repeat when it is
+        /// up again.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_REBOOTED")]
         VmRebooted = "VM_REBOOTED",
-        /// `VM_REQUIRES_GPU`.
+        /// The host has no physical GPU of the group that a virtual GPU of the VM belongs to. Start the VM elsewhere:
+        /// `VM.get_possible_hosts` tells where.
         ///
         /// Parameters: `vm`, `GPU_group`.
         #[doc(alias = "VM_REQUIRES_GPU")]
         VmRequiresGpu = "VM_REQUIRES_GPU",
-        /// `VM_REQUIRES_IOMMU`.
+        /// The VM has a passed-through PCI device, and the host's IOMMU (VT-d, AMD-Vi) is missing or off. Enable it in
+        /// the BIOS and reboot the host.
         ///
         /// Parameters: `host`.
         #[doc(alias = "VM_REQUIRES_IOMMU")]
         VmRequiresIommu = "VM_REQUIRES_IOMMU",
-        /// `VM_REQUIRES_NETWORK`.
+        /// The host has no interface on a network that the VM uses. Create the VLAN, bond or PIF there, or choose
+        /// another host.
         ///
         /// Parameters: `vm`, `network`.
         #[doc(alias = "VM_REQUIRES_NETWORK")]
         VmRequiresNetwork = "VM_REQUIRES_NETWORK",
-        /// `VM_REQUIRES_SR`.
+        /// The host has an SR of the VM's disks not plugged. Plug its PBD there, move the disks, or choose another
+        /// host; a CD in a local drive causes this, too.
         ///
         /// Parameters: `vm`, `sr`.
         #[doc(alias = "VM_REQUIRES_SR")]
         VmRequiresSr = "VM_REQUIRES_SR",
-        /// `VM_REQUIRES_VDI`.
+        /// A disk that the VM must have cannot be attached, and often is gone. Scan its SR; restore the disk, or
+        /// destroy the VBD if the VM can do without it.
         ///
         /// Parameters: `vm`, `vdi`.
         #[doc(alias = "VM_REQUIRES_VDI")]
         VmRequiresVdi = "VM_REQUIRES_VDI",
-        /// `VM_REQUIRES_VGPU`.
+        /// The host has GPUs of the right group, but none with room for this type of virtual GPU. Halt or move others
+        /// there, or start the VM on another host.
         ///
         /// Parameters: `vm`, `GPU_group`, `vGPU_type`.
         #[doc(alias = "VM_REQUIRES_VGPU")]
         VmRequiresVgpu = "VM_REQUIRES_VGPU",
-        /// `VM_REQUIRES_VUSB`.
+        /// The USB device that the VM is to be given is not on this host. Start the VM on the host with the device, or
+        /// destroy the `VUSB`.
         ///
         /// Parameters: `vm`, `USB_group`.
         #[doc(alias = "VM_REQUIRES_VUSB")]
         VmRequiresVusb = "VM_REQUIRES_VUSB",
-        /// `VM_REVERT_FAILED`.
+        /// The VM could not be set back to the snapshot. Its disks or configuration may be half changed: see `VM.VBDs`,
+        /// then try again, or make a new VM out of the snapshot with `VM.clone`.
         ///
         /// Parameters: `vm`, `snapshot`.
         #[doc(alias = "VM_REVERT_FAILED")]
         VmRevertFailed = "VM_REVERT_FAILED",
-        /// `VM_SHUTDOWN_TIMEOUT`.
+        /// The guest accepted the shutdown, but had not ended after `timeout` seconds. Give it more time and look at
+        /// its console, or use `VM.hard_shutdown`.
         ///
         /// Parameters: `vm`, `timeout`.
         #[doc(alias = "VM_SHUTDOWN_TIMEOUT")]
         VmShutdownTimeout = "VM_SHUTDOWN_TIMEOUT",
-        /// `VM_SNAPSHOT_WITH_QUIESCE_FAILED`.
+        /// The guest could not bring its file systems and programs to rest for the snapshot. Look into the guest's
+        /// event log, or take an ordinary snapshot. Quiesced snapshots need a VSS provider in Windows that current
+        /// drivers no longer bring.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_SNAPSHOT_WITH_QUIESCE_FAILED")]
         VmSnapshotWithQuiesceFailed = "VM_SNAPSHOT_WITH_QUIESCE_FAILED",
-        /// `VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED`.
+        /// The guest has no VSS provider installed, or its drivers lack the function; `error` says more. Take an
+        /// ordinary snapshot.
         ///
         /// Parameters: `vm`, `error`.
         #[doc(alias = "VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED")]
         VmSnapshotWithQuiesceNotSupported = "VM_SNAPSHOT_WITH_QUIESCE_NOT_SUPPORTED",
-        /// `VM_SNAPSHOT_WITH_QUIESCE_PLUGIN_DEOS_NOT_RESPOND`.
+        /// The VSS part of the guest's drivers did not answer the request (the wire name really is misspelt). Restart
+        /// its service in the guest, or take an ordinary snapshot.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_SNAPSHOT_WITH_QUIESCE_PLUGIN_DEOS_NOT_RESPOND")]
         VmSnapshotWithQuiescePluginDeosNotRespond = "VM_SNAPSHOT_WITH_QUIESCE_PLUGIN_DEOS_NOT_RESPOND",
-        /// `VM_SNAPSHOT_WITH_QUIESCE_TIMEOUT`.
+        /// The guest began to prepare for the snapshot and did not end in time. Repeat when it has less to do, or take
+        /// an ordinary snapshot.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_SNAPSHOT_WITH_QUIESCE_TIMEOUT")]
         VmSnapshotWithQuiesceTimeout = "VM_SNAPSHOT_WITH_QUIESCE_TIMEOUT",
-        /// `VM_SUSPEND_TIMEOUT`.
+        /// The guest had not suspended after `timeout` seconds. Look at its load and drivers, then repeat.
         ///
         /// Parameters: `vm`, `timeout`.
         #[doc(alias = "VM_SUSPEND_TIMEOUT")]
         VmSuspendTimeout = "VM_SUSPEND_TIMEOUT",
-        /// `VM_TOO_MANY_VCPUS`.
+        /// The VM asks for more vCPUs than the server can give a guest. Lower `VCPUs_max` and `VCPUs_at_startup`.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_TOO_MANY_VCPUS")]
         VmTooManyVcpus = "VM_TOO_MANY_VCPUS",
-        /// `VM_TO_IMPORT_IS_NOT_NEWER_VERSION`.
+        /// A restore found the VM here in the same or a later version (`VM.version`, a counter). Import it with `force`
+        /// to replace the existing one, which is then lost.
         ///
         /// Parameters: `vm`, `existing_version`, `version_to_import`.
         #[doc(alias = "VM_TO_IMPORT_IS_NOT_NEWER_VERSION")]
         VmToImportIsNotNewerVersion = "VM_TO_IMPORT_IS_NOT_NEWER_VERSION",
-        /// `VM_UNSAFE_BOOT`.
+        /// Old releases judged the host's processor unfit for the VM. Use another host, or the `force` argument at the
+        /// risk of a crash; current releases send `VM_INCOMPATIBLE_WITH_THIS_HOST`.
         ///
         /// Parameters: `vm`.
         #[doc(alias = "VM_UNSAFE_BOOT")]
         VmUnsafeBoot = "VM_UNSAFE_BOOT",
-        /// `VTPM_MAX_AMOUNT_REACHED`.
+        /// A VM can have as many virtual TPMs as `amount` says (one). Use the existing one: destroying it loses the
+        /// keys in it.
         ///
         /// Parameters: `amount`.
         #[doc(alias = "VTPM_MAX_AMOUNT_REACHED")]
         VtpmMaxAmountReached = "VTPM_MAX_AMOUNT_REACHED",
-        /// `WLB_AUTHENTICATION_FAILED`.
+        /// The workload balancing server rejects the user name or password that the pool uses. Call
+        /// `pool.initialize_wlb` with the right ones.
         #[doc(alias = "WLB_AUTHENTICATION_FAILED")]
         WlbAuthenticationFailed = "WLB_AUTHENTICATION_FAILED",
-        /// `WLB_CONNECTION_REFUSED`.
+        /// Nothing accepts connections at the workload balancing server's address and port. Start its service, or
+        /// correct the address.
         #[doc(alias = "WLB_CONNECTION_REFUSED")]
         WlbConnectionRefused = "WLB_CONNECTION_REFUSED",
-        /// `WLB_CONNECTION_RESET`.
+        /// The workload balancing server broke the connection off. Look into its log and repeat.
         #[doc(alias = "WLB_CONNECTION_RESET")]
         WlbConnectionReset = "WLB_CONNECTION_RESET",
-        /// `WLB_DISABLED`.
+        /// `pool.wlb_enabled` is false, so no recommendations are asked for. Set it with `pool.set_wlb_enabled`, or do
+        /// without.
         #[doc(alias = "WLB_DISABLED")]
         WlbDisabled = "WLB_DISABLED",
-        /// `WLB_INTERNAL_ERROR`.
+        /// The workload balancing server failed by itself. The cause is in its own log, not in the pool's.
         #[doc(alias = "WLB_INTERNAL_ERROR")]
         WlbInternalError = "WLB_INTERNAL_ERROR",
-        /// `WLB_MALFORMED_REQUEST`.
+        /// The workload balancing server did not understand xapi. Bring its version in line with the pool's.
         #[doc(alias = "WLB_MALFORMED_REQUEST")]
         WlbMalformedRequest = "WLB_MALFORMED_REQUEST",
-        /// `WLB_MALFORMED_RESPONSE`.
+        /// xapi did not understand the workload balancing server: `method` is what was asked, `response` the answer and
+        /// `reason` what is wrong with it. Check that the address leads to such a server, of a version that fits the
+        /// pool.
         ///
         /// Parameters: `method`, `reason`, `response`.
         #[doc(alias = "WLB_MALFORMED_RESPONSE")]
         WlbMalformedResponse = "WLB_MALFORMED_RESPONSE",
-        /// `WLB_NOT_INITIALIZED`.
+        /// The pool is not connected to a workload balancing server. Call `pool.initialize_wlb` first.
         #[doc(alias = "WLB_NOT_INITIALIZED")]
         WlbNotInitialized = "WLB_NOT_INITIALIZED",
-        /// `WLB_TIMEOUT`.
+        /// The workload balancing server did not answer within `configured_timeout` seconds. Check the network and its
+        /// load.
         ///
         /// Parameters: `configured_timeout`.
         #[doc(alias = "WLB_TIMEOUT")]
         WlbTimeout = "WLB_TIMEOUT",
-        /// `WLB_UNKNOWN_HOST`.
+        /// The pool's hosts cannot resolve the name of the workload balancing server. Correct the name or their DNS
+        /// settings.
         #[doc(alias = "WLB_UNKNOWN_HOST")]
         WlbUnknownHost = "WLB_UNKNOWN_HOST",
-        /// `WLB_URL_INVALID`.
+        /// The address of the workload balancing server is not in the form of a host, a colon and a port number.
+        /// Correct `url`.
         ///
         /// Parameters: `url`.
         #[doc(alias = "WLB_URL_INVALID")]
         WlbUrlInvalid = "WLB_URL_INVALID",
-        /// `WLB_XENSERVER_AUTHENTICATION_FAILED`.
+        /// The workload balancing server could not log in to the pool. Give `pool.initialize_wlb` a user name and
+        /// password that the pool accepts; this pair is separate from the one for that server.
         #[doc(alias = "WLB_XENSERVER_AUTHENTICATION_FAILED")]
         WlbXenserverAuthenticationFailed = "WLB_XENSERVER_AUTHENTICATION_FAILED",
-        /// `WLB_XENSERVER_CONNECTION_REFUSED`.
+        /// The workload balancing server cannot connect back to the pool, while the other direction works. Look for a
+        /// firewall in between.
         #[doc(alias = "WLB_XENSERVER_CONNECTION_REFUSED")]
         WlbXenserverConnectionRefused = "WLB_XENSERVER_CONNECTION_REFUSED",
-        /// `WLB_XENSERVER_MALFORMED_RESPONSE`.
+        /// The workload balancing server did not understand what the pool answered. Bring the two versions in line.
         #[doc(alias = "WLB_XENSERVER_MALFORMED_RESPONSE")]
         WlbXenserverMalformedResponse = "WLB_XENSERVER_MALFORMED_RESPONSE",
-        /// `WLB_XENSERVER_TIMEOUT`.
+        /// The pool did not answer the workload balancing server in time. Check the network and the coordinator's load.
         #[doc(alias = "WLB_XENSERVER_TIMEOUT")]
         WlbXenserverTimeout = "WLB_XENSERVER_TIMEOUT",
-        /// `WLB_XENSERVER_UNKNOWN_HOST`.
+        /// The workload balancing server cannot resolve the pool's name. Let it use a DNS server that knows the pool's
+        /// hosts.
         #[doc(alias = "WLB_XENSERVER_UNKNOWN_HOST")]
         WlbXenserverUnknownHost = "WLB_XENSERVER_UNKNOWN_HOST",
-        /// `XAPI_HOOK_FAILED`.
+        /// A site's own script in a folder of `/etc/xapi.d` on the host ended with an error and so stopped the
+        /// operation; `exit_code` and `stdout` are what it left. Repair the script, or remove it.
         ///
         /// Parameters: `hook_name`, `reason`, `stdout`, `exit_code`.
         #[doc(alias = "XAPI_HOOK_FAILED")]
         XapiHookFailed = "XAPI_HOOK_FAILED",
-        /// `XENAPI_MISSING_PLUGIN`.
+        /// `host.call_plugin` found no file of that name in `/etc/xapi.d/plugins` of that host. Install it on every
+        /// host of the pool, with the right to execute.
         ///
         /// Parameters: `name`.
         #[doc(alias = "XENAPI_MISSING_PLUGIN")]
         XenapiMissingPlugin = "XENAPI_MISSING_PLUGIN",
-        /// `XENAPI_PLUGIN_FAILURE`.
+        /// The plugin ran and failed: `status` tells how it ended (or names the exception), `stdout` and `stderr` what
+        /// it printed. A plugin can also answer with codes of its own, which then are no code of this list.
         ///
         /// Parameters: `status`, `stdout`, `stderr`.
         #[doc(alias = "XENAPI_PLUGIN_FAILURE")]
         XenapiPluginFailure = "XENAPI_PLUGIN_FAILURE",
-        /// `XEN_INCOMPATIBLE`.
+        /// The running hypervisor and the toolstack do not fit together, as after an update without a reboot. Reboot
+        /// the host.
         #[doc(alias = "XEN_INCOMPATIBLE")]
         XenIncompatible = "XEN_INCOMPATIBLE",
-        /// `XEN_VSS_REQ_ERROR_ADDING_VOLUME_TO_SNAPSET_FAILED`.
+        /// Windows could not add some of the VM's volumes to the set to be snapshotted; `error_code` is from the
+        /// guest's drivers, as in the following codes. Check that all disks are on SRs with snapshots, or take an
+        /// ordinary snapshot.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_ADDING_VOLUME_TO_SNAPSET_FAILED")]
         XenVssReqErrorAddingVolumeToSnapsetFailed = "XEN_VSS_REQ_ERROR_ADDING_VOLUME_TO_SNAPSET_FAILED",
-        /// `XEN_VSS_REQ_ERROR_CREATING_SNAPSHOT`.
+        /// Windows was ready, but making the snapshots failed. See the errors of the SR and the guest's event log.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_CREATING_SNAPSHOT")]
         XenVssReqErrorCreatingSnapshot = "XEN_VSS_REQ_ERROR_CREATING_SNAPSHOT",
-        /// `XEN_VSS_REQ_ERROR_CREATING_SNAPSHOT_XML_STRING`.
+        /// The snapshots were made, but their description for later use in the guest was not. Delete them and repeat.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_CREATING_SNAPSHOT_XML_STRING")]
         XenVssReqErrorCreatingSnapshotXmlString = "XEN_VSS_REQ_ERROR_CREATING_SNAPSHOT_XML_STRING",
-        /// `XEN_VSS_REQ_ERROR_INIT_FAILED`.
+        /// The part of the guest's drivers that asks VSS for a snapshot could not start. Restart the guest's services,
+        /// or install the drivers anew.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_INIT_FAILED")]
         XenVssReqErrorInitFailed = "XEN_VSS_REQ_ERROR_INIT_FAILED",
-        /// `XEN_VSS_REQ_ERROR_NO_VOLUMES_SUPPORTED`.
+        /// None of the VM's volumes can be snapshotted by the VSS provider. Use an ordinary snapshot for this VM.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_NO_VOLUMES_SUPPORTED")]
         XenVssReqErrorNoVolumesSupported = "XEN_VSS_REQ_ERROR_NO_VOLUMES_SUPPORTED",
-        /// `XEN_VSS_REQ_ERROR_PREPARING_WRITERS`.
+        /// A program in the guest (a VSS writer, often a database) did not get ready for the snapshot. `vssadmin list
+        /// writers` in the guest shows which; restart it.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_PREPARING_WRITERS")]
         XenVssReqErrorPreparingWriters = "XEN_VSS_REQ_ERROR_PREPARING_WRITERS",
-        /// `XEN_VSS_REQ_ERROR_PROV_NOT_LOADED`.
+        /// The VSS provider of the drivers is not registered in the guest. Run its installation script there, or take
+        /// an ordinary snapshot.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_PROV_NOT_LOADED")]
         XenVssReqErrorProvNotLoaded = "XEN_VSS_REQ_ERROR_PROV_NOT_LOADED",
-        /// `XEN_VSS_REQ_ERROR_START_SNAPSHOT_SET_FAILED`.
+        /// Windows refused to begin a snapshot, often because another backup has one under way. Wait for that and
+        /// repeat.
         ///
         /// Parameters: `vm`, `error_code`.
         #[doc(alias = "XEN_VSS_REQ_ERROR_START_SNAPSHOT_SET_FAILED")]
         XenVssReqErrorStartSnapshotSetFailed = "XEN_VSS_REQ_ERROR_START_SNAPSHOT_SET_FAILED",
-        /// `XMLRPC_UNMARSHAL_FAILURE`.
+        /// The server could read the request as XML, but not as a call: it expected one element (`expected`) and met
+        /// another. The client has built a wrong message.
         ///
         /// Parameters: `expected`, `received`.
         #[doc(alias = "XMLRPC_UNMARSHAL_FAILURE")]

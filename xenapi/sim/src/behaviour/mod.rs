@@ -2,6 +2,7 @@
 
 mod blob;
 pub(crate) mod console;
+mod data_source;
 mod event;
 mod host;
 mod message;
@@ -35,13 +36,14 @@ pub(crate) fn find(name: &str) -> Option<Behaviour> {
         "task" => task::find(message),
         "event" => event::find(message),
         "blob" => blob::find(message),
-        "VM" => vm::find(message),
+        "VM" => vm::find(message).or_else(|| data_source::find(message)),
         "VBD" => vbd::find(message),
         "VDI" => vdi::find(message),
         "VIF" => vif::find(message),
-        "SR" | "PBD" => sr::find(class, message),
+        "SR" => sr::find(class, message).or_else(|| data_source::find(message)),
+        "PBD" => sr::find(class, message),
         "network" => network::find(message),
-        "host" => host::find(message),
+        "host" => host::find(message).or_else(|| data_source::find(message)),
         "pool" => pool::find(message),
         "message" => message::find(message),
         "Repository" => repository::find(message),

@@ -4,7 +4,7 @@ mod access;
 mod answer;
 mod blobs;
 mod bundle;
-mod console;
+pub(crate) mod console;
 mod export;
 mod export_raw;
 mod files;

@@ -114,10 +114,13 @@ async fn talk<S: AsyncRead + AsyncWrite + Abort + Unpin>(
             return take_upload(shared, origin, stream, request, buffer).await;
         }
         if console::is_wanted(&request) {
-            return match console::connect(&shared, &origin, &mut stream, &request, buffer).await? {
-                Some(refusal) => refuse(&mut stream, refusal, request.old).await,
-                None => close_gently(&mut stream).await,
+            let console = match console::open(&shared, &origin, &request).await {
+                Ok(console) => console,
+                Err(refusal) => return refuse(&mut stream, refusal, request.old).await,
             };
+            write_reply(&mut stream, console::accepted(), request.old).await?;
+            console::serve(&shared, console, &mut stream, buffer).await?;
+            return close_gently(&mut stream).await;
         }
         let (keeps_alive, old, unread) = (request.keeps_alive(), request.old, request.unreadable.is_some());
         let reply = answer(&shared, &origin, request, Upload::none()).await;

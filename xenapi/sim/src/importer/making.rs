@@ -201,11 +201,14 @@ impl<'a> Making<'a> {
         self.created.vms.push(vm);
     }
 
+    /// The VM that was made for one of the archive.
+    fn made_vm(&self, id: &str) -> Option<&String> {
+        self.known.get(id).filter(|vm| self.created.vms.contains(vm))
+    }
+
     /// Hangs a VM and its snapshots where they hung.
     fn place(&self, state: &mut State, object: &Object<'a>) {
-        let Some(vm) = self.known.get(object.id).filter(|vm| self.created.vms.contains(vm)) else {
-            return;
-        };
+        let Some(vm) = self.made_vm(object.id) else { return };
         for field in ["snapshot_of", "parent", "suspend_VDI"] {
             if let Some(target) = self.known.get(object.text(field)) {
                 state.db.set("VM", vm, field, target.as_str());
@@ -214,11 +217,7 @@ impl<'a> Making<'a> {
     }
 
     fn vbd(&self, state: &mut State, object: &Object<'a>) {
-        let Some(vm) = self
-            .known
-            .get(object.text("VM"))
-            .filter(|vm| self.created.vms.contains(vm))
-        else {
+        let Some(vm) = self.made_vm(object.text("VM")) else {
             return;
         };
         let disk = self.known.get(object.text("VDI"));
@@ -238,11 +237,7 @@ impl<'a> Making<'a> {
     }
 
     fn vif(&self, state: &mut State, object: &Object<'a>) {
-        let Some(vm) = self
-            .known
-            .get(object.text("VM"))
-            .filter(|vm| self.created.vms.contains(vm))
-        else {
+        let Some(vm) = self.made_vm(object.text("VM")) else {
             return;
         };
         let mut fields = self.fields(object, &[]);

@@ -6,13 +6,15 @@ open_enum! {
     /// How traffic is spread over the cards of a bond.
     #[doc(alias = "bond_mode")]
     pub enum BondMode {
-        /// By the source: each VM interface uses one card, moved now and then to even the load out.
+        /// By the source: each VM interface uses one card, moved now and then to even the load out. The switch needs no
+        /// setting, and one VM interface never gets more than one card's speed.
         #[doc(alias = "balance-slb")]
         BalanceSlb = "balance-slb",
-        /// One card carries everything, another takes over when it fails.
+        /// One card carries everything, another takes over when it fails. The switch needs no setting.
         #[doc(alias = "active-backup")]
         ActiveBackup = "active-backup",
-        /// Negotiated with the switch, spread by connection.
+        /// Negotiated with the switch, spread by connection. It takes Open vSwitch on the host and a switch whose ports
+        /// are set up for it; otherwise the bond may carry nothing.
         Lacp = "lacp",
     }
 }

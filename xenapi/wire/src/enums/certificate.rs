@@ -3,28 +3,31 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `certificate_purpose`, which `Certificate` and `pool` uses.
+    /// For which connections of the hosts a trusted certificate is meant. One with an empty set of purposes is not
+    /// bound to any.
     #[doc(alias = "certificate_purpose")]
     pub enum CertificatePurpose {
-        /// `licensing`.
+        /// For connections to the licence server only.
         Licensing = "licensing",
-        /// `ldaps`.
+        /// For encrypted LDAP to the directory server that checks the users' passwords.
         Ldaps = "ldaps",
     }
 }
 
 open_enum! {
-    /// A value of the enum `certificate_type`, which `Certificate` uses.
+    /// What a certificate in the database is used for.
     #[doc(alias = "certificate_type")]
     pub enum CertificateType {
-        /// `ca`.
+        /// An authority that people installed: peers whose certificates it signed are trusted. Every host has a copy.
         Ca = "ca",
-        /// `host`.
+        /// What the host shows to API clients, browsers and consoles. This is the one to pin in a client; it changes
+        /// when people install another or have it reset.
         Host = "host",
-        /// `host_internal`.
+        /// What the host shows to other members of its pool. The toolstack makes and renews it; clients never see it.
         #[doc(alias = "host_internal")]
         HostInternal = "host_internal",
-        /// `pinned`.
+        /// The exact certificate of one peer, trusted as it is and without an authority. When the peer renews it, the
+        /// new one must be installed.
         Pinned = "pinned",
     }
 }

@@ -3,18 +3,18 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `cluster_operation`, which `Cluster` uses.
+    /// What is being done, or may be asked, of a cluster of hosts.
     #[doc(alias = "cluster_operation")]
     pub enum ClusterOperation {
-        /// `add`.
+        /// A host becomes a member; the members have to agree on the new list.
         Add = "add",
-        /// `remove`.
+        /// A member is taken out, and the number of votes that makes a quorum shrinks.
         Remove = "remove",
-        /// `enable`.
+        /// One of the members is being brought into the running cluster.
         Enable = "enable",
-        /// `disable`.
+        /// One of the members is being taken out of the running cluster.
         Disable = "disable",
-        /// `destroy`.
+        /// The cluster is dissolved together with its last member. No SR may be using the cluster stack.
         Destroy = "destroy",
     }
 }

@@ -3,14 +3,15 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `cluster_host_operation`, which `Cluster_host` uses.
+    /// What is being done, or may be asked, of one host's membership of a cluster.
     #[doc(alias = "cluster_host_operation")]
     pub enum ClusterHostOperation {
-        /// `enable`.
+        /// The host joins the running cluster, which a clustered SR (GFS2) needs before it can be plugged there.
         Enable = "enable",
-        /// `disable`.
+        /// The host leaves the running cluster, but stays a member by configuration. Its clustered SRs must be
+        /// unplugged first.
         Disable = "disable",
-        /// `destroy`.
+        /// The host is taken out of the cluster's configuration for good.
         Destroy = "destroy",
     }
 }

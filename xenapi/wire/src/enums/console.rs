@@ -6,11 +6,13 @@ open_enum! {
     /// How a console is spoken to.
     #[doc(alias = "console_protocol")]
     pub enum ConsoleProtocol {
-        /// Text, as on a serial terminal.
+        /// Text, as on a serial terminal. Reached through the same tunnel as `rfb`, at the address in
+        /// `console.location`.
         Vt100 = "vt100",
-        /// The protocol of VNC.
+        /// The protocol of VNC. The server tunnels it over HTTP, see the action `connect_console`.
         Rfb = "rfb",
-        /// The remote desktop protocol, by the guest itself.
+        /// The remote desktop protocol, by the guest itself. The server offers no tunnel for it: connect to the guest's
+        /// own address.
         Rdp = "rdp",
     }
 }

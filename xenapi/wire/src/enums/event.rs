@@ -6,11 +6,12 @@ open_enum! {
     /// What happened to an object.
     #[doc(alias = "event_operation")]
     pub enum EventOperation {
-        /// It came into being.
+        /// It came into being. In the answer to an empty token there is one for every object that exists.
         Add = "add",
-        /// It is gone; such an event has no record.
+        /// It is gone; such an event has no record. It can name an object that the client has never heard of.
         Del = "del",
-        /// A field changed.
+        /// A field changed. The event has the whole new record and does not say which field; several changes in a row
+        /// come as one.
         Mod = "mod",
     }
 }

@@ -3,13 +3,13 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `allocation_algorithm`, which `GPU_group` uses.
+    /// Which physical GPU of a group a starting VM gets its virtual GPU from.
     #[doc(alias = "allocation_algorithm")]
     pub enum AllocationAlgorithm {
-        /// `breadth_first`.
+        /// Load is spread: the least occupied GPU is taken, which is best for speed.
         #[doc(alias = "breadth_first")]
         BreadthFirst = "breadth_first",
-        /// `depth_first`.
+        /// One GPU is filled up before the next is touched, which keeps whole GPUs free for larger vGPU types.
         #[doc(alias = "depth_first")]
         DepthFirst = "depth_first",
     }

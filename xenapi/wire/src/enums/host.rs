@@ -3,133 +3,143 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `host_allowed_operations`, which `host` uses.
+    /// What is being done to a host (`current_operations`), or may be asked of it (`allowed_operations`, a hint
+    /// only).
     #[doc(alias = "host_allowed_operations")]
     pub enum AllowedOperation {
-        /// `provision`.
+        /// A VM may be placed on the host, or is being placed.
         Provision = "provision",
-        /// `evacuate`.
+        /// All VMs are being moved to other hosts.
         Evacuate = "evacuate",
-        /// `shutdown`.
+        /// The host is going down. It must have been disabled, and no VM may run on it.
         Shutdown = "shutdown",
-        /// `reboot`.
+        /// The host is restarting, under the same conditions as for `shutdown`.
         Reboot = "reboot",
-        /// `power_on`.
+        /// The host is being woken over its management card or by Wake-on-LAN, as `host.power_on_mode` says; it takes
+        /// minutes until it serves calls.
         #[doc(alias = "power_on")]
         PowerOn = "power_on",
-        /// `vm_start`.
+        /// A VM is being started there; its memory is already reserved.
         #[doc(alias = "vm_start")]
         VmStart = "vm_start",
-        /// `vm_resume`.
+        /// A suspended VM is being brought back there.
         #[doc(alias = "vm_resume")]
         VmResume = "vm_resume",
-        /// `vm_migrate`.
+        /// A VM is on its way to this host.
         #[doc(alias = "vm_migrate")]
         VmMigrate = "vm_migrate",
-        /// `apply_updates`.
+        /// Updates are being installed; afterwards see `host.pending_guidances` for what is to be restarted.
         #[doc(alias = "apply_updates")]
         ApplyUpdates = "apply_updates",
-        /// `enable`.
+        /// The host is being made available for VMs again.
         Enable = "enable",
     }
 }
 
 open_enum! {
-    /// A value of the enum `host_display`, which `host` uses.
+    /// Whether the host writes its own console to the monitor that is plugged into it. Switched off, the graphics
+    /// card is free to be passed through to a VM.
     #[doc(alias = "host_display")]
     pub enum HostDisplay {
-        /// `enabled`.
+        /// The monitor shows the host's console.
         Enabled = "enabled",
-        /// `disable_on_reboot`.
+        /// It still shows the console, and will not after the host's next boot.
         #[doc(alias = "disable_on_reboot")]
         DisableOnReboot = "disable_on_reboot",
-        /// `disabled`.
+        /// The monitor shows nothing once the host has booted; the network console is not affected.
         Disabled = "disabled",
-        /// `enable_on_reboot`.
+        /// It shows nothing now, and will after the host's next boot.
         #[doc(alias = "enable_on_reboot")]
         EnableOnReboot = "enable_on_reboot",
     }
 }
 
 open_enum! {
-    /// A value of the enum `host_ntp_mode`, which `host` uses.
+    /// Where the host gets the time servers from. Clocks that differ break logins to a directory, TLS and HA.
     #[doc(alias = "host_ntp_mode")]
     pub enum NtpMode {
-        /// `DHCP`.
+        /// From the DHCP server of the management network.
         Dhcp = "DHCP",
-        /// `Custom`.
+        /// From the list in `host.ntp_custom_servers`.
         Custom = "Custom",
-        /// `Factory`.
+        /// From the list that the product comes with, which is somewhere on the internet.
         Factory = "Factory",
-        /// `Disabled`.
+        /// From nowhere: the clock drifts unless something else sets it.
         Disabled = "Disabled",
     }
 }
 
 open_enum! {
-    /// A value of the enum `host_numa_affinity_policy`, which `host` uses.
+    /// On which nodes of the host's memory and processors a VM is placed when it starts. Running VMs are not moved
+    /// by a change.
     #[doc(alias = "host_numa_affinity_policy")]
     pub enum NumaAffinityPolicy {
-        /// `any`.
+        /// Over all nodes: even, and with slower access to distant memory.
         Any = "any",
-        /// `best_effort`.
+        /// On as few nodes as it fits on, by preference only: where it does not fit, `any` is used. Nothing is moved
+        /// later.
         #[doc(alias = "best_effort")]
         BestEffort = "best_effort",
-        /// `default_policy`.
+        /// Whichever of the other two this version of the server has as its default; it may change with an update.
         #[doc(alias = "default_policy")]
         DefaultPolicy = "default_policy",
     }
 }
 
 open_enum! {
-    /// A value of the enum `host_sched_gran`, which `host` uses.
+    /// Which processors Xen only ever gives to one VM at the same time. A change is in force after the host's next
+    /// boot.
     #[doc(alias = "host_sched_gran")]
     pub enum SchedGran {
-        /// `core`.
+        /// All threads of a core: VMs cannot spy on a sibling thread, at the cost of idle threads.
         Core = "core",
-        /// `cpu`.
+        /// Single threads: the best use of the machine, Xen's default.
         Cpu = "cpu",
-        /// `socket`.
+        /// All cores of a socket.
         Socket = "socket",
     }
 }
 
 open_enum! {
-    /// A value of the enum `latest_synced_updates_applied_state`, which `host` uses.
+    /// Whether a host has all updates that the pool last downloaded. What the vendor published after that download
+    /// does not count.
     #[doc(alias = "latest_synced_updates_applied_state")]
     pub enum LatestSyncedUpdatesAppliedState {
-        /// `yes`.
+        /// Nothing is left to install from that download.
         Yes = "yes",
-        /// `no`.
+        /// At least one package or live patch is left to install.
         No = "no",
-        /// `unknown`.
+        /// It has not been worked out, for example because nothing was downloaded yet.
         Unknown = "unknown",
     }
 }
 
 open_enum! {
-    /// A value of the enum `update_guidances`, which `host` and `VM` uses.
+    /// What is left to restart for installed updates to take effect, on a host or a VM. It leaves the list when it
+    /// was done.
     #[doc(alias = "update_guidances")]
     pub enum UpdateGuidance {
-        /// `reboot_host`.
+        /// The host has to be rebooted.
         #[doc(alias = "reboot_host")]
         RebootHost = "reboot_host",
-        /// `reboot_host_on_livepatch_failure`.
+        /// A live patch failed, so the host has to be rebooted to have the fix. Told apart by component in newer
+        /// releases, below.
         #[doc(alias = "reboot_host_on_livepatch_failure")]
         RebootHostOnLivepatchFailure = "reboot_host_on_livepatch_failure",
-        /// `reboot_host_on_kernel_livepatch_failure`.
+        /// The live patch of the control domain's kernel failed; a reboot of the host brings the fix.
         #[doc(alias = "reboot_host_on_kernel_livepatch_failure")]
         RebootHostOnKernelLivepatchFailure = "reboot_host_on_kernel_livepatch_failure",
-        /// `reboot_host_on_xen_livepatch_failure`.
+        /// The live patch of the hypervisor failed; a reboot of the host brings the fix.
         #[doc(alias = "reboot_host_on_xen_livepatch_failure")]
         RebootHostOnXenLivepatchFailure = "reboot_host_on_xen_livepatch_failure",
-        /// `restart_toolstack`.
+        /// The toolstack of the host has to be restarted. VMs run on, API calls to it fail for a while.
         #[doc(alias = "restart_toolstack")]
         RestartToolstack = "restart_toolstack",
-        /// `restart_device_model`.
+        /// The process that emulates a VM's hardware has to be replaced: by `VM.restart_device_models`, by migration,
+        /// or by a full restart of the VM from outside.
         #[doc(alias = "restart_device_model")]
         RestartDeviceModel = "restart_device_model",
-        /// `restart_vm`.
+        /// The VM has to be shut down and started again, or rebooted by the toolstack.
         #[doc(alias = "restart_vm")]
         RestartVm = "restart_vm",
     }

@@ -3,27 +3,27 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `cls`, which `message` uses.
+    /// The class of the object that an alert is about; it tells in which class to look `message.obj_uuid` up.
     #[doc(alias = "cls")]
     pub enum MessageClass {
-        /// `VM`.
+        /// About a VM, for example that it crashed or was restarted by HA.
         Vm = "VM",
-        /// `Host`.
+        /// The message is about a server: `obj_uuid` is the UUID of a host.
         Host = "Host",
-        /// `SR`.
+        /// About a storage repository.
         Sr = "SR",
-        /// `Pool`.
+        /// About the pool as a whole, for example HA or licences.
         Pool = "Pool",
-        /// `VMPP`.
+        /// About a protection policy; left from releases before Clearwater.
         Vmpp = "VMPP",
-        /// `VMSS`.
+        /// About a snapshot schedule.
         Vmss = "VMSS",
-        /// `PVS_proxy`.
+        /// About the cache of a streamed (Citrix Provisioning) disk.
         #[doc(alias = "PVS_proxy")]
         PvsProxy = "PVS_proxy",
-        /// `VDI`.
+        /// About a disk image.
         Vdi = "VDI",
-        /// `Certificate`.
+        /// About a certificate, for example that it expires soon.
         Certificate = "Certificate",
     }
 }

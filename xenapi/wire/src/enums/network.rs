@@ -3,32 +3,35 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `network_default_locking_mode`, which `network` uses.
+    /// What a network does with VM interfaces whose own `VIF.locking_mode` is `network_default`. It cannot be
+    /// changed while one of its interfaces is plugged.
     #[doc(alias = "network_default_locking_mode")]
     pub enum DefaultLockingMode {
-        /// `unlocked`.
+        /// They may send and receive whatever they like.
         Unlocked = "unlocked",
-        /// `disabled`.
+        /// All their traffic is dropped, so that only interfaces with a mode of their own can talk.
         Disabled = "disabled",
     }
 }
 
 open_enum! {
-    /// A value of the enum `network_operations`, which `network` uses.
+    /// What is being done to a network.
     #[doc(alias = "network_operations")]
     pub enum NetworkOperation {
-        /// `attaching`.
+        /// A host is bringing the network's bridge up for a VM or host interface.
         Attaching = "attaching",
     }
 }
 
 open_enum! {
-    /// A value of the enum `network_purpose`, which `network` uses.
+    /// For which extra service of the hosts a network is opened. One pool has either `nbd` or `insecure_nbd`, never
+    /// both.
     #[doc(alias = "network_purpose")]
     pub enum NetworkPurpose {
-        /// `nbd`.
+        /// Hosts serve disks over NBD on TCP port 10809, and only with TLS.
         Nbd = "nbd",
-        /// `insecure_nbd`.
+        /// Hosts serve disks over NBD without encryption: anyone on the network who sees the session in the export's
+        /// name can use it.
         #[doc(alias = "insecure_nbd")]
         InsecureNbd = "insecure_nbd",
     }

@@ -3,16 +3,16 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `sriov_configuration_mode`, which `network_sriov` uses.
+    /// How a network card's virtual functions are switched on. It is known once SR-IOV was brought up on the card.
     #[doc(alias = "sriov_configuration_mode")]
     pub enum SriovConfigurationMode {
-        /// `sysfs`.
+        /// At run time, so it works at once.
         Sysfs = "sysfs",
-        /// `modprobe`.
+        /// By an option of the card's driver, so the host must be rebooted first; see `network_sriov.requires_reboot`.
         Modprobe = "modprobe",
-        /// `manual`.
+        /// By people, outside the toolstack, which could not do it and found the functions there.
         Manual = "manual",
-        /// `unknown`.
+        /// Not brought up yet.
         Unknown = "unknown",
     }
 }

@@ -3,17 +3,18 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `pci_dom0_access`, which `PCI` and `PGPU` uses.
+    /// Whether the host itself drives a PCI device. Only a device that it keeps its hands off can be passed through
+    /// to a VM.
     #[doc(alias = "pci_dom0_access")]
     pub enum Dom0Access {
-        /// `enabled`.
+        /// The host's own drivers may use it.
         Enabled = "enabled",
-        /// `disable_on_reboot`.
+        /// The host still uses it, and will not after its next boot.
         #[doc(alias = "disable_on_reboot")]
         DisableOnReboot = "disable_on_reboot",
-        /// `disabled`.
+        /// The host leaves it alone, so that a VM can have it.
         Disabled = "disabled",
-        /// `enable_on_reboot`.
+        /// The host leaves it alone now, and will use it after its next boot.
         #[doc(alias = "enable_on_reboot")]
         EnableOnReboot = "enable_on_reboot",
     }

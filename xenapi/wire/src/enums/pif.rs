@@ -6,50 +6,51 @@ open_enum! {
     /// Where a host's interface has its IPv4 address from.
     #[doc(alias = "ip_configuration_mode")]
     pub enum IpConfigurationMode {
-        /// It has none.
+        /// It has none, so it cannot carry management, storage or migration traffic over IPv4.
         None = "None",
-        /// From a DHCP server.
+        /// From a DHCP server. The lease decides: the address in the database follows it, and pool members should have
+        /// a fixed one.
         Dhcp = "DHCP",
-        /// It was given one.
+        /// It was given one, with `PIF.reconfigure_ip`.
         Static = "Static",
     }
 }
 
 open_enum! {
-    /// A value of the enum `ipv6_configuration_mode`, which `PIF` uses.
+    /// Where a host's interface has its IPv6 address from.
     #[doc(alias = "ipv6_configuration_mode")]
     pub enum Ipv6ConfigurationMode {
-        /// `None`.
+        /// It takes none beside the link-local one.
         None = "None",
-        /// `DHCP`.
+        /// From a DHCPv6 server.
         Dhcp = "DHCP",
-        /// `Static`.
+        /// It was given one, with `PIF.reconfigure_ipv6`.
         Static = "Static",
-        /// `Autoconf`.
+        /// It makes one itself from what the router announces (SLAAC).
         Autoconf = "Autoconf",
     }
 }
 
 open_enum! {
-    /// A value of the enum `pif_igmp_status`, which `PIF` uses.
+    /// Whether the bridge behind a host interface sends multicast only to the VMs that asked for it.
     #[doc(alias = "pif_igmp_status")]
     pub enum IgmpStatus {
-        /// `enabled`.
+        /// It listens to IGMP and delivers multicast to those that joined the group.
         Enabled = "enabled",
-        /// `disabled`.
+        /// It floods multicast to every VM on the bridge.
         Disabled = "disabled",
-        /// `unknown`.
+        /// The host cannot tell. For a VLAN look at the interface that carries it.
         Unknown = "unknown",
     }
 }
 
 open_enum! {
-    /// A value of the enum `primary_address_type`, which `PIF` uses.
+    /// Which of an interface's addresses counts as the host's own on the management network.
     #[doc(alias = "primary_address_type")]
     pub enum PrimaryAddressType {
-        /// `IPv4`.
+        /// The IPv4 one, also in `host.address`.
         Ipv4 = "IPv4",
-        /// `IPv6`.
+        /// The IPv6 one, also in `host.address`; put it in brackets in a web address.
         Ipv6 = "IPv6",
     }
 }

@@ -3,94 +3,96 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `pool_allowed_operations`, which `pool` uses.
+    /// What is being done to a pool (`current_operations`), or may be asked of it (`allowed_operations`, a hint
+    /// only). Most of these exclude each other.
     #[doc(alias = "pool_allowed_operations")]
     pub enum AllowedOperation {
-        /// `ha_enable`.
+        /// High availability is being switched on: heartbeat disks are made and all hosts are armed.
         #[doc(alias = "ha_enable")]
         HaEnable = "ha_enable",
-        /// `ha_disable`.
+        /// High availability is being switched off on all hosts.
         #[doc(alias = "ha_disable")]
         HaDisable = "ha_disable",
-        /// `cluster_create`.
+        /// A cluster of the hosts is being made, for clustered storage.
         #[doc(alias = "cluster_create")]
         ClusterCreate = "cluster_create",
-        /// `designate_new_master`.
+        /// Another host is becoming coordinator. Sessions end, and clients have to log in at the new one.
         #[doc(alias = "designate_new_master")]
         DesignateNewMaster = "designate_new_master",
-        /// `configure_repositories`.
+        /// The list of update repositories is being changed.
         #[doc(alias = "configure_repositories")]
         ConfigureRepositories = "configure_repositories",
-        /// `sync_updates`.
+        /// The coordinator is downloading updates from the enabled repositories.
         #[doc(alias = "sync_updates")]
         SyncUpdates = "sync_updates",
-        /// `sync_bundle`.
+        /// The coordinator is unpacking an uploaded bundle of updates.
         #[doc(alias = "sync_bundle")]
         SyncBundle = "sync_bundle",
-        /// `get_updates`.
+        /// The list of available updates is being worked out, which asks every host.
         #[doc(alias = "get_updates")]
         GetUpdates = "get_updates",
-        /// `apply_updates`.
+        /// Some host is installing updates.
         #[doc(alias = "apply_updates")]
         ApplyUpdates = "apply_updates",
-        /// `tls_verification_enable`.
+        /// Hosts are starting to check each other's certificates. There is no call to undo it for the pool, only
+        /// `host.emergency_disable_tls_verification` for one host.
         #[doc(alias = "tls_verification_enable")]
         TlsVerificationEnable = "tls_verification_enable",
-        /// `cert_refresh`.
+        /// The hosts' internal certificates are being renewed and handed round.
         #[doc(alias = "cert_refresh")]
         CertRefresh = "cert_refresh",
-        /// `exchange_certificates_on_join`.
+        /// A joining host and the pool trade the certificates by which members know each other.
         #[doc(alias = "exchange_certificates_on_join")]
         ExchangeCertificatesOnJoin = "exchange_certificates_on_join",
-        /// `exchange_ca_certificates_on_join`.
+        /// A joining host and the pool trade the authorities that people installed.
         #[doc(alias = "exchange_ca_certificates_on_join")]
         ExchangeCaCertificatesOnJoin = "exchange_ca_certificates_on_join",
-        /// `copy_primary_host_certs`.
+        /// The coordinator is handing its collection of certificates to another host.
         #[doc(alias = "copy_primary_host_certs")]
         CopyPrimaryHostCerts = "copy_primary_host_certs",
-        /// `eject`.
+        /// A host is being thrown out. It is wiped: its local storage and configuration are lost.
         Eject = "eject",
-        /// `exchange_crls_on_join`.
+        /// A joining host and the pool trade the lists of revoked certificates.
         #[doc(alias = "exchange_crls_on_join")]
         ExchangeCrlsOnJoin = "exchange_crls_on_join",
     }
 }
 
 open_enum! {
-    /// A value of the enum `pool_guest_secureboot_readiness`, which `pool` uses.
+    /// Whether the pool has the certificates from which a new UEFI guest's Secure Boot variables are filled.
     #[doc(alias = "pool_guest_secureboot_readiness")]
     pub enum GuestSecurebootReadiness {
-        /// `ready`.
+        /// All are there, including the list of revoked ones (`dbx`).
         Ready = "ready",
-        /// `ready_no_dbx`.
+        /// Guests can boot securely, but revoked boot loaders are not refused.
         #[doc(alias = "ready_no_dbx")]
         ReadyNoDbx = "ready_no_dbx",
-        /// `not_ready`.
+        /// Mandatory ones are missing, so new VMs do not get what Secure Boot needs. Install the certificates first.
         #[doc(alias = "not_ready")]
         NotReady = "not_ready",
     }
 }
 
 open_enum! {
-    /// A value of the enum `telemetry_frequency`, which `pool` uses.
+    /// How often the pool sends its usage data to the vendor.
     #[doc(alias = "telemetry_frequency")]
     pub enum TelemetryFrequency {
-        /// `daily`.
+        /// Once a day.
         Daily = "daily",
-        /// `weekly`.
+        /// Once a week.
         Weekly = "weekly",
-        /// `monthly`.
+        /// Once a month.
         Monthly = "monthly",
     }
 }
 
 open_enum! {
-    /// A value of the enum `update_sync_frequency`, which `pool` uses.
+    /// How often the pool looks for updates in its repositories.
     #[doc(alias = "update_sync_frequency")]
     pub enum UpdateSyncFrequency {
-        /// `daily`.
+        /// Every day; `pool.update_sync_day` does not count.
         Daily = "daily",
-        /// `weekly`.
+        /// On the day of the week in `pool.update_sync_day`, in the pool's own time zone.
         Weekly = "weekly",
     }
 }

@@ -3,16 +3,17 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `after_apply_guidance`, which `pool_patch` uses.
+    /// What a legacy patch (`pool_patch`) asks people to restart after it was applied. Nothing restarts by itself;
+    /// on hosts since Ely the value is a copy of that of the `pool_update` behind the patch.
     #[doc(alias = "after_apply_guidance")]
     pub enum AfterApplyGuidance {
-        /// `restartHVM`.
+        /// Every fully virtualised VM has to be shut down and started again before it has the fix.
         RestartHvm = "restartHVM",
-        /// `restartPV`.
+        /// Every paravirtualised VM has to be shut down and started again before it has the fix.
         RestartPv = "restartPV",
-        /// `restartHost`.
+        /// The host has to be rebooted; move its VMs away first.
         RestartHost = "restartHost",
-        /// `restartXAPI`.
+        /// The toolstack has to be restarted on the host, with `xe-toolstack-restart`; VMs go on running meanwhile.
         RestartXapi = "restartXAPI",
     }
 }

@@ -3,31 +3,32 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `livepatch_status`, which `pool_update` uses.
+    /// What the check of a legacy update (`pool_update.precheck`) says about patching without a reboot.
     #[doc(alias = "livepatch_status")]
     pub enum LivepatchStatus {
-        /// `ok_livepatch_complete`.
+        /// It can be applied, and live patches cover all of it: no reboot is needed.
         #[doc(alias = "ok_livepatch_complete")]
         OkLivepatchComplete = "ok_livepatch_complete",
-        /// `ok_livepatch_incomplete`.
+        /// It can be applied, and live patches cover a part: the reboot that the guidance asks for is still needed.
         #[doc(alias = "ok_livepatch_incomplete")]
         OkLivepatchIncomplete = "ok_livepatch_incomplete",
-        /// `ok`.
+        /// It can be applied, and has no live patch for this host: do what the guidance asks for.
         Ok = "ok",
     }
 }
 
 open_enum! {
-    /// A value of the enum `update_after_apply_guidance`, which `pool_update` uses.
+    /// What a legacy update (`pool_update`) asks people to restart after it was applied. Nothing restarts by
+    /// itself.
     #[doc(alias = "update_after_apply_guidance")]
     pub enum UpdateAfterApplyGuidance {
-        /// `restartHVM`.
+        /// Every fully virtualised VM has to be shut down and started again before it has the fix.
         RestartHvm = "restartHVM",
-        /// `restartPV`.
+        /// Every paravirtualised VM has to be shut down and started again before it has the fix.
         RestartPv = "restartPV",
-        /// `restartHost`.
+        /// The host has to be rebooted; move its VMs away first.
         RestartHost = "restartHost",
-        /// `restartXAPI`.
+        /// The toolstack has to be restarted on the host; VMs go on running meanwhile.
         RestartXapi = "restartXAPI",
     }
 }

@@ -3,19 +3,21 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `pvs_proxy_status`, which `PVS_proxy` uses.
+    /// How the cache for a VM that streams its disk from Citrix Provisioning fares.
     #[doc(alias = "pvs_proxy_status")]
     pub enum PvsProxyStatus {
-        /// `stopped`.
+        /// It does not run, for example as the VM is off; the VM streams straight from the server.
         Stopped = "stopped",
-        /// `initialised`.
+        /// It is ready and has seen no data to keep yet.
         Initialised = "initialised",
-        /// `caching`.
+        /// It works: reads of the VM fill it and are answered from it.
         Caching = "caching",
-        /// `incompatible_write_cache_mode`.
+        /// It is idle because the streamed device writes its changes to a place that cannot be combined with the cache.
+        /// Choose another mode on the Provisioning server.
         #[doc(alias = "incompatible_write_cache_mode")]
         IncompatibleWriteCacheMode = "incompatible_write_cache_mode",
-        /// `incompatible_protocol_version`.
+        /// It is idle because the Provisioning server speaks a version that this host does not know. Update one of
+        /// them.
         #[doc(alias = "incompatible_protocol_version")]
         IncompatibleProtocolVersion = "incompatible_protocol_version",
     }

@@ -3,14 +3,14 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `origin`, which `Repository` uses.
+    /// Where the packages of an update repository come from.
     #[doc(alias = "origin")]
     pub enum Origin {
-        /// `remote`.
+        /// From a web address, `Repository.binary_url`, over the internet or a local mirror.
         Remote = "remote",
-        /// `bundle`.
+        /// From a file that people upload with the action `put_bundle`, for pools without internet.
         Bundle = "bundle",
-        /// `remote_pool`.
+        /// From another pool's coordinator, which passes its own downloaded updates on.
         #[doc(alias = "remote_pool")]
         RemotePool = "remote_pool",
     }

@@ -3,12 +3,13 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `sdn_controller_protocol`, which `SDN_controller` uses.
+    /// Who opens the encrypted connection between the hosts' Open vSwitch and the controller of the virtual
+    /// network.
     #[doc(alias = "sdn_controller_protocol")]
     pub enum SdnControllerProtocol {
-        /// `ssl`.
+        /// The hosts do: they connect to the address and port of the controller.
         Ssl = "ssl",
-        /// `pssl`.
+        /// The controller does: the hosts listen, and the entry has no address of a controller.
         Pssl = "pssl",
     }
 }

@@ -3,14 +3,14 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `image_format_type`, which `SM` uses.
+    /// The format in which a storage driver keeps a disk.
     #[doc(alias = "image_format_type")]
     pub enum ImageFormatType {
-        /// `raw`.
+        /// The bytes of the disk and nothing else: no thin provisioning or chain of snapshots by the format.
         Raw = "raw",
-        /// `vhd`.
+        /// Microsoft's format in chains of differences, up to 2040 GiB.
         Vhd = "vhd",
-        /// `qcow2`.
+        /// QEMU's format in chains of differences, for disks above the limit of `vhd`.
         Qcow2 = "qcow2",
     }
 }

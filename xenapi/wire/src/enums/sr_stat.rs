@@ -3,16 +3,17 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `sr_health`, which `sr_stat` uses.
+    /// How a storage is, as its driver tells in answer to `SR.probe_ext`; only drivers of the newer interface
+    /// (SMAPIv3) do that.
     #[doc(alias = "sr_health")]
     pub enum SrHealth {
-        /// `healthy`.
+        /// Nothing is known to be wrong.
         Healthy = "healthy",
-        /// `recovering`.
+        /// It can be used, slower or with less redundancy, while it repairs itself.
         Recovering = "recovering",
-        /// `unreachable`.
+        /// It cannot be reached, and could come back: look at its cables, network, credentials and target.
         Unreachable = "unreachable",
-        /// `unavailable`.
+        /// It cannot be used until the host has been rebooted.
         Unavailable = "unavailable",
     }
 }

@@ -3,12 +3,12 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `task_allowed_operations`, which `task` uses.
+    /// What may be asked of a task.
     #[doc(alias = "task_allowed_operations")]
     pub enum AllowedOperation {
-        /// `cancel`.
+        /// It may be asked to stop, which it need not heed: wait for `task.status` to leave `pending`.
         Cancel = "cancel",
-        /// `destroy`.
+        /// Its record may be removed. While it is pending that only marks it, and it goes once it has ended.
         Destroy = "destroy",
     }
 }
@@ -19,13 +19,13 @@ open_enum! {
     pub enum StatusType {
         /// It is waiting or running.
         Pending = "pending",
-        /// It did what was asked.
+        /// It did what was asked; what it answered is in `task.result`.
         Success = "success",
-        /// It failed; its error says why.
+        /// It failed; `task.error_info` says why.
         Failure = "failure",
-        /// It was asked to stop and has not yet.
+        /// It was asked to stop and has not yet. Present servers keep saying `pending` instead.
         Cancelling = "cancelling",
-        /// It stopped because it was asked to.
+        /// It stopped because it was asked to. What it had done before may remain half done.
         Cancelled = "cancelled",
     }
 }

@@ -3,12 +3,12 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `tunnel_protocol`, which `tunnel` uses.
+    /// How the packets of a network between hosts are wrapped. All hosts on it must use the same one.
     #[doc(alias = "tunnel_protocol")]
     pub enum TunnelProtocol {
-        /// `gre`.
+        /// GRE, the default and the older of the two.
         Gre = "gre",
-        /// `vxlan`.
+        /// VXLAN, inside UDP.
         Vxlan = "vxlan",
     }
 }

@@ -6,33 +6,34 @@ open_enum! {
     /// Whether the VM may write to the disk.
     #[doc(alias = "vbd_mode")]
     pub enum VbdMode {
-        /// It may only read.
+        /// It may only read. Several VMs may share a disk so.
         Ro = "RO",
-        /// It may read and write.
+        /// It may read and write. A disk that is not sharable can be written by one running VM only.
         Rw = "RW",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vbd_operations`, which `VBD` uses.
+    /// What is being done to the connection of a disk (`current_operations`), or may be asked of it
+    /// (`allowed_operations`, a hint only).
     #[doc(alias = "vbd_operations")]
     pub enum VbdOperation {
-        /// `attach`.
+        /// Its VM is starting or resuming, and the disk is being connected along with it.
         Attach = "attach",
-        /// `eject`.
+        /// The medium is being taken out of a CD drive.
         Eject = "eject",
-        /// `insert`.
+        /// A medium is being put into an empty CD drive.
         Insert = "insert",
-        /// `plug`.
+        /// The disk is being given to a VM that runs.
         Plug = "plug",
-        /// `unplug`.
+        /// The disk is being taken from a VM that runs. The guest has to let go of it.
         Unplug = "unplug",
-        /// `unplug_force`.
+        /// The disk is being torn from a VM that runs, without asking the guest; unwritten data can be lost.
         #[doc(alias = "unplug_force")]
         UnplugForce = "unplug_force",
-        /// `pause`.
+        /// The disk's reads and writes are being held back, for example while its chain on the storage is rearranged.
         Pause = "pause",
-        /// `unpause`.
+        /// The disk's reads and writes are let through again.
         Unpause = "unpause",
     }
 }
@@ -43,9 +44,9 @@ open_enum! {
     pub enum VbdType {
         /// A CD drive: it can be empty, and its medium is read-only.
         Cd = "CD",
-        /// A disk.
+        /// A disk. It always has a disk image: only CD drives can be empty.
         Disk = "Disk",
-        /// A floppy drive.
+        /// A floppy drive; a leftover that guests are not offered in practice.
         Floppy = "Floppy",
     }
 }

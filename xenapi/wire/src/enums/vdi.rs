@@ -6,96 +6,101 @@ open_enum! {
     /// What a disk's content is at the next start of its VM.
     #[doc(alias = "on_boot")]
     pub enum OnBoot {
-        /// What it was when this mode was set: writes last until the VM stops.
+        /// What it was when this mode was set: writes last until the VM stops. Such a VM cannot be snapshotted or
+        /// suspended.
         Reset = "reset",
-        /// What was last written.
+        /// What was last written, as on any disk.
         Persist = "persist",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vdi_operations`, which `VDI` uses.
+    /// What is being done to a disk image (`current_operations`), or may be asked of it (`allowed_operations`, a
+    /// hint only). One at a time; most need that no VM uses the disk, and a driver that can do them.
     #[doc(alias = "vdi_operations")]
     pub enum VdiOperation {
-        /// `clone`.
+        /// A quick copy that shares blocks with the original is being made in the same SR.
         Clone = "clone",
-        /// `copy`.
+        /// All data is being copied, within the SR or to another.
         Copy = "copy",
-        /// `resize`.
+        /// The disk is being resized while nobody uses it. Shrinking loses what is behind the new end, where it is
+        /// allowed at all.
         Resize = "resize",
-        /// `resize_online`.
+        /// The disk is being grown while a VM may be using it.
         #[doc(alias = "resize_online")]
         ResizeOnline = "resize_online",
-        /// `snapshot`.
+        /// A snapshot is being taken; it may be in use meanwhile.
         Snapshot = "snapshot",
-        /// `mirror`.
+        /// Writes are being copied to another storage, as part of a migration.
         Mirror = "mirror",
-        /// `destroy`.
+        /// The disk is being deleted, with its data.
         Destroy = "destroy",
-        /// `forget`.
+        /// The record is leaving the database; the data stays, and a scan of the SR can bring it back.
         Forget = "forget",
-        /// `update`.
+        /// Its fields are read again from the storage.
         Update = "update",
-        /// `force_unlock`.
+        /// A stale lock is being broken. Harmful if some host still writes.
         #[doc(alias = "force_unlock")]
         ForceUnlock = "force_unlock",
-        /// `generate_config`.
+        /// The settings are being written down by which a host can attach the disk without the toolstack, as HA does.
         #[doc(alias = "generate_config")]
         GenerateConfig = "generate_config",
-        /// `enable_cbt`.
+        /// Changed block tracking is being switched on.
         #[doc(alias = "enable_cbt")]
         EnableCbt = "enable_cbt",
-        /// `disable_cbt`.
+        /// Changed block tracking is being switched off, which ends the chain of incremental backups.
         #[doc(alias = "disable_cbt")]
         DisableCbt = "disable_cbt",
-        /// `data_destroy`.
+        /// The data of the snapshot is being deleted while its list of changed blocks is kept.
         #[doc(alias = "data_destroy")]
         DataDestroy = "data_destroy",
-        /// `list_changed_blocks`.
+        /// The blocks that differ between it and another disk image are being listed.
         #[doc(alias = "list_changed_blocks")]
         ListChangedBlocks = "list_changed_blocks",
-        /// `set_on_boot`.
+        /// It is being set whether writes are forgotten at the next start.
         #[doc(alias = "set_on_boot")]
         SetOnBoot = "set_on_boot",
-        /// `blocked`.
+        /// The disk is reserved by other work, which shuts everything else out.
         Blocked = "blocked",
-        /// `revert_to`.
+        /// The snapshot is being used to give its disk the old content back.
         #[doc(alias = "revert_to")]
         RevertTo = "revert_to",
-        /// `revert_from`.
+        /// The disk is getting the content of one of its snapshots back; what was written since is lost.
         #[doc(alias = "revert_from")]
         RevertFrom = "revert_from",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vdi_type`, which `VDI` uses.
+    /// What a disk image is for. VMs' disks are `system` or `user`; the other types belong to the toolstack, and
+    /// deleting them by hand does harm.
     #[doc(alias = "vdi_type")]
     pub enum VdiType {
-        /// `system`.
+        /// A disk of a VM with an operating system on it. Servers treat it like `user` today.
         System = "system",
-        /// `user`.
+        /// A disk of a VM, and what clients usually create.
         User = "user",
-        /// `ephemeral`.
+        /// A disk whose content may be thrown away. Servers treat it like `user` today.
         Ephemeral = "ephemeral",
-        /// `suspend`.
+        /// The memory of a suspended VM or of a checkpoint; without it the VM cannot be resumed.
         Suspend = "suspend",
-        /// `crashdump`.
+        /// The memory of a crashed VM; a leftover of old releases.
         Crashdump = "crashdump",
-        /// `ha_statefile`.
+        /// The disk on which hosts leave their heartbeat while HA is on.
         #[doc(alias = "ha_statefile")]
         HaStatefile = "ha_statefile",
-        /// `metadata`.
+        /// A copy of the pool's database on the SR, for disaster recovery in another pool.
         Metadata = "metadata",
-        /// `redo_log`.
+        /// The database's latest changes, so that a new coordinator does not lose them while HA is on.
         #[doc(alias = "redo_log")]
         RedoLog = "redo_log",
-        /// `rrd`.
+        /// Recorded measurements of the SR itself.
         Rrd = "rrd",
-        /// `pvs_cache`.
+        /// The space in which a host caches disks streamed by Citrix Provisioning.
         #[doc(alias = "pvs_cache")]
         PvsCache = "pvs_cache",
-        /// `cbt_metadata`.
+        /// What is left of a snapshot after `VDI.data_destroy`: it holds the list of changed blocks and no data, so it
+        /// cannot be attached, copied or restored.
         #[doc(alias = "cbt_metadata")]
         CbtMetadata = "cbt_metadata",
     }

@@ -3,20 +3,20 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `vgpu_type_implementation`, which `VGPU_type` uses.
+    /// How a kind of virtual GPU comes about.
     #[doc(alias = "vgpu_type_implementation")]
     pub enum VgpuTypeImplementation {
-        /// `passthrough`.
+        /// A whole card goes to one VM. Such a VM cannot be suspended or migrated.
         Passthrough = "passthrough",
-        /// `nvidia`.
+        /// NVIDIA's manager on the host shares the card out.
         Nvidia = "nvidia",
-        /// `nvidia_sriov`.
+        /// NVIDIA's manager on the host, on virtual functions of the card.
         #[doc(alias = "nvidia_sriov")]
         NvidiaSriov = "nvidia_sriov",
-        /// `gvt_g`.
+        /// Intel's sharing of graphics in the processor; older hardware only.
         #[doc(alias = "gvt_g")]
         GvtG = "gvt_g",
-        /// `mxgpu`.
+        /// AMD's sharing by virtual functions of the card.
         Mxgpu = "mxgpu",
     }
 }

@@ -3,56 +3,58 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `vif_ipv4_configuration_mode`, which `VIF` uses.
+    /// How a guest is told to set the IPv4 address of an interface. It needs a guest agent that listens to it.
     #[doc(alias = "vif_ipv4_configuration_mode")]
     pub enum Ipv4ConfigurationMode {
-        /// `None`.
+        /// It is told nothing and keeps what it has, or sets itself.
         None = "None",
-        /// `Static`.
+        /// It is told the address and gateway given by `VIF.configure_ipv4`.
         Static = "Static",
-        /// `DHCP`.
+        /// It is told to ask a DHCP server.
         Dhcp = "DHCP",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vif_ipv6_configuration_mode`, which `VIF` uses.
+    /// How a guest is told to set the IPv6 address of an interface. It needs a guest agent that listens to it.
     #[doc(alias = "vif_ipv6_configuration_mode")]
     pub enum Ipv6ConfigurationMode {
-        /// `None`.
+        /// It is told nothing and keeps what it has, or sets itself.
         None = "None",
-        /// `Static`.
+        /// It is told the address and gateway given by `VIF.configure_ipv6`.
         Static = "Static",
-        /// `Autoconf`.
+        /// It is told to make an address from what the router announces.
         Autoconf = "Autoconf",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vif_locking_mode`, which `VIF` uses.
+    /// What the host lets through between a VM's interface and the network. The guest cannot change it.
     #[doc(alias = "vif_locking_mode")]
     pub enum LockingMode {
-        /// `network_default`.
+        /// What the network's `default_locking_mode` says.
         #[doc(alias = "network_default")]
         NetworkDefault = "network_default",
-        /// `locked`.
+        /// Only packets with the interface's own MAC and with addresses from `VIF.ipv4_allowed` and `VIF.ipv6_allowed`.
+        /// With both lists empty nothing gets through.
         Locked = "locked",
-        /// `unlocked`.
+        /// Frames of any address pass, whatever the lists of allowed addresses say.
         Unlocked = "unlocked",
-        /// `disabled`.
+        /// Nothing: as if the cable were pulled.
         Disabled = "disabled",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vif_operations`, which `VIF` uses.
+    /// What is being done to a VM's network interface (`current_operations`), or may be asked of it
+    /// (`allowed_operations`, a hint only).
     #[doc(alias = "vif_operations")]
     pub enum VifOperation {
-        /// `attach`.
+        /// Its VM is starting or resuming, and the interface is being connected along with it.
         Attach = "attach",
-        /// `plug`.
+        /// The interface is being given to a VM that runs.
         Plug = "plug",
-        /// `unplug`.
+        /// The interface is being taken from a VM that runs; the guest needs drivers that can do it.
         Unplug = "unplug",
     }
 }

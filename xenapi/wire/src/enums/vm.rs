@@ -3,274 +3,286 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `domain_type`, which `VM` and `VM_metrics` uses.
+    /// In which of Xen's ways a VM runs.
     #[doc(alias = "domain_type")]
     pub enum DomainType {
-        /// `hvm`.
+        /// Full virtualisation with emulated hardware (QEMU) and firmware; what Windows and nearly all present guests
+        /// use.
         Hvm = "hvm",
-        /// `pv`.
+        /// Paravirtual: the guest's kernel is made for Xen, no hardware is emulated. A legacy; newer hosts no longer
+        /// start 32-bit ones.
         Pv = "pv",
-        /// `pv_in_pvh`.
+        /// A paravirtual guest inside a small hardware-assisted container (the PV shim), which hides it from the
+        /// hypervisor for safety.
         #[doc(alias = "pv_in_pvh")]
         PvInPvh = "pv_in_pvh",
-        /// `pvh`.
+        /// Hardware assistance without emulated devices: the kernel is entered directly.
         Pvh = "pvh",
-        /// `unspecified`.
+        /// Not known. In a request to create a VM: derive it from `HVM_boot_policy`, where an empty policy means `pv`
+        /// and any other `hvm`. In `VM_metrics.current_domain_type`: the VM has not run yet.
         Unspecified = "unspecified",
     }
 }
 
 open_enum! {
-    /// A value of the enum `on_crash_behaviour`, which `VM` uses.
+    /// What happens when the guest crashes. A guest that crashes within two minutes of its start is shut down
+    /// whatever is set here, so that it does not crash for ever.
     #[doc(alias = "on_crash_behaviour")]
     pub enum OnCrashBehaviour {
-        /// `destroy`.
+        /// The VM is halted; its memory is lost.
         Destroy = "destroy",
-        /// `coredump_and_destroy`.
+        /// As `destroy`. The dump of memory was a feature of old releases; the present toolstack takes none.
         #[doc(alias = "coredump_and_destroy")]
         CoredumpAndDestroy = "coredump_and_destroy",
-        /// `restart`.
+        /// The VM is started again.
         Restart = "restart",
-        /// `coredump_and_restart`.
+        /// As `restart`, likewise without a dump on present toolstacks.
         #[doc(alias = "coredump_and_restart")]
         CoredumpAndRestart = "coredump_and_restart",
-        /// `preserve`.
+        /// The VM is left in memory and paused, so that it can be examined. It goes on holding memory until it is shut
+        /// down by force.
         Preserve = "preserve",
-        /// `rename_restart`.
+        /// As `restart`: the copy with a new name, which the value promises, is not made.
         #[doc(alias = "rename_restart")]
         RenameRestart = "rename_restart",
     }
 }
 
 open_enum! {
-    /// What happens when the guest shuts itself down or restarts.
+    /// What happens when the guest shuts itself down or restarts. `VM.clean_shutdown` and other calls are not
+    /// affected.
     #[doc(alias = "on_normal_exit")]
     pub enum OnNormalExit {
         /// The VM is halted.
         Destroy = "destroy",
-        /// The VM is started again.
+        /// The VM is started again, as a new domain.
         Restart = "restart",
     }
 }
 
 open_enum! {
-    /// A value of the enum `on_softreboot_behavior`, which `VM` uses.
+    /// What happens when the guest asks for a soft reboot: a new kernel in the same domain, as kexec does it.
     #[doc(alias = "on_softreboot_behavior")]
     pub enum OnSoftrebootBehavior {
-        /// `soft_reboot`.
+        /// The domain is reset in place and goes on with the new kernel.
         #[doc(alias = "soft_reboot")]
         SoftReboot = "soft_reboot",
-        /// `destroy`.
+        /// The VM is halted.
         Destroy = "destroy",
-        /// `restart`.
+        /// The VM is started again from its boot device, as by an ordinary reboot.
         Restart = "restart",
-        /// `preserve`.
+        /// The VM stays in memory, paused.
         Preserve = "preserve",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vm_operations`, which `VM` uses.
+    /// What is being done to a VM (`current_operations`), or may be asked of it (`allowed_operations`, a hint
+    /// only). They are also the keys of `VM.blocked_operations`, by which people forbid them.
     #[doc(alias = "vm_operations")]
     pub enum VmOperation {
-        /// `snapshot`.
+        /// The disks are being snapshotted, in any power state; the memory of a running VM is left out.
         Snapshot = "snapshot",
-        /// `clone`.
+        /// A VM with quick copies of the disks is being made. The VM must be halted or a template.
         Clone = "clone",
-        /// `copy`.
+        /// A VM with full copies of the disks is being made. The VM must be halted or a template.
         Copy = "copy",
-        /// `create_template`.
+        /// A leftover: nothing does it. Templates are made by `make_into_template`.
         #[doc(alias = "create_template")]
         CreateTemplate = "create_template",
-        /// `revert`.
+        /// The snapshot is being used to bring its VM back; on the VM itself this shows as `reverting`.
         Revert = "revert",
-        /// `checkpoint`.
+        /// Disks and memory of a VM that is not halted are being snapshotted; a running one stops for a while.
         Checkpoint = "checkpoint",
-        /// `snapshot_with_quiesce`.
+        /// Left from snapshots with Windows VSS, which are gone: it is not allowed on present servers.
         #[doc(alias = "snapshot_with_quiesce")]
         SnapshotWithQuiesce = "snapshot_with_quiesce",
-        /// `provision`.
+        /// A template's disks are being made, or its copied ones prepared, so that it becomes a VM that can start.
         Provision = "provision",
-        /// `start`.
+        /// The halted VM is being started on a host that the server chooses.
         Start = "start",
-        /// `start_on`.
+        /// The halted VM is being started on a host that the client chose.
         #[doc(alias = "start_on")]
         StartOn = "start_on",
-        /// `pause`.
+        /// The processors of the running VM are being stopped; it stays in memory.
         Pause = "pause",
-        /// `unpause`.
+        /// The processors of the paused VM are being let run again.
         Unpause = "unpause",
-        /// `clean_shutdown`.
+        /// The guest was asked to shut down. It needs drivers or ACPI for that, and may take minutes or refuse.
         #[doc(alias = "clean_shutdown")]
         CleanShutdown = "clean_shutdown",
-        /// `clean_reboot`.
+        /// The guest was asked to restart, under the same conditions as for `clean_shutdown`.
         #[doc(alias = "clean_reboot")]
         CleanReboot = "clean_reboot",
-        /// `hard_shutdown`.
+        /// The VM is being switched off without asking the guest; unwritten data is lost.
         #[doc(alias = "hard_shutdown")]
         HardShutdown = "hard_shutdown",
-        /// `power_state_reset`.
+        /// The database is told that the VM is halted, without touching any domain. Safe only when its host is known to
+        /// be dead: a VM that still runs would be started twice and spoil its disks.
         #[doc(alias = "power_state_reset")]
         PowerStateReset = "power_state_reset",
-        /// `hard_reboot`.
+        /// The VM is being switched off and started again without asking the guest; unwritten data is lost.
         #[doc(alias = "hard_reboot")]
         HardReboot = "hard_reboot",
-        /// `suspend`.
+        /// The memory is being written to a disk image and the VM stopped; it needs room in the SR for suspend images.
         Suspend = "suspend",
-        /// `csvm`.
+        /// A clone of a suspended VM is being made; a leftover of old releases.
         Csvm = "csvm",
-        /// `resume`.
+        /// The suspended VM is being brought back on a host that the server chooses.
         Resume = "resume",
-        /// `resume_on`.
+        /// The suspended VM is being brought back on a host that the client chose.
         #[doc(alias = "resume_on")]
         ResumeOn = "resume_on",
-        /// `pool_migrate`.
+        /// The VM is moving to another host of the pool that sees the same disks.
         #[doc(alias = "pool_migrate")]
         PoolMigrate = "pool_migrate",
-        /// `migrate_send`.
+        /// The VM is moving with its disks, to another SR or another pool.
         #[doc(alias = "migrate_send")]
         MigrateSend = "migrate_send",
-        /// `get_boot_record`.
+        /// The settings with which the VM was last started are being read; a leftover.
         #[doc(alias = "get_boot_record")]
         GetBootRecord = "get_boot_record",
-        /// `send_sysrq`.
+        /// A kernel key (SysRq) is being sent to the guest; present servers do not carry it out.
         #[doc(alias = "send_sysrq")]
         SendSysrq = "send_sysrq",
-        /// `send_trigger`.
+        /// An event such as an NMI is being sent to the guest; present servers do not carry it out.
         #[doc(alias = "send_trigger")]
         SendTrigger = "send_trigger",
-        /// `query_services`.
+        /// A system VM (driver domain) is being asked which services it offers.
         #[doc(alias = "query_services")]
         QueryServices = "query_services",
-        /// `shutdown`.
+        /// The guest was asked to shut down, and will be switched off if that fails.
         Shutdown = "shutdown",
-        /// `call_plugin`.
+        /// A function of the guest agent is being called.
         #[doc(alias = "call_plugin")]
         CallPlugin = "call_plugin",
-        /// `changing_memory_live`.
+        /// The memory target of the running VM is being changed; the guest's balloon driver has to follow.
         #[doc(alias = "changing_memory_live")]
         ChangingMemoryLive = "changing_memory_live",
-        /// `awaiting_memory_live`.
+        /// A client waits until the guest has followed its memory target; a leftover.
         #[doc(alias = "awaiting_memory_live")]
         AwaitingMemoryLive = "awaiting_memory_live",
-        /// `changing_dynamic_range`.
+        /// The range in which the host may balloon the VM is being changed. The VM is halted or running.
         #[doc(alias = "changing_dynamic_range")]
         ChangingDynamicRange = "changing_dynamic_range",
-        /// `changing_static_range`.
+        /// The limits of the VM's memory are being changed, which only a halted VM can take.
         #[doc(alias = "changing_static_range")]
         ChangingStaticRange = "changing_static_range",
-        /// `changing_memory_limits`.
+        /// All four memory limits are being changed at once. The VM is halted.
         #[doc(alias = "changing_memory_limits")]
         ChangingMemoryLimits = "changing_memory_limits",
-        /// `changing_shadow_memory`.
+        /// The multiplier of the shadow memory is being changed while the VM is halted.
         #[doc(alias = "changing_shadow_memory")]
         ChangingShadowMemory = "changing_shadow_memory",
-        /// `changing_shadow_memory_live`.
+        /// The multiplier of the shadow memory is being changed while the VM runs; the host must have the memory free.
         #[doc(alias = "changing_shadow_memory_live")]
         ChangingShadowMemoryLive = "changing_shadow_memory_live",
-        /// `changing_VCPUs`.
+        /// The number of processors is being changed while the VM is halted.
         #[doc(alias = "changing_VCPUs")]
         ChangingVcpus = "changing_VCPUs",
-        /// `changing_VCPUs_live`.
+        /// Processors are being plugged or unplugged while the VM runs, up to `VM.VCPUs_max`.
         #[doc(alias = "changing_VCPUs_live")]
         ChangingVcpusLive = "changing_VCPUs_live",
-        /// `changing_NVRAM`.
+        /// The firmware's variables are being replaced while the VM is halted, with them the boot entries and Secure
+        /// Boot keys.
         #[doc(alias = "changing_NVRAM")]
         ChangingNvram = "changing_NVRAM",
-        /// `assert_operation_valid`.
+        /// The server checks whether some other operation could be done. It changes nothing.
         #[doc(alias = "assert_operation_valid")]
         AssertOperationValid = "assert_operation_valid",
-        /// `data_source_op`.
+        /// Measurements of the running VM are being listed, read, recorded or forgotten.
         #[doc(alias = "data_source_op")]
         DataSourceOp = "data_source_op",
-        /// `update_allowed_operations`.
+        /// The server works the allowed operations out anew. It changes nothing else.
         #[doc(alias = "update_allowed_operations")]
         UpdateAllowedOperations = "update_allowed_operations",
-        /// `make_into_template`.
+        /// The halted VM is becoming a template, which cannot start. It must not be in an appliance or have a policy.
         #[doc(alias = "make_into_template")]
         MakeIntoTemplate = "make_into_template",
-        /// `import`.
+        /// The VM is being read in from an archive. Until the task has succeeded its disks are incomplete.
         Import = "import",
-        /// `export`.
+        /// The VM is being written to an archive with its disks. It must be halted or suspended, or be a snapshot.
         Export = "export",
-        /// `metadata_export`.
+        /// The VM's description is being written out without its disks; this works in any power state.
         #[doc(alias = "metadata_export")]
         MetadataExport = "metadata_export",
-        /// `reverting`.
+        /// The VM is going back to one of its snapshots; its present disks are lost.
         Reverting = "reverting",
-        /// `destroy`.
+        /// The VM's record is being deleted. Its disks stay, and have to be deleted on their own.
         Destroy = "destroy",
-        /// `create_vtpm`.
+        /// A virtual TPM is being added to the halted VM.
         #[doc(alias = "create_vtpm")]
         CreateVtpm = "create_vtpm",
-        /// `sysprep`.
+        /// Windows' sysprep is running in the guest, which makes it forget who it is; see `VM.sysprep`.
         Sysprep = "sysprep",
     }
 }
 
 open_enum! {
-    /// Whether a VM runs.
+    /// Whether a VM has a domain on some host, and whether its processors get time there.
     #[doc(alias = "vm_power_state")]
     pub enum PowerState {
-        /// It is off and takes no memory.
+        /// It is off and takes no memory; its disks can be given to others.
         Halted = "Halted",
-        /// It is in memory, and its processors are stopped.
+        /// It is in memory, and its processors are stopped. The host's memory stays taken.
         Paused = "Paused",
-        /// It runs.
+        /// It runs on the host in `VM.resident_on`, also if the guest hangs or is still booting.
         Running = "Running",
-        /// Its memory is in a disk image, from which it can be resumed.
+        /// Its memory is in a disk image, from which it can be resumed. It takes no memory of a host, and its disks
+        /// must not be changed until it is resumed or shut down by force.
         Suspended = "Suspended",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vm_secureboot_certificates_state`, which `VM` uses.
+    /// Whether a VM's own Secure Boot certificates are to be renewed; those from 2011 run out in 2026.
     #[doc(alias = "vm_secureboot_certificates_state")]
     pub enum SecurebootCertificatesState {
-        /// `ok`.
+        /// Nothing is to be done, also for VMs without Secure Boot.
         Ok = "ok",
-        /// `update_available`.
+        /// They run out soon or have. Ask for the renewal with `VM.update_secureboot_certificates_on_boot`.
         #[doc(alias = "update_available")]
         UpdateAvailable = "update_available",
-        /// `update_on_boot`.
+        /// The renewal was asked for and happens at the next start; if it fails, it is tried again.
         #[doc(alias = "update_on_boot")]
         UpdateOnBoot = "update_on_boot",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vm_secureboot_readiness`, which `VM` uses.
+    /// Whether a VM could boot securely, from what is in its firmware's variables now.
     #[doc(alias = "vm_secureboot_readiness")]
     pub enum SecurebootReadiness {
-        /// `not_supported`.
+        /// It has BIOS firmware.
         #[doc(alias = "not_supported")]
         NotSupported = "not_supported",
-        /// `disabled`.
+        /// It has UEFI firmware, and Secure Boot is not switched on in `VM.platform`.
         Disabled = "disabled",
-        /// `first_boot`.
+        /// Secure Boot is on and there are no variables yet: the pool's certificates are put in at the first start.
         #[doc(alias = "first_boot")]
         FirstBoot = "first_boot",
-        /// `ready`.
+        /// Everything is there.
         Ready = "ready",
-        /// `ready_no_dbx`.
+        /// It boots securely, but has no list of revoked boot loaders to refuse.
         #[doc(alias = "ready_no_dbx")]
         ReadyNoDbx = "ready_no_dbx",
-        /// `setup_mode`.
+        /// There is no platform key, so anything boots and the guest may install keys of its own.
         #[doc(alias = "setup_mode")]
         SetupMode = "setup_mode",
-        /// `certs_incomplete`.
+        /// Some certificates are missing, so boot loaders that should be trusted can be refused. `VM.set_uefi_mode`
+        /// with `user` fills them in from the pool.
         #[doc(alias = "certs_incomplete")]
         CertsIncomplete = "certs_incomplete",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vm_uefi_mode`, which `VM` uses.
+    /// What `VM.set_uefi_mode` makes of a VM's Secure Boot variables.
     #[doc(alias = "vm_uefi_mode")]
     pub enum UefiMode {
-        /// `setup`.
+        /// All keys are removed, so that the guest can install its own; until then nothing is checked.
         Setup = "setup",
-        /// `user`.
+        /// The pool's default keys replace whatever is there, including keys that the guest installed.
         User = "user",
     }
 }

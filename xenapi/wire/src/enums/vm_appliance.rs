@@ -3,18 +3,19 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `vm_appliance_operation`, which `VM_appliance` uses.
+    /// What is being done to all VMs of an appliance, in the order of `VM.order`. If some of them fail, the call
+    /// ends with `OPERATION_PARTIALLY_FAILED` and the others stay as they are.
     #[doc(alias = "vm_appliance_operation")]
     pub enum VmApplianceOperation {
-        /// `start`.
+        /// They are started, group by group, each with its `VM.start_delay`.
         Start = "start",
-        /// `clean_shutdown`.
+        /// Their guests are asked to shut down, in reverse order.
         #[doc(alias = "clean_shutdown")]
         CleanShutdown = "clean_shutdown",
-        /// `hard_shutdown`.
+        /// They are switched off without asking the guests; unwritten data is lost.
         #[doc(alias = "hard_shutdown")]
         HardShutdown = "hard_shutdown",
-        /// `shutdown`.
+        /// Their guests are asked to shut down, and those that do not are switched off.
         Shutdown = "shutdown",
     }
 }

@@ -3,13 +3,14 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `placement_policy`, which `VM_group` uses.
+    /// How the members of a VM group are placed on hosts.
     #[doc(alias = "placement_policy")]
     pub enum PlacementPolicy {
-        /// `anti_affinity`.
+        /// Apart from each other: starts and evacuations prefer the host with the fewest members of the group. It is no
+        /// promise; with too few hosts members share one.
         #[doc(alias = "anti_affinity")]
         AntiAffinity = "anti_affinity",
-        /// `normal`.
+        /// The group has no say in it.
         Normal = "normal",
     }
 }

@@ -3,14 +3,14 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `tristate_type`, which `VM_guest_metrics` uses.
+    /// Whether something is so, as far as anyone has told.
     #[doc(alias = "tristate_type")]
     pub enum TristateType {
-        /// `yes`.
+        /// It is so; the guest said so.
         Yes = "yes",
-        /// `no`.
+        /// It is not so; the guest said so.
         No = "no",
-        /// `unspecified`.
+        /// Nobody has said, for example as no guest agent runs. Do not read it as `no`.
         Unspecified = "unspecified",
     }
 }

@@ -3,54 +3,55 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `vmpp_archive_frequency`, which `VMPP` uses.
+    /// When a protection policy copied its backups away. Protection policies are gone since Clearwater: the values
+    /// are only found in old records.
     #[doc(alias = "vmpp_archive_frequency")]
     pub enum ArchiveFrequency {
-        /// `never`.
+        /// Snapshots stay in the pool and are copied nowhere else.
         Never = "never",
-        /// `always_after_backup`.
+        /// Each time that a backup had been made.
         #[doc(alias = "always_after_backup")]
         AlwaysAfterBackup = "always_after_backup",
-        /// `daily`.
+        /// Once a day.
         Daily = "daily",
-        /// `weekly`.
+        /// Once a week.
         Weekly = "weekly",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vmpp_archive_target_type`, which `VMPP` uses.
+    /// Where a protection policy copied its backups to; a leftover of releases before Clearwater.
     #[doc(alias = "vmpp_archive_target_type")]
     pub enum ArchiveTargetType {
-        /// `none`.
+        /// Nowhere was given.
         None = "none",
-        /// `cifs`.
+        /// A Windows share.
         Cifs = "cifs",
-        /// `nfs`.
+        /// A directory that a file server exports over NFS.
         Nfs = "nfs",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vmpp_backup_frequency`, which `VMPP` uses.
+    /// How often a protection policy made a backup; a leftover of releases before Clearwater.
     #[doc(alias = "vmpp_backup_frequency")]
     pub enum BackupFrequency {
-        /// `hourly`.
+        /// Every hour.
         Hourly = "hourly",
-        /// `daily`.
+        /// Every day.
         Daily = "daily",
-        /// `weekly`.
+        /// Once a week.
         Weekly = "weekly",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vmpp_backup_type`, which `VMPP` uses.
+    /// What a protection policy made as backup; a leftover of releases before Clearwater.
     #[doc(alias = "vmpp_backup_type")]
     pub enum BackupType {
-        /// `snapshot`.
+        /// A snapshot of the disks only.
         Snapshot = "snapshot",
-        /// `checkpoint`.
+        /// A snapshot of disks and memory.
         Checkpoint = "checkpoint",
     }
 }

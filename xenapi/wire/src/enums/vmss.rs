@@ -3,27 +3,27 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `vmss_frequency`, which `VMSS` uses.
+    /// How often a snapshot schedule is due; `VMSS.schedule` has the minute, hour and days, in local time.
     #[doc(alias = "vmss_frequency")]
     pub enum VmssFrequency {
-        /// `hourly`.
+        /// Every hour, at the minute in the schedule.
         Hourly = "hourly",
-        /// `daily`.
+        /// Every day, at the hour and minute in the schedule.
         Daily = "daily",
-        /// `weekly`.
+        /// On the days in the schedule, at its hour and minute.
         Weekly = "weekly",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vmss_type`, which `VMSS` uses.
+    /// What a snapshot schedule makes.
     #[doc(alias = "vmss_type")]
     pub enum VmssType {
-        /// `snapshot`.
+        /// Snapshots of the disks, as if the power had failed at that moment.
         Snapshot = "snapshot",
-        /// `checkpoint`.
+        /// Snapshots of disks and memory, for which a running VM stops for a while.
         Checkpoint = "checkpoint",
-        /// `snapshot_with_quiesce`.
+        /// Snapshots with the help of Windows VSS, which present servers no longer make: choose another type.
         #[doc(alias = "snapshot_with_quiesce")]
         SnapshotWithQuiesce = "snapshot_with_quiesce",
     }

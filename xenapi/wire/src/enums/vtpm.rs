@@ -3,19 +3,20 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `persistence_backend`, which `VTPM` uses.
+    /// Where the state of a virtual TPM is kept.
     #[doc(alias = "persistence_backend")]
     pub enum PersistenceBackend {
-        /// `xapi`.
+        /// In the pool's database, so it moves with the VM and is in the database's backups.
         Xapi = "xapi",
     }
 }
 
 open_enum! {
-    /// A value of the enum `vtpm_operations`, which `VTPM` uses.
+    /// What may be asked of a virtual TPM.
     #[doc(alias = "vtpm_operations")]
     pub enum VtpmOperation {
-        /// `destroy`.
+        /// It may be removed, with all keys in it: a guest that encrypted its disk with them needs its recovery key.
+        /// The VM must be halted.
         Destroy = "destroy",
     }
 }

@@ -3,14 +3,15 @@
 use crate::open_enum;
 
 open_enum! {
-    /// A value of the enum `vusb_operations`, which `VUSB` uses.
+    /// What is being done to a USB device of a VM (`current_operations`), or may be asked of it
+    /// (`allowed_operations`, a hint only).
     #[doc(alias = "vusb_operations")]
     pub enum VusbOperation {
-        /// `attach`.
+        /// Its VM is starting, and the device is being connected along with it.
         Attach = "attach",
-        /// `plug`.
+        /// The device is being given to a VM that runs.
         Plug = "plug",
-        /// `unplug`.
+        /// The device is being taken from a VM that runs, as if it were pulled out.
         Unplug = "unplug",
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Protocol {
 
 /// A console that somebody was let in to.
 #[derive(Debug)]
-pub(super) struct Console {
+pub(crate) struct Console {
     pub(super) protocol: Protocol,
     /// The VM's name.
     pub(super) name: String,
@@ -27,8 +27,8 @@ pub(super) struct Console {
     access: Access,
 }
 
-/// Checks a request as xapi does: there is no redirect to the host where the VM runs.
-pub(super) async fn open(shared: &Arc<Shared>, origin: &Origin, request: &Request) -> Result<Console, Reply> {
+/// Opens a console, or answers with the reply that says why not. Checks a request as xapi does: there is no redirect to the host where the VM runs.
+pub(crate) async fn open(shared: &Arc<Shared>, origin: &Origin, request: &Request) -> Result<Console, Reply> {
     shared.with(|state| *state.counters.requests.entry("/console".to_owned()).or_default() += 1);
     let named = request.query("uuid").or_else(|| request.query("ref"));
     let action = Action {

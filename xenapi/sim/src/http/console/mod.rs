@@ -11,45 +11,40 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use self::door::{Console, Protocol};
+use self::door::Protocol;
+pub(crate) use self::door::{Console, open};
 use super::message::{Body, Reply, Request};
-use crate::dispatch::Origin;
 use crate::state::Shared;
 
 /// Whether a request asks for a console.
-pub(super) fn is_wanted(request: &Request) -> bool {
+pub(crate) fn is_wanted(request: &Request) -> bool {
     request.method == "CONNECT" && request.path() == "/console"
 }
 
-/// Connects a client to a console, or answers with the reply that says why not. What the client has sent already is in
-/// the buffer.
-pub(super) async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
-    shared: &Arc<Shared>,
-    origin: &Origin,
-    stream: &mut S,
-    request: &Request,
-    buffer: BytesMut,
-) -> io::Result<Option<Reply>> {
-    let console = match door::open(shared, origin, request).await {
-        Ok(console) => console,
-        Err(refusal) => return Ok(Some(refusal)),
-    };
-    let accepted = Reply {
+/// What says that the connection is the console from now on.
+pub(crate) fn accepted() -> Reply {
+    let reply = Reply {
         body: Body::Stream(Box::pin(futures_util::stream::empty())),
         ..Reply::full(200, "")
     };
-    let accepted = accepted
+    reply
         .with("connection", "keep-alive")
-        .with("cache-control", "no-cache, no-store");
-    let version = if request.old { "1.0" } else { "1.1" };
-    stream.write_all(accepted.head(version).as_bytes()).await?;
-    stream.flush().await?;
+        .with("cache-control", "no-cache, no-store")
+}
+
+/// Is the console until the client or the VM goes. What the client has sent already is in the buffer.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    shared: &Arc<Shared>,
+    console: Console,
+    stream: &mut S,
+    buffer: BytesMut,
+) -> io::Result<()> {
     let talked = tokio::select! {
         talked = talk(&console, Line { stream, buffer }) => talked,
         () = console.is_gone(shared) => Ok(()),
     };
     console.close(shared);
-    talked.map(|()| None)
+    talked
 }
 
 async fn talk<S: AsyncRead + AsyncWrite + Unpin>(console: &Console, line: Line<'_, S>) -> io::Result<()> {
