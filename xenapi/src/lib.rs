@@ -44,7 +44,9 @@ pub use self::transfer::{
 pub use self::watch::{AnyRef, Change, Changes, Health, Watch};
 #[doc(inline)]
 pub use xenapi_transport as transport;
+#[doc(inline)]
 pub use xenapi_transport::{Fingerprint, FingerprintError, Trust, UntrustedCertificate};
 #[doc(inline)]
 pub use xenapi_wire as wire;
+#[doc(inline)]
 pub use xenapi_wire::{DateTime, DateTimeError, ErrorCode, Iter, Map, ToValue, Value};

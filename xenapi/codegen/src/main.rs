@@ -43,6 +43,9 @@ fn write(package: &Path) -> Result<(), Box<dyn Error>> {
             continue;
         }
         println!("{}", path.display());
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
         fs::write(path, text)?;
     }
     Ok(())

@@ -28,13 +28,15 @@ fn the_committed_files_are_current() {
         );
     }
     let written: BTreeSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
-    for entry in fs::read_dir(package().join("src/classes")).unwrap() {
-        let path = Path::new("src/classes").join(entry.unwrap().file_name());
-        assert!(
-            written.contains(path.as_path()),
-            "{} is no longer generated: remove it",
-            path.display()
-        );
+    for folder in ["src/classes", "wire/src/enums"].map(Path::new) {
+        for entry in fs::read_dir(package().join(folder)).unwrap() {
+            let path = folder.join(entry.unwrap().file_name());
+            assert!(
+                written.contains(path.as_path()),
+                "{} is no longer generated: remove it",
+                path.display()
+            );
+        }
     }
 }
 

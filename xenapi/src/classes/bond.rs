@@ -2,7 +2,8 @@
 
 use super::{Network, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::bond::BondMode;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -375,22 +376,5 @@ impl ReadFields for BondRecord {
 impl<'de> Deserialize<'de> for BondRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// How traffic is spread over the cards of a bond.
-    #[doc(alias = "bond_mode")]
-    pub enum BondMode {
-        /// By the source: each VM interface uses one card, moved now and then to even the load out. The switch needs no
-        /// setting, and one VM interface never gets more than one card's speed.
-        #[doc(alias = "balance-slb")]
-        BalanceSlb = "balance-slb",
-        /// One card carries everything, another takes over when it fails. The switch needs no setting.
-        #[doc(alias = "active-backup")]
-        ActiveBackup = "active-backup",
-        /// Negotiated with the switch, spread by connection. It takes Open vSwitch on the host and a switch whose ports
-        /// are set up for it; otherwise the bond may carry nothing.
-        Lacp = "lacp",
     }
 }

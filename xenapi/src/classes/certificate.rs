@@ -2,7 +2,8 @@
 
 use super::Host;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::certificate::{CertificatePurpose, CertificateType};
 use crate::{Call, DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -284,35 +285,5 @@ impl ReadFields for CertificateRecord {
 impl<'de> Deserialize<'de> for CertificateRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// For which connections of the hosts a trusted certificate is meant. One with an empty set of purposes is not
-    /// bound to any.
-    #[doc(alias = "certificate_purpose")]
-    pub enum CertificatePurpose {
-        /// For connections to the licence server only.
-        Licensing = "licensing",
-        /// For encrypted LDAP to the directory server that checks the users' passwords.
-        Ldaps = "ldaps",
-    }
-}
-
-open_enum! {
-    /// What a certificate in the database is used for.
-    #[doc(alias = "certificate_type")]
-    pub enum CertificateType {
-        /// An authority that people installed: peers whose certificates it signed are trusted. Every host has a copy.
-        Ca = "ca",
-        /// What the host shows to API clients, browsers and consoles. This is the one to pin in a client; it changes
-        /// when people install another or have it reset.
-        Host = "host",
-        /// What the host shows to other members of its pool. The toolstack makes and renews it; clients never see it.
-        #[doc(alias = "host_internal")]
-        HostInternal = "host_internal",
-        /// The exact certificate of one peer, trusted as it is and without an authority. When the peer renews it, the
-        /// new one must be installed.
-        Pinned = "pinned",
     }
 }

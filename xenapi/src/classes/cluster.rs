@@ -2,7 +2,8 @@
 
 use super::{ClusterHost, Network, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::cluster::ClusterOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;
@@ -643,22 +644,5 @@ impl ReadFields for ClusterRecord {
 impl<'de> Deserialize<'de> for ClusterRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What is being done, or may be asked, of a cluster of hosts.
-    #[doc(alias = "cluster_operation")]
-    pub enum ClusterOperation {
-        /// A host becomes a member; the members have to agree on the new list.
-        Add = "add",
-        /// A member is taken out, and the number of votes that makes a quorum shrinks.
-        Remove = "remove",
-        /// One of the members is being brought into the running cluster.
-        Enable = "enable",
-        /// One of the members is being taken out of the running cluster.
-        Disable = "disable",
-        /// The cluster is dissolved together with its last member. No SR may be using the cluster stack.
-        Destroy = "destroy",
     }
 }

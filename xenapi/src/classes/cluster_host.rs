@@ -2,7 +2,8 @@
 
 use super::{Cluster, Host, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::cluster_host::ClusterHostOperation;
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -353,19 +354,5 @@ impl ReadFields for ClusterHostRecord {
 impl<'de> Deserialize<'de> for ClusterHostRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What is being done, or may be asked, of one host's membership of a cluster.
-    #[doc(alias = "cluster_host_operation")]
-    pub enum ClusterHostOperation {
-        /// The host joins the running cluster, which a clustered SR (GFS2) needs before it can be plugged there.
-        Enable = "enable",
-        /// The host leaves the running cluster, but stays a member by configuration. Its clustered SRs must be
-        /// unplugged first.
-        Disable = "disable",
-        /// The host is taken out of the cluster's configuration for good.
-        Destroy = "destroy",
     }
 }

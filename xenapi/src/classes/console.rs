@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::console::ConsoleProtocol;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -221,20 +222,5 @@ impl ToValue for ConsoleRecord {
     /// The fields that can be given when an object is created.
     fn to_value(&self) -> Value {
         members(vec![("other_config", self.other_config.to_value())])
-    }
-}
-
-open_enum! {
-    /// How a console is spoken to.
-    #[doc(alias = "console_protocol")]
-    pub enum ConsoleProtocol {
-        /// Text, as on a serial terminal. Reached through the same tunnel as `rfb`, at the address in
-        /// `console.location`.
-        Vt100 = "vt100",
-        /// The protocol of VNC. The server tunnels it over HTTP, see the action `connect_console`.
-        Rfb = "rfb",
-        /// The remote desktop protocol, by the guest itself. The server offers no tunnel for it: connect to the guest's
-        /// own address.
-        Rdp = "rdp",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Pgpu, Vgpu, VgpuType};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::gpu_group::AllocationAlgorithm;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -408,18 +409,5 @@ impl ReadFields for GpuGroupRecord {
 impl<'de> Deserialize<'de> for GpuGroupRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// Which physical GPU of a group a starting VM gets its virtual GPU from.
-    #[doc(alias = "allocation_algorithm")]
-    pub enum AllocationAlgorithm {
-        /// Load is spread: the least occupied GPU is taken, which is best for speed.
-        #[doc(alias = "breadth_first")]
-        BreadthFirst = "breadth_first",
-        /// One GPU is filled up before the next is touched, which keeps whole GPUs free for larger vGPU types.
-        #[doc(alias = "depth_first")]
-        DepthFirst = "depth_first",
     }
 }

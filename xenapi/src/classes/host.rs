@@ -5,7 +5,11 @@ use super::{
     Pgpu, Pif, PoolUpdate, Pusb, Sr, Vm,
 };
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::host::{
+    AllowedOperation, HostDisplay, LatestSyncedUpdatesAppliedState, NtpMode, NumaAffinityPolicy, SchedGran,
+    UpdateGuidance,
+};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -2897,148 +2901,5 @@ impl ReadFields for HostRecord {
 impl<'de> Deserialize<'de> for HostRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What is being done to a host (`current_operations`), or may be asked of it (`allowed_operations`, a hint
-    /// only).
-    #[doc(alias = "host_allowed_operations")]
-    pub enum AllowedOperation {
-        /// A VM may be placed on the host, or is being placed.
-        Provision = "provision",
-        /// All VMs are being moved to other hosts.
-        Evacuate = "evacuate",
-        /// The host is going down. It must have been disabled, and no VM may run on it.
-        Shutdown = "shutdown",
-        /// The host is restarting, under the same conditions as for `shutdown`.
-        Reboot = "reboot",
-        /// The host is being woken over its management card or by Wake-on-LAN, as `host.power_on_mode` says; it takes
-        /// minutes until it serves calls.
-        #[doc(alias = "power_on")]
-        PowerOn = "power_on",
-        /// A VM is being started there; its memory is already reserved.
-        #[doc(alias = "vm_start")]
-        VmStart = "vm_start",
-        /// A suspended VM is being brought back there.
-        #[doc(alias = "vm_resume")]
-        VmResume = "vm_resume",
-        /// A VM is on its way to this host.
-        #[doc(alias = "vm_migrate")]
-        VmMigrate = "vm_migrate",
-        /// Updates are being installed; afterwards see `host.pending_guidances` for what is to be restarted.
-        #[doc(alias = "apply_updates")]
-        ApplyUpdates = "apply_updates",
-        /// The host is being made available for VMs again.
-        Enable = "enable",
-    }
-}
-
-open_enum! {
-    /// Whether the host writes its own console to the monitor that is plugged into it. Switched off, the graphics
-    /// card is free to be passed through to a VM.
-    #[doc(alias = "host_display")]
-    pub enum HostDisplay {
-        /// The monitor shows the host's console.
-        Enabled = "enabled",
-        /// It still shows the console, and will not after the host's next boot.
-        #[doc(alias = "disable_on_reboot")]
-        DisableOnReboot = "disable_on_reboot",
-        /// The monitor shows nothing once the host has booted; the network console is not affected.
-        Disabled = "disabled",
-        /// It shows nothing now, and will after the host's next boot.
-        #[doc(alias = "enable_on_reboot")]
-        EnableOnReboot = "enable_on_reboot",
-    }
-}
-
-open_enum! {
-    /// Where the host gets the time servers from. Clocks that differ break logins to a directory, TLS and HA.
-    #[doc(alias = "host_ntp_mode")]
-    pub enum NtpMode {
-        /// From the DHCP server of the management network.
-        Dhcp = "DHCP",
-        /// From the list in `host.ntp_custom_servers`.
-        Custom = "Custom",
-        /// From the list that the product comes with, which is somewhere on the internet.
-        Factory = "Factory",
-        /// From nowhere: the clock drifts unless something else sets it.
-        Disabled = "Disabled",
-    }
-}
-
-open_enum! {
-    /// On which nodes of the host's memory and processors a VM is placed when it starts. Running VMs are not moved
-    /// by a change.
-    #[doc(alias = "host_numa_affinity_policy")]
-    pub enum NumaAffinityPolicy {
-        /// Over all nodes: even, and with slower access to distant memory.
-        Any = "any",
-        /// On as few nodes as it fits on, by preference only: where it does not fit, `any` is used. Nothing is moved
-        /// later.
-        #[doc(alias = "best_effort")]
-        BestEffort = "best_effort",
-        /// Whichever of the other two this version of the server has as its default; it may change with an update.
-        #[doc(alias = "default_policy")]
-        DefaultPolicy = "default_policy",
-    }
-}
-
-open_enum! {
-    /// Which processors Xen only ever gives to one VM at the same time. A change is in force after the host's next
-    /// boot.
-    #[doc(alias = "host_sched_gran")]
-    pub enum SchedGran {
-        /// All threads of a core: VMs cannot spy on a sibling thread, at the cost of idle threads.
-        Core = "core",
-        /// Single threads: the best use of the machine, Xen's default.
-        Cpu = "cpu",
-        /// All cores of a socket.
-        Socket = "socket",
-    }
-}
-
-open_enum! {
-    /// Whether a host has all updates that the pool last downloaded. What the vendor published after that download
-    /// does not count.
-    #[doc(alias = "latest_synced_updates_applied_state")]
-    pub enum LatestSyncedUpdatesAppliedState {
-        /// Nothing is left to install from that download.
-        Yes = "yes",
-        /// At least one package or live patch is left to install.
-        No = "no",
-        /// It has not been worked out, for example because nothing was downloaded yet.
-        Unknown = "unknown",
-    }
-}
-
-open_enum! {
-    /// What is left to restart for installed updates to take effect, on a host or a VM. It leaves the list when it
-    /// was done.
-    #[doc(alias = "update_guidances")]
-    pub enum UpdateGuidance {
-        /// The host has to be rebooted.
-        #[doc(alias = "reboot_host")]
-        RebootHost = "reboot_host",
-        /// A live patch failed, so the host has to be rebooted to have the fix. Told apart by component in newer
-        /// releases, below.
-        #[doc(alias = "reboot_host_on_livepatch_failure")]
-        RebootHostOnLivepatchFailure = "reboot_host_on_livepatch_failure",
-        /// The live patch of the control domain's kernel failed; a reboot of the host brings the fix.
-        #[doc(alias = "reboot_host_on_kernel_livepatch_failure")]
-        RebootHostOnKernelLivepatchFailure = "reboot_host_on_kernel_livepatch_failure",
-        /// The live patch of the hypervisor failed; a reboot of the host brings the fix.
-        #[doc(alias = "reboot_host_on_xen_livepatch_failure")]
-        RebootHostOnXenLivepatchFailure = "reboot_host_on_xen_livepatch_failure",
-        /// The toolstack of the host has to be restarted. VMs run on, API calls to it fail for a while.
-        #[doc(alias = "restart_toolstack")]
-        RestartToolstack = "restart_toolstack",
-        /// The process that emulates a VM's hardware has to be replaced: by `VM.restart_device_models`, by migration,
-        /// or by a full restart of the VM from outside.
-        #[doc(alias = "restart_device_model")]
-        RestartDeviceModel = "restart_device_model",
-        /// The VM has to be shut down and started again, or rebooted by the toolstack.
-        #[doc(alias = "restart_vm")]
-        RestartVm = "restart_vm",
     }
 }

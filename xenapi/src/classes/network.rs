@@ -2,7 +2,8 @@
 
 use super::{Blob, Pif, Vif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::network::{DefaultLockingMode, NetworkOperation, NetworkPurpose};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -586,40 +587,5 @@ impl ToValue for NetworkRecord {
             ("managed", self.managed.to_value()),
             ("tags", self.tags.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// What a network does with VM interfaces whose own `VIF.locking_mode` is `network_default`. It cannot be
-    /// changed while one of its interfaces is plugged.
-    #[doc(alias = "network_default_locking_mode")]
-    pub enum DefaultLockingMode {
-        /// They may send and receive whatever they like.
-        Unlocked = "unlocked",
-        /// All their traffic is dropped, so that only interfaces with a mode of their own can talk.
-        Disabled = "disabled",
-    }
-}
-
-open_enum! {
-    /// What is being done to a network.
-    #[doc(alias = "network_operations")]
-    pub enum NetworkOperation {
-        /// A host is bringing the network's bridge up for a VM or host interface.
-        Attaching = "attaching",
-    }
-}
-
-open_enum! {
-    /// For which extra service of the hosts a network is opened. One pool has either `nbd` or `insecure_nbd`, never
-    /// both.
-    #[doc(alias = "network_purpose")]
-    pub enum NetworkPurpose {
-        /// Hosts serve disks over NBD on TCP port 10809, and only with TLS.
-        Nbd = "nbd",
-        /// Hosts serve disks over NBD without encryption: anyone on the network who sees the session in the export's
-        /// name can use it.
-        #[doc(alias = "insecure_nbd")]
-        InsecureNbd = "insecure_nbd",
     }
 }

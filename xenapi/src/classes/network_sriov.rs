@@ -2,7 +2,8 @@
 
 use super::{Network, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::network_sriov::SriovConfigurationMode;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -222,20 +223,5 @@ impl ReadFields for NetworkSriovRecord {
 impl<'de> Deserialize<'de> for NetworkSriovRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// How a network card's virtual functions are switched on. It is known once SR-IOV was brought up on the card.
-    #[doc(alias = "sriov_configuration_mode")]
-    pub enum SriovConfigurationMode {
-        /// At run time, so it works at once.
-        Sysfs = "sysfs",
-        /// By an option of the card's driver, so the host must be rebooted first; see `network_sriov.requires_reboot`.
-        Modprobe = "modprobe",
-        /// By people, outside the toolstack, which could not do it and found the functions there.
-        Manual = "manual",
-        /// Not brought up yet.
-        Unknown = "unknown",
     }
 }

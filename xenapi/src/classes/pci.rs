@@ -2,7 +2,8 @@
 
 use super::Host;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pci::Dom0Access;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -398,23 +399,5 @@ impl ReadFields for PciRecord {
 impl<'de> Deserialize<'de> for PciRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// Whether the host itself drives a PCI device. Only a device that it keeps its hands off can be passed through
-    /// to a VM.
-    #[doc(alias = "pci_dom0_access")]
-    pub enum Dom0Access {
-        /// The host's own drivers may use it.
-        Enabled = "enabled",
-        /// The host still uses it, and will not after its next boot.
-        #[doc(alias = "disable_on_reboot")]
-        DisableOnReboot = "disable_on_reboot",
-        /// The host leaves it alone, so that a VM can have it.
-        Disabled = "disabled",
-        /// The host leaves it alone now, and will use it after its next boot.
-        #[doc(alias = "enable_on_reboot")]
-        EnableOnReboot = "enable_on_reboot",
     }
 }

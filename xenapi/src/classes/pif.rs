@@ -2,7 +2,8 @@
 
 use super::{Bond, Host, Network, NetworkSriov, Pci, PifMetrics, Tunnel, Vlan};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pif::{IgmpStatus, IpConfigurationMode, Ipv6ConfigurationMode, PrimaryAddressType};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -1108,58 +1109,5 @@ impl ReadFields for PifRecord {
 impl<'de> Deserialize<'de> for PifRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// Where a host's interface has its IPv4 address from.
-    #[doc(alias = "ip_configuration_mode")]
-    pub enum IpConfigurationMode {
-        /// It has none, so it cannot carry management, storage or migration traffic over IPv4.
-        None = "None",
-        /// From a DHCP server. The lease decides: the address in the database follows it, and pool members should have
-        /// a fixed one.
-        Dhcp = "DHCP",
-        /// It was given one, with `PIF.reconfigure_ip`.
-        Static = "Static",
-    }
-}
-
-open_enum! {
-    /// Where a host's interface has its IPv6 address from.
-    #[doc(alias = "ipv6_configuration_mode")]
-    pub enum Ipv6ConfigurationMode {
-        /// It takes none beside the link-local one.
-        None = "None",
-        /// From a DHCPv6 server.
-        Dhcp = "DHCP",
-        /// It was given one, with `PIF.reconfigure_ipv6`.
-        Static = "Static",
-        /// It makes one itself from what the router announces (SLAAC).
-        Autoconf = "Autoconf",
-    }
-}
-
-open_enum! {
-    /// Whether the bridge behind a host interface sends multicast only to the VMs that asked for it.
-    #[doc(alias = "pif_igmp_status")]
-    pub enum IgmpStatus {
-        /// It listens to IGMP and delivers multicast to those that joined the group.
-        Enabled = "enabled",
-        /// It floods multicast to every VM on the bridge.
-        Disabled = "disabled",
-        /// The host cannot tell. For a VLAN look at the interface that carries it.
-        Unknown = "unknown",
-    }
-}
-
-open_enum! {
-    /// Which of an interface's addresses counts as the host's own on the management network.
-    #[doc(alias = "primary_address_type")]
-    pub enum PrimaryAddressType {
-        /// The IPv4 one, also in `host.address`.
-        Ipv4 = "IPv4",
-        /// The IPv6 one, also in `host.address`; put it in brackets in a web address.
-        Ipv6 = "IPv6",
     }
 }

@@ -3,7 +3,10 @@
 pub use super::certificate::CertificatePurpose;
 use super::{Blob, Certificate, Host, Network, Pif, PoolSecret, Repository, Session, Sr, Vdi, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pool::{
+    AllowedOperation, GuestSecurebootReadiness, TelemetryFrequency, UpdateSyncFrequency,
+};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 use std::fmt;
@@ -2857,100 +2860,5 @@ impl ReadFields for PoolRecord {
 impl<'de> Deserialize<'de> for PoolRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What is being done to a pool (`current_operations`), or may be asked of it (`allowed_operations`, a hint
-    /// only). Most of these exclude each other.
-    #[doc(alias = "pool_allowed_operations")]
-    pub enum AllowedOperation {
-        /// High availability is being switched on: heartbeat disks are made and all hosts are armed.
-        #[doc(alias = "ha_enable")]
-        HaEnable = "ha_enable",
-        /// High availability is being switched off on all hosts.
-        #[doc(alias = "ha_disable")]
-        HaDisable = "ha_disable",
-        /// A cluster of the hosts is being made, for clustered storage.
-        #[doc(alias = "cluster_create")]
-        ClusterCreate = "cluster_create",
-        /// Another host is becoming coordinator. Sessions end, and clients have to log in at the new one.
-        #[doc(alias = "designate_new_master")]
-        DesignateNewMaster = "designate_new_master",
-        /// The list of update repositories is being changed.
-        #[doc(alias = "configure_repositories")]
-        ConfigureRepositories = "configure_repositories",
-        /// The coordinator is downloading updates from the enabled repositories.
-        #[doc(alias = "sync_updates")]
-        SyncUpdates = "sync_updates",
-        /// The coordinator is unpacking an uploaded bundle of updates.
-        #[doc(alias = "sync_bundle")]
-        SyncBundle = "sync_bundle",
-        /// The list of available updates is being worked out, which asks every host.
-        #[doc(alias = "get_updates")]
-        GetUpdates = "get_updates",
-        /// Some host is installing updates.
-        #[doc(alias = "apply_updates")]
-        ApplyUpdates = "apply_updates",
-        /// Hosts are starting to check each other's certificates. There is no call to undo it for the pool, only
-        /// `host.emergency_disable_tls_verification` for one host.
-        #[doc(alias = "tls_verification_enable")]
-        TlsVerificationEnable = "tls_verification_enable",
-        /// The hosts' internal certificates are being renewed and handed round.
-        #[doc(alias = "cert_refresh")]
-        CertRefresh = "cert_refresh",
-        /// A joining host and the pool trade the certificates by which members know each other.
-        #[doc(alias = "exchange_certificates_on_join")]
-        ExchangeCertificatesOnJoin = "exchange_certificates_on_join",
-        /// A joining host and the pool trade the authorities that people installed.
-        #[doc(alias = "exchange_ca_certificates_on_join")]
-        ExchangeCaCertificatesOnJoin = "exchange_ca_certificates_on_join",
-        /// The coordinator is handing its collection of certificates to another host.
-        #[doc(alias = "copy_primary_host_certs")]
-        CopyPrimaryHostCerts = "copy_primary_host_certs",
-        /// A host is being thrown out. It is wiped: its local storage and configuration are lost.
-        Eject = "eject",
-        /// A joining host and the pool trade the lists of revoked certificates.
-        #[doc(alias = "exchange_crls_on_join")]
-        ExchangeCrlsOnJoin = "exchange_crls_on_join",
-    }
-}
-
-open_enum! {
-    /// Whether the pool has the certificates from which a new UEFI guest's Secure Boot variables are filled.
-    #[doc(alias = "pool_guest_secureboot_readiness")]
-    pub enum GuestSecurebootReadiness {
-        /// All are there, including the list of revoked ones (`dbx`).
-        Ready = "ready",
-        /// Guests can boot securely, but revoked boot loaders are not refused.
-        #[doc(alias = "ready_no_dbx")]
-        ReadyNoDbx = "ready_no_dbx",
-        /// Mandatory ones are missing, so new VMs do not get what Secure Boot needs. Install the certificates first.
-        #[doc(alias = "not_ready")]
-        NotReady = "not_ready",
-    }
-}
-
-open_enum! {
-    /// How often the pool sends its usage data to the vendor.
-    #[doc(alias = "telemetry_frequency")]
-    pub enum TelemetryFrequency {
-        /// Once a day.
-        Daily = "daily",
-        /// Once a week.
-        Weekly = "weekly",
-        /// Once a month.
-        Monthly = "monthly",
-    }
-}
-
-open_enum! {
-    /// How often the pool looks for updates in its repositories.
-    #[doc(alias = "update_sync_frequency")]
-    pub enum UpdateSyncFrequency {
-        /// Every day; `pool.update_sync_day` does not count.
-        Daily = "daily",
-        /// On the day of the week in `pool.update_sync_day`, in the pool's own time zone.
-        Weekly = "weekly",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Host, HostPatch, PoolUpdate};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pool_patch::AfterApplyGuidance;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -380,21 +381,5 @@ impl ReadFields for PoolPatchRecord {
 impl<'de> Deserialize<'de> for PoolPatchRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What a legacy patch (`pool_patch`) asks people to restart after it was applied. Nothing restarts by itself;
-    /// on hosts since Ely the value is a copy of that of the `pool_update` behind the patch.
-    #[doc(alias = "after_apply_guidance")]
-    pub enum AfterApplyGuidance {
-        /// Every fully virtualised VM has to be shut down and started again before it has the fix.
-        RestartHvm = "restartHVM",
-        /// Every paravirtualised VM has to be shut down and started again before it has the fix.
-        RestartPv = "restartPV",
-        /// The host has to be rebooted; move its VMs away first.
-        RestartHost = "restartHost",
-        /// The toolstack has to be restarted on the host, with `xe-toolstack-restart`; VMs go on running meanwhile.
-        RestartXapi = "restartXAPI",
     }
 }

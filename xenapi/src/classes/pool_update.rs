@@ -2,7 +2,8 @@
 
 use super::{Host, Vdi};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pool_update::{LivepatchStatus, UpdateAfterApplyGuidance};
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -370,36 +371,5 @@ impl ReadFields for PoolUpdateRecord {
 impl<'de> Deserialize<'de> for PoolUpdateRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What the check of a legacy update (`pool_update.precheck`) says about patching without a reboot.
-    #[doc(alias = "livepatch_status")]
-    pub enum LivepatchStatus {
-        /// It can be applied, and live patches cover all of it: no reboot is needed.
-        #[doc(alias = "ok_livepatch_complete")]
-        OkLivepatchComplete = "ok_livepatch_complete",
-        /// It can be applied, and live patches cover a part: the reboot that the guidance asks for is still needed.
-        #[doc(alias = "ok_livepatch_incomplete")]
-        OkLivepatchIncomplete = "ok_livepatch_incomplete",
-        /// It can be applied, and has no live patch for this host: do what the guidance asks for.
-        Ok = "ok",
-    }
-}
-
-open_enum! {
-    /// What a legacy update (`pool_update`) asks people to restart after it was applied. Nothing restarts by
-    /// itself.
-    #[doc(alias = "update_after_apply_guidance")]
-    pub enum UpdateAfterApplyGuidance {
-        /// Every fully virtualised VM has to be shut down and started again before it has the fix.
-        RestartHvm = "restartHVM",
-        /// Every paravirtualised VM has to be shut down and started again before it has the fix.
-        RestartPv = "restartPV",
-        /// The host has to be rebooted; move its VMs away first.
-        RestartHost = "restartHost",
-        /// The toolstack has to be restarted on the host; VMs go on running meanwhile.
-        RestartXapi = "restartXAPI",
     }
 }

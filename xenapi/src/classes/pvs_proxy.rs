@@ -2,7 +2,8 @@
 
 use super::{PvsSite, Vif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::pvs_proxy::PvsProxyStatus;
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -202,26 +203,5 @@ impl ReadFields for PvsProxyRecord {
 impl<'de> Deserialize<'de> for PvsProxyRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// How the cache for a VM that streams its disk from Citrix Provisioning fares.
-    #[doc(alias = "pvs_proxy_status")]
-    pub enum PvsProxyStatus {
-        /// It does not run, for example as the VM is off; the VM streams straight from the server.
-        Stopped = "stopped",
-        /// It is ready and has seen no data to keep yet.
-        Initialised = "initialised",
-        /// It works: reads of the VM fill it and are answered from it.
-        Caching = "caching",
-        /// It is idle because the streamed device writes its changes to a place that cannot be combined with the cache.
-        /// Choose another mode on the Provisioning server.
-        #[doc(alias = "incompatible_write_cache_mode")]
-        IncompatibleWriteCacheMode = "incompatible_write_cache_mode",
-        /// It is idle because the Provisioning server speaks a version that this host does not know. Update one of
-        /// them.
-        #[doc(alias = "incompatible_protocol_version")]
-        IncompatibleProtocolVersion = "incompatible_protocol_version",
     }
 }

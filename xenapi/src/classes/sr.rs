@@ -2,7 +2,8 @@
 
 use super::{Blob, DataSourceRecord, DrTask, Host, Pbd, ProbeResultRecord, Vdi};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::sr::StorageOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -1113,91 +1114,5 @@ impl ReadFields for SrRecord {
 impl<'de> Deserialize<'de> for SrRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What is being done with a storage repository (`current_operations`), or may be asked of it
-    /// (`allowed_operations`, a hint only). Which of them are ever allowed depends on what the SR's driver can do.
-    #[doc(alias = "storage_operations")]
-    pub enum StorageOperation {
-        /// The storage is searched, so that disk images that appeared or vanished there do so in the database, too.
-        Scan = "scan",
-        /// The storage is wiped, with all disk images in it. All PBDs must be unplugged first.
-        Destroy = "destroy",
-        /// The SR leaves the database and its data stays where it is. All PBDs must be unplugged first.
-        Forget = "forget",
-        /// A host is being connected to the storage.
-        Plug = "plug",
-        /// A host is being disconnected from the storage; no disk image may be in use there.
-        Unplug = "unplug",
-        /// Sizes and names are read again from the storage.
-        Update = "update",
-        /// A disk image is being made.
-        #[doc(alias = "vdi_create")]
-        VdiCreate = "vdi_create",
-        /// A disk image that is already on the storage is being entered into the database.
-        #[doc(alias = "vdi_introduce")]
-        VdiIntroduce = "vdi_introduce",
-        /// A disk image is being deleted, with its data.
-        #[doc(alias = "vdi_destroy")]
-        VdiDestroy = "vdi_destroy",
-        /// A disk image that is not in use is being resized.
-        #[doc(alias = "vdi_resize")]
-        VdiResize = "vdi_resize",
-        /// A disk image is being cloned within the storage.
-        #[doc(alias = "vdi_clone")]
-        VdiClone = "vdi_clone",
-        /// A snapshot of a disk image is being taken.
-        #[doc(alias = "vdi_snapshot")]
-        VdiSnapshot = "vdi_snapshot",
-        /// Writes to a disk image are being copied to another storage, as migration of running VMs needs it.
-        #[doc(alias = "vdi_mirror")]
-        VdiMirror = "vdi_mirror",
-        /// Changed block tracking is being switched on for a disk image.
-        #[doc(alias = "vdi_enable_cbt")]
-        VdiEnableCbt = "vdi_enable_cbt",
-        /// Changed block tracking is being switched off, which ends the chain of incremental backups.
-        #[doc(alias = "vdi_disable_cbt")]
-        VdiDisableCbt = "vdi_disable_cbt",
-        /// The data of a snapshot is being deleted while its list of changed blocks is kept.
-        #[doc(alias = "vdi_data_destroy")]
-        VdiDataDestroy = "vdi_data_destroy",
-        /// The blocks that differ between two disk images are being listed.
-        #[doc(alias = "vdi_list_changed_blocks")]
-        VdiListChangedBlocks = "vdi_list_changed_blocks",
-        /// It is being set whether a disk image forgets its writes at the next start.
-        #[doc(alias = "vdi_set_on_boot")]
-        VdiSetOnBoot = "vdi_set_on_boot",
-        /// A disk image is reserved by other work.
-        #[doc(alias = "vdi_blocked")]
-        VdiBlocked = "vdi_blocked",
-        /// All data of a disk image is being copied, into this SR or out of it.
-        #[doc(alias = "vdi_copy")]
-        VdiCopy = "vdi_copy",
-        /// A stale lock is being broken. Harmful if some host still writes.
-        #[doc(alias = "vdi_force_unlock")]
-        VdiForceUnlock = "vdi_force_unlock",
-        /// A disk image is leaving the database and keeps its data.
-        #[doc(alias = "vdi_forget")]
-        VdiForget = "vdi_forget",
-        /// The settings by which a host can attach the disk image without the toolstack are being written down.
-        #[doc(alias = "vdi_generate_config")]
-        VdiGenerateConfig = "vdi_generate_config",
-        /// A disk image is being grown while a VM uses it.
-        #[doc(alias = "vdi_resize_online")]
-        VdiResizeOnline = "vdi_resize_online",
-        /// The fields of one disk image are read again from the storage.
-        #[doc(alias = "vdi_update")]
-        VdiUpdate = "vdi_update",
-        /// A disk image is going back to the content of one of its snapshots; what was written since is lost.
-        #[doc(alias = "vdi_revert")]
-        VdiRevert = "vdi_revert",
-        /// A host's connection to the SR is being described; it is not yet plugged.
-        #[doc(alias = "pbd_create")]
-        PbdCreate = "pbd_create",
-        /// The description of a host's connection is being removed.
-        #[doc(alias = "pbd_destroy")]
-        PbdDestroy = "pbd_destroy",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Host;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::task::{AllowedOperation, StatusType};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -503,33 +504,5 @@ impl ReadFields for TaskRecord {
 impl<'de> Deserialize<'de> for TaskRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What may be asked of a task.
-    #[doc(alias = "task_allowed_operations")]
-    pub enum AllowedOperation {
-        /// It may be asked to stop, which it need not heed: wait for `task.status` to leave `pending`.
-        Cancel = "cancel",
-        /// Its record may be removed. While it is pending that only marks it, and it goes once it has ended.
-        Destroy = "destroy",
-    }
-}
-
-open_enum! {
-    /// How far a task is. Only this tells that it ended; the progress can reach 1 earlier.
-    #[doc(alias = "task_status_type")]
-    pub enum StatusType {
-        /// It is waiting or running.
-        Pending = "pending",
-        /// It did what was asked; what it answered is in `task.result`.
-        Success = "success",
-        /// It failed; `task.error_info` says why.
-        Failure = "failure",
-        /// It was asked to stop and has not yet. Present servers keep saying `pending` instead.
-        Cancelling = "cancelling",
-        /// It stopped because it was asked to. What it had done before may remain half done.
-        Cancelled = "cancelled",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Network, Pif};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::tunnel::TunnelProtocol;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -335,16 +336,5 @@ impl ReadFields for TunnelRecord {
 impl<'de> Deserialize<'de> for TunnelRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// How the packets of a network between hosts are wrapped. All hosts on it must use the same one.
-    #[doc(alias = "tunnel_protocol")]
-    pub enum TunnelProtocol {
-        /// GRE, the default and the older of the two.
-        Gre = "gre",
-        /// VXLAN, inside UDP.
-        Vxlan = "vxlan",
     }
 }

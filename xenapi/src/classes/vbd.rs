@@ -2,7 +2,8 @@
 
 use super::{VbdMetrics, Vdi, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vbd::{VbdMode, VbdOperation, VbdType};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -690,54 +691,5 @@ impl ToValue for VbdRecord {
             ("qos_algorithm_type", self.qos_algorithm_type.to_value()),
             ("qos_algorithm_params", self.qos_algorithm_params.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// Whether the VM may write to the disk.
-    #[doc(alias = "vbd_mode")]
-    pub enum VbdMode {
-        /// It may only read. Several VMs may share a disk so.
-        Ro = "RO",
-        /// It may read and write. A disk that is not sharable can be written by one running VM only.
-        Rw = "RW",
-    }
-}
-
-open_enum! {
-    /// What is being done to the connection of a disk (`current_operations`), or may be asked of it
-    /// (`allowed_operations`, a hint only).
-    #[doc(alias = "vbd_operations")]
-    pub enum VbdOperation {
-        /// Its VM is starting or resuming, and the disk is being connected along with it.
-        Attach = "attach",
-        /// The medium is being taken out of a CD drive.
-        Eject = "eject",
-        /// A medium is being put into an empty CD drive.
-        Insert = "insert",
-        /// The disk is being given to a VM that runs.
-        Plug = "plug",
-        /// The disk is being taken from a VM that runs. The guest has to let go of it.
-        Unplug = "unplug",
-        /// The disk is being torn from a VM that runs, without asking the guest; unwritten data can be lost.
-        #[doc(alias = "unplug_force")]
-        UnplugForce = "unplug_force",
-        /// The disk's reads and writes are being held back, for example while its chain on the storage is rearranged.
-        Pause = "pause",
-        /// The disk's reads and writes are let through again.
-        Unpause = "unpause",
-    }
-}
-
-open_enum! {
-    /// What kind of drive the VM sees.
-    #[doc(alias = "vbd_type")]
-    pub enum VbdType {
-        /// A CD drive: it can be empty, and its medium is read-only.
-        Cd = "CD",
-        /// A disk. It always has a disk image: only CD drives can be empty.
-        Disk = "Disk",
-        /// A floppy drive; a leftover that guests are not offered in practice.
-        Floppy = "Floppy",
     }
 }

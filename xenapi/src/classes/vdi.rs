@@ -2,7 +2,8 @@
 
 use super::{Crashdump, Pool, Session, Sr, Vbd, VdiNbdServerInfoRecord};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vdi::{OnBoot, VdiOperation, VdiType};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -1334,109 +1335,5 @@ impl ToValue for VdiRecord {
             ("sm_config", self.sm_config.to_value()),
             ("tags", self.tags.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// What a disk's content is at the next start of its VM.
-    #[doc(alias = "on_boot")]
-    pub enum OnBoot {
-        /// What it was when this mode was set: writes last until the VM stops. Such a VM cannot be snapshotted or
-        /// suspended.
-        Reset = "reset",
-        /// What was last written, as on any disk.
-        Persist = "persist",
-    }
-}
-
-open_enum! {
-    /// What is being done to a disk image (`current_operations`), or may be asked of it (`allowed_operations`, a
-    /// hint only). One at a time; most need that no VM uses the disk, and a driver that can do them.
-    #[doc(alias = "vdi_operations")]
-    pub enum VdiOperation {
-        /// A quick copy that shares blocks with the original is being made in the same SR.
-        Clone = "clone",
-        /// All data is being copied, within the SR or to another.
-        Copy = "copy",
-        /// The disk is being resized while nobody uses it. Shrinking loses what is behind the new end, where it is
-        /// allowed at all.
-        Resize = "resize",
-        /// The disk is being grown while a VM may be using it.
-        #[doc(alias = "resize_online")]
-        ResizeOnline = "resize_online",
-        /// A snapshot is being taken; it may be in use meanwhile.
-        Snapshot = "snapshot",
-        /// Writes are being copied to another storage, as part of a migration.
-        Mirror = "mirror",
-        /// The disk is being deleted, with its data.
-        Destroy = "destroy",
-        /// The record is leaving the database; the data stays, and a scan of the SR can bring it back.
-        Forget = "forget",
-        /// Its fields are read again from the storage.
-        Update = "update",
-        /// A stale lock is being broken. Harmful if some host still writes.
-        #[doc(alias = "force_unlock")]
-        ForceUnlock = "force_unlock",
-        /// The settings are being written down by which a host can attach the disk without the toolstack, as HA does.
-        #[doc(alias = "generate_config")]
-        GenerateConfig = "generate_config",
-        /// Changed block tracking is being switched on.
-        #[doc(alias = "enable_cbt")]
-        EnableCbt = "enable_cbt",
-        /// Changed block tracking is being switched off, which ends the chain of incremental backups.
-        #[doc(alias = "disable_cbt")]
-        DisableCbt = "disable_cbt",
-        /// The data of the snapshot is being deleted while its list of changed blocks is kept.
-        #[doc(alias = "data_destroy")]
-        DataDestroy = "data_destroy",
-        /// The blocks that differ between it and another disk image are being listed.
-        #[doc(alias = "list_changed_blocks")]
-        ListChangedBlocks = "list_changed_blocks",
-        /// It is being set whether writes are forgotten at the next start.
-        #[doc(alias = "set_on_boot")]
-        SetOnBoot = "set_on_boot",
-        /// The disk is reserved by other work, which shuts everything else out.
-        Blocked = "blocked",
-        /// The snapshot is being used to give its disk the old content back.
-        #[doc(alias = "revert_to")]
-        RevertTo = "revert_to",
-        /// The disk is getting the content of one of its snapshots back; what was written since is lost.
-        #[doc(alias = "revert_from")]
-        RevertFrom = "revert_from",
-    }
-}
-
-open_enum! {
-    /// What a disk image is for. VMs' disks are `system` or `user`; the other types belong to the toolstack, and
-    /// deleting them by hand does harm.
-    #[doc(alias = "vdi_type")]
-    pub enum VdiType {
-        /// A disk of a VM with an operating system on it. Servers treat it like `user` today.
-        System = "system",
-        /// A disk of a VM, and what clients usually create.
-        User = "user",
-        /// A disk whose content may be thrown away. Servers treat it like `user` today.
-        Ephemeral = "ephemeral",
-        /// The memory of a suspended VM or of a checkpoint; without it the VM cannot be resumed.
-        Suspend = "suspend",
-        /// The memory of a crashed VM; a leftover of old releases.
-        Crashdump = "crashdump",
-        /// The disk on which hosts leave their heartbeat while HA is on.
-        #[doc(alias = "ha_statefile")]
-        HaStatefile = "ha_statefile",
-        /// A copy of the pool's database on the SR, for disaster recovery in another pool.
-        Metadata = "metadata",
-        /// The database's latest changes, so that a new coordinator does not lose them while HA is on.
-        #[doc(alias = "redo_log")]
-        RedoLog = "redo_log",
-        /// Recorded measurements of the SR itself.
-        Rrd = "rrd",
-        /// The space in which a host caches disks streamed by Citrix Provisioning.
-        #[doc(alias = "pvs_cache")]
-        PvsCache = "pvs_cache",
-        /// What is left of a snapshot after `VDI.data_destroy`: it holds the list of changed blocks and no data, so it
-        /// cannot be attached, copied or restored.
-        #[doc(alias = "cbt_metadata")]
-        CbtMetadata = "cbt_metadata",
     }
 }

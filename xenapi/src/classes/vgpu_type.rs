@@ -2,7 +2,8 @@
 
 use super::{GpuGroup, Pgpu, Vgpu};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vgpu_type::VgpuTypeImplementation;
 use crate::{Call, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -378,24 +379,5 @@ impl ReadFields for VgpuTypeRecord {
 impl<'de> Deserialize<'de> for VgpuTypeRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// How a kind of virtual GPU comes about.
-    #[doc(alias = "vgpu_type_implementation")]
-    pub enum VgpuTypeImplementation {
-        /// A whole card goes to one VM. Such a VM cannot be suspended or migrated.
-        Passthrough = "passthrough",
-        /// NVIDIA's manager on the host shares the card out.
-        Nvidia = "nvidia",
-        /// NVIDIA's manager on the host, on virtual functions of the card.
-        #[doc(alias = "nvidia_sriov")]
-        NvidiaSriov = "nvidia_sriov",
-        /// Intel's sharing of graphics in the processor; older hardware only.
-        #[doc(alias = "gvt_g")]
-        GvtG = "gvt_g",
-        /// AMD's sharing by virtual functions of the card.
-        Mxgpu = "mxgpu",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Network, VifMetrics, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vif::{Ipv4ConfigurationMode, Ipv6ConfigurationMode, LockingMode, VifOperation};
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -931,62 +932,5 @@ impl ToValue for VifRecord {
             ("ipv6_allowed", self.ipv6_allowed.to_value()),
             ("trunks", self.trunks.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// How a guest is told to set the IPv4 address of an interface. It needs a guest agent that listens to it.
-    #[doc(alias = "vif_ipv4_configuration_mode")]
-    pub enum Ipv4ConfigurationMode {
-        /// It is told nothing and keeps what it has, or sets itself.
-        None = "None",
-        /// It is told the address and gateway given by `VIF.configure_ipv4`.
-        Static = "Static",
-        /// It is told to ask a DHCP server.
-        Dhcp = "DHCP",
-    }
-}
-
-open_enum! {
-    /// How a guest is told to set the IPv6 address of an interface. It needs a guest agent that listens to it.
-    #[doc(alias = "vif_ipv6_configuration_mode")]
-    pub enum Ipv6ConfigurationMode {
-        /// It is told nothing and keeps what it has, or sets itself.
-        None = "None",
-        /// It is told the address and gateway given by `VIF.configure_ipv6`.
-        Static = "Static",
-        /// It is told to make an address from what the router announces.
-        Autoconf = "Autoconf",
-    }
-}
-
-open_enum! {
-    /// What the host lets through between a VM's interface and the network. The guest cannot change it.
-    #[doc(alias = "vif_locking_mode")]
-    pub enum LockingMode {
-        /// What the network's `default_locking_mode` says.
-        #[doc(alias = "network_default")]
-        NetworkDefault = "network_default",
-        /// Only packets with the interface's own MAC and with addresses from `VIF.ipv4_allowed` and `VIF.ipv6_allowed`.
-        /// With both lists empty nothing gets through.
-        Locked = "locked",
-        /// Frames of any address pass, whatever the lists of allowed addresses say.
-        Unlocked = "unlocked",
-        /// Nothing: as if the cable were pulled.
-        Disabled = "disabled",
-    }
-}
-
-open_enum! {
-    /// What is being done to a VM's network interface (`current_operations`), or may be asked of it
-    /// (`allowed_operations`, a hint only).
-    #[doc(alias = "vif_operations")]
-    pub enum VifOperation {
-        /// Its VM is starting or resuming, and the interface is being connected along with it.
-        Attach = "attach",
-        /// The interface is being given to a VM that runs.
-        Plug = "plug",
-        /// The interface is being taken from a VM that runs; the guest needs drivers that can do it.
-        Unplug = "unplug",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Session, Sr, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vm_appliance::VmApplianceOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -336,23 +337,5 @@ impl ToValue for VmApplianceRecord {
             ("name_label", self.name_label.to_value()),
             ("name_description", self.name_description.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// What is being done to all VMs of an appliance, in the order of `VM.order`. If some of them fail, the call
-    /// ends with `OPERATION_PARTIALLY_FAILED` and the others stay as they are.
-    #[doc(alias = "vm_appliance_operation")]
-    pub enum VmApplianceOperation {
-        /// They are started, group by group, each with its `VM.start_delay`.
-        Start = "start",
-        /// Their guests are asked to shut down, in reverse order.
-        #[doc(alias = "clean_shutdown")]
-        CleanShutdown = "clean_shutdown",
-        /// They are switched off without asking the guests; unwritten data is lost.
-        #[doc(alias = "hard_shutdown")]
-        HardShutdown = "hard_shutdown",
-        /// Their guests are asked to shut down, and those that do not are switched off.
-        Shutdown = "shutdown",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vm_group::PlacementPolicy;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -237,18 +238,5 @@ impl ToValue for VmGroupRecord {
             ("name_description", self.name_description.to_value()),
             ("placement", self.placement.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// How the members of a VM group are placed on hosts.
-    #[doc(alias = "placement_policy")]
-    pub enum PlacementPolicy {
-        /// Apart from each other: starts and evacuations prefer the host with the fewest members of the group. It is no
-        /// promise; with too few hosts members share one.
-        #[doc(alias = "anti_affinity")]
-        AntiAffinity = "anti_affinity",
-        /// The group has no say in it.
-        Normal = "normal",
     }
 }

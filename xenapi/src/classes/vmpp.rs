@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vmpp::{ArchiveFrequency, ArchiveTargetType, BackupFrequency, BackupType};
 use crate::{DateTime, Map, Record, Ref, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -205,59 +206,5 @@ impl ReadFields for VmppRecord {
 impl<'de> Deserialize<'de> for VmppRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// When a protection policy copied its backups away. Protection policies are gone since Clearwater: the values
-    /// are only found in old records.
-    #[doc(alias = "vmpp_archive_frequency")]
-    pub enum ArchiveFrequency {
-        /// Snapshots stay in the pool and are copied nowhere else.
-        Never = "never",
-        /// Each time that a backup had been made.
-        #[doc(alias = "always_after_backup")]
-        AlwaysAfterBackup = "always_after_backup",
-        /// Once a day.
-        Daily = "daily",
-        /// Once a week.
-        Weekly = "weekly",
-    }
-}
-
-open_enum! {
-    /// Where a protection policy copied its backups to; a leftover of releases before Clearwater.
-    #[doc(alias = "vmpp_archive_target_type")]
-    pub enum ArchiveTargetType {
-        /// Nowhere was given.
-        None = "none",
-        /// A Windows share.
-        Cifs = "cifs",
-        /// A directory that a file server exports over NFS.
-        Nfs = "nfs",
-    }
-}
-
-open_enum! {
-    /// How often a protection policy made a backup; a leftover of releases before Clearwater.
-    #[doc(alias = "vmpp_backup_frequency")]
-    pub enum BackupFrequency {
-        /// Every hour.
-        Hourly = "hourly",
-        /// Every day.
-        Daily = "daily",
-        /// Once a week.
-        Weekly = "weekly",
-    }
-}
-
-open_enum! {
-    /// What a protection policy made as backup; a leftover of releases before Clearwater.
-    #[doc(alias = "vmpp_backup_type")]
-    pub enum BackupType {
-        /// A snapshot of the disks only.
-        Snapshot = "snapshot",
-        /// A snapshot of disks and memory.
-        Checkpoint = "checkpoint",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, members, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vmss::{VmssFrequency, VmssType};
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -404,32 +405,5 @@ impl ToValue for VmssRecord {
             ("frequency", self.frequency.to_value()),
             ("schedule", self.schedule.to_value()),
         ])
-    }
-}
-
-open_enum! {
-    /// How often a snapshot schedule is due; `VMSS.schedule` has the minute, hour and days, in local time.
-    #[doc(alias = "vmss_frequency")]
-    pub enum VmssFrequency {
-        /// Every hour, at the minute in the schedule.
-        Hourly = "hourly",
-        /// Every day, at the hour and minute in the schedule.
-        Daily = "daily",
-        /// On the days in the schedule, at its hour and minute.
-        Weekly = "weekly",
-    }
-}
-
-open_enum! {
-    /// What a snapshot schedule makes.
-    #[doc(alias = "vmss_type")]
-    pub enum VmssType {
-        /// Snapshots of the disks, as if the power had failed at that moment.
-        Snapshot = "snapshot",
-        /// Snapshots of disks and memory, for which a running VM stops for a while.
-        Checkpoint = "checkpoint",
-        /// Snapshots with the help of Windows VSS, which present servers no longer make: choose another type.
-        #[doc(alias = "snapshot_with_quiesce")]
-        SnapshotWithQuiesce = "snapshot_with_quiesce",
     }
 }

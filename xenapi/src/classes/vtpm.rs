@@ -2,7 +2,8 @@
 
 use super::Vm;
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vtpm::{PersistenceBackend, VtpmOperation};
 use crate::{Call, Map, Record, Ref, TaskCall, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -261,24 +262,5 @@ impl ReadFields for VtpmRecord {
 impl<'de> Deserialize<'de> for VtpmRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// Where the state of a virtual TPM is kept.
-    #[doc(alias = "persistence_backend")]
-    pub enum PersistenceBackend {
-        /// In the pool's database, so it moves with the VM and is in the database's backups.
-        Xapi = "xapi",
-    }
-}
-
-open_enum! {
-    /// What may be asked of a virtual TPM.
-    #[doc(alias = "vtpm_operations")]
-    pub enum VtpmOperation {
-        /// It may be removed, with all keys in it: a guest that encrypted its disk with them needs its recovery key.
-        /// The VM must be halted.
-        Destroy = "destroy",
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{UsbGroup, Vm};
 use crate::handle::{ReadFields, collection, deserialize_record, handle, next_into, up_to_last_changed};
-use crate::wire::open_enum;
+#[doc(inline)]
+pub use crate::wire::enums::vusb::VusbOperation;
 use crate::{Call, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
 
@@ -292,19 +293,5 @@ impl ReadFields for VusbRecord {
 impl<'de> Deserialize<'de> for VusbRecord {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_record(deserializer)
-    }
-}
-
-open_enum! {
-    /// What is being done to a USB device of a VM (`current_operations`), or may be asked of it
-    /// (`allowed_operations`, a hint only).
-    #[doc(alias = "vusb_operations")]
-    pub enum VusbOperation {
-        /// Its VM is starting, and the device is being connected along with it.
-        Attach = "attach",
-        /// The device is being given to a VM that runs.
-        Plug = "plug",
-        /// The device is being taken from a VM that runs, as if it were pulled out.
-        Unplug = "unplug",
     }
 }

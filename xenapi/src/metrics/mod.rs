@@ -34,6 +34,7 @@ mod of_pool;
 
 pub use self::collected::{HostFailure, Metrics};
 pub use self::of_pool::MetricsCall;
+#[doc(inline)]
 pub use xenapi_metrics::{
     Activity, Archive, Consolidation, DataSource, MetricsError, Owner, Point, Resolution, Rrd, RrdSource, Sampling,
     Series, SourceKind, Traffic, Unit, Updates,

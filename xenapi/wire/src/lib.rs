@@ -1,4 +1,5 @@
-//! The values of XenAPI as bytes: its two encodings, JSON-RPC and XML-RPC, without any I/O, and the error codes.
+//! The values of XenAPI as bytes: its two encodings, JSON-RPC and XML-RPC, without any I/O, and its words: enums and
+//! error codes.
 //!
 //! The crate `xenapi` uses this one for every call, as `xenapi::wire`; it stands alone for those who carry the bytes
 //! themselves (a simulator, a proxy, a recorder). Requests are written by [`json::request`] and [`xml::request`],
@@ -29,8 +30,10 @@
 //! in XML. What no reading could save is a [`DecodeError`], never a panic. Nothing is allocated for a size that is
 //! only claimed, and values nest at most 128 deep.
 
+mod class;
 mod codes;
 mod datetime;
+pub mod enums;
 mod error;
 mod from_value;
 pub mod json;
@@ -46,6 +49,7 @@ mod text;
 mod value;
 pub mod xml;
 
+pub use self::class::Class;
 pub use self::codes::ErrorCode;
 pub use self::datetime::{DateTime, DateTimeError};
 pub use self::error::DecodeError;

@@ -49,13 +49,12 @@ pub(super) fn file(context: Context<'_>, class: &Class) -> String {
     if has_record(class) {
         text.push_str(&record::text(context, class, &mut imports));
     }
-    for item in &context.model.enums {
-        if names::home(context.model, &item.name).is_some_and(|home| home.name == class.name) {
-            imports.paths.insert("crate::wire::open_enum");
-            text.push_str(&enums::text(context, item));
-        }
-    }
-    format!("//! {HEAD}\n\n{}\n{text}", imports.lines())
+    let enums = enums::kept_names(context, class).join(", ");
+    let enums = match names::module(&class.name) {
+        _ if enums.is_empty() => enums,
+        module => format!("#[doc(inline)]\npub use crate::wire::enums::{module}::{{{enums}}};\n"),
+    };
+    format!("//! {HEAD}\n\n{enums}{}\n{text}", imports.lines())
 }
 
 fn handle(context: Context<'_>, class: &Class, imports: &mut Imports, messages: &[&Expanded<'_>]) -> String {

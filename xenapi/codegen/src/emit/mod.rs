@@ -1,6 +1,7 @@
 //! Writes the Rust files.
 
 mod class;
+mod class_enum;
 mod codes;
 mod debug;
 mod enums;
@@ -43,7 +44,9 @@ pub fn files(model: &Datamodel, docs: &Docs) -> Vec<(PathBuf, String)> {
     };
     let mut files: Vec<(PathBuf, String)> = model.classes.iter().map(class).collect();
     files.push(("src/classes/mod.rs".into(), root::file(context)));
+    files.push(("wire/src/class.rs".into(), class_enum::file(context)));
     files.push(("wire/src/codes.rs".into(), codes::file(context)));
+    files.extend(enums::files(context));
     files.push(("src/http_actions.rs".into(), http::file(context)));
     files.push(("src/capability/messages.rs".into(), messages::file(context)));
     files.push(("sim/src/tables.rs".into(), sim::file(context)));

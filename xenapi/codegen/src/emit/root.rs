@@ -2,15 +2,14 @@
 
 use std::fmt::Write;
 
-use super::{Context, HEAD, alias, class, doc, enums};
+use super::{Context, HEAD, class, doc};
 use crate::names;
 
 /// The text of the file.
 pub(super) fn file(context: Context<'_>) -> String {
-    let (mut modules, mut exports, mut values) = (String::new(), String::new(), String::new());
+    let (mut modules, mut exports) = (String::new(), String::new());
     let (mut variants, mut decode, mut class_of, mut shared) =
         (String::new(), String::new(), String::new(), String::new());
-    let mut of_events: Vec<String> = Vec::new();
     for item in &context.model.classes {
         let (module, handle, record) = (
             names::module(&item.name),
@@ -30,11 +29,6 @@ pub(super) fn file(context: Context<'_>) -> String {
             names.push(names::collection(&item.name));
         }
         let _ = writeln!(exports, "pub use self::{module}::{{{}}};", names.join(", "));
-        values.push_str(&doc(&format!("`{}`.", item.name)));
-        if !item.name.eq_ignore_ascii_case(&variant) {
-            values.push_str(&alias(&item.name, &variant));
-        }
-        let _ = writeln!(values, "{variant} = {:?},", item.name);
         if class::has_handle(item) {
             variants.push_str(&doc(&format!("The record of a `{}`.", item.name)));
             let _ = writeln!(variants, "{variant}(Arc<{record}>),");
@@ -42,12 +36,7 @@ pub(super) fn file(context: Context<'_>) -> String {
             let _ = writeln!(class_of, "Self::{variant}(_) => Class::{variant},");
             let _ = writeln!(shared, "Self::{variant}(record) => record.clone(),");
         }
-        if item.events {
-            of_events.push(format!("Self::{variant}"));
-        }
     }
-    let of_events = of_events.join(", ");
-    let names = enums::open_enum("/// The name of a class.\n", "Class", &values);
     format!(
         "//! The classes of the API, a module each: handle, collection, record, enums.
         //!
@@ -60,27 +49,13 @@ pub(super) fn file(context: Context<'_>) -> String {
 
         {exports}
 
-        use crate::wire::open_enum;
         use crate::wire::{{self, DecodeError}};
         use crate::{{Record, Value}};
         use std::any::Any;
         use std::sync::Arc;
 
-        {names}
-
-        impl Class {{
-            /// The classes whose objects make events.
-            pub const WITH_EVENTS: &'static [Self] = &[{of_events}];
-
-            /// The class of that name in any case: events write it in lower case, calls do not.
-            pub fn from_event_name(name: &str) -> Self {{
-                let known = Self::VALUES.iter().find(|class| class.as_str().eq_ignore_ascii_case(name));
-                known.cloned().unwrap_or_else(|| Self::from(name))
-            }}
-
-            /// The name as events write it.
-            pub fn event_name(&self) -> String {{ self.as_str().to_ascii_lowercase() }}
-        }}
+        #[doc(inline)]
+        pub use crate::wire::Class;
 
         /// The record of an object whose class is known only at run time.
         #[derive(Clone, Debug, PartialEq)]
