@@ -41,7 +41,7 @@ macro_rules! handle {
 
         impl std::fmt::Debug for $handle {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_tuple(stringify!($handle)).field(&self.reference).finish()
+                crate::handle::debug(f, stringify!($handle), &self.reference)
             }
         }
 
@@ -83,7 +83,7 @@ macro_rules! collection {
 
         impl std::fmt::Debug for $collection {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.debug_struct(stringify!($collection)).finish_non_exhaustive()
+                f.write_str(concat!(stringify!($collection), " { .. }"))
             }
         }
 
@@ -97,6 +97,11 @@ macro_rules! collection {
 }
 
 pub(crate) use {collection, handle};
+
+/// How a handle shows itself: its class and its reference, not the connection.
+pub(crate) fn debug(f: &mut fmt::Formatter<'_>, class: &str, reference: &dyn fmt::Debug) -> fmt::Result {
+    f.debug_tuple(class).field(reference).finish()
+}
 
 /// A call whose first argument is an object.
 pub(crate) fn begin<T, O: Object>(client: &Client, object: Ref<O>, method: &'static str) -> Call<T> {
