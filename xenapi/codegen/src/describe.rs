@@ -33,6 +33,7 @@ impl<'a> Describe<'a> {
         paragraphs([
             self.class_sentence(class),
             format!("Class `{}`, {}", class.name, self.history(&class.lifecycle)),
+            self.docs.page(&class.name).unwrap_or_default().to_owned(),
         ])
     }
 
@@ -66,10 +67,11 @@ impl<'a> Describe<'a> {
             let all = if listed { all.as_str() } else { "" };
             format!("From [`{handle}::record`](crate::{handle}::record){all}.")
         };
+        let page = self.docs.page(&class.name).unwrap_or_default().to_owned();
         if has_handle {
             paragraphs([head, source])
         } else {
-            paragraphs([self.class_sentence(class), head])
+            paragraphs([self.class_sentence(class), head, page])
         }
     }
 
@@ -100,7 +102,8 @@ impl<'a> Describe<'a> {
         let sentence = self.sentence(Topic::Message(class.name.clone(), message.name.clone()));
         let head = sentence.unwrap_or_else(|| self.composed(class, message));
         let facts = self.facts(class, message);
-        paragraphs([head, self.units(class, message), facts, self.errors(message)])
+        let units = self.units(class, message);
+        paragraphs([head, units, facts, self.errors(message), self.seen(class, message)])
     }
 
     /// The name on the wire, the history and the least role of a message.
@@ -277,6 +280,30 @@ impl<'a> Describe<'a> {
             "Errors: {}.",
             written.errors.iter().map(link).collect::<Vec<_>>().join(", ")
         )
+    }
+
+    /// Where the message leaves traces: in events, and in tools of this project.
+    fn seen(&self, class: &Class, message: &Expanded<'_>) -> String {
+        let link = |topic: &Topic| match topic {
+            Topic::Field(class, field) => {
+                let (record, member) = (names::record(class), names::member(field));
+                Some(format!("[`{class}.{field}`](crate::{record}::{member})"))
+            }
+            Topic::Class(class) => Some(format!("[`{class}`](crate::{})", names::record(class))),
+            _ => None,
+        };
+        let topic = Topic::Message(class.name.clone(), message.name.clone());
+        let events: Vec<_> = self.docs.events(&topic).iter().filter_map(link).collect();
+        let tools = self.docs.tools(&format!("{}.{}", class.name, message.name));
+        let tools: Vec<_> = tools.iter().map(|tool| format!("`{tool}`")).collect();
+        let mut lines = Vec::new();
+        if !events.is_empty() {
+            lines.push(format!("Events: {}.", events.join(", ")));
+        }
+        if !tools.is_empty() {
+            lines.push(format!("In use by the example {}.", list(&tools)));
+        }
+        lines.join("\n\n")
     }
 
     /// An enum.

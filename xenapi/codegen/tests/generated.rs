@@ -71,17 +71,43 @@ fn a_heading_that_names_nothing_is_an_error() {
     let model = store::load(&package().join("datamodel")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("classes")).unwrap();
-    for name in ["common.md", "enums.md", "errors.md", "http_actions.md", "units.md"] {
+    for name in [
+        "common.md",
+        "enums.md",
+        "errors.md",
+        "http_actions.md",
+        "units.md",
+        "tools.md",
+    ] {
         fs::write(folder.path().join(name), "").unwrap();
     }
     let load = |text: &str| {
         fs::write(folder.path().join("classes/VM.md"), text).unwrap();
         Docs::load(folder.path(), &model).map_err(|error| error.to_string())
     };
-    let docs = load("# VM\n\nA machine.\n\n## start()\n\nStarts it.\n").unwrap();
+    let start = Topic::Message("VM".to_owned(), "start".to_owned());
+    let docs = load(
+        "# VM\n\nA machine.\n\n```pool\n# hidden\nlet vms = pool.vms();\n```\n\n## start()\n\nStarts it.\n\nEvents: domid, VBD.\n",
+    );
+    let docs = docs.unwrap();
+    assert_eq!(docs.text(&Topic::Class("VM".to_owned())), Some("A machine."));
+    let page = docs.page("VM").unwrap();
+    assert!(
+        page.ends_with("# hidden\nlet vms = pool.vms();\n# Ok(()) }\n```"),
+        "{page}"
+    );
+    assert_eq!(docs.text(&start), Some("Starts it."));
     assert_eq!(
-        docs.text(&Topic::Message("VM".to_owned(), "start".to_owned())),
-        Some("Starts it.")
+        docs.events(&start),
+        [
+            Topic::Field("VM".to_owned(), "domid".to_owned()),
+            Topic::Class("VBD".to_owned())
+        ]
+    );
+    let wrong = load("# VM\n\nA machine.\n\n## start()\n\nStarts it.\n\nEvents: energy.\n").unwrap_err();
+    assert!(
+        wrong.ends_with("line 5: the datamodel has nothing called \"energy\" here"),
+        "{wrong}"
     );
     let wrong = load("# VM\n\nA machine.\n\n## begin()\n\nStarts it.\n").unwrap_err();
     assert!(

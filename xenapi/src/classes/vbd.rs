@@ -12,6 +12,24 @@ handle! {
     /// `currently_attached` says whether a guest has it right now.
     ///
     /// Class `VBD`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// VM ── VBD ── VDI ── SR ── PBD ── host
+    ///  userdevice "0"     the disk image; none in an empty drive
+    ///  currently_attached while the VM runs
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vbd in pool.vbds().all_records().await?.values().filter(|vbd| !vbd.empty) {
+    ///     let (vm, vdi) = (pool.vm(vbd.vm).name_label().await?, pool.vdi(vbd.vdi).virtual_size().await?);
+    ///     println!("{vm} has at place {} a disk of {} GiB", vbd.userdevice, vdi >> 30);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VBD")]
     Vbd: VbdRecord, vbd
 }
