@@ -40,8 +40,7 @@
 //!
 //! # What it is not
 //! Nothing runs: a VM's power state changes, and that is all, and its metrics are curves without meaning. Allowed
-//! operations are up to date at once, which xapi does not promise. Disks go out as QCOW2 from no simulated host, as
-//! from real ones before 2025.
+//! operations are up to date at once, which xapi does not promise.
 
 mod behaviour;
 mod builder;
@@ -66,6 +65,7 @@ mod importer;
 mod inventory;
 mod inventory_file;
 mod ova;
+mod qcow2;
 mod query;
 mod relations;
 mod roles;

@@ -87,6 +87,7 @@ async fn every_format_comes_back_as_it_went() {
         ("raw", SIZE as usize),
         ("VHD", 3072 + 3 * (512 + (2 << 20))),
         ("tar", 0),
+        ("qcow2", (5 + 3) << 16),
     ] {
         let bytes = get(&pool, &caller, &format!("vdi={disk}&format={format}")).await;
         assert!(length == 0 || bytes.len() == length, "{format}: {}", bytes.len());
@@ -109,12 +110,6 @@ async fn a_difference_holds_what_changed_since() {
     let (pool, caller) = pool(|builder| builder.vms(0)).await;
     let disk = add_disk(&pool, &caller).await;
     let before = caller.text("VDI.snapshot", args![disk]).await;
-    let copy = caller
-        .text(
-            "VDI.copy",
-            args![before, "OpaqueRef:NULL", "OpaqueRef:NULL", "OpaqueRef:NULL"],
-        )
-        .await;
     let frame = |offset: u64, data: &[u8]| {
         let length = (data.len() as u32).to_le_bytes();
         [&offset.to_le_bytes()[..], &length, data].concat()
@@ -124,17 +119,16 @@ async fn a_difference_holds_what_changed_since() {
         put(&pool, &caller, &format!("vdi={disk}&chunked=false"), &body).await.1,
         "success"
     );
-    let delta = get(&pool, &caller, &format!("vdi={disk}&format=vhd&base={before}")).await;
-    assert_eq!(delta.len(), 3072 + 512 + (2 << 20), "one block");
-    assert_eq!(
-        put(&pool, &caller, &format!("vdi={copy}&format=vhd"), &delta).await.1,
-        "success"
-    );
-    let (one, other) = (
-        get(&pool, &caller, &format!("vdi={copy}")).await,
-        get(&pool, &caller, &format!("vdi={disk}")).await,
-    );
-    assert!(one == other);
+    let changed = get(&pool, &caller, &format!("vdi={disk}")).await;
+    for (format, length) in [("vhd", 3072 + 512 + (2 << 20)), ("qcow2", (5 + 1) << 16)] {
+        let nowhere = "OpaqueRef:NULL";
+        let copy = caller.text("VDI.copy", args![before, nowhere, nowhere, nowhere]).await;
+        let delta = get(&pool, &caller, &format!("vdi={disk}&format={format}&base={before}")).await;
+        assert_eq!(delta.len(), length, "{format}: one block");
+        let (_, status, words) = put(&pool, &caller, &format!("vdi={copy}&format={format}"), &delta).await;
+        assert_eq!(status, "success", "{format}: {words:?}");
+        assert!(get(&pool, &caller, &format!("vdi={copy}")).await == changed, "{format}");
+    }
     let old = get(&pool, &caller, &format!("vdi={before}")).await;
     assert_eq!(old[7 << 20], 0, "the snapshot is what it was");
 }
@@ -197,10 +191,11 @@ async fn wrong_uploads_fail_each_in_its_way() {
     let mut fixed = vec![0; 1 << 20];
     fixed.extend(b"conectix");
     fixed.resize((1 << 20) + 512, 0);
-    let cases: [(String, &[u8], u16, &str); 8] = [
+    let cases: [(String, &[u8], u16, &str); 9] = [
         (format!("vdi={disk}"), &image, 200, "success"),
         (format!("vdi={disk}"), &too_long, 200, "VDI_IO_ERROR"),
         (format!("vdi={disk}&format=vhd"), &fixed, 200, "VDI_IO_ERROR"),
+        (format!("vdi={disk}&format=qcow2"), &fixed, 200, "VDI_IO_ERROR"),
         (format!("vdi={disk}&format=qcow3"), &image, 404, "INTERNAL_ERROR"),
         (format!("vdi={disk}&format=vhd&chunked"), &image, 404, "INTERNAL_ERROR"),
         ("format=raw".to_owned(), &image, 400, "VDI_MISSING"),

@@ -11,6 +11,7 @@ use crate::behaviour::vdi;
 use crate::disk_image::DiskImage;
 use crate::dispatch::Origin;
 use crate::error::{ApiError, Result};
+use crate::qcow2;
 use crate::state::{Shared, State};
 use crate::vhd;
 use crate::xva_stream::Archive;
@@ -21,6 +22,7 @@ pub(super) enum Format {
     Raw,
     Vhd,
     Tar,
+    Qcow2,
 }
 
 impl Format {
@@ -31,6 +33,7 @@ impl Format {
             "" | "raw" => Ok(Self::Raw),
             "vhd" => Ok(Self::Vhd),
             "tar" => Ok(Self::Tar),
+            "qcow2" => Ok(Self::Qcow2),
             _ => Err(ApiError::internal(&format!("Unknown format {name}"))),
         }
     }
@@ -40,6 +43,7 @@ impl Format {
             Self::Raw => "raw",
             Self::Vhd => "vhd",
             Self::Tar => "tar",
+            Self::Qcow2 => "qcow2",
         }
     }
 
@@ -48,6 +52,7 @@ impl Format {
             Self::Raw => "application/octet-stream",
             Self::Vhd => "application/vhd",
             Self::Tar => "application/x-tar",
+            Self::Qcow2 => "application/x-qemu-disk",
         }
     }
 }
@@ -70,7 +75,7 @@ pub(super) async fn export_raw_vdi(shared: &Arc<Shared>, origin: &Origin, reques
         access.fault()?;
         let vdi = find_by(state, "VDI", request.query("vdi"))?;
         let base = match request.query("base") {
-            Some(name) if format == Format::Vhd => Some(find_by(state, "VDI", Some(name))?),
+            Some(name) if matches!(format, Format::Vhd | Format::Qcow2) => Some(find_by(state, "VDI", Some(name))?),
             _ => None,
         };
         let storage = [state.db.text("VDI", &vdi, "SR")];
@@ -91,14 +96,25 @@ pub(super) async fn export_raw_vdi(shared: &Arc<Shared>, origin: &Origin, reques
 }
 
 fn pieces(state: &mut State, vdi: &str, base: Option<&str>, format: Format) -> Pieces {
-    match format {
-        Format::Raw => Box::new(disk(state, "", vdi).into_raw()),
-        Format::Tar => Box::new(Archive::of_disk(disk(state, "vdi", vdi))),
-        Format::Vhd => match vhd(state, vdi, base) {
-            Ok(image) => Box::new(image),
-            // Found out only after the 200.
-            Err(error) => Box::new(std::iter::once(Err(error))),
-        },
+    let image = match format {
+        Format::Raw => return Box::new(disk(state, "", vdi).into_raw()),
+        Format::Tar => return Box::new(Archive::of_disk(disk(state, "vdi", vdi))),
+        Format::Vhd => vhd(state, vdi, base).map(|image| Box::new(image) as Pieces),
+        Format::Qcow2 => qcow2(state, vdi, base).map(|image| Box::new(image) as Pieces),
+    };
+    // Found out only after the 200.
+    image.unwrap_or_else(|error| Box::new(std::iter::once(Err(error))))
+}
+
+fn qcow2(state: &State, vdi: &str, base: Option<&str>) -> io::Result<qcow2::Image> {
+    let (size, image) = (vdi::size(state, vdi), content(state, vdi));
+    match base {
+        Some(base) => {
+            comparable(state, [vdi, base])?;
+            let base = content(state, base);
+            qcow2::Image::difference(image, base, size)
+        }
+        None => qcow2::Image::whole(image, size),
     }
 }
 
@@ -113,13 +129,7 @@ fn vhd(state: &mut State, vdi: &str, base: Option<&str>) -> io::Result<vhd::Imag
     let Some(base) = base else {
         return vhd::Image::whole(image, size, id);
     };
-    for disk in [vdi, base] {
-        let sr = state.db.text("VDI", disk, "SR");
-        if state.db.is("SR", &sr, "type", "iso") {
-            let text = "Failure(\"Cannot compute differences on non-VHD images\")";
-            return Err(io::Error::other(ApiError::internal(text)));
-        }
-    }
+    comparable(state, [vdi, base])?;
     let sr = state.db.text("VDI", base, "SR");
     let path = format!(
         "/run/sr-mount/{}/{}.vhd",
@@ -128,6 +138,18 @@ fn vhd(state: &mut State, vdi: &str, base: Option<&str>) -> io::Result<vhd::Imag
     );
     let ids = [id, state.ids.number()];
     vhd::Image::difference(image, content(state, base), size, ids, &path)
+}
+
+/// Refuses disks that are no images.
+fn comparable(state: &State, disks: [&str; 2]) -> io::Result<()> {
+    for disk in disks {
+        let sr = state.db.text("VDI", disk, "SR");
+        if state.db.is("SR", &sr, "type", "iso") {
+            let text = "Failure(\"Cannot compute differences on non-VHD images\")";
+            return Err(io::Error::other(ApiError::internal(text)));
+        }
+    }
+    Ok(())
 }
 
 fn content(state: &State, vdi: &str) -> Arc<DiskImage> {

@@ -17,6 +17,7 @@ use crate::behaviour::vdi;
 use crate::dispatch::Origin;
 use crate::error::{ApiError, Result};
 use crate::importer::{check_block, refusal};
+use crate::qcow2;
 use crate::state::{Shared, State};
 use crate::vhd;
 
@@ -33,6 +34,7 @@ enum Content {
     Ranges,
     Vhd,
     Tar,
+    Qcow2,
 }
 
 pub(super) async fn import_raw_vdi(shared: &Arc<Shared>, origin: &Origin, request: &Request, upload: Upload) -> Reply {
@@ -78,6 +80,7 @@ fn content(request: &Request) -> Result<Content> {
         _ if framed => Err(ApiError::internal("Chunked import is for the raw format")),
         Format::Vhd => Ok(Content::Vhd),
         Format::Tar => Ok(Content::Tar),
+        Format::Qcow2 => Ok(Content::Qcow2),
     }
 }
 
@@ -105,6 +108,7 @@ async fn work(intake: &mut Intake, vdi: String, content: Content) -> Result<Stri
         Content::Ranges => ranges(intake, &mut target).await?,
         Content::Vhd => vhd(intake, &mut target).await?,
         Content::Tar => tar(intake, &mut target).await?,
+        Content::Qcow2 => qcow2(intake, &mut target).await?,
     }
     Ok(value_text(&vdi.to_value()))
 }
@@ -223,6 +227,30 @@ async fn vhd(intake: &mut Intake, target: &mut Target) -> Result<()> {
         progress(intake, length);
     }
     if announced.is_some() && reader.is_complete() {
+        Ok(())
+    } else {
+        Err(ApiError::device())
+    }
+}
+
+/// An image that says itself which clusters it has, up to the end of the upload. No progress is told.
+async fn qcow2(intake: &mut Intake, target: &mut Target) -> Result<()> {
+    let length = intake.length().unwrap_or(u64::MAX);
+    let mut reader = qcow2::Reader::new(target.size);
+    while intake.taken() < length {
+        let Some(piece) = intake.next(length - intake.taken()).await? else {
+            break;
+        };
+        let mut written = Ok(());
+        let pushed = reader.push(&piece, |offset, data| {
+            if written.is_ok() {
+                written = target.write(offset, data);
+            }
+        });
+        pushed.map_err(|defect| ApiError::new("VDI_IO_ERROR", [&defect.to_string()]))?;
+        written?;
+    }
+    if reader.is_complete() {
         Ok(())
     } else {
         Err(ApiError::device())
