@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use crate::error::{ApiError, Result};
 use crate::schema;
+use crate::tables::HTTP_ACTIONS;
 
 /// A role of a user, from the one that may do everything to the one that may only look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,12 +56,17 @@ impl Role {
         Self::named(least).is_some_and(|least| self <= least)
     }
 
-    /// The names of all messages that the role may call, as sessions list them.
+    /// The names of all messages that the role may call, and of the HTTP handlers that it may use, as sessions list
+    /// them.
     pub(crate) fn permissions(self) -> Vec<String> {
-        schema::methods()
+        let messages = schema::methods()
             .filter(|method| self.reaches(method.message.role))
-            .map(|method| method.name().to_lowercase())
-            .collect()
+            .map(|method| method.name().to_lowercase());
+        let handlers = HTTP_ACTIONS
+            .iter()
+            .filter(|action| self.reaches(action.role))
+            .map(|action| format!("http/{}", action.name));
+        messages.chain(handlers).collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Messages of the class `host`.
 
+use std::time::Duration;
+
 use xenapi::{ToValue, Value};
 
 use super::{Behaviour, vm};
@@ -23,6 +25,8 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
         "compute_memory_overhead" => compute_memory_overhead,
         "get_management_interface" => get_management_interface,
         "list_methods" => list_methods,
+        "reboot" => reboot,
+        "restart_agent" => restart_agent,
         "set_hostname_live" => set_hostname_live,
         "call_plugin" => call_plugin,
         "has_extension" => has_extension,
@@ -121,6 +125,40 @@ fn get_management_interface(state: &mut State, call: &Invocation) -> Result<Valu
 
 fn list_methods(_: &mut State, _: &Invocation) -> Result<Value> {
     Ok(schema::method_names().to_value())
+}
+
+/// How long a host is away while it starts anew, which takes minutes on a real one.
+const BOOT: Duration = Duration::from_secs(3);
+/// How long it takes the toolstack alone.
+const TOOLSTACK: Duration = Duration::from_secs(1);
+
+fn number(state: &State, host: &str) -> Result<usize> {
+    let number = state.hosts.iter().position(|known| known == host);
+    number.ok_or_else(|| ApiError::handle_invalid("host", host))
+}
+
+/// A host starts enabled again.
+fn reboot(state: &mut State, call: &Invocation) -> Result<Value> {
+    let host = call.text(0);
+    let number = number(state, host)?;
+    if state.db.flag("host", host, "enabled") {
+        return Err(ApiError::new("HOST_NOT_DISABLED", []));
+    }
+    let residents = state.db.list("host", host, "resident_VMs");
+    if let Some(vm) = residents
+        .iter()
+        .find(|vm| !state.db.flag("VM", vm, "is_control_domain"))
+    {
+        return Err(ApiError::new("HOST_IN_USE", [host, "VM", vm]));
+    }
+    state.restart(number, BOOT);
+    set_enabled(state, call, true)
+}
+
+fn restart_agent(state: &mut State, call: &Invocation) -> Result<Value> {
+    let number = number(state, call.text(0))?;
+    state.restart(number, TOOLSTACK);
+    Ok(void())
 }
 
 fn set_hostname_live(state: &mut State, call: &Invocation) -> Result<Value> {

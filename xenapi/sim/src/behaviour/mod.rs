@@ -1,6 +1,7 @@
 //! What messages do that have code of their own in xapi.
 
 mod blob;
+mod changed_blocks;
 pub(crate) mod console;
 mod data_source;
 mod event;
@@ -11,10 +12,12 @@ mod pool;
 mod repository;
 mod session;
 pub(crate) mod sr;
+mod subject;
 mod task;
 pub(crate) mod vbd;
 pub(crate) mod vdi;
 pub(crate) mod vif;
+mod vlan;
 pub(crate) mod vm;
 
 use xenapi::Value;
@@ -38,13 +41,15 @@ pub(crate) fn find(name: &str) -> Option<Behaviour> {
         "blob" => blob::find(message),
         "VM" => vm::find(message).or_else(|| data_source::find(message)),
         "VBD" => vbd::find(message),
-        "VDI" => vdi::find(message),
+        "VDI" => vdi::find(message).or_else(|| changed_blocks::find(message)),
         "VIF" => vif::find(message),
         "SR" => sr::find(class, message).or_else(|| data_source::find(message)),
         "PBD" => sr::find(class, message),
         "network" => network::find(message),
         "host" => host::find(message).or_else(|| data_source::find(message)),
-        "pool" => pool::find(message),
+        "pool" => pool::find(message).or_else(|| vlan::find_of_pool(message)),
+        "subject" => subject::find(message),
+        "VLAN" => vlan::find(message),
         "message" => message::find(message),
         "Repository" => repository::find(message),
         _ => None,

@@ -33,8 +33,6 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
         "pool_migrate" => pool_migrate,
         "update" => update,
         "get_nbd_info" => get_nbd_info,
-        "enable_cbt" => enable_cbt,
-        "disable_cbt" => disable_cbt,
         _ => return None,
     })
 }
@@ -119,6 +117,15 @@ pub(crate) fn write(state: &mut State, vdi: &str, offset: u64, bytes: &[u8]) {
     Arc::make_mut(image).write(offset, bytes);
 }
 
+/// Complains where only what changed was kept of a disk.
+pub(crate) fn has_content(state: &State, vdi: &str) -> Result<()> {
+    state.require("VDI", vdi)?;
+    match state.db.text("VDI", vdi, "type") {
+        kind if kind == "cbt_metadata" => Err(ApiError::new("VDI_INCOMPATIBLE_TYPE", [vdi, &kind])),
+        _ => Ok(()),
+    }
+}
+
 /// The virtual size in bytes.
 pub(crate) fn size(state: &State, vdi: &str) -> u64 {
     u64::try_from(state.db.int("VDI", vdi, "virtual_size")).unwrap_or_default()
@@ -156,6 +163,7 @@ pub(crate) fn make_snapshot(state: &mut State, vdi: &str) -> Result<String> {
         ("is_a_snapshot", Value::Bool(true)),
         ("snapshot_of", vdi.to_value()),
         ("snapshot_time", Value::DateTime(state.clock.now())),
+        ("cbt_enabled", Value::Bool(state.db.flag("VDI", vdi, "cbt_enabled"))),
     ];
     duplicate(state, vdi, NULL, &marks)
 }
@@ -281,18 +289,6 @@ fn update(state: &mut State, call: &Invocation) -> Result<Value> {
 }
 
 fn get_nbd_info(state: &mut State, call: &Invocation) -> Result<Value> {
-    state.require("VDI", call.text(0))?;
+    has_content(state, call.text(0))?;
     Ok(Value::Array(Vec::new()))
-}
-
-fn enable_cbt(state: &mut State, call: &Invocation) -> Result<Value> {
-    state.require("VDI", call.text(0))?;
-    state.db.set("VDI", call.text(0), "cbt_enabled", true);
-    Ok(void())
-}
-
-fn disable_cbt(state: &mut State, call: &Invocation) -> Result<Value> {
-    state.require("VDI", call.text(0))?;
-    state.db.set("VDI", call.text(0), "cbt_enabled", false);
-    Ok(void())
 }

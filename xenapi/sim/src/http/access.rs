@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::message::{Body, Reply, Request};
 use super::pages;
 use super::transfer::{Pieces, Transfer};
@@ -218,43 +221,7 @@ fn authenticate(state: &mut State, request: &Request) -> Option<String> {
         return Some(state.db.text("session", &session, "auth_user_name"));
     }
     let basic = request.header("authorization")?.strip_prefix("Basic ")?;
-    let decoded = String::from_utf8(base64(basic.trim())?).ok()?;
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(basic.trim()).ok()?).ok()?;
     let (name, password) = decoded.split_once(':')?;
     state.config.knows(name, password).then(|| name.to_owned())
-}
-
-/// Decodes base64; none where it is not.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.trim_end_matches('=').bytes() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_base64() {
-        assert_eq!(base64("cm9vdDpwdw=="), Some(b"root:pw".to_vec()));
-        assert_eq!(base64("cm9v"), Some(b"roo".to_vec()));
-        assert_eq!(base64("!"), None);
-    }
 }

@@ -74,6 +74,7 @@ pub(super) async fn export_raw_vdi(shared: &Arc<Shared>, origin: &Origin, reques
     let prepared = shared.with(|state| {
         access.fault()?;
         let vdi = find_by(state, "VDI", request.query("vdi"))?;
+        vdi::has_content(state, &vdi)?;
         let base = match request.query("base") {
             Some(name) if matches!(format, Format::Vhd | Format::Qcow2) => Some(find_by(state, "VDI", Some(name))?),
             _ => None,

@@ -90,7 +90,7 @@ impl Image {
         let mut table_at = first_at + first;
         let mut data_at = table_at + tables;
         for group in &groups {
-            let place = if in_use(group) { table_at * CLUSTER | SOLE } else { 0 };
+            let place = if in_use(group) { (table_at * CLUSTER) | SOLE } else { 0 };
             table_at += u64::from(in_use(group));
             head.extend(place.to_be_bytes());
         }
@@ -102,7 +102,7 @@ impl Image {
                     Cluster::Zeros => ZEROS,
                     Cluster::Data => {
                         data_at += 1;
-                        (data_at - 1) * CLUSTER | SOLE
+                        ((data_at - 1) * CLUSTER) | SOLE
                     }
                 };
                 head.extend(place.to_be_bytes());
