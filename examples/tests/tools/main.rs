@@ -2,6 +2,7 @@
 
 mod harness;
 mod live;
+mod messages;
 mod partitions;
 mod tidiness;
 mod tour;

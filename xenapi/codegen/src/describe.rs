@@ -157,7 +157,7 @@ impl<'a> Describe<'a> {
     /// What a message does, from its name and place.
     fn composed(&self, class: &Class, message: &Expanded<'_>) -> String {
         let wire = &class.name;
-        let field = |field: &Field| {
+        let of_record = |field: &Field| {
             let (record, member) = (names::record(wire), names::member(&field.name));
             format!("[`{member}`](crate::{record}::{member})")
         };
@@ -167,24 +167,24 @@ impl<'a> Describe<'a> {
                 .unwrap_or_else(|| ".".to_owned())
         };
         match touched(class, message) {
-            Operation::Get(of) => format!("Reads the field {}{}", field(of), first(of)),
-            Operation::Set(of) => format!("Sets the field {}{}", field(of), first(of)),
+            Operation::Get(of) => format!("Reads the field {}{}", of_record(of), first(of)),
+            Operation::Set(of) => format!("Sets the field {}{}", of_record(of), first(of)),
             Operation::Add(of) if matches!(of.ty, Type::Map(..)) => format!(
                 "Adds an entry to the map {}. A key that is there already is refused with \
                  [`MAP_DUPLICATE_KEY`](crate::ErrorCode::MapDuplicateKey).",
-                field(of)
+                of_record(of)
             ),
-            Operation::Add(of) => format!("Adds a value to the set {}, unless it is there already.", field(of)),
+            Operation::Add(of) => format!("Adds a value to the set {}, unless it is there already.", of_record(of)),
             Operation::Remove(of) if matches!(of.ty, Type::Map(..)) => {
                 format!(
                     "Takes the entry of `key` out of the map {}; no failure where there is none.",
-                    field(of)
+                    of_record(of)
                 )
             }
             Operation::Remove(of) => {
                 format!(
                     "Takes a value out of the set {}; no failure where it is not there.",
-                    field(of)
+                    of_record(of)
                 )
             }
             Operation::Object(derived) => match derived {
@@ -202,7 +202,15 @@ impl<'a> Describe<'a> {
                     format!("Reads each `{wire}` that the pool has, with all fields, in one call.")
                 }
                 Derived::Create => {
-                    format!("Makes a new `{wire}` from the fields of a record that can be given at creation.")
+                    let head =
+                        format!("Makes a new `{wire}` from the fields of a record that can be given at creation.");
+                    let needed = class.fields.iter().filter(|field| must_be_given(field));
+                    let needed: Vec<_> = needed.map(of_record).collect();
+                    if needed.is_empty() {
+                        head
+                    } else {
+                        format!("{head} These have no default: {}.", list(&needed))
+                    }
                 }
                 Derived::Destroy => format!("Removes this `{wire}`."),
                 Derived::Get | Derived::Set => String::new(),
@@ -301,7 +309,8 @@ impl<'a> Describe<'a> {
             lines.push(format!("Events: {}.", events.join(", ")));
         }
         if !tools.is_empty() {
-            lines.push(format!("In use by the example {}.", list(&tools)));
+            let example = if tools.len() == 1 { "example" } else { "examples" };
+            lines.push(format!("In use by the {example} {}.", list(&tools)));
         }
         lines.join("\n\n")
     }
@@ -389,6 +398,12 @@ impl<'a> Describe<'a> {
             None => format!("xapi {name}"),
         }
     }
+}
+
+/// Whether an object cannot be made without the field: it can be given, and neither the server nor its type has a value
+/// that makes sense for it.
+fn must_be_given(field: &Field) -> bool {
+    field.qualifier != Qualifier::Dynamic && field.default.is_none() && matches!(field.ty, Type::Enum(_) | Type::Ref(_))
 }
 
 /// Where a message comes from; a written one that is called like those of a field is one of that field.

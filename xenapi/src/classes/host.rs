@@ -411,6 +411,8 @@ impl Host {
     /// which clients and the other hosts reach it. The host keeps it up to date; setting it does not move the host.
     ///
     /// `host.get_address`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `pool-top` and `screenshot`.
     #[doc(alias = "host.get_address")]
     pub fn address(&self) -> Call<String> {
         self.begin("host.get_address")

@@ -131,6 +131,8 @@ impl AllHostMetrics {
     /// Reads each `host_metrics` that the pool has, with all fields, in one call.
     ///
     /// `host_metrics.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `pool-top`.
     #[doc(alias = "host_metrics.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<HostMetrics>, HostMetricsRecord>> {
         self.begin("host_metrics.get_all_records")

@@ -180,7 +180,8 @@ impl Pbds {
         self.begin("PBD.get_all_records")
     }
 
-    /// Makes a new `PBD` from the fields of a record that can be given at creation.
+    /// Makes a new `PBD` from the fields of a record that can be given at creation. These have no default:
+    /// [`host`](crate::PbdRecord::host) and [`sr`](crate::PbdRecord::sr).
     ///
     /// `PBD.create`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "PBD.create")]

@@ -540,6 +540,8 @@ impl Srs {
     /// Reads each `SR` that the pool has, with all fields, in one call.
     ///
     /// `SR.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `tour`.
     #[doc(alias = "SR.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Sr>, SrRecord>> {
         self.begin("SR.get_all_records")

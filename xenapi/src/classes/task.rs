@@ -186,6 +186,8 @@ impl Task {
     /// or a pool operator, may.
     ///
     /// `task.destroy`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `tour`, `vm-export`, `vm-import` and `vm-mbr`.
     #[doc(alias = "task.destroy")]
     pub fn destroy(&self) -> Call<()> {
         self.begin("task.destroy")
@@ -199,6 +201,8 @@ impl Task {
     /// `task.cancel`, since XenServer 4.0 (rio). Least role: `read-only`. Runs as a task.
     ///
     /// Errors: [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
+    ///
+    /// In use by the examples `tour` and `vm-mbr`.
     #[doc(alias = "task.cancel")]
     pub fn cancel(&self) -> TaskCall<()> {
         self.begin_task("task.cancel")
@@ -329,6 +333,8 @@ impl Tasks {
     /// - `description`: a longer text; may be empty.
     ///
     /// `task.create`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `tour`, `vm-export`, `vm-import` and `vm-mbr`.
     #[doc(alias = "task.create")]
     pub fn create(&self, label: &str, description: &str) -> Call<Ref<Task>> {
         self.begin("task.create").arg(label).arg(description)

@@ -38,6 +38,8 @@ impl Vbd {
     /// Reads all fields at once.
     ///
     /// `VBD.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `tour`, `vm-export` and `vm-mbr`.
     #[doc(alias = "VBD.get_record")]
     pub fn record(&self) -> Call<VbdRecord> {
         self.begin("VBD.get_record")
@@ -365,6 +367,8 @@ impl Vbd {
     ///
     /// Errors: [`VBD_NOT_REMOVABLE_MEDIA`](crate::ErrorCode::VbdNotRemovableMedia),
     /// [`VBD_IS_EMPTY`](crate::ErrorCode::VbdIsEmpty).
+    ///
+    /// In use by the example `tour`.
     #[doc(alias = "VBD.eject")]
     pub fn eject(&self) -> TaskCall<()> {
         self.begin_task("VBD.eject")
@@ -378,6 +382,8 @@ impl Vbd {
     ///
     /// Errors: [`VBD_NOT_REMOVABLE_MEDIA`](crate::ErrorCode::VbdNotRemovableMedia),
     /// [`VBD_NOT_EMPTY`](crate::ErrorCode::VbdNotEmpty).
+    ///
+    /// In use by the example `tour`.
     #[doc(alias = "VBD.insert")]
     pub fn insert(&self, vdi: Ref<Vdi>) -> TaskCall<()> {
         self.begin_task("VBD.insert").arg(vdi)
@@ -457,6 +463,8 @@ impl Vbds {
     /// Reads each `VBD` that the pool has, with all fields, in one call.
     ///
     /// `VBD.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `tour`, `vm-export` and `vm-list`.
     #[doc(alias = "VBD.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vbd>, VbdRecord>> {
         self.begin("VBD.get_all_records")

@@ -34,6 +34,8 @@ impl Vdi {
     /// storage has merged the chain, minutes or hours later, and that needs some free space itself.
     ///
     /// `VDI.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// In use by the examples `vm-export` and `vm-mbr`.
     #[doc(alias = "VDI.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("VDI.destroy")
@@ -339,6 +341,8 @@ impl Vdi {
     /// instead.
     ///
     /// `VDI.get_is_a_snapshot`, since XenServer 5.0 (orlando). Least role: `read-only`.
+    ///
+    /// In use by the examples `vm-export` and `vm-mbr`.
     #[doc(alias = "VDI.get_is_a_snapshot")]
     pub fn is_a_snapshot(&self) -> Call<bool> {
         self.begin("VDI.get_is_a_snapshot")
@@ -800,12 +804,15 @@ impl Vdis {
     /// Reads each `VDI` that the pool has, with all fields, in one call.
     ///
     /// `VDI.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `tour`, `vm-export` and `vm-list`.
     #[doc(alias = "VDI.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vdi>, VdiRecord>> {
         self.begin("VDI.get_all_records")
     }
 
-    /// Makes a new `VDI` from the fields of a record that can be given at creation.
+    /// Makes a new `VDI` from the fields of a record that can be given at creation. These have no default:
+    /// [`sr`](crate::VdiRecord::sr) and [`kind`](crate::VdiRecord::kind).
     ///
     /// `VDI.create`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VDI.create")]

@@ -595,7 +595,8 @@ impl Vifs {
         self.begin("VIF.get_all_records")
     }
 
-    /// Makes a new `VIF` from the fields of a record that can be given at creation.
+    /// Makes a new `VIF` from the fields of a record that can be given at creation. These have no default:
+    /// [`network`](crate::VifRecord::network) and [`vm`](crate::VifRecord::vm).
     ///
     /// `VIF.create`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VIF.create")]

@@ -31,6 +31,8 @@ impl Vm {
     /// Reads all fields at once.
     ///
     /// `VM.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `vm-import`.
     #[doc(alias = "VM.get_record")]
     pub fn record(&self) -> Call<VmRecord> {
         self.begin("VM.get_record")
@@ -41,6 +43,8 @@ impl Vm {
     /// firmware variables are lost.
     ///
     /// `VM.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// In use by the examples `vm-export` and `vm-mbr`.
     #[doc(alias = "VM.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("VM.destroy")
@@ -186,6 +190,8 @@ impl Vm {
     /// `OpaqueRef:NULL` while it is halted or suspended. It changes at the end of a migration.
     ///
     /// `VM.get_resident_on`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `screenshot`.
     #[doc(alias = "VM.get_resident_on")]
     pub fn resident_on(&self) -> Call<Ref<Host>> {
         self.begin("VM.get_resident_on")
@@ -447,6 +453,8 @@ impl Vm {
     /// nothing; sort by `VBD.userdevice`.
     ///
     /// `VM.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `tour`, `vm-export` and `vm-mbr`.
     #[doc(alias = "VM.get_VBDs")]
     pub fn vbds(&self) -> Call<Vec<Ref<Vbd>>> {
         self.begin("VM.get_VBDs")
@@ -1252,6 +1260,8 @@ impl Vm {
     ///
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState), [`SR_FULL`](crate::ErrorCode::SrFull),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
+    ///
+    /// In use by the examples `vm-export` and `vm-mbr`.
     #[doc(alias = "VM.snapshot")]
     pub fn snapshot(&self, new_name: &str) -> TaskCall<Ref<Self>> {
         self.begin_task("VM.snapshot").arg(new_name)
@@ -2519,12 +2529,18 @@ impl Vms {
     /// Reads each `VM` that the pool has, with all fields, in one call.
     ///
     /// `VM.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `screenshot`, `tour`, `vm-export`, `vm-list` and `vm-mbr`.
     #[doc(alias = "VM.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vm>, VmRecord>> {
         self.begin("VM.get_all_records")
     }
 
-    /// Makes a new `VM` from the fields of a record that can be given at creation.
+    /// Makes a new `VM` from the fields of a record that can be given at creation. These have no default:
+    /// [`affinity`](crate::VmRecord::affinity),
+    /// [`actions_after_shutdown`](crate::VmRecord::actions_after_shutdown),
+    /// [`actions_after_reboot`](crate::VmRecord::actions_after_reboot) and
+    /// [`actions_after_crash`](crate::VmRecord::actions_after_crash).
     ///
     /// `VM.create`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
     #[doc(alias = "VM.create")]

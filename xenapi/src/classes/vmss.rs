@@ -261,7 +261,8 @@ impl AllVmss {
         self.begin("VMSS.get_all_records")
     }
 
-    /// Makes a new `VMSS` from the fields of a record that can be given at creation.
+    /// Makes a new `VMSS` from the fields of a record that can be given at creation. These have no default:
+    /// [`kind`](crate::VmssRecord::kind) and [`frequency`](crate::VmssRecord::frequency).
     ///
     /// `VMSS.create`, since XenServer 7.2 (falcon). Least role: `pool-operator`. Runs as a task.
     #[doc(alias = "VMSS.create")]
