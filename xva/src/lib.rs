@@ -55,6 +55,7 @@ mod options;
 pub mod ova;
 mod parser;
 mod reader;
+mod source;
 mod summary;
 mod table;
 mod tar;
@@ -68,4 +69,5 @@ pub use parser::Parser;
 #[cfg(feature = "tokio")]
 pub use reader::{AsyncDisk, AsyncReader};
 pub use reader::{Disk, Reader, Run};
+pub use source::ReadAt;
 pub use summary::{Check, DiskReport, Summary};
