@@ -57,7 +57,7 @@ impl<'a> Name<'a> {
 /// A block's number counts entries; it is no offset. Each number left out stands for as many zeros as the disk's first
 /// block has bytes, and empty entries (written to keep a slow export's connection alive) use a number up without
 /// covering anything. So after three of those, block 10 of a disk begins at 7 MiB.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Counter {
     next: u64,
     offset: u64,

@@ -212,6 +212,76 @@ pub enum Error {
         /// The disk's folder.
         disk: String,
     },
+    /// The archive cannot be read at a place.
+    #[error("cannot read the archive at byte {position}")]
+    ReadAt {
+        /// Where.
+        position: u64,
+        /// What the source said.
+        source: std::io::Error,
+    },
+    /// A compressed archive cannot be read anywhere but from its start.
+    #[error(
+        "the archive is compressed with {compression}, so nobody knows where its blocks are: decompress it, or read it \
+         from its start with `Reader`"
+    )]
+    Compressed {
+        /// How the archive is compressed.
+        compression: Compression,
+    },
+    /// The archive does not begin with `ova.xml`, as every export does.
+    #[error("the archive does not begin with ova.xml; read it with `Reader`, or pack it again")]
+    NoMetadata,
+    /// The archive has no such disk.
+    #[error("the archive has no disk {disk}, only {}", list(there))]
+    NoSuchDisk {
+        /// The folder that was asked for.
+        disk: String,
+        /// The folders that are there.
+        there: Vec<String>,
+    },
+    /// More of a disk was asked for than it has.
+    #[error("byte {offset} and what was asked for from there on is beyond the end of disk {disk}, of {size} bytes")]
+    BeyondDisk {
+        /// The disk's folder.
+        disk: String,
+        /// Where reading began.
+        offset: u64,
+        /// The disk's size in bytes.
+        size: u64,
+    },
+    /// A block is not where the others tell that it is.
+    #[error("byte {position} should start a block of disk {disk}; the archive is damaged or has changed: verify it")]
+    Moved {
+        /// Where a block was expected.
+        position: u64,
+        /// The disk's folder.
+        disk: String,
+    },
+    /// An index is of another archive.
+    #[error("the index is of an archive of {indexed} bytes, and this one has {size}; delete the index")]
+    ForeignIndex {
+        /// The length that the index is for.
+        indexed: u64,
+        /// The length that there is.
+        size: u64,
+    },
+    /// Bytes cannot be changed in place, as the archive has no block for them: they are zeros that were left out.
+    #[error("byte {offset} of disk {disk} is in a block of zeros that was left out; pack the archive again")]
+    Absent {
+        /// The disk's folder.
+        disk: String,
+        /// Where on the disk.
+        offset: u64,
+    },
+    /// Bytes cannot be changed in place, as their block's checksum does not stand behind it.
+    #[error("the block at byte {offset} of disk {disk} has no checksum of its own behind it; pack the archive again")]
+    ChecksumElsewhere {
+        /// The disk's folder.
+        disk: String,
+        /// Where the block begins on the disk.
+        offset: u64,
+    },
     /// Reading was tried again after an error with no way forward.
     #[error("reading the archive failed before; start over")]
     AlreadyFailed,
@@ -227,6 +297,27 @@ impl Error {
             Self::Checksum { .. } | Self::DiskShort { .. } | Self::Ova { .. } | Self::FirstBlockPassed { .. }
         )
     }
+}
+
+impl Error {
+    /// The same of a part of an archive that starts at `start`.
+    pub(crate) fn moved_by(mut self, start: u64) -> Self {
+        if let Self::NotTar { position, .. }
+        | Self::Header { position, .. }
+        | Self::UnsupportedEntry { position, .. }
+        | Self::TooLarge { position, .. } = &mut self
+        {
+            *position = position.saturating_add(start);
+        }
+        self
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none at all".to_owned();
+    }
+    names.join(", ")
 }
 
 /// What a truncated archive was doing and what never arrived.

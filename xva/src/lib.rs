@@ -46,6 +46,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod archive;
 mod block;
 mod checksum;
 mod compression;
@@ -60,6 +61,7 @@ mod summary;
 mod table;
 mod tar;
 
+pub use archive::{Archive, ArchiveDisk, Change, Index, IndexError, Patch, PatchError, Stretch};
 pub use checksum::{Algorithm, Digest};
 pub use compression::Compression;
 pub use error::{DiskProgress, Error, LooksLike, Place, Result, Truncation};

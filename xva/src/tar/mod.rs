@@ -347,6 +347,6 @@ impl Tar {
     }
 }
 
-fn padded(size: u64) -> u64 {
+pub(crate) fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK as u64)
 }
