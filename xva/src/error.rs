@@ -250,6 +250,16 @@ pub enum Error {
         /// The disk's size in bytes.
         size: u64,
     },
+    /// More of a disk has come than its spool may hold.
+    #[error(
+        "the spool of disk {disk} has reached its limit of {limit} bytes; allow it more, or ask for what lies nearer to the disk's start"
+    )]
+    SpoolFull {
+        /// The disk's folder.
+        disk: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
     /// A block is not where the others tell that it is.
     #[error("byte {position} should start a block of disk {disk}; the archive is damaged or has changed: verify it")]
     Moved {

@@ -70,6 +70,6 @@ pub use options::{Options, Verify};
 pub use parser::Parser;
 #[cfg(feature = "tokio")]
 pub use reader::{AsyncDisk, AsyncReader};
-pub use reader::{Disk, Reader, Run};
+pub use reader::{Disk, Reader, Run, StreamedDisk};
 pub use source::ReadAt;
 pub use summary::{Check, DiskReport, Summary};

@@ -5,10 +5,12 @@ mod asynchronous;
 mod behind;
 mod core;
 mod image;
+mod streamed;
 mod sync;
 
 #[cfg(feature = "tokio")]
 pub use asynchronous::{AsyncDisk, AsyncReader};
+pub use streamed::StreamedDisk;
 pub use sync::{Disk, Reader};
 
 use crate::Block;

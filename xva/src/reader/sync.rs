@@ -98,6 +98,17 @@ impl<R: Read> Reader<R> {
         self.source
     }
 
+    /// The next run of the disk at hand.
+    pub(super) fn next_run(&mut self) -> Result<Option<Run<'_>>> {
+        let step = self.drive(Core::next_run)?;
+        Ok(self.core.run(step))
+    }
+
+    /// The metadata, if it was read.
+    pub(super) fn known_ova(&self) -> Option<&Ova> {
+        self.core.known_ova()
+    }
+
     /// Takes a step over and over, reading whenever it wants bytes.
     fn drive<T>(&mut self, step: fn(&mut Core) -> Result<Option<T>>) -> Result<T> {
         loop {
@@ -194,8 +205,7 @@ impl<R: Read> Disk<'_, R> {
     /// # Errors
     /// Where the source fails or the archive is damaged or cut off.
     pub fn next_run(&mut self) -> Result<Option<Run<'_>>> {
-        let step = self.reader.drive(Core::next_run)?;
-        Ok(self.reader.core.run(step))
+        self.reader.next_run()
     }
 
     /// Writes the disk as a raw image and gives its length in bytes.
