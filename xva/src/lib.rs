@@ -33,6 +33,8 @@
 //! # Layers
 //! - [`Reader`] reads from [`std::io::Read`]; `AsyncReader` (feature `tokio`) does the same from tokio's `AsyncRead`.
 //!   Both sniff and undo the compression, verify every block, and stop reading as soon as the caller does.
+//! - [`Archive`] reads the disks of an uncompressed archive anywhere, with few small reads of whatever is [`ReadAt`], and
+//!   plans changes in place; [`StreamedDisk`] does the first with an archive that only goes forward.
 //! - [`Parser`] is the state machine behind them, for bytes that come some other way. It does no I/O.
 //! - [`Ova`](ova::Ova) reads `ova.xml` alone.
 //!
@@ -42,7 +44,8 @@
 //! the limits in [`Options`] allow.
 //!
 //! # Features
-//! `gzip` and `zstd`, both on by default, for compressed archives; `tokio`, off by default, for `AsyncReader`.
+//! `gzip` and `zstd`, both on by default, for compressed archives; off by default, `tokio` for `AsyncReader` and
+//! `object-store` for `ObjectAt`, an archive in a bucket.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -52,6 +55,8 @@ mod checksum;
 mod compression;
 mod error;
 mod event;
+#[cfg(feature = "object-store")]
+mod object_at;
 mod options;
 pub mod ova;
 mod parser;
@@ -66,6 +71,8 @@ pub use checksum::{Algorithm, Digest};
 pub use compression::Compression;
 pub use error::{DiskProgress, Error, LooksLike, Place, Result, Truncation};
 pub use event::{Block, Event};
+#[cfg(feature = "object-store")]
+pub use object_at::ObjectAt;
 pub use options::{Options, Verify};
 pub use parser::Parser;
 #[cfg(feature = "tokio")]
