@@ -1,5 +1,6 @@
 //! The tools as people run them: programs, against a simulated pool behind TLS.
 
+mod archives;
 mod harness;
 mod live;
 mod messages;

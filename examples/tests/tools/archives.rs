@@ -1,0 +1,172 @@
+//! What `xva-tool` does with an archive that a pool has exported.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+use xenapi_sim::{DiskImage, VmSpec};
+
+use crate::harness::{Pool, complained, dense_disk, json, said, tool};
+
+/// An archive of a VM with two disks, and the disks.
+struct Sample {
+    folder: TempDir,
+    disks: [Vec<u8>; 2],
+}
+
+impl Sample {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn sparse_disk() -> DiskImage {
+    let mut disk = DiskImage::new(40 << 20);
+    disk.write(3 << 20, b"three");
+    disk.write((30 << 20) - 2, b"thirty");
+    disk
+}
+
+fn raw(disk: &DiskImage) -> Vec<u8> {
+    let mut raw = vec![0; disk.size() as usize];
+    disk.read(0, &mut raw).unwrap();
+    raw
+}
+
+/// `None` where the tools were not built.
+async fn sample() -> Option<Sample> {
+    let pool = Pool::new(0).await;
+    let disks = [dense_disk(4), sparse_disk()];
+    let [one, two] = disks.clone();
+    pool.simulator
+        .add_vm(VmSpec::new("sample").halted().disk(one).disk(two))
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut export = pool.tool("vm-export")?;
+    export.args(["--vm", "sample"]).arg(folder.path().join("sample.xva"));
+    assert!(export.output().await.unwrap().status.success());
+    Some(Sample {
+        folder,
+        disks: disks.each_ref().map(raw),
+    })
+}
+
+async fn run(job: &str, path: &Path, more: &[&str]) -> Output {
+    let mut command = tool("xva-tool").unwrap();
+    command.arg(job).arg(path).args(more).output().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn disks_and_bytes_come_out_as_they_are() {
+    let Some(sample) = sample().await else { return };
+    let archive = sample.path("sample.xva");
+    let info = json(&run("info", &archive, &["--json"]).await);
+    assert_eq!(info["vms"][0]["name"], "sample");
+    let folders: Vec<_> = (0..2)
+        .map(|disk| info["vms"][0]["disks"][disk]["folder"].as_str().unwrap().to_owned())
+        .collect();
+
+    let to = sample.folder.path().to_str().unwrap();
+    let output = run("extract", &archive, &["--to", to]).await;
+    assert!(output.status.success(), "{}", complained(&output));
+    for (folder, disk) in folders.iter().zip(&sample.disks) {
+        let image = std::fs::read(sample.path(&format!("{}.raw", folder.replace(':', "-")))).unwrap();
+        assert!(image == *disk, "{folder}");
+    }
+    let again = run("extract", &archive, &["--to", to]).await;
+    assert!(complained(&again).contains("--overwrite"), "{again:?}");
+
+    let bytes = run(
+        "cat",
+        &archive,
+        &["--disk", "1", "--offset", "31457278", "--length", "6"],
+    )
+    .await;
+    assert_eq!(said(&bytes), "thirty");
+    let unknown = run("cat", &archive, &["--disk", "7"]).await;
+    assert!(complained(&unknown).contains("no disk 7"), "{unknown:?}");
+    let unclear = run("cat", &archive, &[]).await;
+    assert!(complained(&unclear).contains("--disk"), "{unclear:?}");
+
+    let map = json(&run("map", &archive, &["--json"]).await);
+    let sparse = map
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|disk| disk["folder"] == *folders[1])
+        .unwrap();
+    assert_eq!(sparse["held"], 5 << 20, "first, last, and three with data");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_in_place_is_shown_kept_and_taken_back() {
+    let Some(sample) = sample().await else { return };
+    let archive = sample.path("sample.xva");
+    let before = std::fs::read(&archive).unwrap();
+    let undo = sample.path("undo");
+    let change = ["--disk", "1", "--offset", "3145728", "--hex", "74 48 72 65 65"];
+    let dry = run("patch", &archive, &[&change[..], &["--dry-run"]].concat()).await;
+    assert!(said(&dry).contains("68 -> 48"), "only what differs: {dry:?}");
+    assert!(std::fs::read(&archive).unwrap() == before);
+    let real = run(
+        "patch",
+        &archive,
+        &[&change[..], &["--undo", undo.to_str().unwrap()]].concat(),
+    )
+    .await;
+    assert!(real.status.success(), "{}", complained(&real));
+    let bytes = run(
+        "cat",
+        &archive,
+        &["--disk", "1", "--offset", "3145728", "--length", "5"],
+    )
+    .await;
+    assert_eq!(said(&bytes), "tHree");
+    let extracted = run("extract", &archive, &["--to", sample.folder.path().to_str().unwrap()]).await;
+    assert!(
+        complained(&extracted).contains(" 0 damaged"),
+        "its checksum is right: {extracted:?}"
+    );
+    let back = run("undo", &archive, &[undo.to_str().unwrap()]).await;
+    assert!(back.status.success(), "{}", complained(&back));
+    assert!(std::fs::read(&archive).unwrap() == before, "bit for bit");
+    let hole = ["--disk", "1", "--offset", "10485760", "--hex", "01", "--dry-run"];
+    let hole = run("patch", &archive, &hole).await;
+    assert!(complained(&hole).contains("left out"), "{hole:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn qemu_reads_what_is_served() {
+    let Some(sample) = sample().await else { return };
+    if std::process::Command::new("qemu-img")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        assert!(std::env::var_os("CI").is_none(), "qemu-img is missing");
+        eprintln!("skipped: there is no qemu-img");
+        return;
+    }
+    let mut serve = tool("xva-tool").unwrap();
+    serve
+        .arg("serve")
+        .arg(sample.path("sample.xva"))
+        .args(["--listen", "127.0.0.1:0"]);
+    let mut server = serve.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    for _ in &sample.disks {
+        let url = lines.next_line().await.unwrap().unwrap();
+        let copy = sample.path("copy");
+        let mut convert = Command::new("qemu-img");
+        convert.args(["convert", "-f", "raw", "-O", "raw", &url]).arg(&copy);
+        let output = convert.output().await.unwrap();
+        assert!(output.status.success(), "{}", complained(&output));
+        let copy = std::fs::read(&copy).unwrap();
+        assert!(sample.disks.contains(&copy), "{url}");
+        let mut write = Command::new("qemu-img");
+        write.args(["bench", "-w", "-c", "1", "-f", "raw", &url]);
+        assert!(!write.output().await.unwrap().status.success(), "it is read-only");
+    }
+}

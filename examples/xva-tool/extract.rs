@@ -1,0 +1,99 @@
+//! Disks as raw images.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use vhd_mbr::Size;
+use xenapi_examples::{Meter, Printable, Total, note};
+use xva::{Options, Reader, Verify};
+
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// The archive, plain or compressed; - reads standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The folder for the images, which are called like the disks' folders: Ref-12.raw
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    to: PathBuf,
+    /// Only this disk, by its folder in the archive
+    #[arg(long, value_name = "Ref:N")]
+    disk: Option<String>,
+    /// Replace images that are there
+    #[arg(long)]
+    overwrite: bool,
+    /// Keep blocks that differ from their checksums, and count them
+    #[arg(long)]
+    keep_damaged: bool,
+}
+
+/// Shows how much of an archive was read.
+struct Measured<R> {
+    source: R,
+    meter: Meter,
+    done: u64,
+}
+
+impl<R: Read> Read for Measured<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buf)?;
+        self.done += read as u64;
+        self.meter.set(self.done);
+        Ok(read)
+    }
+}
+
+/// Reads the archive once, verifies all of it, and writes what was asked for.
+pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
+    let source = crate::stream(&flags.file)?;
+    let length = std::fs::metadata(&flags.file).map(|file| Total::Known(file.len()));
+    let meter = Meter::new(length.unwrap_or(Total::Unknown));
+    let verify = if flags.keep_damaged {
+        Verify::Report
+    } else {
+        Verify::Strict
+    };
+    let measured = Measured {
+        source,
+        meter: meter.clone(),
+        done: 0,
+    };
+    let mut archive = Reader::with_options(measured, Options::new().verify(verify));
+    let mut made = Vec::new();
+    while let Some(mut disk) = archive.next_disk()? {
+        if flags.disk.as_ref().is_some_and(|wanted| *wanted != disk.id()) {
+            continue;
+        }
+        // The folder's name comes from the archive: only letters and digits of it may become a path.
+        let name: String = disk
+            .id()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let path = flags.to.join(format!("{name}.raw"));
+        let mut image = File::options()
+            .write(true)
+            .create(flags.overwrite)
+            .create_new(!flags.overwrite)
+            .truncate(flags.overwrite)
+            .open(&path)
+            .with_context(|| format!("cannot create {}; --overwrite replaces what is there", path.display()))?;
+        let size = disk.copy_to(&mut image)?;
+        made.push((path, size));
+    }
+    let summary = archive.finish()?.clone();
+    let read = meter.summary(archive.bytes_read());
+    drop((archive, meter));
+    ensure!(!made.is_empty(), "the archive has no such disk");
+    let mut out = io::stdout().lock();
+    for (path, size) in made {
+        writeln!(out, "{:>10}  {}", Size(size), Printable(&path.display().to_string()))?;
+    }
+    note(format!(
+        "{} blocks verified, {} damaged, {read}",
+        summary.verified, summary.damaged
+    ));
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Looks into XVA archives, takes disks and bytes out of them, changes them in place, and serves them.
+//!
+//!     cargo run --release --example xva-tool -- info web-01.xva
+//!     cargo run --release --example xva-tool -- extract web-01.xva.zst --to disks
+//!     cargo run --release --example xva-tool -- cat web-01.xva --disk 0 --length 512 | xxd
+//!     cargo run --release --example xva-tool -- patch web-01.xva --disk 0 --offset 440 --hex 12345678 --undo web-01.undo
+//!     cargo run --release --example xva-tool -- serve web-01.xva
+//!
+//! What needs to jump about in an archive (`map`, `cat`, `patch`, `serve`) needs it uncompressed; the others take it as
+//! it is, also from standard input.
+
+mod bytes;
+mod choice;
+mod extract;
+mod info;
+mod map;
+mod nbd;
+mod patch;
+mod serve;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use xenapi_examples::finish;
+use xva::Archive;
+
+/// Looks into XVA archives, takes disks and bytes out of them, changes them in place, and serves them
+#[derive(Parser)]
+struct Flags {
+    #[command(subcommand)]
+    job: Job,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// What is in an archive: VMs, their disks, who exported them
+    Info(info::Flags),
+    /// Which parts of its disks are in an archive
+    Map(map::Flags),
+    /// Disks as raw images with holes
+    Extract(extract::Flags),
+    /// Bytes of a disk on standard output
+    Cat(bytes::Flags),
+    /// Change bytes of a disk in place, with their checksums
+    Patch(patch::Flags),
+    /// Take a change back
+    Undo(patch::UndoFlags),
+    /// Serve the disks read-only by NBD, for qemu and for the kernel's own client
+    Serve(serve::Flags),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Flags::parse().job {
+        Job::Info(flags) => info::run(&flags),
+        Job::Map(flags) => map::run(&flags),
+        Job::Extract(flags) => extract::run(&flags),
+        Job::Cat(flags) => bytes::run(&flags),
+        Job::Patch(flags) => patch::run(&flags),
+        Job::Undo(flags) => patch::undo(&flags),
+        Job::Serve(flags) => serve::run(&flags),
+    };
+    finish(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+/// An archive from its start: a file, or `-` for standard input.
+fn stream(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(open(path)?))
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// An archive to jump about in.
+fn archive(path: &Path) -> anyhow::Result<Archive<File>> {
+    Archive::open(open(path)?).with_context(|| format!("cannot read {}", path.display()))
+}

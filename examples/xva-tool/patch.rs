@@ -1,0 +1,121 @@
+//! Changes in place.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use xenapi_examples::note;
+use xva::Patch;
+
+use crate::choice::Choice;
+
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// The archive, not compressed
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    choice: Choice,
+    /// Where on the disk the bytes go
+    #[arg(long, value_name = "BYTES")]
+    offset: u64,
+    /// The new bytes in hexadecimal digits
+    #[arg(
+        long,
+        value_name = "DIGITS",
+        conflicts_with = "from",
+        required_unless_present = "from"
+    )]
+    hex: Option<String>,
+    /// The new bytes in a file
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Where to keep what takes the change back; it must not be there yet
+    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    undo: Option<PathBuf>,
+    /// Only show what would be written
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct UndoFlags {
+    /// The archive
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What `patch --undo` kept
+    #[arg(value_name = "UNDO")]
+    undo: PathBuf,
+}
+
+pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
+    let bytes = match (&flags.hex, &flags.from) {
+        (Some(digits), _) => unhex(digits)?,
+        (None, Some(path)) => std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
+        (None, None) => Vec::new(),
+    };
+    let archive = crate::archive(&flags.file)?;
+    let patch = flags.choice.open(&archive)?.patch(flags.offset, &bytes)?;
+    show(&patch)?;
+    let Some(undo) = flags.undo.as_ref().filter(|_| !flags.dry_run && !patch.is_empty()) else {
+        return Ok(());
+    };
+    let mut kept = File::create_new(undo).with_context(|| format!("cannot create {}", undo.display()))?;
+    write!(kept, "{}", patch.undo())?;
+    kept.sync_all()?;
+    apply(&patch, &flags.file)
+}
+
+/// Takes a change back.
+pub(crate) fn undo(flags: &UndoFlags) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(&flags.undo).with_context(|| format!("cannot read {}", flags.undo.display()))?;
+    let patch: Patch = text.parse()?;
+    show(&patch)?;
+    apply(&patch, &flags.file)
+}
+
+fn apply(patch: &Patch, path: &Path) -> anyhow::Result<()> {
+    let file = File::options().read(true).write(true).open(path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    patch.apply(&file)?;
+    file.sync_all()?;
+    note("Written, and read back.");
+    Ok(())
+}
+
+fn show(patch: &Patch) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for change in patch.changes() {
+        writeln!(
+            out,
+            "{:>16}  {} -> {}",
+            change.position,
+            hex(&change.old),
+            hex(&change.new)
+        )?;
+    }
+    if patch.is_empty() {
+        note("Those bytes are there already.");
+    }
+    Ok(())
+}
+
+/// The first bytes; more would fill the screen.
+fn hex(bytes: &[u8]) -> String {
+    const SHOWN: usize = 24;
+    let digits: String = bytes.iter().take(SHOWN).map(|byte| format!("{byte:02x}")).collect();
+    match bytes.len() {
+        0..=SHOWN => digits,
+        more => format!("{digits}… ({more} bytes)"),
+    }
+}
+
+fn unhex(digits: &str) -> anyhow::Result<Vec<u8>> {
+    let digits: Vec<_> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    ensure!(digits.len().is_multiple_of(2), "an odd number of hexadecimal digits");
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes = digits.chunks(2).map(byte).collect::<Option<Vec<_>>>();
+    bytes.context("--hex takes pairs of hexadecimal digits")
+}
