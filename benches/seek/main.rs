@@ -95,7 +95,7 @@ fn measure(kind: &str, gigabytes: u64, path: &Path, numbers: &[u64]) -> Result<(
         "  {kind:22} {gigabytes:>4} GB, {:>6} blocks: {:>5.1} reads (at most {most}), {:>5} KiB, {:.2} ms; tar {}",
         numbers.len(),
         reads as f64 / QUERIES as f64,
-        bytes / QUERIES >> 10,
+        (bytes / QUERIES) >> 10,
         time.as_secs_f64() * 1e3 / QUERIES as f64,
         tar(path, numbers[numbers.len() / 2])
     );
