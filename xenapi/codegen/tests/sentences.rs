@@ -96,3 +96,36 @@ fn every_sentence_is_our_own() {
         .collect();
     assert!(loans.is_empty(), "{loans:#?}");
 }
+
+#[test]
+fn pages_show_what_a_class_hangs_on_and_how_to_use_it() {
+    /// Without objects that a client could have.
+    const WITHOUT_OBJECTS: [&str; 7] = [
+        "auth",
+        "data_source",
+        "event",
+        "probe_result",
+        "sr_stat",
+        "vdi_nbd_server_info",
+        "LVHD",
+    ];
+    /// Gone from servers, or never filled by them.
+    const LEFTOVERS: [&str; 4] = ["VBD_metrics", "VIF_metrics", "VMPP", "user"];
+    let model = model();
+    let docs = docs(&model);
+    let names = model.classes.iter().map(|class| class.name.as_str());
+    for name in names.filter(|name| !WITHOUT_OBJECTS.contains(name)) {
+        let page = docs.page(name).unwrap_or_default();
+        assert!(page.starts_with("```text\n"), "{name} has no picture");
+        assert!(
+            page.contains("xenapi_sim") || LEFTOVERS.contains(&name),
+            "{name} has no example"
+        );
+    }
+    let messages = model.classes.iter().flat_map(|class| {
+        let topic = |name: &String| Topic::Message(class.name.clone(), name.clone());
+        class.messages.iter().map(move |message| topic(&message.name))
+    });
+    let heard_of = messages.filter(|message| !docs.events(message).is_empty()).count();
+    assert!(heard_of > 140, "{heard_of}");
+}

@@ -9,6 +9,21 @@ handle! {
     /// in a file on the coordinator, not in the database, so a backup of the database has it not.
     ///
     /// Class `blob`, since XenServer 5.0 (orlando).
+    ///
+    /// ```text
+    /// VM, host, SR, network, pool ── blobs {"name": Blob}     the bytes themselves: GET and PUT /blob
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for blob in pool.blobs().all_records().await?.values() {
+    ///     println!("{}: {} bytes of {}", blob.name_label, blob.size, blob.mime_type);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "blob")]
     Blob: BlobRecord, blob
 }

@@ -12,6 +12,24 @@ handle! {
     /// create one on every host, on the same network.
     ///
     /// Class `Bond`, since XenServer 4.1 (miami).
+    ///
+    /// ```text
+    /// host ── PIF eth0 ┐ bond_slave_of         ┌ master: PIF bond0 ── network
+    ///      └─ PIF eth1 ┴────────────── Bond ───┘ bond_master_of, with the IP address
+    ///          primary_slave gives the MAC address; links_up counts who has a carrier
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for bond in pool.bonds().all_records().await?.values() {
+    ///     let device = pool.pif(bond.master).device().await?;
+    ///     println!("{device}: {} of {} links up, {}", bond.links_up, bond.slaves.len(), bond.mode);
+    /// }
+    /// # Ok(()) }
+    /// ```
     Bond: BondRecord, bond
 }
 
@@ -144,6 +162,9 @@ impl Bond {
     /// bears management cannot be dissolved.
     ///
     /// `Bond.destroy`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`Bond`](crate::BondRecord), [`PIF`](crate::PifRecord),
+    /// [`PIF.bond_slave_of`](crate::PifRecord::bond_slave_of).
     #[doc(alias = "Bond.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("Bond.destroy")
@@ -153,6 +174,8 @@ impl Bond {
     /// Properties that the new mode does not know are dropped, missing ones get their defaults.
     ///
     /// `Bond.set_mode`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`Bond.mode`](crate::BondRecord::mode).
     #[doc(alias = "Bond.set_mode")]
     pub fn set_mode(&self, value: BondMode) -> TaskCall<()> {
         self.begin_task("Bond.set_mode").arg(value)
@@ -212,6 +235,9 @@ impl Bonds {
     /// - `properties`: settings of the mode; unknown keys or values are refused.
     ///
     /// `Bond.create`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`Bond`](crate::BondRecord), [`PIF`](crate::PifRecord),
+    /// [`PIF.bond_slave_of`](crate::PifRecord::bond_slave_of).
     #[doc(alias = "Bond.create")]
     pub fn create(&self, network: Ref<Network>, members: &[Ref<Pif>], mac: &str) -> TaskCall<Ref<Bond>> {
         self.begin_task("Bond.create").arg(network).arg(members).arg(mac)

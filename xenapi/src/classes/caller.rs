@@ -11,6 +11,22 @@ handle! {
     /// wildcards. Only servers with rate limiting switched on use them.
     ///
     /// Class `Caller`, since xapi 26.17.0. A prototype: it may still change.
+    ///
+    /// ```text
+    /// client (user_agent, client_ip) ··· Caller ── rate_limit: Rate_limit
+    ///                                     one a kind of client, noted by the server as calls come in
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for caller in pool.callers().all_records().await?.values() {
+    ///     println!("{} from {}, last seen {}", caller.user_agent, caller.client_ip, caller.last_access);
+    /// }
+    /// # Ok(()) }
+    /// ```
     Caller: CallerRecord, caller
 }
 

@@ -14,6 +14,22 @@ handle! {
     /// install certificates.
     ///
     /// Class `Certificate`, since Citrix Hypervisor 8.2 (stockholm).
+    ///
+    /// ```text
+    /// host ── certificates ── Certificate     host: its server certificate, and the internal one
+    /// pool ················· Certificate     ca: an authority that the pool trusts; host is null
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for certificate in pool.certificates().all_records().await?.values() {
+    ///     println!("{} until {}: {}", certificate.kind, certificate.not_after, certificate.fingerprint_sha256);
+    /// }
+    /// # Ok(()) }
+    /// ```
     Certificate: CertificateRecord, certificate
 }
 

@@ -13,6 +13,23 @@ handle! {
     /// at most one. Its hosts fence themselves, that is restart at once, when they lose the majority.
     ///
     /// Class `Cluster`, since XenServer 7.5 (kolkata).
+    ///
+    /// ```text
+    /// pool ── Cluster ── cluster_hosts ── Cluster_host ── host
+    ///                                          └ PIF, the address that the members talk over
+    ///  one a pool, where SRs such as GFS2 need it
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for cluster in pool.clusters().all_records().await?.values() {
+    ///     println!("{} of {} hosts live, quorate: {}", cluster.live_hosts, cluster.expected_hosts, cluster.is_quorate);
+    /// }
+    /// # Ok(()) }
+    /// ```
     Cluster: ClusterRecord, cluster
 }
 
@@ -227,6 +244,8 @@ impl Cluster {
     ///
     /// Errors: [`CLUSTER_DOES_NOT_HAVE_ONE_NODE`](crate::ErrorCode::ClusterDoesNotHaveOneNode),
     /// [`CLUSTER_STACK_IN_USE`](crate::ErrorCode::ClusterStackInUse).
+    ///
+    /// Events: [`Cluster`](crate::ClusterRecord), [`Cluster_host`](crate::ClusterHostRecord).
     #[doc(alias = "Cluster.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("Cluster.destroy")
@@ -323,6 +342,8 @@ impl Clusters {
     /// Errors: [`INVALID_CLUSTER_STACK`](crate::ErrorCode::InvalidClusterStack),
     /// [`INVALID_VALUE`](crate::ErrorCode::InvalidValue), [`PIF_ALLOWS_UNPLUG`](crate::ErrorCode::PifAllowsUnplug),
     /// [`REQUIRED_PIF_IS_UNPLUGGED`](crate::ErrorCode::RequiredPifIsUnplugged).
+    ///
+    /// Events: [`Cluster`](crate::ClusterRecord), [`Cluster_host`](crate::ClusterHostRecord).
     #[doc(alias = "Cluster.create")]
     pub fn create(&self, pif: Ref<Pif>, cluster_stack: &str, pool_auto_join: bool) -> TaskCall<Ref<Cluster>> {
         self.begin_task("Cluster.create")
@@ -362,6 +383,8 @@ impl Clusters {
     /// - `token_timeout_coefficient`: at least 0.65.
     ///
     /// `Cluster.pool_create`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`Cluster`](crate::ClusterRecord), [`Cluster_host`](crate::ClusterHostRecord).
     #[doc(alias = "Cluster.pool_create")]
     pub fn pool_create(&self, network: Ref<Network>, cluster_stack: &str) -> TaskCall<Ref<Cluster>> {
         self.begin_task("Cluster.pool_create").arg(network).arg(cluster_stack)

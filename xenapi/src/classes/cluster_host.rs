@@ -11,6 +11,22 @@ handle! {
     /// The part that one host plays in a [`Cluster`](crate::Cluster). A host that is shut down keeps its object.
     ///
     /// Class `Cluster_host`, since XenServer 7.5 (kolkata).
+    ///
+    /// ```text
+    /// host ── Cluster_host ── Cluster
+    ///             └ PIF     one a host of the cluster
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for member in pool.cluster_hosts().all_records().await?.values() {
+    ///     println!("{}: enabled {}, live {}", pool.host(member.host).hostname().await?, member.enabled, member.live);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "Cluster_host")]
     ClusterHost: ClusterHostRecord, cluster_host
 }
@@ -148,6 +164,8 @@ impl ClusterHost {
     ///
     /// Errors: [`PIF_ALLOWS_UNPLUG`](crate::ErrorCode::PifAllowsUnplug),
     /// [`REQUIRED_PIF_IS_UNPLUGGED`](crate::ErrorCode::RequiredPifIsUnplugged).
+    ///
+    /// Events: [`Cluster_host.enabled`](crate::ClusterHostRecord::enabled).
     #[doc(alias = "Cluster_host.enable")]
     pub fn enable(&self) -> TaskCall<()> {
         self.begin_task("Cluster_host.enable")
@@ -171,6 +189,8 @@ impl ClusterHost {
     /// `Cluster_host.disable`, since XenServer 7.5 (kolkata). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`CLUSTER_STACK_IN_USE`](crate::ErrorCode::ClusterStackInUse).
+    ///
+    /// Events: [`Cluster_host.enabled`](crate::ClusterHostRecord::enabled).
     #[doc(alias = "Cluster_host.disable")]
     pub fn disable(&self) -> TaskCall<()> {
         self.begin_task("Cluster_host.disable")

@@ -12,6 +12,24 @@ handle! {
     /// domain and drops them when it halts, so read them afresh after each start or migration.
     ///
     /// Class `console`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// VM ── consoles ── console     made at start, gone at halt; also a control domain has some
+    ///                    └ location: an address on the VM's host, to CONNECT to
+    ///  protocol: rfb (the screen), vt100 (text), rdp
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for (reference, console) in pool.consoles().all_records().await?.iter() {
+    ///     let vm = pool.console(*reference).vm().await?;
+    ///     println!("{}: {}", pool.vm(vm).name_label().await?, console.protocol);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "console")]
     Console: ConsoleRecord, console
 }

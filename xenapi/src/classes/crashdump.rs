@@ -10,6 +10,21 @@ handle! {
     /// none. What happens after a crash is decided by `VM.actions_after_crash`.
     ///
     /// Class `crashdump`, since XenServer 4.0 (rio). Deprecated since XenServer 7.3 (inverness).
+    ///
+    /// ```text
+    /// VM ── crash_dumps ── crashdump ── VDI     the memory of a guest that crashed
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for dump in pool.crashdumps().all_records().await?.values() {
+    ///     println!("{}: {} bytes", pool.vm(dump.vm).name_label().await?, pool.vdi(dump.vdi).virtual_size().await?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "crashdump")]
     Crashdump: CrashdumpRecord, crashdump
 }

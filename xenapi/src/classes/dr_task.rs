@@ -11,6 +11,21 @@ handle! {
     /// `VM_appliance.recover`, `DR_task.destroy`.
     ///
     /// Class `DR_task`, since XenServer 6.0 (boston).
+    ///
+    /// ```text
+    /// DR_task ── introduced_SRs ── SR (introduced_by) ── VDI with the metadata of another pool
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for task in pool.dr_tasks().all_records().await?.values() {
+    ///     println!("{} SRs of a pool to recover from", task.introduced_srs.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "DR_task")]
     DrTask: DrTaskRecord, dr_task
 }

@@ -10,6 +10,23 @@ handle! {
     /// interface is unsupported, and each scan of the host's drivers replaces these records by new ones.
     ///
     /// Class `Driver_variant`, since xapi 25.2.0. A prototype: it may still change.
+    ///
+    /// ```text
+    /// host ── Host_driver ── variants ── Driver_variant
+    ///              ├ selected_variant: the one after the next start
+    ///              └ active_variant: the one that is loaded
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for variant in pool.driver_variants().all_records().await?.values() {
+    ///     println!("{} {}: hardware present {}", variant.name, variant.version, variant.hardware_present);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "Driver_variant")]
     DriverVariant: DriverVariantRecord, driver_variant
 }

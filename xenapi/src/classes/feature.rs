@@ -10,6 +10,21 @@ handle! {
     /// an edition is applied; clients can only read them. Many servers have none.
     ///
     /// Class `Feature`, since XenServer 7.2 (falcon).
+    ///
+    /// ```text
+    /// host ── features ── Feature     one for each that the host's software knows, enabled or not
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for feature in pool.features().all_records().await?.values().filter(|feature| feature.experimental) {
+    ///     println!("{} {}: {}", feature.name_label, feature.version, feature.enabled);
+    /// }
+    /// # Ok(()) }
+    /// ```
     Feature: FeatureRecord, feature
 }
 

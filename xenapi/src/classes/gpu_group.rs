@@ -12,6 +12,22 @@ handle! {
     /// and the server picks the card.
     ///
     /// Class `GPU_group`, since XenServer 6.0 (boston).
+    ///
+    /// ```text
+    /// VM ── VGPU ── GPU_group ── PGPU ── host
+    ///                alike physical GPUs of the pool, from which a VGPU takes one at start
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for group in pool.gpu_groups().all_records().await?.values() {
+    ///     println!("{}: {} GPUs, {} in VMs", group.name_label, group.pgpus.len(), group.vgpus.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "GPU_group")]
     GpuGroup: GpuGroupRecord, gpu_group
 }

@@ -18,6 +18,27 @@ handle! {
     /// whether it answers, `enabled` whether VMs may start on it.
     ///
     /// Class `host`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// pool ── host ─┬ resident_VMs ── VM          those that run here, its control domain among them
+    ///               ├ PBDs ── PBD ── SR           the storage that it sees
+    ///               ├ PIFs ── PIF ── network      its interfaces
+    ///               ├ metrics ── host_metrics     memory, and whether it is alive
+    ///               └ host_CPUs, PCIs, PGPUs, PUSBs
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for host in pool.hosts().all_records().await?.values() {
+    ///     let metrics = pool.host_metrics(host.metrics).record().await?;
+    ///     let vms = host.resident_vms.len();
+    ///     println!("{}: {} of {} MiB free, {vms} VMs", host.hostname, metrics.memory_free >> 20, metrics.memory_total >> 20);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "host")]
     Host: HostRecord, host
 }
@@ -1005,6 +1026,8 @@ impl Host {
     ///
     /// `host.disable`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
+    ///
+    /// Events: [`host.enabled`](crate::HostRecord::enabled).
     #[doc(alias = "host.disable")]
     pub fn disable(&self) -> TaskCall<()> {
         self.begin_task("host.disable")
@@ -1028,6 +1051,8 @@ impl Host {
     ///
     /// `host.enable`, since XenServer 4.0 (rio). Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
+    ///
+    /// Events: [`host.enabled`](crate::HostRecord::enabled).
     #[doc(alias = "host.enable")]
     pub fn enable(&self) -> TaskCall<()> {
         self.begin_task("host.enable")
@@ -1038,6 +1063,8 @@ impl Host {
     /// seconds later. With the coordinator the whole pool stops answering.
     ///
     /// `host.shutdown`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`host_metrics.live`](crate::HostMetricsRecord::live).
     #[doc(alias = "host.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
         self.begin_task("host.shutdown")
@@ -1047,6 +1074,8 @@ impl Host {
     /// `enabled` are `true` again, minutes later.
     ///
     /// `host.reboot`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`host_metrics.live`](crate::HostMetricsRecord::live), [`host.enabled`](crate::HostRecord::enabled).
     #[doc(alias = "host.reboot")]
     pub fn reboot(&self) -> TaskCall<()> {
         self.begin_task("host.reboot")
@@ -1127,6 +1156,9 @@ impl Host {
     /// local storage is lost to the pool. A host that lives leaves with `pool.eject`.
     ///
     /// `host.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`host`](crate::HostRecord), [`PBD`](crate::PbdRecord), [`PIF`](crate::PifRecord),
+    /// [`host_metrics`](crate::HostMetricsRecord).
     #[doc(alias = "host.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("host.destroy")
@@ -1135,6 +1167,8 @@ impl Host {
     /// Switches it on from afar, as `power_on_mode` says. It may take minutes: call it as a task.
     ///
     /// `host.power_on`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`host_metrics.live`](crate::HostMetricsRecord::live).
     #[doc(alias = "host.power_on")]
     pub fn power_on(&self) -> TaskCall<()> {
         self.begin_task("host.power_on")
@@ -1218,6 +1252,9 @@ impl Host {
     ///
     /// `host.evacuate`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs as
     /// a task.
+    ///
+    /// Events: [`VM.resident_on`](crate::VmRecord::resident_on), [`VM.domid`](crate::VmRecord::domid),
+    /// [`host.resident_VMs`](crate::HostRecord::resident_vms).
     #[doc(alias = "host.evacuate")]
     pub fn evacuate(&self) -> TaskCall<()> {
         self.begin_task("host.evacuate")
@@ -1265,6 +1302,8 @@ impl Host {
     /// is the coordinator. Wait for it to answer again.
     ///
     /// `host.restart_agent`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`host_metrics.live`](crate::HostMetricsRecord::live).
     #[doc(alias = "host.restart_agent")]
     pub fn restart_agent(&self) -> TaskCall<()> {
         self.begin_task("host.restart_agent")
@@ -1278,6 +1317,8 @@ impl Host {
     /// `host.set_hostname_live`, since XenServer 4.1 (miami). Least role: `pool-operator`.
     ///
     /// Errors: [`HOST_NAME_INVALID`](crate::ErrorCode::HostNameInvalid).
+    ///
+    /// Events: [`host.hostname`](crate::HostRecord::hostname).
     #[doc(alias = "host.set_hostname_live")]
     pub fn set_hostname_live(&self, hostname: &str) -> Call<()> {
         self.begin("host.set_hostname_live").arg(hostname)
@@ -1336,6 +1377,8 @@ impl Host {
     /// - `public`: whether it can be read without logging in.
     ///
     /// `host.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`blob`](crate::BlobRecord), [`host.blobs`](crate::HostRecord::blobs).
     #[doc(alias = "host.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
         self.begin_task("host.create_new_blob").arg(name).arg(mime_type)
@@ -1417,6 +1460,9 @@ impl Host {
     /// - `auth_type`: `AD` for Active Directory.
     ///
     /// `host.enable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
+    ///
+    /// Events: [`host.external_auth_type`](crate::HostRecord::external_auth_type),
+    /// [`host.external_auth_service_name`](crate::HostRecord::external_auth_service_name).
     #[doc(alias = "host.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
         self.begin("host.enable_external_auth")
@@ -1432,6 +1478,9 @@ impl Host {
     /// - `force`: go through the steps even if it seems to be in none.
     ///
     /// `host.disable_external_auth`, since XenServer 5.5 (george). Least role: `pool-admin`.
+    ///
+    /// Events: [`host.external_auth_type`](crate::HostRecord::external_auth_type),
+    /// [`host.external_auth_service_name`](crate::HostRecord::external_auth_service_name).
     #[doc(alias = "host.disable_external_auth")]
     pub fn disable_external_auth(&self) -> Call<()> {
         self.begin("host.disable_external_auth")
@@ -1511,6 +1560,8 @@ impl Host {
     ///
     /// `host.install_server_certificate`, since Citrix Hypervisor 8.2 (stockholm). Least role: `pool-admin`. Runs
     /// as a task.
+    ///
+    /// Events: [`Certificate`](crate::CertificateRecord).
     #[doc(alias = "host.install_server_certificate")]
     pub fn install_server_certificate(&self, certificate: &str, private_key: &str) -> TaskCall<()> {
         self.begin_task("host.install_server_certificate")
@@ -1554,6 +1605,9 @@ impl Host {
     /// - `force`: write the licence's parameters down even where no licence could be had.
     ///
     /// `host.apply_edition`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`.
+    ///
+    /// Events: [`host.edition`](crate::HostRecord::edition),
+    /// [`host.license_params`](crate::HostRecord::license_params).
     #[doc(alias = "host.apply_edition")]
     pub fn apply_edition(&self, edition: &str) -> Call<()> {
         self.begin("host.apply_edition").arg(edition)
@@ -1591,6 +1645,9 @@ impl Host {
     ///   else what the script wants. The secrets of the old configuration are deleted.
     ///
     /// `host.set_power_on_mode`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`host.power_on_mode`](crate::HostRecord::power_on_mode),
+    /// [`host.power_on_config`](crate::HostRecord::power_on_config).
     #[doc(alias = "host.set_power_on_mode")]
     pub fn set_power_on_mode(&self, power_on_mode: &str, power_on_config: &Map<String, String>) -> TaskCall<()> {
         self.begin_task("host.set_power_on_mode")

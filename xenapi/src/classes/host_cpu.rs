@@ -11,6 +11,21 @@ handle! {
     /// read [`HostRecord::cpu_info`](crate::HostRecord::cpu_info) instead.
     ///
     /// Class `host_cpu`, since XenServer 4.0 (rio). Deprecated since XenServer 5.6 (midnight-ride).
+    ///
+    /// ```text
+    /// host ── host_CPUs ── host_cpu     one a logical processor; see also host.cpu_info
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for cpu in pool.host_cpus().all_records().await?.values() {
+    ///     println!("{}: {} at {} MHz", cpu.number, cpu.modelname, cpu.speed);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "host_cpu")]
     HostCpu: HostCpuRecord, host_cpu
 }

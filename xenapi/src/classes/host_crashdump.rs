@@ -11,6 +11,21 @@ handle! {
     /// only after the restart, and one that was deleted by hand disappears.
     ///
     /// Class `host_crashdump`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// host ── crashdumps ── host_crashdump     what the hypervisor left behind when it crashed
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for dump in pool.host_crashdumps().all_records().await?.values() {
+    ///     println!("{}: {} bytes", dump.timestamp, dump.size);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "host_crashdump")]
     HostCrashdump: HostCrashdumpRecord, host_crashdump
 }

@@ -11,6 +11,21 @@ handle! {
     /// also gives them new references and UUIDs: find them by `host` and `name`.
     ///
     /// Class `Host_driver`, since xapi 25.2.0. A prototype: it may still change.
+    ///
+    /// ```text
+    /// host ── Host_driver ── variants ── Driver_variant
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for driver in pool.host_drivers().all_records().await?.values() {
+    ///     println!("{}: {} variants", driver.friendly_name, driver.variants.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "Host_driver")]
     HostDriver: HostDriverRecord, host_driver
 }

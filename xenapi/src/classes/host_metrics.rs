@@ -10,6 +10,22 @@ handle! {
     /// sources.
     ///
     /// Class `host_metrics`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// host ── metrics ── host_metrics     one a host, as long as the host is in the pool
+    ///                     └ live: whether the coordinator hears of it
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for metrics in pool.all_host_metrics().all_records().await?.values() {
+    ///     println!("alive: {}, {} MiB free", metrics.live, metrics.memory_free >> 20);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "host_metrics")]
     HostMetrics: HostMetricsRecord, host_metrics
 }

@@ -10,6 +10,21 @@ handle! {
     /// XenServer 7.1 make one for each host that has an update, so that old clients see something.
     ///
     /// Class `host_patch`, since XenServer 4.0 (rio). Deprecated since XenServer 7.1 (ely).
+    ///
+    /// ```text
+    /// pool_patch ── host_patches ── host_patch ── host     one for each host that has the patch
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for patch in pool.host_patches().all_records().await?.values() {
+    ///     println!("{}: applied {}", patch.name_label, patch.applied);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "host_patch")]
     HostPatch: HostPatchRecord, host_patch
 }

@@ -10,6 +10,10 @@ handle! {
     /// and the message needs a driver part that releases do not ship.
     ///
     /// Class `LVHD`, since XenServer 7.0 (dundee).
+    ///
+    /// ```text
+    /// SR of type lvm… ··· LVHD     has no objects: only a message about such SRs
+    /// ```
     #[doc(alias = "LVHD")]
     Lvhd: LvhdRecord, lvhd
 }

@@ -12,6 +12,23 @@ handle! {
     /// oldest when there are too many (10 000 unless configured otherwise).
     ///
     /// Class `message`, since XenServer 5.0 (orlando).
+    ///
+    /// ```text
+    /// VM, host, SR, pool … ··· message     obj_uuid names the object, cls its class
+    ///                           └ stays until somebody destroys it; name is what happened, body has details
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for (reference, message) in pool.messages().all_records().await?.iter() {
+    ///     println!("{} {} {}", message.timestamp, message.name, message.obj_uuid);
+    ///     pool.message(*reference).destroy().await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "message")]
     Message: MessageRecord, message
 }
@@ -20,6 +37,8 @@ impl Message {
     /// Dismisses a message for everybody, for good.
     ///
     /// `message.destroy`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
+    ///
+    /// Events: [`message`](crate::MessageRecord).
     #[doc(alias = "message.destroy")]
     pub fn destroy(&self) -> Call<()> {
         self.begin("message.destroy")
@@ -51,6 +70,8 @@ impl Messages {
     /// - `body`: valid UTF-8 without control characters.
     ///
     /// `message.create`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
+    ///
+    /// Events: [`message`](crate::MessageRecord).
     #[doc(alias = "message.create")]
     pub fn create(
         &self,
@@ -75,6 +96,8 @@ impl Messages {
     ///
     /// `message.destroy_many`, since xapi 22.19.0. A prototype: it may still change. Least role: `pool-operator`.
     /// Runs as a task.
+    ///
+    /// Events: [`message`](crate::MessageRecord).
     #[doc(alias = "message.destroy_many")]
     pub fn destroy_many(&self, messages: &[Ref<Message>]) -> TaskCall<()> {
         self.begin_task("message.destroy_many").arg(messages)

@@ -12,6 +12,23 @@ handle! {
     /// internal: it then exists on each host by itself, and VMs on different hosts do not meet.
     ///
     /// Class `network`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// VM ── VIF ── network ── PIF ── host     no PIF: VMs of one host talk among themselves
+    ///               ├ bridge: its name on each host, such as xenbr0
+    ///               └ a VLAN is a network of its own, with a PIF of its own
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for network in pool.networks().all_records().await?.values() {
+    ///     println!("{} ({}): {} VIFs, {} PIFs", network.name_label, network.bridge, network.vifs.len(), network.pifs.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "network")]
     Network: NetworkRecord, network
 }
@@ -303,6 +320,8 @@ impl Network {
     ///
     /// `network.set_default_locking_mode`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a
     /// task.
+    ///
+    /// Events: [`network.default_locking_mode`](crate::NetworkRecord::default_locking_mode).
     #[doc(alias = "network.set_default_locking_mode")]
     pub fn set_default_locking_mode(&self, value: DefaultLockingMode) -> TaskCall<()> {
         self.begin_task("network.set_default_locking_mode").arg(value)

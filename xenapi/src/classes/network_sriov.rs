@@ -12,6 +12,21 @@ handle! {
     /// with such a card cannot be suspended or migrated live while it is plugged.
     ///
     /// Class `network_sriov`, since XenServer 7.5 (kolkata).
+    ///
+    /// ```text
+    /// PIF (physical) ── network_sriov ── PIF (logical) ── network ── VIF with a part of the card
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for sriov in pool.network_sriovs().all_records().await?.values() {
+    ///     println!("{}: reboot needed {}", pool.pif(sriov.physical_pif).device().await?, sriov.requires_reboot);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "network_sriov")]
     NetworkSriov: NetworkSriovRecord, network_sriov
 }

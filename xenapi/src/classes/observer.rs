@@ -10,6 +10,21 @@ handle! {
     /// by side; each makes its own copy.
     ///
     /// Class `Observer`, since xapi 23.14.0. A prototype: it may still change.
+    ///
+    /// ```text
+    /// pool ··· Observer ── hosts ── host     which hosts trace themselves, and where the traces go
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for observer in pool.observers().all_records().await?.values() {
+    ///     println!("{}: {:?}, enabled {}", observer.name_label, observer.endpoints, observer.enabled);
+    /// }
+    /// # Ok(()) }
+    /// ```
     Observer: ObserverRecord, observer
 }
 

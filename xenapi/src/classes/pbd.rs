@@ -11,6 +11,24 @@ handle! {
     /// that host. Destroying it needs it unplugged and leaves the data alone.
     ///
     /// Class `PBD`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// host ── PBDs ── PBD ── SR ── VDIs     one for each host that may see the storage
+    ///                  ├ device_config: how this host reaches it
+    ///                  └ currently_attached: without it, no disk of the SR works there
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for pbd in pool.pbds().all_records().await?.values().filter(|pbd| !pbd.currently_attached) {
+    ///     let (host, sr) = (pool.host(pbd.host).hostname().await?, pool.sr(pbd.sr).name_label().await?);
+    ///     println!("{host} does not see {sr}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PBD")]
     Pbd: PbdRecord, pbd
 }
@@ -124,6 +142,9 @@ impl Pbd {
     /// `PBD.plug`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`SR_UNKNOWN_DRIVER`](crate::ErrorCode::SrUnknownDriver).
+    ///
+    /// Events: [`PBD.currently_attached`](crate::PbdRecord::currently_attached), [`VDI`](crate::VdiRecord),
+    /// [`SR.physical_size`](crate::SrRecord::physical_size).
     #[doc(alias = "PBD.plug")]
     pub fn plug(&self) -> TaskCall<()> {
         self.begin_task("PBD.plug")
@@ -133,6 +154,8 @@ impl Pbd {
     /// `VDI_IN_USE`; it also fails where high availability keeps its state file there.
     ///
     /// `PBD.unplug`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`PBD.currently_attached`](crate::PbdRecord::currently_attached).
     #[doc(alias = "PBD.unplug")]
     pub fn unplug(&self) -> TaskCall<()> {
         self.begin_task("PBD.unplug")

@@ -12,6 +12,22 @@ handle! {
     /// and those that depend on them have an object. The host refreshes them when the toolstack starts.
     ///
     /// Class `PCI`, since XenServer 6.0 (boston).
+    ///
+    /// ```text
+    /// host ── PCIs ── PCI ┬ PGPU     a graphics card
+    ///                     └ PIF      a network card
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for pci in pool.pcis().all_records().await?.values() {
+    ///     println!("{} {} {}", pci.pci_id, pci.vendor_name, pci.device_name);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PCI")]
     Pci: PciRecord, pci
 }

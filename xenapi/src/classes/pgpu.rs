@@ -11,6 +11,22 @@ handle! {
     /// is gone is removed then.
     ///
     /// Class `PGPU`, since XenServer 6.0 (boston).
+    ///
+    /// ```text
+    /// host ── PGPUs ── PGPU ── GPU_group ── VGPU ── VM
+    ///                   └ PCI, the card
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for gpu in pool.pgpus().all_records().await?.values() {
+    ///     println!("{}: {} in use", pool.pci(gpu.pci).device_name().await?, gpu.resident_vgpus.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PGPU")]
     Pgpu: PgpuRecord, pgpu
 }

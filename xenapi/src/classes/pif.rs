@@ -12,6 +12,25 @@ handle! {
     /// interfaces with an IP configuration give the host itself an address; VMs need none.
     ///
     /// Class `PIF`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// host ── PIFs ── PIF ── network ── VIF ── VM
+    ///                  ├ metrics ── PIF_metrics: carrier and speed
+    ///                  ├ VLAN_master_of ── VLAN ── tagged_PIF: where a VLAN sits on
+    ///                  └ bond_slave_of ── Bond ── master: PIF
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for pif in pool.pifs().all_records().await?.values().filter(|pif| pif.physical) {
+    ///     let carrier = pool.pif_metrics(pif.metrics).carrier().await?;
+    ///     println!("{} {} {}, carrier {carrier}", pif.device, pif.mac, pif.ip);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PIF")]
     Pif: PifRecord, pif
 }
@@ -404,6 +423,10 @@ impl Pif {
     /// `PIF.reconfigure_ip`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`CLUSTERING_ENABLED`](crate::ErrorCode::ClusteringEnabled).
+    ///
+    /// Events: [`PIF.ip_configuration_mode`](crate::PifRecord::ip_configuration_mode),
+    /// [`PIF.IP`](crate::PifRecord::ip), [`PIF.netmask`](crate::PifRecord::netmask),
+    /// [`PIF.gateway`](crate::PifRecord::gateway).
     #[doc(alias = "PIF.reconfigure_ip")]
     pub fn reconfigure_ip(
         &self,
@@ -460,6 +483,8 @@ impl Pif {
     ///
     /// Errors: [`PIF_TUNNEL_STILL_EXISTS`](crate::ErrorCode::PifTunnelStillExists),
     /// [`CLUSTERING_ENABLED`](crate::ErrorCode::ClusteringEnabled).
+    ///
+    /// Events: [`PIF`](crate::PifRecord), [`PIF_metrics`](crate::PifMetricsRecord).
     #[doc(alias = "PIF.forget")]
     pub fn forget(&self) -> TaskCall<()> {
         self.begin_task("PIF.forget")
@@ -475,6 +500,8 @@ impl Pif {
     /// [`VIF_IN_USE`](crate::ErrorCode::VifInUse),
     /// [`PIF_DOES_NOT_ALLOW_UNPLUG`](crate::ErrorCode::PifDoesNotAllowUnplug),
     /// [`PIF_HAS_FCOE_SR_IN_USE`](crate::ErrorCode::PifHasFcoeSrInUse).
+    ///
+    /// Events: [`PIF.currently_attached`](crate::PifRecord::currently_attached).
     #[doc(alias = "PIF.unplug")]
     pub fn unplug(&self) -> TaskCall<()> {
         self.begin_task("PIF.unplug")
@@ -498,6 +525,8 @@ impl Pif {
     /// `PIF.plug`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`TRANSPORT_PIF_NOT_CONFIGURED`](crate::ErrorCode::TransportPifNotConfigured).
+    ///
+    /// Events: [`PIF.currently_attached`](crate::PifRecord::currently_attached).
     #[doc(alias = "PIF.plug")]
     pub fn plug(&self) -> TaskCall<()> {
         self.begin_task("PIF.plug")
@@ -580,6 +609,9 @@ impl Pifs {
     /// that are gone stay: `PIF.forget` removes them. It also reads addresses and MTU of the others again.
     ///
     /// `PIF.scan`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`PIF`](crate::PifRecord), [`network`](crate::NetworkRecord),
+    /// [`PIF_metrics`](crate::PifMetricsRecord).
     #[doc(alias = "PIF.scan")]
     pub fn scan(&self, host: Ref<Host>) -> TaskCall<()> {
         self.begin_task("PIF.scan").arg(host)
@@ -593,6 +625,8 @@ impl Pifs {
     /// - `managed`: false where xapi shall not configure it.
     ///
     /// `PIF.introduce`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`PIF`](crate::PifRecord), [`PIF_metrics`](crate::PifMetricsRecord).
     #[doc(alias = "PIF.introduce")]
     pub fn introduce(&self, host: Ref<Host>, mac: &str, device: &str) -> TaskCall<Ref<Pif>> {
         self.begin_task("PIF.introduce").arg(host).arg(mac).arg(device)

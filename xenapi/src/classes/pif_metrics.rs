@@ -9,6 +9,21 @@ handle! {
     /// while the toolstack runs; VLANs and tunnels share the record of the interface below.
     ///
     /// Class `PIF_metrics`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// host ── PIF ── metrics ── PIF_metrics     carrier, speed, and what card it is
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for metrics in pool.all_pif_metrics().all_records().await?.values() {
+    ///     println!("{} {}: carrier {}, {} Mbit/s", metrics.vendor_name, metrics.device_name, metrics.carrier, metrics.speed);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PIF_metrics")]
     PifMetrics: PifMetricsRecord, pif_metrics
 }

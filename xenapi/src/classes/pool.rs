@@ -15,6 +15,24 @@ handle! {
     /// The hosts that are managed together. There is always exactly one, even where it has a single host.
     ///
     /// Class `pool`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// pool ─┬ master ── host     the coordinator, which answers for all
+    ///       ├ default_SR ── SR   where new disks go
+    ///       └ everything else:   hosts, VMs, SRs and networks have no reference to it
+    ///  one a connection
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for pool_record in pool.pools().all_records().await?.values() {
+    ///     println!("{}: {}", pool_record.name_label, pool.host(pool_record.master).hostname().await?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "pool")]
     Pool: PoolRecord, pool
 }
@@ -1016,6 +1034,9 @@ impl Pool {
     ///
     /// `pool.set_ha_host_failures_to_tolerate`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as
     /// a task.
+    ///
+    /// Events: [`pool.ha_host_failures_to_tolerate`](crate::PoolRecord::ha_host_failures_to_tolerate),
+    /// [`pool.ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for).
     #[doc(alias = "pool.set_ha_host_failures_to_tolerate")]
     pub fn set_ha_host_failures_to_tolerate(&self, value: i64) -> TaskCall<()> {
         self.begin_task("pool.set_ha_host_failures_to_tolerate").arg(value)
@@ -1029,6 +1050,8 @@ impl Pool {
     /// - `public`: whether it can be read without logging in.
     ///
     /// `pool.create_new_blob`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`blob`](crate::BlobRecord), [`pool.blobs`](crate::PoolRecord::blobs).
     #[doc(alias = "pool.create_new_blob")]
     pub fn create_new_blob(&self, name: &str, mime_type: &str) -> TaskCall<Ref<Blob>> {
         self.begin_task("pool.create_new_blob").arg(name).arg(mime_type)
@@ -1242,6 +1265,8 @@ impl Pool {
     ///
     /// `pool.set_repositories`, since xapi 1.301.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
+    ///
+    /// Events: [`pool.repositories`](crate::PoolRecord::repositories).
     #[doc(alias = "pool.set_repositories")]
     pub fn set_repositories(&self, value: &[Ref<Repository>]) -> TaskCall<()> {
         self.begin_task("pool.set_repositories").arg(value)
@@ -1280,6 +1305,9 @@ impl Pool {
     ///
     /// `pool.sync_updates`, since xapi 1.329.0. Least role: `pool-operator`, and client certificates. Runs as a
     /// task.
+    ///
+    /// Events: [`pool.last_update_sync`](crate::PoolRecord::last_update_sync),
+    /// [`Repository.hash`](crate::RepositoryRecord::hash).
     #[doc(alias = "pool.sync_updates")]
     pub fn sync_updates(&self, force: bool) -> TaskCall<String> {
         self.begin_task("pool.sync_updates").arg(force)
@@ -1677,6 +1705,9 @@ impl Pools {
     /// `pool.join`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS`](crate::ErrorCode::JoiningHostCannotContainSharedSrs).
+    ///
+    /// Events: [`host`](crate::HostRecord), [`SR`](crate::SrRecord), [`network`](crate::NetworkRecord),
+    /// [`PIF`](crate::PifRecord).
     #[doc(alias = "pool.join")]
     pub fn join(&self, master_address: &str, master_username: &str, master_password: &str) -> TaskCall<()> {
         self.begin_task("pool.join")
@@ -1709,6 +1740,8 @@ impl Pools {
     /// - `host`: the member to take out; it must be reachable.
     ///
     /// `pool.eject`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`host`](crate::HostRecord), [`PBD`](crate::PbdRecord), [`PIF`](crate::PifRecord).
     #[doc(alias = "pool.eject")]
     pub fn eject(&self, host: Ref<Host>) -> TaskCall<()> {
         self.begin_task("pool.eject").arg(host)
@@ -1720,6 +1753,8 @@ impl Pools {
     /// `pool.recover_slaves` afterwards.
     ///
     /// `pool.emergency_transition_to_master`, since XenServer 4.0 (rio). Least role: `pool-operator`.
+    ///
+    /// Events: [`pool.master`](crate::PoolRecord::master).
     #[doc(alias = "pool.emergency_transition_to_master")]
     pub fn emergency_transition_to_master(&self) -> Call<()> {
         self.begin("pool.emergency_transition_to_master")
@@ -1756,6 +1791,8 @@ impl Pools {
     /// `pool.create_VLAN`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`VLAN_TAG_INVALID`](crate::ErrorCode::VlanTagInvalid).
+    ///
+    /// Events: [`VLAN`](crate::VlanRecord), [`PIF`](crate::PifRecord).
     #[doc(alias = "pool.create_VLAN")]
     pub fn create_vlan(&self, device: &str, network: Ref<Network>, vlan: i64) -> TaskCall<Vec<Ref<Pif>>> {
         self.begin_task("pool.create_VLAN").arg(device).arg(network).arg(vlan)
@@ -1792,6 +1829,8 @@ impl Pools {
     /// `pool.create_VLAN_from_PIF`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`VLAN_TAG_INVALID`](crate::ErrorCode::VlanTagInvalid).
+    ///
+    /// Events: [`VLAN`](crate::VlanRecord), [`PIF`](crate::PifRecord).
     #[doc(alias = "pool.create_VLAN_from_PIF")]
     pub fn create_vlan_from_pif(&self, pif: Ref<Pif>, network: Ref<Network>, vlan: i64) -> TaskCall<Vec<Ref<Pif>>> {
         self.begin_task("pool.create_VLAN_from_PIF")
@@ -1811,6 +1850,9 @@ impl Pools {
     ///
     /// `pool.enable_ha`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs as
     /// a task.
+    ///
+    /// Events: [`pool.ha_enabled`](crate::PoolRecord::ha_enabled),
+    /// [`pool.ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for).
     #[doc(alias = "pool.enable_ha")]
     pub fn enable_ha(&self, heartbeat_srs: &[Ref<Sr>], configuration: &Map<String, String>) -> TaskCall<()> {
         self.begin_task("pool.enable_ha").arg(heartbeat_srs).arg(configuration)
@@ -1821,6 +1863,8 @@ impl Pools {
     ///
     /// `pool.disable_ha`, since XenServer 4.1 (miami). Least role: `pool-operator`, and client certificates. Runs
     /// as a task.
+    ///
+    /// Events: [`pool.ha_enabled`](crate::PoolRecord::ha_enabled).
     #[doc(alias = "pool.disable_ha")]
     pub fn disable_ha(&self) -> TaskCall<()> {
         self.begin_task("pool.disable_ha")
@@ -1842,6 +1886,8 @@ impl Pools {
     /// - `host`: the host that takes over.
     ///
     /// `pool.designate_new_master`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`pool.master`](crate::PoolRecord::master).
     #[doc(alias = "pool.designate_new_master")]
     pub fn designate_new_master(&self, host: Ref<Host>) -> TaskCall<()> {
         self.begin_task("pool.designate_new_master").arg(host)
@@ -2041,6 +2087,8 @@ impl Pools {
     ///
     /// `pool.install_ca_certificate`, since xapi 1.290.0. Deprecated since xapi 26.13.0. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
+    ///
+    /// Events: [`Certificate`](crate::CertificateRecord).
     #[doc(alias = "pool.install_ca_certificate")]
     #[deprecated(note = "since xapi 26.13.0")]
     pub fn install_ca_certificate(&self, name: &str, cert: &str) -> TaskCall<()> {
@@ -2055,6 +2103,8 @@ impl Pools {
     ///
     /// `pool.uninstall_ca_certificate`, since xapi 1.290.0. Deprecated since xapi 26.13.0. Least role:
     /// `pool-operator`, and client certificates. Runs as a task.
+    ///
+    /// Events: [`Certificate`](crate::CertificateRecord).
     #[doc(alias = "pool.uninstall_ca_certificate")]
     #[deprecated(note = "since xapi 26.13.0")]
     pub fn uninstall_ca_certificate(&self, name: &str) -> TaskCall<()> {
@@ -2118,6 +2168,8 @@ impl Pools {
     /// `host.emergency_disable_tls_verification` suspends it on one host.
     ///
     /// `pool.enable_tls_verification`, since xapi 1.290.0. Least role: `pool-admin`.
+    ///
+    /// Events: [`pool.tls_verification_enabled`](crate::PoolRecord::tls_verification_enabled).
     #[doc(alias = "pool.enable_tls_verification")]
     pub fn enable_tls_verification(&self) -> Call<()> {
         self.begin("pool.enable_tls_verification")

@@ -13,6 +13,21 @@ handle! {
     /// passed on.
     ///
     /// Class `pool_patch`, since XenServer 4.1 (miami). Deprecated since XenServer 7.1 (ely).
+    ///
+    /// ```text
+    /// pool ··· pool_patch ── host_patches ── host_patch ── host     until XenServer 7.0; pool_update came after
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for patch in pool.pool_patches().all_records().await?.values() {
+    ///     println!("{} {}", patch.name_label, patch.version);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "pool_patch")]
     PoolPatch: PoolPatchRecord, pool_patch
 }

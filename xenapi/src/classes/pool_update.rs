@@ -13,6 +13,22 @@ handle! {
     /// [`Repository`](crate::Repository).
     ///
     /// Class `pool_update`, since XenServer 7.1 (ely).
+    ///
+    /// ```text
+    /// pool ··· pool_update ── hosts ── host     those that have it
+    ///              └ vdi ── VDI     the file, until it is cleaned away
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for update in pool.pool_updates().all_records().await?.values() {
+    ///     println!("{}: on {} hosts", update.name_label, update.hosts.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "pool_update")]
     PoolUpdate: PoolUpdateRecord, pool_update
 }
@@ -176,6 +192,8 @@ impl PoolUpdate {
     /// - `host`: the host to install it on. `UPDATE_ALREADY_APPLIED` means that it has the update already.
     ///
     /// `pool_update.apply`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`pool_update.hosts`](crate::PoolUpdateRecord::hosts), [`host.updates`](crate::HostRecord::updates).
     #[doc(alias = "pool_update.apply")]
     pub fn apply(&self, host: Ref<Host>) -> TaskCall<()> {
         self.begin_task("pool_update.apply").arg(host)
@@ -203,6 +221,8 @@ impl PoolUpdate {
     /// deleted: do that with `pool_clean` first.
     ///
     /// `pool_update.destroy`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`pool_update`](crate::PoolUpdateRecord).
     #[doc(alias = "pool_update.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("pool_update.destroy")
@@ -257,6 +277,8 @@ impl PoolUpdates {
     ///   known with another image that still exists, the call fails with `UPDATE_ALREADY_EXISTS`.
     ///
     /// `pool_update.introduce`, since XenServer 7.1 (ely). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`pool_update`](crate::PoolUpdateRecord), [`VDI`](crate::VdiRecord).
     #[doc(alias = "pool_update.introduce")]
     pub fn introduce(&self, vdi: Ref<Vdi>) -> TaskCall<Ref<PoolUpdate>> {
         self.begin_task("pool_update.introduce").arg(vdi)

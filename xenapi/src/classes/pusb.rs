@@ -11,6 +11,21 @@ handle! {
     /// get one.
     ///
     /// Class `PUSB`, since XenServer 7.3 (inverness).
+    ///
+    /// ```text
+    /// host ── PUSBs ── PUSB ── USB_group ── VUSB ── VM
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for usb in pool.pusbs().all_records().await?.values() {
+    ///     println!("{} {}: passed through {}", usb.vendor_desc, usb.product_desc, usb.passthrough_enabled);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PUSB")]
     Pusb: PusbRecord, pusb
 }
@@ -184,6 +199,9 @@ impl Pusb {
     ///   it there; false is refused with `USB_ALREADY_ATTACHED` while a VM has it, and removes the VUSBs for it.
     ///
     /// `PUSB.set_passthrough_enabled`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
+    ///
+    /// Events: [`PUSB.passthrough_enabled`](crate::PusbRecord::passthrough_enabled),
+    /// [`PUSB.USB_group`](crate::PusbRecord::usb_group).
     #[doc(alias = "PUSB.set_passthrough_enabled")]
     pub fn set_passthrough_enabled(&self, value: bool) -> TaskCall<()> {
         self.begin_task("PUSB.set_passthrough_enabled").arg(value)

@@ -10,6 +10,23 @@ handle! {
     /// proxies can run on it. It cannot be removed while a proxy of the site runs there.
     ///
     /// Class `PVS_cache_storage`, since XenServer 7.1 (ely).
+    ///
+    /// ```text
+    /// host ── PVS_cache_storage ── SR     one a host and site
+    ///               ├ site ── PVS_site
+    ///               └ VDI, made when it is first needed
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for cache in pool.pvs_cache_storages().all_records().await?.values() {
+    ///     println!("{} bytes on {}", cache.size, pool.host(cache.host).hostname().await?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PVS_cache_storage")]
     PvsCacheStorage: PvsCacheStorageRecord, pvs_cache_storage
 }

@@ -12,6 +12,21 @@ handle! {
     /// needs no change, and runs on without the proxy.
     ///
     /// Class `PVS_proxy`, since XenServer 7.1 (ely).
+    ///
+    /// ```text
+    /// VM ── VIF (device 0) ── PVS_proxy ── PVS_site
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for proxy in pool.pvs_proxies().all_records().await?.values() {
+    ///     println!("{}: {}", pool.vif(proxy.vif).mac().await?, proxy.status);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PVS_proxy")]
     PvsProxy: PvsProxyRecord, pvs_proxy
 }

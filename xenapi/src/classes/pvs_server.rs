@@ -10,6 +10,21 @@ handle! {
     /// knows nothing of this object.
     ///
     /// Class `PVS_server`, since XenServer 7.1 (ely).
+    ///
+    /// ```text
+    /// PVS_site ── servers ── PVS_server     the streaming servers that caches may read from
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for server in pool.pvs_servers().all_records().await?.values() {
+    ///     println!("{:?}, ports {} to {}", server.addresses, server.first_port, server.last_port);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PVS_server")]
     PvsServer: PvsServerRecord, pvs_server
 }

@@ -9,6 +9,23 @@ handle! {
     /// The servers, proxies and caches that belong together in Citrix Provisioning Services.
     ///
     /// Class `PVS_site`, since XenServer 7.1 (ely).
+    ///
+    /// ```text
+    /// PVS_site ─┬ servers ── PVS_server
+    ///           ├ cache_storage ── PVS_cache_storage ── host, SR
+    ///           └ proxies ── PVS_proxy ── VIF ── VM
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for site in pool.pvs_sites().all_records().await?.values() {
+    ///     println!("{}: {} servers, {} VMs", site.name_label, site.servers.len(), site.proxies.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "PVS_site")]
     PvsSite: PvsSiteRecord, pvs_site
 }

@@ -11,6 +11,21 @@ handle! {
     /// the bucket of one limit.
     ///
     /// Class `Rate_limit`, since xapi 26.17.0. A prototype: it may still change.
+    ///
+    /// ```text
+    /// client ··· Caller ── rate_limit ── Rate_limit     fill_rate tokens a second, up to burst_size
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for limit in pool.rate_limits().all_records().await?.values() {
+    ///     println!("{}: {} a second, bursts of {}", limit.name_label, limit.fill_rate, limit.burst_size);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "Rate_limit")]
     RateLimit: RateLimitRecord, rate_limit
 }

@@ -12,6 +12,22 @@ handle! {
     /// it with `pool.sync_updates`, and the hosts install from that mirror.
     ///
     /// Class `Repository`, since xapi 1.301.0.
+    ///
+    /// ```text
+    /// pool ── repositories ── Repository     enabled ones; pool.sync_updates fetches them
+    /// host ··· latest_synced_updates_applied: whether a host has what was fetched
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for repository in pool.repositories().all_records().await?.values() {
+    ///     println!("{}: {}, up to date {}", repository.name_label, repository.binary_url, repository.up_to_date);
+    /// }
+    /// # Ok(()) }
+    /// ```
     Repository: RepositoryRecord, repository
 }
 

@@ -9,6 +9,22 @@ handle! {
     /// release: none can be made or changed, and they send no events.
     ///
     /// Class `role`, since XenServer 5.6 (midnight-ride).
+    ///
+    /// ```text
+    /// subject ── roles ── role ── subroles ── role     down to single permissions, such as vm.start
+    /// session ── rbac_permissions: what that comes to
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for role in pool.roles().all_records().await?.values().filter(|role| !role.is_internal) {
+    ///     println!("{}: {}", role.name_label, role.name_description);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "role")]
     Role: RoleRecord, role
 }

@@ -11,6 +11,21 @@ handle! {
     /// needs Open vSwitch on its hosts.
     ///
     /// Class `SDN_controller`, since XenServer 7.2 (falcon).
+    ///
+    /// ```text
+    /// pool ··· SDN_controller     address and port of who steers the switches; hosts connect to it, or wait for it
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for controller in pool.sdn_controllers().all_records().await?.values() {
+    ///     println!("{} {}:{}", controller.protocol, controller.address, controller.port);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "SDN_controller")]
     SdnController: SdnControllerRecord, sdn_controller
 }

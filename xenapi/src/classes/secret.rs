@@ -10,6 +10,21 @@ handle! {
     /// `device_config` with the key `password_secret` holds its UUID. It sends no events.
     ///
     /// Class `secret`, since XenServer 5.6 (midnight-ride).
+    ///
+    /// ```text
+    /// SR, PBD, pool … ··· "password_secret": the uuid of a secret     so that passwords are in no other record
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// let secret = pool.secrets().create(&xenapi::PoolSecretRecord::default()).await?;
+    /// println!("{}", pool.secret(secret).uuid().await?);
+    /// pool.secret(secret).destroy().await?;
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "secret")]
     PoolSecret: PoolSecretRecord, secret
 }

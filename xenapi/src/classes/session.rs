@@ -10,6 +10,25 @@ handle! {
     /// Sessions send no events.
     ///
     /// Class `session`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// client ── session ─┬ this_host ── host
+    ///                    ├ subject ── subject ── roles     who, of an external directory; null for root
+    ///                    ├ rbac_permissions: what it may call
+    ///                    └ tasks ── task
+    ///  ends by logout, after a day without a call, and when there are too many
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// let session = pool.session(pool.session_reference().expose().parse()?);
+    /// println!("superuser: {}", session.is_local_superuser().await?);
+    /// println!("last active {}", session.last_active().await?);
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "session")]
     Session: SessionRecord, session, secret
 }

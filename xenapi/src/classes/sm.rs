@@ -11,6 +11,21 @@ handle! {
     /// programs themselves report when the toolstack starts; `SR.type` names the driver of an SR.
     ///
     /// Class `SM`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// SR ── type ─ names ─ SM (its field type)     the driver; capabilities and features say what it can do
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for driver in pool.sms().all_records().await?.values() {
+    ///     println!("{} {}: {:?}", driver.kind, driver.version, driver.capabilities);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "SM")]
     Sm: SmRecord, sm
 }

@@ -15,6 +15,24 @@ handle! {
     /// `physical_size`.
     ///
     /// Class `SR`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// host ── PBD ── SR ── VDIs ── VDI ── VBD ── VM
+    ///  one PBD a host   ├ physical_size, physical_utilisation: what there is, and what is taken
+    ///                   └ virtual_allocation: what all disks could grow to
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for sr in pool.srs().all_records().await?.values().filter(|sr| sr.physical_size > 0) {
+    ///     let free = sr.physical_size - sr.physical_utilisation;
+    ///     println!("{} ({}): {} of {} GiB free", sr.name_label, sr.kind, free >> 30, sr.physical_size >> 30);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "SR")]
     Sr: SrRecord, sr
 }
@@ -326,6 +344,8 @@ impl Sr {
     /// `SR.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`SR_HAS_PBD`](crate::ErrorCode::SrHasPbd).
+    ///
+    /// Events: [`SR`](crate::SrRecord), [`PBD`](crate::PbdRecord), [`VDI`](crate::VdiRecord).
     #[doc(alias = "SR.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("SR.destroy")
@@ -338,6 +358,8 @@ impl Sr {
     /// `SR.forget`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`SR_HAS_PBD`](crate::ErrorCode::SrHasPbd).
+    ///
+    /// Events: [`SR`](crate::SrRecord), [`PBD`](crate::PbdRecord), [`VDI`](crate::VdiRecord).
     #[doc(alias = "SR.forget")]
     pub fn forget(&self) -> TaskCall<()> {
         self.begin_task("SR.forget")
@@ -346,6 +368,10 @@ impl Sr {
     /// Makes the driver report names and sizes of the SR again, without looking at the disks. It must be attached.
     ///
     /// `SR.update`, since XenServer 4.1.1 (symc). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`SR.physical_size`](crate::SrRecord::physical_size),
+    /// [`SR.physical_utilisation`](crate::SrRecord::physical_utilisation),
+    /// [`SR.virtual_allocation`](crate::SrRecord::virtual_allocation).
     #[doc(alias = "SR.update")]
     pub fn update(&self) -> TaskCall<()> {
         self.begin_task("SR.update")
@@ -356,6 +382,9 @@ impl Sr {
     /// coordinator. Drivers with chains of images start their garbage collector, too. Large storage takes minutes.
     ///
     /// `SR.scan`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI`](crate::VdiRecord), [`SR.physical_utilisation`](crate::SrRecord::physical_utilisation),
+    /// [`SR.virtual_allocation`](crate::SrRecord::virtual_allocation).
     #[doc(alias = "SR.scan")]
     pub fn scan(&self) -> TaskCall<()> {
         self.begin_task("SR.scan")
@@ -365,6 +394,8 @@ impl Sr {
     /// with `SR_HAS_MULTIPLE_PBDS` when turned off while several hosts are linked.
     ///
     /// `SR.set_shared`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`SR.shared`](crate::SrRecord::shared).
     #[doc(alias = "SR.set_shared")]
     pub fn set_shared(&self, value: bool) -> TaskCall<()> {
         self.begin_task("SR.set_shared").arg(value)
@@ -421,6 +452,8 @@ impl Sr {
     /// In bytes. `value` is in bytes.
     ///
     /// `SR.set_physical_size`, since XenServer 4.1 (miami). Least role: `pool-operator`.
+    ///
+    /// Events: [`SR.physical_size`](crate::SrRecord::physical_size).
     #[doc(alias = "SR.set_physical_size")]
     pub fn set_physical_size(&self, value: i64) -> Call<()> {
         self.begin("SR.set_physical_size").arg(value)
@@ -564,6 +597,9 @@ impl Srs {
     /// `SR.create`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`SR_UNKNOWN_DRIVER`](crate::ErrorCode::SrUnknownDriver).
+    ///
+    /// Events: [`SR`](crate::SrRecord), [`PBD`](crate::PbdRecord),
+    /// [`SR.physical_size`](crate::SrRecord::physical_size).
     #[doc(alias = "SR.create")]
     pub fn create(
         &self,
@@ -626,6 +662,8 @@ impl Srs {
     /// - `sm_config`: more keys for the driver; usually empty.
     ///
     /// `SR.introduce`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`SR`](crate::SrRecord).
     #[doc(alias = "SR.introduce")]
     pub fn introduce(
         &self,
@@ -678,6 +716,8 @@ impl Srs {
     ///
     /// `SR.make`, since XenServer 4.0 (rio). Deprecated since XenServer 4.1 (miami). Least role: `pool-operator`.
     /// Runs as a task.
+    ///
+    /// Events: [`SR`](crate::SrRecord), [`PBD`](crate::PbdRecord).
     #[doc(alias = "SR.make")]
     #[deprecated(note = "since XenServer 4.1 (miami)")]
     pub fn make(

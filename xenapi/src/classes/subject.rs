@@ -10,6 +10,22 @@ handle! {
     /// its roles.
     ///
     /// Class `subject`, since XenServer 5.5 (george).
+    ///
+    /// ```text
+    /// directory ··· subject ── roles ── role     a user or a group whose members may log in
+    /// session ── subject
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for subject in pool.subjects().all_records().await?.values() {
+    ///     println!("{}: {:?}", subject.subject_identifier, subject.other_config.get("subject-name"));
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "subject")]
     Subject: SubjectRecord, subject
 }
@@ -74,6 +90,8 @@ impl Subject {
     /// - `role`: a role, not one that it has already.
     ///
     /// `subject.add_to_roles`, since XenServer 5.6 (midnight-ride). Least role: `pool-admin`.
+    ///
+    /// Events: [`subject.roles`](crate::SubjectRecord::roles).
     #[doc(alias = "subject.add_to_roles")]
     pub fn add_to_roles(&self, role: Ref<Role>) -> Call<()> {
         self.begin("subject.add_to_roles").arg(role)
@@ -85,6 +103,8 @@ impl Subject {
     /// - `role`: one of `roles`, or the call fails with `ROLE_NOT_FOUND`.
     ///
     /// `subject.remove_from_roles`, since XenServer 5.6 (midnight-ride). Least role: `pool-admin`.
+    ///
+    /// Events: [`subject.roles`](crate::SubjectRecord::roles).
     #[doc(alias = "subject.remove_from_roles")]
     pub fn remove_from_roles(&self, role: Ref<Role>) -> Call<()> {
         self.begin("subject.remove_from_roles").arg(role)

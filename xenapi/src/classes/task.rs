@@ -13,6 +13,25 @@ handle! {
     /// about how the work ended.
     ///
     /// Class `task`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// session ── tasks ── task ── resident_on: the host that works on it
+    ///                      ├ subtasks ── task
+    ///                      └ result: XML, once status is success; error_info otherwise
+    ///  made by Async calls and HTTP handlers; ended ones go after a day
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// let vm = pool.vms().by_name_label("web-01").await?[0];
+    /// let snapshot = pool.vm(vm).snapshot("before").start().await?;
+    /// println!("{:.0} %", pool.task(snapshot.reference()).progress().await? * 100.0);
+    /// println!("made {}", snapshot.wait().await?);
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "task")]
     Task: TaskRecord, task
 }
@@ -187,6 +206,8 @@ impl Task {
     ///
     /// `task.destroy`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
+    /// Events: [`task`](crate::TaskRecord).
+    ///
     /// In use by the examples `tour`, `vm-export`, `vm-import` and `vm-mbr`.
     #[doc(alias = "task.destroy")]
     pub fn destroy(&self) -> Call<()> {
@@ -202,6 +223,8 @@ impl Task {
     ///
     /// Errors: [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     ///
+    /// Events: [`task.status`](crate::TaskRecord::status), [`task.finished`](crate::TaskRecord::finished).
+    ///
     /// In use by the examples `tour` and `vm-mbr`.
     #[doc(alias = "task.cancel")]
     pub fn cancel(&self) -> TaskCall<()> {
@@ -214,6 +237,8 @@ impl Task {
     /// - `value`: `success`, `failure` or `cancelled` ends it.
     ///
     /// `task.set_status`, since XenServer 7.2 (falcon). Least role: `read-only`.
+    ///
+    /// Events: [`task.status`](crate::TaskRecord::status).
     #[doc(alias = "task.set_status")]
     pub fn set_status(&self, value: StatusType) -> Call<()> {
         self.begin("task.set_status").arg(value)
@@ -226,6 +251,8 @@ impl Task {
     /// In fractions of 1.
     ///
     /// `task.set_progress`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
+    ///
+    /// Events: [`task.progress`](crate::TaskRecord::progress).
     #[doc(alias = "task.set_progress")]
     pub fn set_progress(&self, value: f64) -> Call<()> {
         self.begin("task.set_progress").arg(value)
@@ -333,6 +360,8 @@ impl Tasks {
     /// - `description`: a longer text; may be empty.
     ///
     /// `task.create`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// Events: [`task`](crate::TaskRecord).
     ///
     /// In use by the examples `tour`, `vm-export`, `vm-import` and `vm-mbr`.
     #[doc(alias = "task.create")]

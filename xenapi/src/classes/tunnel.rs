@@ -12,6 +12,21 @@ handle! {
     /// on all hosts, and a controller that connects the ends: by itself it joins nothing.
     ///
     /// Class `tunnel`, since XenServer 5.6 FP1 (cowley).
+    ///
+    /// ```text
+    /// PIF (transport) ── tunnel ── PIF (access) ── network     of the same network on every host
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for tunnel in pool.tunnels().all_records().await?.values() {
+    ///     println!("{} over {}", tunnel.protocol, pool.pif(tunnel.transport_pif).device().await?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "tunnel")]
     Tunnel: TunnelRecord, tunnel
 }
@@ -149,6 +164,8 @@ impl Tunnel {
     /// host use it.
     ///
     /// `tunnel.destroy`, since XenServer 5.6 FP1 (cowley). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`tunnel`](crate::TunnelRecord), [`PIF`](crate::PifRecord).
     #[doc(alias = "tunnel.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("tunnel.destroy")
@@ -199,6 +216,8 @@ impl Tunnels {
     /// Errors: [`OPENVSWITCH_NOT_ACTIVE`](crate::ErrorCode::OpenvswitchNotActive),
     /// [`TRANSPORT_PIF_NOT_CONFIGURED`](crate::ErrorCode::TransportPifNotConfigured),
     /// [`IS_TUNNEL_ACCESS_PIF`](crate::ErrorCode::IsTunnelAccessPif).
+    ///
+    /// Events: [`tunnel`](crate::TunnelRecord), [`PIF`](crate::PifRecord).
     #[doc(alias = "tunnel.create")]
     pub fn create(&self, transport_pif: Ref<Pif>, network: Ref<Network>) -> TaskCall<Ref<Tunnel>> {
         self.begin_task("tunnel.create").arg(transport_pif).arg(network)

@@ -10,6 +10,21 @@ handle! {
     /// device in each group.
     ///
     /// Class `USB_group`, since XenServer 7.3 (inverness).
+    ///
+    /// ```text
+    /// VM ── VUSB ── USB_group ── PUSB ── host     devices of a kind; a VUSB gets one of them
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for group in pool.usb_groups().all_records().await?.values() {
+    ///     println!("{}: {} devices", group.name_label, group.pusbs.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "USB_group")]
     UsbGroup: UsbGroupRecord, usb_group
 }

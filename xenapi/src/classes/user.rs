@@ -9,6 +9,10 @@ handle! {
     /// `subject` objects.
     ///
     /// Class `user`, since XenServer 4.0 (rio). Deprecated since XenServer 5.5 (george).
+    ///
+    /// ```text
+    /// session ── this_user ── user     a leftover: who may log in is told by subject and role
+    /// ```
     #[doc(alias = "user")]
     User: UserRecord, user
 }

@@ -14,9 +14,10 @@ handle! {
     /// Class `VBD`, since XenServer 4.0 (rio).
     ///
     /// ```text
-    /// VM ── VBD ── VDI ── SR ── PBD ── host
-    ///  userdevice "0"     the disk image; none in an empty drive
-    ///  currently_attached while the VM runs
+    /// VM ── VBDs ── VBD ── VDI ── SR ── PBD ── host
+    ///                ├ userdevice "0": its place; 0 is what the VM boots from
+    ///                ├ VDI is null in an empty drive
+    ///                └ currently_attached: while the VM runs
     /// ```
     ///
     /// ```
@@ -368,6 +369,8 @@ impl Vbd {
     /// Errors: [`VBD_NOT_REMOVABLE_MEDIA`](crate::ErrorCode::VbdNotRemovableMedia),
     /// [`VBD_IS_EMPTY`](crate::ErrorCode::VbdIsEmpty).
     ///
+    /// Events: [`VBD.VDI`](crate::VbdRecord::vdi), [`VBD.empty`](crate::VbdRecord::empty).
+    ///
     /// In use by the example `tour`.
     #[doc(alias = "VBD.eject")]
     pub fn eject(&self) -> TaskCall<()> {
@@ -383,6 +386,8 @@ impl Vbd {
     /// Errors: [`VBD_NOT_REMOVABLE_MEDIA`](crate::ErrorCode::VbdNotRemovableMedia),
     /// [`VBD_NOT_EMPTY`](crate::ErrorCode::VbdNotEmpty).
     ///
+    /// Events: [`VBD.VDI`](crate::VbdRecord::vdi), [`VBD.empty`](crate::VbdRecord::empty).
+    ///
     /// In use by the example `tour`.
     #[doc(alias = "VBD.insert")]
     pub fn insert(&self, vdi: Ref<Vdi>) -> TaskCall<()> {
@@ -393,6 +398,9 @@ impl Vbd {
     /// CD drive cannot be added to a running VM. The host of the VM must have the SR attached.
     ///
     /// `VBD.plug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VBD.device`](crate::VbdRecord::device).
     #[doc(alias = "VBD.plug")]
     pub fn plug(&self) -> TaskCall<()> {
         self.begin_task("VBD.plug")
@@ -405,6 +413,8 @@ impl Vbd {
     ///
     /// Errors: [`DEVICE_DETACH_REJECTED`](crate::ErrorCode::DeviceDetachRejected),
     /// [`DEVICE_ALREADY_DETACHED`](crate::ErrorCode::DeviceAlreadyDetached).
+    ///
+    /// Events: [`VBD.currently_attached`](crate::VbdRecord::currently_attached).
     #[doc(alias = "VBD.unplug")]
     pub fn unplug(&self) -> TaskCall<()> {
         self.begin_task("VBD.unplug")
@@ -414,6 +424,8 @@ impl Vbd {
     /// crash.
     ///
     /// `VBD.unplug_force`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VBD.currently_attached`](crate::VbdRecord::currently_attached).
     #[doc(alias = "VBD.unplug_force")]
     pub fn unplug_force(&self) -> TaskCall<()> {
         self.begin_task("VBD.unplug_force")
@@ -431,6 +443,8 @@ impl Vbd {
     /// Sets whether the VM may write; only while the VM is halted.
     ///
     /// `VBD.set_mode`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VBD.mode`](crate::VbdRecord::mode).
     #[doc(alias = "VBD.set_mode")]
     pub fn set_mode(&self, value: VbdMode) -> TaskCall<()> {
         self.begin_task("VBD.set_mode").arg(value)

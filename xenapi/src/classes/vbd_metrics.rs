@@ -9,6 +9,10 @@ handle! {
     /// data sources `vbd_xvda_read`, `vbd_xvda_write` and the like, in bytes per second.
     ///
     /// Class `VBD_metrics`, since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    ///
+    /// ```text
+    /// VBD ── metrics ── VBD_metrics     gone since XenServer 6.1: rates are in the metrics of the host (RRDs)
+    /// ```
     #[doc(alias = "VBD_metrics")]
     VbdMetrics: VbdMetricsRecord, vbd_metrics
 }

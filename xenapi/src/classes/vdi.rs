@@ -16,6 +16,24 @@ handle! {
     /// become free by deleting it can be less or more, as images of one family share blocks in hidden parents.
     ///
     /// Class `VDI`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// SR ── VDIs ── VDI ── VBDs ── VBD ── VM     several VBDs only where it is read-only or sharable
+    ///                ├ snapshot_of, snapshots ── VDI
+    ///                ├ virtual_size: what the VM sees, in bytes
+    ///                └ physical_utilisation: what this image alone takes
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vdi in pool.vdis().all_records().await?.values().filter(|vdi| !vdi.is_a_snapshot) {
+    ///     println!("{}: {} GiB, of which {} MiB are stored", vdi.name_label, vdi.virtual_size >> 30, vdi.physical_utilisation >> 20);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VDI")]
     Vdi: VdiRecord, vdi
 }
@@ -473,6 +491,8 @@ impl Vdi {
     /// - `driver_params`: hints for the storage driver; most drivers ignore them.
     ///
     /// `VDI.snapshot`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI`](crate::VdiRecord), [`VDI.snapshots`](crate::VdiRecord::snapshots).
     #[doc(alias = "VDI.snapshot")]
     pub fn snapshot(&self) -> TaskCall<Ref<Self>> {
         self.begin_task("VDI.snapshot")
@@ -497,6 +517,8 @@ impl Vdi {
     /// - `driver_params`: hints for the storage driver; most drivers ignore them.
     ///
     /// `VDI.clone`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI`](crate::VdiRecord).
     #[doc(alias = "VDI.clone")]
     pub fn clone_vdi(&self) -> TaskCall<Ref<Self>> {
         self.begin_task("VDI.clone")
@@ -522,6 +544,9 @@ impl Vdi {
     /// `size` is in bytes.
     ///
     /// `VDI.resize`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI.virtual_size`](crate::VdiRecord::virtual_size),
+    /// [`SR.virtual_allocation`](crate::SrRecord::virtual_allocation).
     #[doc(alias = "VDI.resize")]
     pub fn resize(&self, size: i64) -> TaskCall<()> {
         self.begin_task("VDI.resize").arg(size)
@@ -535,6 +560,9 @@ impl Vdi {
     /// `size` is in bytes.
     ///
     /// `VDI.resize_online`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI.virtual_size`](crate::VdiRecord::virtual_size),
+    /// [`SR.virtual_allocation`](crate::SrRecord::virtual_allocation).
     #[doc(alias = "VDI.resize_online")]
     pub fn resize_online(&self, size: i64) -> TaskCall<()> {
         self.begin_task("VDI.resize_online").arg(size)
@@ -546,6 +574,9 @@ impl Vdi {
     /// `VDI.update`, since XenServer 4.1.1 (symc). Least role: `vm-admin`. Runs as a task.
     ///
     /// Errors: [`SR_OPERATION_NOT_SUPPORTED`](crate::ErrorCode::SrOperationNotSupported).
+    ///
+    /// Events: [`VDI.virtual_size`](crate::VdiRecord::virtual_size),
+    /// [`VDI.physical_utilisation`](crate::VdiRecord::physical_utilisation).
     #[doc(alias = "VDI.update")]
     pub fn update(&self) -> TaskCall<()> {
         self.begin_task("VDI.update")
@@ -564,6 +595,8 @@ impl Vdi {
     ///
     /// Errors: [`VDI_READONLY`](crate::ErrorCode::VdiReadonly), [`VDI_TOO_SMALL`](crate::ErrorCode::VdiTooSmall),
     /// [`VDI_NOT_SPARSE`](crate::ErrorCode::VdiNotSparse).
+    ///
+    /// Events: [`VDI`](crate::VdiRecord), [`SR.physical_utilisation`](crate::SrRecord::physical_utilisation).
     #[doc(alias = "VDI.copy")]
     pub fn copy(&self) -> TaskCall<Ref<Self>> {
         self.begin_task("VDI.copy")
@@ -584,6 +617,8 @@ impl Vdi {
     /// with the same UUID, without connections to VMs, tags and `other_config`, and on file storage without name.
     ///
     /// `VDI.forget`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI`](crate::VdiRecord), [`VBD`](crate::VbdRecord).
     #[doc(alias = "VDI.forget")]
     pub fn forget(&self) -> TaskCall<()> {
         self.begin_task("VDI.forget")
@@ -609,6 +644,8 @@ impl Vdi {
     /// attached.
     ///
     /// `VDI.set_name_label`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI.name_label`](crate::VdiRecord::name_label).
     #[doc(alias = "VDI.set_name_label")]
     pub fn set_name_label(&self, value: &str) -> TaskCall<()> {
         self.begin_task("VDI.set_name_label").arg(value)
@@ -618,6 +655,8 @@ impl Vdi {
     /// attached.
     ///
     /// `VDI.set_name_description`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI.name_description`](crate::VdiRecord::name_description).
     #[doc(alias = "VDI.set_name_description")]
     pub fn set_name_description(&self, value: &str) -> TaskCall<()> {
         self.begin_task("VDI.set_name_description").arg(value)
@@ -670,6 +709,8 @@ impl Vdi {
     ///   empty.
     ///
     /// `VDI.pool_migrate`, since XenServer 6.1 (tampa). Least role: `vm-power-admin`. Runs as a task.
+    ///
+    /// Events: [`VDI`](crate::VdiRecord), [`VBD.VDI`](crate::VbdRecord::vdi).
     #[doc(alias = "VDI.pool_migrate")]
     pub fn pool_migrate(&self, sr: Ref<Sr>, options: &Map<String, String>) -> TaskCall<Ref<Self>> {
         self.begin_task("VDI.pool_migrate").arg(sr).arg(options)
@@ -687,6 +728,8 @@ impl Vdi {
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VDI_INCOMPATIBLE_TYPE`](crate::ErrorCode::VdiIncompatibleType),
     /// [`VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION`](crate::ErrorCode::VdiOnBootModeIncompatibleWithOperation).
+    ///
+    /// Events: [`VDI.cbt_enabled`](crate::VdiRecord::cbt_enabled).
     #[doc(alias = "VDI.enable_cbt")]
     pub fn enable_cbt(&self) -> TaskCall<()> {
         self.begin_task("VDI.enable_cbt")
@@ -703,6 +746,8 @@ impl Vdi {
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VDI_INCOMPATIBLE_TYPE`](crate::ErrorCode::VdiIncompatibleType),
     /// [`VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION`](crate::ErrorCode::VdiOnBootModeIncompatibleWithOperation).
+    ///
+    /// Events: [`VDI.cbt_enabled`](crate::VdiRecord::cbt_enabled).
     #[doc(alias = "VDI.disable_cbt")]
     pub fn disable_cbt(&self) -> TaskCall<()> {
         self.begin_task("VDI.disable_cbt")
@@ -721,6 +766,9 @@ impl Vdi {
     /// [`VDI_INCOMPATIBLE_TYPE`](crate::ErrorCode::VdiIncompatibleType),
     /// [`VDI_NO_CBT_METADATA`](crate::ErrorCode::VdiNoCbtMetadata), [`VDI_IN_USE`](crate::ErrorCode::VdiInUse),
     /// [`VDI_IS_A_PHYSICAL_DEVICE`](crate::ErrorCode::VdiIsAPhysicalDevice).
+    ///
+    /// Events: [`VDI.type`](crate::VdiRecord::kind),
+    /// [`VDI.physical_utilisation`](crate::VdiRecord::physical_utilisation).
     #[doc(alias = "VDI.data_destroy")]
     pub fn data_destroy(&self) -> TaskCall<()> {
         self.begin_task("VDI.data_destroy")
@@ -832,6 +880,8 @@ impl Vdis {
     /// `VDI.introduce`, since XenServer 4.1 (miami). Least role: `vm-admin`. Runs as a task.
     ///
     /// Errors: [`SR_OPERATION_NOT_SUPPORTED`](crate::ErrorCode::SrOperationNotSupported).
+    ///
+    /// Events: [`VDI`](crate::VdiRecord).
     #[doc(alias = "VDI.introduce")]
     pub fn introduce(
         &self,

@@ -10,6 +10,23 @@ handle! {
     /// no hot-plug.
     ///
     /// Class `VGPU`, since XenServer 6.0 (boston).
+    ///
+    /// ```text
+    /// VM ── VGPUs ── VGPU ─┬ GPU_group ── PGPU     where it may come from
+    ///                      ├ type ── VGPU_type     what part of a card it is
+    ///                      └ resident_on ── PGPU   where it is, while the VM runs
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vgpu in pool.vgpus().all_records().await?.values() {
+    ///     println!("{}: attached {}", pool.vm(vgpu.vm).name_label().await?, vgpu.currently_attached);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VGPU")]
     Vgpu: VgpuRecord, vgpu
 }
@@ -219,6 +236,8 @@ impl Vgpus {
     /// - `type`: the model; the null reference stands for passthrough of a whole card.
     ///
     /// `VGPU.create`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VGPU`](crate::VgpuRecord).
     #[doc(alias = "VGPU.create")]
     pub fn create(&self, vm: Ref<Vm>, gpu_group: Ref<GpuGroup>) -> TaskCall<Ref<Vgpu>> {
         self.begin_task("VGPU.create").arg(vm).arg(gpu_group)

@@ -12,6 +12,21 @@ handle! {
     /// their drivers offer; the passthrough of a whole card is a type too.
     ///
     /// Class `VGPU_type`, since XenServer 6.2 SP1 Tech-Preview (vgpu-tech-preview).
+    ///
+    /// ```text
+    /// VGPU ── type ── VGPU_type ── supported_on_PGPUs ── PGPU ── host
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for kind in pool.vgpu_types().all_records().await?.values() {
+    ///     println!("{} {}: {} MiB, {} heads", kind.vendor_name, kind.model_name, kind.framebuffer_size >> 20, kind.max_heads);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VGPU_type")]
     VgpuType: VgpuTypeRecord, vgpu_type
 }

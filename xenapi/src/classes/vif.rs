@@ -12,6 +12,24 @@ handle! {
     /// domain only while `currently_attached`.
     ///
     /// Class `VIF`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// VM ── VIFs ── VIF ── network ── PIF ── host
+    ///                ├ device "0": its place
+    ///                └ on the host while the VM runs: vifDOMID.DEVICE on the network's bridge
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vif in pool.vifs().all_records().await?.values().filter(|vif| vif.currently_attached) {
+    ///     let (domid, network) = (pool.vm(vif.vm).domid().await?, pool.network(vif.network).bridge().await?);
+    ///     println!("vif{domid}.{} on {network}: {}", vif.device, vif.mac);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VIF")]
     Vif: VifRecord, vif
 }
@@ -360,6 +378,8 @@ impl Vif {
     /// and the guest must be able to hot-plug. A card of a halted VM needs no plug: the next start attaches it.
     ///
     /// `VIF.plug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VIF.plug")]
     pub fn plug(&self) -> TaskCall<()> {
         self.begin_task("VIF.plug")
@@ -370,6 +390,8 @@ impl Vif {
     /// or take long where the guest does not answer.
     ///
     /// `VIF.unplug`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VIF.unplug")]
     pub fn unplug(&self) -> TaskCall<()> {
         self.begin_task("VIF.unplug")
@@ -379,6 +401,8 @@ impl Vif {
     /// interface, so try `unplug` first.
     ///
     /// `VIF.unplug_force`, since XenServer 6.0 (boston). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VIF.unplug_force")]
     pub fn unplug_force(&self) -> TaskCall<()> {
         self.begin_task("VIF.unplug_force")
@@ -390,6 +414,8 @@ impl Vif {
     /// - `network`: the new network; the VM's host must be able to reach it, or the VM cannot run there anymore.
     ///
     /// `VIF.move`, since XenServer 7.1 (ely). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VIF.network`](crate::VifRecord::network).
     #[doc(alias = "VIF.move")]
     pub fn move_to(&self, network: Ref<Network>) -> TaskCall<()> {
         self.begin_task("VIF.move").arg(network)
@@ -402,6 +428,8 @@ impl Vif {
     /// - `value`: the new mode; fill `ipv4_allowed` and `ipv6_allowed` before you set `locked`, or the guest is cut off.
     ///
     /// `VIF.set_locking_mode`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.locking_mode`](crate::VifRecord::locking_mode).
     #[doc(alias = "VIF.set_locking_mode")]
     pub fn set_locking_mode(&self, value: LockingMode) -> TaskCall<()> {
         self.begin_task("VIF.set_locking_mode").arg(value)
@@ -413,6 +441,8 @@ impl Vif {
     /// - `value`: plain addresses, no prefix; anything else fails with `INVALID_VALUE`.
     ///
     /// `VIF.set_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv4_allowed`](crate::VifRecord::ipv4_allowed).
     #[doc(alias = "VIF.set_ipv4_allowed")]
     pub fn set_ipv4_allowed(&self, value: &[&str]) -> TaskCall<()> {
         self.begin_task("VIF.set_ipv4_allowed").arg(value)
@@ -481,6 +511,10 @@ impl Vif {
     /// - `gateway`: the default router; empty for none.
     ///
     /// `VIF.configure_ipv4`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv4_configuration_mode`](crate::VifRecord::ipv4_configuration_mode),
+    /// [`VIF.ipv4_addresses`](crate::VifRecord::ipv4_addresses),
+    /// [`VIF.ipv4_gateway`](crate::VifRecord::ipv4_gateway).
     #[doc(alias = "VIF.configure_ipv4")]
     pub fn configure_ipv4(&self, mode: Ipv4ConfigurationMode) -> TaskCall<()> {
         self.begin_task("VIF.configure_ipv4").arg(mode)
@@ -510,6 +544,10 @@ impl Vif {
     /// - `gateway`: the default router; empty for none.
     ///
     /// `VIF.configure_ipv6`, since XenServer 7.0 (dundee). Least role: `vm-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv6_configuration_mode`](crate::VifRecord::ipv6_configuration_mode),
+    /// [`VIF.ipv6_addresses`](crate::VifRecord::ipv6_addresses),
+    /// [`VIF.ipv6_gateway`](crate::VifRecord::ipv6_gateway).
     #[doc(alias = "VIF.configure_ipv6")]
     pub fn configure_ipv6(&self, mode: Ipv6ConfigurationMode) -> TaskCall<()> {
         self.begin_task("VIF.configure_ipv6").arg(mode)

@@ -9,6 +9,10 @@ handle! {
     /// numbers stay 0: read the data sources `vif_…_rx` and `vif_…_tx` of the VM.
     ///
     /// Class `VIF_metrics`, since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
+    ///
+    /// ```text
+    /// VIF ── metrics ── VIF_metrics     gone since XenServer 6.1: rates are in the metrics of the host (RRDs)
+    /// ```
     #[doc(alias = "VIF_metrics")]
     VifMetrics: VifMetricsRecord, vif_metrics
 }

@@ -10,6 +10,21 @@ handle! {
     /// `pool.create_VLAN_from_PIF` makes them for all hosts at once.
     ///
     /// Class `VLAN`, since XenServer 4.1 (miami).
+    ///
+    /// ```text
+    /// PIF (tagged: the card) ── VLAN ── untagged_PIF: PIF ── network     on one host; the pool makes one on each
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vlan in pool.vlans().all_records().await?.values() {
+    ///     println!("{} on {}", vlan.tag, pool.pif(vlan.tagged_pif).device().await?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VLAN")]
     Vlan: VlanRecord, vlan
 }
@@ -101,6 +116,8 @@ impl Vlan {
     /// host use it, while it is the management interface of a member, and with HA on.
     ///
     /// `VLAN.destroy`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VLAN`](crate::VlanRecord), [`PIF`](crate::PifRecord).
     #[doc(alias = "VLAN.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("VLAN.destroy")
@@ -147,6 +164,8 @@ impl Vlans {
     /// - `network`: a network without another interface of this host.
     ///
     /// `VLAN.create`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VLAN`](crate::VlanRecord), [`PIF`](crate::PifRecord).
     #[doc(alias = "VLAN.create")]
     pub fn create(&self, tagged_pif: Ref<Pif>, tag: i64, network: Ref<Network>) -> TaskCall<Ref<Vlan>> {
         self.begin_task("VLAN.create").arg(tagged_pif).arg(tag).arg(network)

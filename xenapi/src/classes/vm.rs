@@ -23,6 +23,28 @@ handle! {
     /// too. A list of VMs for people leaves out every object for which one of the three is true.
     ///
     /// Class `VM`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// host ── resident_on ─ VM ─┬ VBDs ── VBD ── VDI ── SR     disks and CDs
+    ///                           ├ VIFs ── VIF ── network       interfaces
+    ///                           ├ consoles ── console          while it runs
+    ///                           ├ metrics ── VM_metrics        memory, start time
+    ///                           ├ guest_metrics ── VM_guest_metrics   addresses, from its agent
+    ///                           └ snapshots, snapshot_of ── VM
+    ///  is_a_template, is_a_snapshot, is_control_domain: the same class, but no VM to start
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// let vm = pool.vm(pool.vms().by_name_label("db-01").await?[0]);
+    /// vm.start(false, false).await?;
+    /// println!("{} is {}", vm.name_label().await?, vm.power_state().await?);
+    /// vm.hard_shutdown().await?;
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VM")]
     Vm: VmRecord, vm
 }
@@ -43,6 +65,9 @@ impl Vm {
     /// firmware variables are lost.
     ///
     /// `VM.destroy`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord),
+    /// [`VM_metrics`](crate::VmMetricsRecord).
     ///
     /// In use by the examples `vm-export` and `vm-mbr`.
     #[doc(alias = "VM.destroy")]
@@ -1261,6 +1286,9 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState), [`SR_FULL`](crate::ErrorCode::SrFull),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
     ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord),
+    /// [`VDI`](crate::VdiRecord), [`VM.snapshots`](crate::VmRecord::snapshots).
+    ///
     /// In use by the examples `vm-export` and `vm-mbr`.
     #[doc(alias = "VM.snapshot")]
     pub fn snapshot(&self, new_name: &str) -> TaskCall<Ref<Self>> {
@@ -1293,6 +1321,9 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState), [`SR_FULL`](crate::ErrorCode::SrFull),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord),
+    /// [`VDI`](crate::VdiRecord).
     #[doc(alias = "VM.clone")]
     pub fn clone_as(&self, new_name: &str) -> TaskCall<Ref<Self>> {
         self.begin_task("VM.clone").arg(new_name)
@@ -1309,6 +1340,9 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState), [`SR_FULL`](crate::ErrorCode::SrFull),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord),
+    /// [`VDI`](crate::VdiRecord).
     #[doc(alias = "VM.copy")]
     pub fn copy(&self, new_name: &str, sr: Ref<Sr>) -> TaskCall<Ref<Self>> {
         self.begin_task("VM.copy").arg(new_name).arg(sr)
@@ -1325,6 +1359,9 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed), [`SR_FULL`](crate::ErrorCode::SrFull),
     /// [`VM_REVERT_FAILED`](crate::ErrorCode::VmRevertFailed).
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord),
+    /// [`VDI`](crate::VdiRecord).
     #[doc(alias = "VM.revert")]
     pub fn revert(&self) -> TaskCall<()> {
         self.begin_task("VM.revert")
@@ -1342,6 +1379,9 @@ impl Vm {
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_CHECKPOINT_SUSPEND_FAILED`](crate::ErrorCode::VmCheckpointSuspendFailed),
     /// [`VM_CHECKPOINT_RESUME_FAILED`](crate::ErrorCode::VmCheckpointResumeFailed).
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord),
+    /// [`VDI`](crate::VdiRecord), [`VM.snapshots`](crate::VmRecord::snapshots).
     #[doc(alias = "VM.checkpoint")]
     pub fn checkpoint(&self, new_name: &str) -> TaskCall<Ref<Self>> {
         self.begin_task("VM.checkpoint").arg(new_name)
@@ -1356,6 +1396,9 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState), [`SR_FULL`](crate::ErrorCode::SrFull),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
+    ///
+    /// Events: [`VM.is_a_template`](crate::VmRecord::is_a_template), [`VDI`](crate::VdiRecord),
+    /// [`VBD`](crate::VbdRecord).
     #[doc(alias = "VM.provision")]
     pub fn provision(&self) -> TaskCall<()> {
         self.begin_task("VM.provision")
@@ -1379,6 +1422,11 @@ impl Vm {
     /// [`UNKNOWN_BOOTLOADER`](crate::ErrorCode::UnknownBootloader),
     /// [`NO_HOSTS_AVAILABLE`](crate::ErrorCode::NoHostsAvailable),
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VM_metrics.start_time`](crate::VmMetricsRecord::start_time),
+    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.start")]
     pub fn start(&self, start_paused: bool, force: bool) -> TaskCall<()> {
         self.begin_task("VM.start").arg(start_paused).arg(force)
@@ -1398,6 +1446,11 @@ impl Vm {
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`BOOTLOADER_FAILED`](crate::ErrorCode::BootloaderFailed),
     /// [`UNKNOWN_BOOTLOADER`](crate::ErrorCode::UnknownBootloader).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VM_metrics.start_time`](crate::VmMetricsRecord::start_time),
+    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.start_on")]
     pub fn start_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
         self.begin_task("VM.start_on").arg(host).arg(start_paused).arg(force)
@@ -1412,6 +1465,8 @@ impl Vm {
     /// [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state).
     #[doc(alias = "VM.pause")]
     pub fn pause(&self) -> TaskCall<()> {
         self.begin_task("VM.pause")
@@ -1424,6 +1479,8 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state).
     #[doc(alias = "VM.unpause")]
     pub fn unpause(&self) -> TaskCall<()> {
         self.begin_task("VM.unpause")
@@ -1439,6 +1496,11 @@ impl Vm {
     /// [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VM.guest_metrics`](crate::VmRecord::guest_metrics),
+    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.clean_shutdown")]
     pub fn clean_shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM.clean_shutdown")
@@ -1454,6 +1516,11 @@ impl Vm {
     /// [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VM.guest_metrics`](crate::VmRecord::guest_metrics),
+    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM.shutdown")
@@ -1468,6 +1535,8 @@ impl Vm {
     /// [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.domid`](crate::VmRecord::domid), [`VM_metrics.start_time`](crate::VmMetricsRecord::start_time).
     #[doc(alias = "VM.clean_reboot")]
     pub fn clean_reboot(&self) -> TaskCall<()> {
         self.begin_task("VM.clean_reboot")
@@ -1482,6 +1551,11 @@ impl Vm {
     /// [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VM.guest_metrics`](crate::VmRecord::guest_metrics),
+    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.hard_shutdown")]
     pub fn hard_shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM.hard_shutdown")
@@ -1491,6 +1565,10 @@ impl Vm {
     /// still runs and is started a second time destroys its disks.
     ///
     /// `VM.power_state_reset`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.power_state_reset")]
     pub fn power_state_reset(&self) -> TaskCall<()> {
         self.begin_task("VM.power_state_reset")
@@ -1505,6 +1583,9 @@ impl Vm {
     /// [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.domid`](crate::VmRecord::domid),
+    /// [`VM_metrics.start_time`](crate::VmMetricsRecord::start_time).
     #[doc(alias = "VM.hard_reboot")]
     pub fn hard_reboot(&self) -> TaskCall<()> {
         self.begin_task("VM.hard_reboot")
@@ -1520,6 +1601,9 @@ impl Vm {
     /// [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.suspend_VDI`](crate::VmRecord::suspend_vdi),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VDI`](crate::VdiRecord).
     #[doc(alias = "VM.suspend")]
     pub fn suspend(&self) -> TaskCall<()> {
         self.begin_task("VM.suspend")
@@ -1536,6 +1620,9 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.suspend_VDI`](crate::VmRecord::suspend_vdi),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VDI`](crate::VdiRecord).
     #[doc(alias = "VM.resume")]
     pub fn resume(&self, start_paused: bool, force: bool) -> TaskCall<()> {
         self.begin_task("VM.resume").arg(start_paused).arg(force)
@@ -1552,6 +1639,9 @@ impl Vm {
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.suspend_VDI`](crate::VmRecord::suspend_vdi),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VDI`](crate::VdiRecord).
     #[doc(alias = "VM.resume_on")]
     pub fn resume_on(&self, host: Ref<Host>, start_paused: bool, force: bool) -> TaskCall<()> {
         self.begin_task("VM.resume_on").arg(host).arg(start_paused).arg(force)
@@ -1572,6 +1662,8 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
+    ///
+    /// Events: [`VM.resident_on`](crate::VmRecord::resident_on), [`VM.domid`](crate::VmRecord::domid).
     #[doc(alias = "VM.pool_migrate")]
     pub fn pool_migrate(&self, host: Ref<Host>, options: &Map<String, String>) -> TaskCall<()> {
         self.begin_task("VM.pool_migrate").arg(host).arg(options)
@@ -1586,6 +1678,9 @@ impl Vm {
     ///
     /// Errors: [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
+    ///
+    /// Events: [`VM.VCPUs_at_startup`](crate::VmRecord::vcpus_at_startup),
+    /// [`VM_metrics.VCPUs_number`](crate::VmMetricsRecord::vcpus_number).
     #[doc(alias = "VM.set_VCPUs_number_live")]
     pub fn set_vcpus_number_live(&self, nvcpu: i64) -> TaskCall<()> {
         self.begin_task("VM.set_VCPUs_number_live").arg(nvcpu)
@@ -1629,6 +1724,9 @@ impl Vm {
     /// survive.
     ///
     /// `VM.set_ha_restart_priority`, since XenServer 5.0 (orlando). Least role: `pool-operator`.
+    ///
+    /// Events: [`VM.ha_restart_priority`](crate::VmRecord::ha_restart_priority),
+    /// [`pool.ha_plan_exists_for`](crate::PoolRecord::ha_plan_exists_for).
     #[doc(alias = "VM.set_ha_restart_priority")]
     pub fn set_ha_restart_priority(&self, value: &str) -> Call<()> {
         self.begin("VM.set_ha_restart_priority").arg(value)
@@ -1685,6 +1783,10 @@ impl Vm {
     ///
     /// `VM.set_memory_dynamic_range`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a
     /// task.
+    ///
+    /// Events: [`VM.memory_dynamic_min`](crate::VmRecord::memory_dynamic_min),
+    /// [`VM.memory_dynamic_max`](crate::VmRecord::memory_dynamic_max),
+    /// [`VM.memory_target`](crate::VmRecord::memory_target).
     #[doc(alias = "VM.set_memory_dynamic_range")]
     pub fn set_memory_dynamic_range(&self, min: i64, max: i64) -> TaskCall<()> {
         self.begin_task("VM.set_memory_dynamic_range").arg(min).arg(max)
@@ -1721,6 +1823,9 @@ impl Vm {
     ///
     /// `VM.set_memory_static_range`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a
     /// task.
+    ///
+    /// Events: [`VM.memory_static_min`](crate::VmRecord::memory_static_min),
+    /// [`VM.memory_static_max`](crate::VmRecord::memory_static_max).
     #[doc(alias = "VM.set_memory_static_range")]
     pub fn set_memory_static_range(&self, min: i64, max: i64) -> TaskCall<()> {
         self.begin_task("VM.set_memory_static_range").arg(min).arg(max)
@@ -1733,6 +1838,11 @@ impl Vm {
     /// `static_min` is in bytes. `static_max` is in bytes. `dynamic_min` is in bytes. `dynamic_max` is in bytes.
     ///
     /// `VM.set_memory_limits`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.memory_static_min`](crate::VmRecord::memory_static_min),
+    /// [`VM.memory_static_max`](crate::VmRecord::memory_static_max),
+    /// [`VM.memory_dynamic_min`](crate::VmRecord::memory_dynamic_min),
+    /// [`VM.memory_dynamic_max`](crate::VmRecord::memory_dynamic_max).
     #[doc(alias = "VM.set_memory_limits")]
     pub fn set_memory_limits(
         &self,
@@ -1755,6 +1865,10 @@ impl Vm {
     /// `value` is in bytes.
     ///
     /// `VM.set_memory`, since XenServer 7.1 (ely). Least role: `vm-power-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.memory_static_max`](crate::VmRecord::memory_static_max),
+    /// [`VM.memory_dynamic_min`](crate::VmRecord::memory_dynamic_min),
+    /// [`VM.memory_dynamic_max`](crate::VmRecord::memory_dynamic_max).
     #[doc(alias = "VM.set_memory")]
     pub fn set_memory(&self, value: i64) -> TaskCall<()> {
         self.begin_task("VM.set_memory").arg(value)
@@ -1884,6 +1998,9 @@ impl Vm {
     ///
     /// Errors: [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState),
     /// [`LICENCE_RESTRICTION`](crate::ErrorCode::LicenceRestriction).
+    ///
+    /// Events: [`VM.resident_on`](crate::VmRecord::resident_on), [`VM.domid`](crate::VmRecord::domid),
+    /// [`VDI`](crate::VdiRecord), [`VBD.VDI`](crate::VbdRecord::vdi).
     #[doc(alias = "VM.migrate_send")]
     pub fn migrate_send(
         &self,
@@ -2180,6 +2297,8 @@ impl Vm {
     /// In seconds.
     ///
     /// `VM.set_start_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VM.start_delay`](crate::VmRecord::start_delay).
     #[doc(alias = "VM.set_start_delay")]
     pub fn set_start_delay(&self, value: i64) -> TaskCall<()> {
         self.begin_task("VM.set_start_delay").arg(value)
@@ -2190,6 +2309,8 @@ impl Vm {
     /// In seconds.
     ///
     /// `VM.set_shutdown_delay`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VM.shutdown_delay`](crate::VmRecord::shutdown_delay).
     #[doc(alias = "VM.set_shutdown_delay")]
     pub fn set_shutdown_delay(&self, value: i64) -> TaskCall<()> {
         self.begin_task("VM.set_shutdown_delay").arg(value)
@@ -2198,6 +2319,8 @@ impl Vm {
     /// Sets its place in the start of its appliance or the recovery by high availability; 0 or more.
     ///
     /// `VM.set_order`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VM.order`](crate::VmRecord::order).
     #[doc(alias = "VM.set_order")]
     pub fn set_order(&self, value: i64) -> TaskCall<()> {
         self.begin_task("VM.set_order").arg(value)
@@ -2257,6 +2380,8 @@ impl Vm {
     /// control domains are refused.
     ///
     /// `VM.set_appliance`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VM.appliance`](crate::VmRecord::appliance).
     #[doc(alias = "VM.set_appliance")]
     pub fn set_appliance(&self, value: Ref<VmAppliance>) -> TaskCall<()> {
         self.begin_task("VM.set_appliance").arg(value)
@@ -2346,6 +2471,8 @@ impl Vm {
     ///
     /// `VM.set_HVM_boot_policy`, since XenServer 4.0 (rio). Deprecated since XenServer 7.5 (kolkata). Least role:
     /// `vm-admin`.
+    ///
+    /// Events: [`VM.HVM_boot_policy`](crate::VmRecord::hvm_boot_policy).
     #[doc(alias = "VM.set_HVM_boot_policy")]
     #[deprecated(note = "since XenServer 7.5 (kolkata)")]
     pub fn set_hvm_boot_policy(&self, value: &str) -> Call<()> {
@@ -2584,6 +2711,9 @@ impl Vms {
     /// - `force`: goes on in spite of wrong checksums.
     ///
     /// `VM.import`, since XenServer 7.0 (dundee). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord),
+    /// [`VDI`](crate::VdiRecord).
     #[doc(alias = "VM.import")]
     pub fn import(&self, url: &str, sr: Ref<Sr>, full_restore: bool, force: bool) -> TaskCall<Vec<Ref<Vm>>> {
         self.begin_task("VM.import")

@@ -12,6 +12,21 @@ handle! {
     /// one does not touch the VMs; a VM joins by `VM.set_appliance` and can be in one appliance at most.
     ///
     /// Class `VM_appliance`, since XenServer 6.0 (boston).
+    ///
+    /// ```text
+    /// VM_appliance ── VMs ── VM     started and stopped together; VM.order says who goes first
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for appliance in pool.vm_appliances().all_records().await?.values() {
+    ///     println!("{}: {} VMs", appliance.name_label, appliance.vms.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VM_appliance")]
     VmAppliance: VmApplianceRecord, vm_appliance
 }
@@ -117,6 +132,8 @@ impl VmAppliance {
     /// `VM_appliance.start`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`OPERATION_PARTIALLY_FAILED`](crate::ErrorCode::OperationPartiallyFailed).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state).
     #[doc(alias = "VM_appliance.start")]
     pub fn start(&self, paused: bool) -> TaskCall<()> {
         self.begin_task("VM_appliance.start").arg(paused)
@@ -128,6 +145,8 @@ impl VmAppliance {
     /// `VM_appliance.clean_shutdown`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`OPERATION_PARTIALLY_FAILED`](crate::ErrorCode::OperationPartiallyFailed).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state).
     #[doc(alias = "VM_appliance.clean_shutdown")]
     pub fn clean_shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM_appliance.clean_shutdown")
@@ -138,6 +157,8 @@ impl VmAppliance {
     /// `VM_appliance.hard_shutdown`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`OPERATION_PARTIALLY_FAILED`](crate::ErrorCode::OperationPartiallyFailed).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state).
     #[doc(alias = "VM_appliance.hard_shutdown")]
     pub fn hard_shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM_appliance.hard_shutdown")
@@ -148,6 +169,8 @@ impl VmAppliance {
     /// `VM_appliance.shutdown`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`OPERATION_PARTIALLY_FAILED`](crate::ErrorCode::OperationPartiallyFailed).
+    ///
+    /// Events: [`VM.power_state`](crate::VmRecord::power_state).
     #[doc(alias = "VM_appliance.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM_appliance.shutdown")

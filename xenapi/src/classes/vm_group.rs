@@ -12,6 +12,21 @@ handle! {
     /// or is moved by the pool: where it cannot be met, the VM starts all the same.
     ///
     /// Class `VM_group`, since xapi 24.19.1. A prototype: it may still change.
+    ///
+    /// ```text
+    /// VM_group ── VMs ── VM     placement: whether they shall be on different hosts
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for group in pool.vm_groups().all_records().await?.values() {
+    ///     println!("{}: {} VMs, {}", group.name_label, group.vms.len(), group.placement);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VM_group")]
     VmGroup: VmGroupRecord, vm_group
 }

@@ -14,6 +14,23 @@ handle! {
     /// the values it was made from.
     ///
     /// Class `VM_guest_metrics`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// VM ── guest_metrics ── VM_guest_metrics     made when the guest's agent reports, gone at halt
+    ///                         └ networks {"0/ip": …}: the first number is VIF.device
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vm in pool.vms().all_records().await?.values().filter(|vm| !vm.guest_metrics.is_null()) {
+    ///     let guest = pool.vm_guest_metrics(vm.guest_metrics).record().await?;
+    ///     println!("{}: {:?} {:?}", vm.name_label, guest.os_version.get("name"), guest.networks.get("0/ip"));
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VM_guest_metrics")]
     VmGuestMetrics: VmGuestMetricsRecord, vm_guest_metrics
 }

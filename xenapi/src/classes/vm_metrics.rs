@@ -11,6 +11,22 @@ handle! {
     /// that.
     ///
     /// Class `VM_metrics`, since XenServer 4.0 (rio).
+    ///
+    /// ```text
+    /// VM ── metrics ── VM_metrics     one a VM, also while it is halted; what it says is of the last run then
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vm in pool.vms().all_records().await?.values().filter(|vm| vm.is_real_vm()) {
+    ///     let metrics = pool.vm_metrics(vm.metrics).record().await?;
+    ///     println!("{}: {} MiB since {}", vm.name_label, metrics.memory_actual >> 20, metrics.start_time);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VM_metrics")]
     VmMetrics: VmMetricsRecord, vm_metrics
 }

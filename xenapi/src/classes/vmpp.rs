@@ -13,6 +13,10 @@ handle! {
     /// `MESSAGE_REMOVED`. Snapshots are scheduled by `VMSS` today; archives are left to backup products.
     ///
     /// Class `VMPP`, since XenServer 5.6 FP1 (cowley). Removed in XenServer 6.2 (clearwater).
+    ///
+    /// ```text
+    /// VM ··· VMPP     gone since XenServer 6.2: VMSS has taken its place
+    /// ```
     #[doc(alias = "VMPP")]
     Vmpp: VmppRecord, vmpp
 }

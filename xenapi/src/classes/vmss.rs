@@ -13,6 +13,21 @@ handle! {
     /// for.
     ///
     /// Class `VMSS`, since XenServer 7.2 (falcon).
+    ///
+    /// ```text
+    /// VMSS ── VMs ── VM     snapshot_schedule of each leads back; a VM has one at most
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for schedule in pool.all_vmss().all_records().await?.values() {
+    ///     println!("{}: {} VMs, keeps {}", schedule.name_label, schedule.vms.len(), schedule.retained_snapshots);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VMSS")]
     Vmss: VmssRecord, vmss
 }
@@ -159,6 +174,8 @@ impl Vmss {
     /// went for each VM; a failure of one VM is reported there and as an alert, not as an error of the call.
     ///
     /// `VMSS.snapshot_now`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VMSS.last_run_time`](crate::VmssRecord::last_run_time).
     #[doc(alias = "VMSS.snapshot_now")]
     pub fn snapshot_now(&self) -> Call<String> {
         self.begin("VMSS.snapshot_now")

@@ -12,6 +12,21 @@ handle! {
     /// are secret keys: they go with the VM into exports and clones and are lost for good when it is destroyed.
     ///
     /// Class `VTPM`, since xapi 22.26.0. A prototype: it may still change.
+    ///
+    /// ```text
+    /// VM ── VTPMs ── VTPM     its content is kept in the pool's database, not on a disk
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for vtpm in pool.vtpms().all_records().await?.values() {
+    ///     println!("{}: protected {}", pool.vm(vtpm.vm).name_label().await?, vtpm.is_protected);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VTPM")]
     Vtpm: VtpmRecord, vtpm
 }
@@ -107,6 +122,8 @@ impl Vtpm {
     ///
     /// `VTPM.destroy`, since xapi 22.26.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
+    ///
+    /// Events: [`VTPM`](crate::VtpmRecord), [`VM.VTPMs`](crate::VmRecord::vtpms).
     #[doc(alias = "VTPM.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("VTPM.destroy")
@@ -150,6 +167,8 @@ impl Vtpms {
     /// - `is_unique`: keeps its contents out of clones and snapshots; it cannot be changed later.
     ///
     /// `VTPM.create`, since xapi 22.26.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VTPM`](crate::VtpmRecord), [`VM.VTPMs`](crate::VmRecord::vtpms).
     #[doc(alias = "VTPM.create")]
     pub fn create(&self, vm: Ref<Vm>, is_unique: bool) -> TaskCall<Ref<Vtpm>> {
         self.begin_task("VTPM.create").arg(vm).arg(is_unique)

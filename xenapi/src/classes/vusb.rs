@@ -12,6 +12,21 @@ handle! {
     /// the device stays where it is.
     ///
     /// Class `VUSB`, since XenServer 7.3 (inverness).
+    ///
+    /// ```text
+    /// VM ── VUSBs ── VUSB ── USB_group ── PUSB ── host
+    /// ```
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let simulator = xenapi_sim::Simulator::builder().hosts(1).vms(3).build()?;
+    /// # let pool = xenapi::Client::connect(simulator.url()).transport(simulator.transport()).login("root", "xensource").await?;
+    /// for usb in pool.vusbs().all_records().await?.values() {
+    ///     println!("{}: attached {}", pool.vm(usb.vm).name_label().await?, usb.currently_attached);
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[doc(alias = "VUSB")]
     Vusb: VusbRecord, vusb
 }
@@ -122,6 +137,8 @@ impl Vusb {
     /// written. The next start of the VM attaches it again unless the object is destroyed.
     ///
     /// `VUSB.unplug`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
+    ///
+    /// Events: [`VUSB.currently_attached`](crate::VusbRecord::currently_attached).
     #[doc(alias = "VUSB.unplug")]
     pub fn unplug(&self) -> TaskCall<()> {
         self.begin_task("VUSB.unplug")
@@ -174,6 +191,8 @@ impl Vusbs {
     /// - `USB_group`: a group whose device has `passthrough_enabled`, and for which there is no other VUSB.
     ///
     /// `VUSB.create`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
+    ///
+    /// Events: [`VUSB`](crate::VusbRecord).
     #[doc(alias = "VUSB.create")]
     pub fn create(&self, vm: Ref<Vm>, usb_group: Ref<UsbGroup>) -> TaskCall<Ref<Vusb>> {
         self.begin_task("VUSB.create").arg(vm).arg(usb_group)
