@@ -1527,7 +1527,7 @@ impl Pool {
     ///
     /// - `value`: the time, in seconds.
     ///
-    /// In seconds.
+    /// In seconds. `value` is in seconds.
     ///
     /// `pool.set_ext_auth_cache_expiry`, since xapi 24.31.0. A prototype: it may still change. Least role:
     /// `pool-operator`. Runs as a task.

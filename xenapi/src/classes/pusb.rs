@@ -187,6 +187,8 @@ impl Pusb {
     /// Reads the field [`speed`](crate::PusbRecord::speed): the speed of the device in Mbit/s, such as 1.5, 12, 480
     /// or 5000; -1 where it was never read.
     ///
+    /// In Mbit/s.
+    ///
     /// `PUSB.get_speed`, since Citrix Hypervisor 8.2 (stockholm). Least role: `read-only`.
     #[doc(alias = "PUSB.get_speed")]
     pub fn speed(&self) -> Call<f64> {
@@ -316,7 +318,7 @@ pub struct PusbRecord {
     pub other_config: Map<String, String>,
     /// The speed of the device in Mbit/s, such as 1.5, 12, 480 or 5000; -1 where it was never read.
     ///
-    /// Since Citrix Hypervisor 8.2 (stockholm).
+    /// In Mbit/s. Since Citrix Hypervisor 8.2 (stockholm).
     pub speed: f64,
     unknown: Map<String, Value>,
 }
