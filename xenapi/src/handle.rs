@@ -230,7 +230,7 @@ impl Visitor<'_> for Name {
 #[cfg(test)]
 mod tests {
     use super::up_to_last_changed;
-    use crate::{Record, ToValue, Value, VbdRecord, VmRecord, wire};
+    use crate::{Record, Ref, Session, ToValue, Value, VbdRecord, Vm, VmRecord, wire};
 
     fn reply(members: &[(&str, Value)]) -> Value {
         Value::Struct(
@@ -280,5 +280,14 @@ mod tests {
         assert_eq!(send([Value::Int(0), Value::Bool(false), Value::Int(0)]), 0);
         assert_eq!(send([Value::Int(0), Value::Bool(true), Value::Int(0)]), 2);
         assert_eq!(send([Value::Int(0), Value::Bool(false), Value::Int(1)]), 3);
+    }
+
+    #[test]
+    fn a_reference_prints_its_text_but_not_a_session() {
+        const TEXT: &str = "OpaqueRef:5b1dd2c3-8b1e-4a5c-9f3e-0a1b2c3d4e5f";
+        let vm: Ref<Vm> = TEXT.parse().unwrap();
+        assert_eq!((size_of_val(&vm), format!("{vm} {vm:?}")), (16, format!("{TEXT} {TEXT}")));
+        let session: Ref<Session> = TEXT.parse().unwrap();
+        assert_eq!(format!("{session} {session:?}"), "OpaqueRef:(hidden) OpaqueRef:(hidden)");
     }
 }

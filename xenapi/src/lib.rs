@@ -14,8 +14,6 @@ mod handle;
 mod http_actions;
 pub mod manual;
 pub mod metrics;
-mod object;
-mod reference;
 mod running_task;
 mod secret_string;
 mod task_watch;
@@ -33,8 +31,6 @@ pub use self::error::{ApiError, DecodeError, Error, ErrorKind, HttpError, LostCa
 pub use self::event_batch::{Event, EventBatch};
 pub use self::ext::Disk;
 pub use self::http_actions::{HTTP_ACTIONS, HttpAction};
-pub use self::object::{Object, Record};
-pub use self::reference::{Ref, RefError};
 pub use self::running_task::{Outcome, RunningTask, TaskCall};
 pub use self::secret_string::SecretString;
 pub use self::transfer::{
@@ -49,4 +45,6 @@ pub use xenapi_transport::{Fingerprint, FingerprintError, Trust, UntrustedCertif
 #[doc(inline)]
 pub use xenapi_wire as wire;
 #[doc(inline)]
-pub use xenapi_wire::{DateTime, DateTimeError, ErrorCode, Iter, Map, ToValue, Value};
+pub use xenapi_wire::{
+    DateTime, DateTimeError, ErrorCode, Iter, Map, Object, Record, Ref, RefError, ToValue, Value,
+};

