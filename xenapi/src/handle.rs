@@ -72,12 +72,12 @@ macro_rules! collection {
         impl $collection {
             #[allow(dead_code, reason = "some classes have messages of one kind only")]
             fn begin<T>(&self, method: &'static str) -> crate::Call<T> {
-                crate::Call::new(&self.client, method)
+                crate::Call::new(self.client.connection(), method)
             }
 
             #[allow(dead_code, reason = "some classes have messages of one kind only")]
             fn begin_task<T>(&self, method: &'static str) -> crate::TaskCall<T> {
-                crate::TaskCall::new(&self.client, method)
+                crate::TaskCall::new(self.client.connection(), method)
             }
         }
 
@@ -105,7 +105,7 @@ pub(crate) fn debug(f: &mut fmt::Formatter<'_>, class: &str, reference: &dyn fmt
 
 /// A call whose first argument is an object.
 pub(crate) fn begin<T, O: Object>(client: &Client, object: Ref<O>, method: &'static str) -> Call<T> {
-    let call = Call::new(client, method);
+    let call = Call::new(client.connection(), method);
     if O::SECRET_REF {
         call.secret_arg(object)
     } else {
@@ -115,7 +115,7 @@ pub(crate) fn begin<T, O: Object>(client: &Client, object: Ref<O>, method: &'sta
 
 /// A call whose first argument is an object, and which can run as a task.
 pub(crate) fn begin_task<T, O: Object>(client: &Client, object: Ref<O>, method: &'static str) -> TaskCall<T> {
-    let call = TaskCall::new(client, method);
+    let call = TaskCall::new(client.connection(), method);
     if O::SECRET_REF {
         call.secret_arg(object)
     } else {
