@@ -158,7 +158,7 @@ impl Plan {
         request.timeout = watch.limit;
         let guarded = watch.cancel_on_drop;
         let task = connection.execute(request).await?.decode::<Ref<TaskClass>>().await?;
-        tracing::debug!(method = &*method, task = task.to_wire(), "the task runs");
+        tracing::debug!(method = &*method, task = %task.to_wire(), "the task runs");
         Ok(RunningTask {
             method,
             secrets,
