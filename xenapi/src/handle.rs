@@ -286,8 +286,14 @@ mod tests {
     fn a_reference_prints_its_text_but_not_a_session() {
         const TEXT: &str = "OpaqueRef:5b1dd2c3-8b1e-4a5c-9f3e-0a1b2c3d4e5f";
         let vm: Ref<Vm> = TEXT.parse().unwrap();
-        assert_eq!((size_of_val(&vm), format!("{vm} {vm:?}")), (16, format!("{TEXT} {TEXT}")));
+        assert_eq!(
+            (size_of_val(&vm), format!("{vm} {vm:?}")),
+            (16, format!("{TEXT} {TEXT}"))
+        );
         let session: Ref<Session> = TEXT.parse().unwrap();
-        assert_eq!(format!("{session} {session:?}"), "OpaqueRef:(hidden) OpaqueRef:(hidden)");
+        assert_eq!(
+            format!("{session} {session:?}"),
+            "OpaqueRef:(hidden) OpaqueRef:(hidden)"
+        );
     }
 }

@@ -27,8 +27,8 @@ pub use self::transfer::{
 pub use self::watch::{AnyRef, Change, Changes, Watch};
 #[doc(inline)]
 pub use xenapi_connection::{
-    ApiError, Bulk, Call, Connection, DecodeError, Download, DownloadCall, Error, ErrorKind, Handler, Health, HttpError,
-    LostCall, Outcome, Result, RunningTask, SecretString, Source, TaskCall, Timeout, UploadCall, bulk,
+    ApiError, Bulk, Call, Connection, DecodeError, Download, DownloadCall, Error, ErrorKind, Handler, Health,
+    HttpError, LostCall, Outcome, Result, RunningTask, SecretString, Source, TaskCall, Timeout, UploadCall, bulk,
 };
 #[doc(inline)]
 pub use xenapi_transport as transport;

@@ -61,7 +61,10 @@ impl Cache {
         loop {
             let lists = state.borrow().lists;
             let origin = self.client().connection().identity();
-            let token: String = Call::new(self.client().connection(), "event.inject").arg("pool").arg(pool).await?;
+            let token: String = Call::new(self.client().connection(), "event.inject")
+                .arg("pool")
+                .arg(pool)
+                .await?;
             if reached(&mut state, &origin, generation(&token), lists).await? {
                 return Ok(());
             }

@@ -64,11 +64,14 @@ async fn read<T: Send + 'static>(
             Ok(parsed) => parsed,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => return Err(Error::unanswered(path, "the runtime shut down before the answer was read")),
+                Err(_) => {
+                    return Err(Error::unanswered(
+                        path,
+                        "the runtime shut down before the answer was read",
+                    ));
+                }
             },
         }
     };
-    parsed.map_err(|error| {
-        DecodeError::new(path, wire::DecodeError::custom(error)).into()
-    })
+    parsed.map_err(|error| DecodeError::new(path, wire::DecodeError::custom(error)).into())
 }

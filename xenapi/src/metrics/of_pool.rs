@@ -171,7 +171,12 @@ impl MetricsCall {
         let mut known = Vec::new();
         for (vms, sr) in self.questions() {
             let handler = self.handler(host, vms, sr);
-            let updates = read(PATH, handler.fetch(self.client.connection(), MOST).await?, Updates::parse).await?;
+            let updates = read(
+                PATH,
+                handler.fetch(self.client.connection(), MOST).await?,
+                Updates::parse,
+            )
+            .await?;
             known.extend(updates.series.into_iter().filter(|series| self.wants(series)));
         }
         Ok(known)

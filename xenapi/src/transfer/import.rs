@@ -42,7 +42,12 @@ impl Vms {
     #[doc(alias = "/import_metadata")]
     pub fn import_metadata(&self, source: Source) -> ImportMetadataCall {
         ImportMetadataCall {
-            call: UploadCall::new(self.client.connection(), "import", Handler::new("/import_metadata"), source),
+            call: UploadCall::new(
+                self.client.connection(),
+                "import",
+                Handler::new("/import_metadata"),
+                source,
+            ),
         }
     }
 }

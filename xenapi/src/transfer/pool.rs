@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::{Blob, Client, DateTime, DownloadCall, Handler, Host, Messages, PoolPatch, PoolPatches, Ref, Result, Source, UploadCall};
+use crate::{
+    Blob, Client, DateTime, DownloadCall, Handler, Host, Messages, PoolPatch, PoolPatches, Ref, Result, Source,
+    UploadCall,
+};
 
 /// The most bytes in an answer that is held in memory.
 const MOST: usize = 64 << 20;
@@ -122,6 +125,11 @@ impl PoolPatches {
     /// Least role: pool operator. Errors: `INVALID_PATCH`.
     #[doc(alias = "/pool_patch_upload")]
     pub fn upload(&self, source: Source) -> UploadCall<Ref<PoolPatch>> {
-        UploadCall::new(self.client.connection(), "patch", Handler::new("/pool_patch_upload"), source)
+        UploadCall::new(
+            self.client.connection(),
+            "patch",
+            Handler::new("/pool_patch_upload"),
+            source,
+        )
     }
 }

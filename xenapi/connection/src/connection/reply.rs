@@ -45,7 +45,10 @@ impl Reply {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::unanswered(&method, "the runtime shut down before the reply was read")),
+                Err(_) => Err(Error::unanswered(
+                    &method,
+                    "the runtime shut down before the reply was read",
+                )),
             },
         }
     }

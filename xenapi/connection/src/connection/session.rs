@@ -71,7 +71,10 @@ impl Connection {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::unanswered("session.login_with_password", "the runtime shut down")),
+                Err(_) => Err(Error::unanswered(
+                    "session.login_with_password",
+                    "the runtime shut down",
+                )),
             },
         }
     }

@@ -105,7 +105,11 @@ impl<T: DeserializeOwned + Send + 'static> TaskCall<T> {
     /// # Panics
     /// On a call that was polled already.
     pub fn now(self) -> Call<T> {
-        let Plan { connection, request, watch } = self.into_plan();
+        let Plan {
+            connection,
+            request,
+            watch,
+        } = self.into_plan();
         let timeout = watch.limit;
         Call::ready(connection, Request { timeout, ..request })
     }
@@ -195,4 +199,3 @@ impl<T> fmt::Debug for TaskCall<T> {
         f.debug_tuple("TaskCall").field(&self.method()).finish()
     }
 }
-

@@ -141,7 +141,9 @@ impl<T: DeserializeOwned + Send + 'static> RunningTask<T> {
     /// # Errors
     /// Where the wait itself failed: [`Error::Timeout`], or the connection.
     pub async fn outcome(mut self) -> Result<Outcome<T>> {
-        let Guarded { connection, reference, .. } = &self.task;
+        let Guarded {
+            connection, reference, ..
+        } = &self.task;
         let wait = until_done(connection, *reference, &self.method, &mut self.watch.on_progress);
         let waited = match (self.deadline, self.watch.limit) {
             (Some(deadline), Some(limit)) => tokio::time::timeout_at(deadline, wait)

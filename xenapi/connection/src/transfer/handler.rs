@@ -6,14 +6,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_core::future::BoxFuture;
 use futures_util::TryStreamExt;
-use tokio::io::AsyncReadExt;
 
 use super::task::TransferTask;
 use super::upload::{OnSent, Parcel, Stop};
 use super::{Download, Source};
 use crate::connection::{failed, http_error};
 use crate::tasks::TaskState;
-use crate::transport::{BodyStream, Duplex, RequestBody};
+use crate::transport::{BodyStream, RequestBody};
 use crate::wire::{Object, Ref};
 use crate::{Connection, Error, Result, TaskClass};
 
@@ -24,9 +23,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(300);
 const MOST_REDIRECTS: usize = 4;
 
 /// How much of an error page is looked at.
-const MOST_OF_A_PAGE: usize = 1 << 12;
-/// How long the page of a host that opens no stream may take.
-const PAGE_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const MOST_OF_A_PAGE: usize = 1 << 12;
 
 /// A handler that some host of the pool answers: its path and its query without session and task.
 ///
@@ -119,29 +116,6 @@ impl Handler {
         }
     }
 
-    /// Opens a stream in both directions, as `/console` is: over `CONNECT`, without a task.
-    ///
-    /// # Errors
-    /// As a download; [`Error::Http`] where the host says no.
-    pub fn tunnel(self, connection: &Connection) -> BoxFuture<'static, Result<Box<dyn Duplex>>> {
-        Box::pin(self.dig(connection.clone()))
-    }
-
-    async fn dig(self, connection: Connection) -> Result<Box<dyn Duplex>> {
-        let base = self.first_host(&connection).await?;
-        let mut request = self.request(&connection, &base, None, (), None)?;
-        *request.method_mut() = http::Method::CONNECT;
-        let session = connection.current_session();
-        let response = connection.transport().connect(request).await;
-        let response = response.map_err(|error| failed(self.path, &base, error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response.into_body());
-        }
-        let page = refusal(response.into_body()).await;
-        Err(http_error(self.path, status.as_u16(), &page, &[&session.reference]))
-    }
-
     /// Sends a GET and follows redirects.
     async fn get(&self, connection: &Connection, task: Option<Ref<TaskClass>>) -> Result<http::Response<BodyStream>> {
         let mut base = self.first_host(connection).await?;
@@ -201,7 +175,12 @@ impl Handler {
     }
 
     /// Sends a PUT and follows redirects, which come before the body is looked at.
-    async fn put(&self, connection: &Connection, task: Ref<TaskClass>, parcel: &mut Parcel) -> Result<http::Response<BodyStream>> {
+    async fn put(
+        &self,
+        connection: &Connection,
+        task: Ref<TaskClass>,
+        parcel: &mut Parcel,
+    ) -> Result<http::Response<BodyStream>> {
         let mut base = self.first_host(connection).await?;
         for _ in 0..MOST_REDIRECTS {
             let request = self.request(connection, &base, Some(task), parcel.body(), Some(parcel.length))?;
@@ -250,15 +229,5 @@ async fn beginning(mut body: BodyStream) -> Vec<u8> {
             break;
         }
     }
-    page
-}
-
-/// Enough of what a host says in place of a stream.
-async fn refusal(body: Box<dyn Duplex>) -> Vec<u8> {
-    let mut page = Vec::new();
-    let mut beginning = body.take(MOST_OF_A_PAGE as u64);
-    let reading = beginning.read_to_end(&mut page);
-    // What came until then is as good as any.
-    let _ = tokio::time::timeout(PAGE_LIMIT, reading).await;
     page
 }

@@ -22,7 +22,12 @@ impl Handler {
     }
 
     /// The host that a redirect names, which must be one of the pool: the session goes there.
-    pub(super) async fn redirected(&self, connection: &Connection, base: &http::Uri, headers: &http::HeaderMap) -> Result<http::Uri> {
+    pub(super) async fn redirected(
+        &self,
+        connection: &Connection,
+        base: &http::Uri,
+        headers: &http::HeaderMap,
+    ) -> Result<http::Uri> {
         let location = headers
             .get(http::header::LOCATION)
             .and_then(|value| value.to_str().ok())

@@ -8,6 +8,7 @@ mod read_ahead;
 mod request;
 mod source;
 mod task;
+mod tunnel;
 mod upload;
 
 pub use self::call::{DownloadCall, UploadCall};

@@ -30,7 +30,10 @@ impl Handler {
             .scheme(base.scheme_str().unwrap_or("https"))
             .authority(authority)
             .path_and_query(format!("{}?{}", self.path, query.join("&")));
-        let cookie = format!("session_id={}", percent(connection.current_session().reference.expose()));
+        let cookie = format!(
+            "session_id={}",
+            percent(connection.current_session().reference.expose())
+        );
         let mut cookie = http::HeaderValue::try_from(cookie).map_err(|error| unsendable(error.into()))?;
         cookie.set_sensitive(true);
         let mut request = connection

@@ -105,7 +105,9 @@ impl TransferTask {
     /// Why the server refused to begin: an HTTP status says less than the task.
     pub(super) async fn refusal(self, error: Error) -> Error {
         let known = record(&self.connection, self.reference).await.ok().flatten();
-        let told = known.filter(TaskState::is_done).and_then(|record| self.failure(&record));
+        let told = known
+            .filter(TaskState::is_done)
+            .and_then(|record| self.failure(&record));
         self.cancel().await;
         told.unwrap_or(error)
     }
