@@ -72,12 +72,12 @@ macro_rules! collection {
         impl $collection {
             #[allow(dead_code, reason = "some classes have messages of one kind only")]
             fn begin<T>(&self, method: &'static str) -> crate::Call<T> {
-                crate::Call::new(&self.client, method)
+                crate::Call::new(self.client.connection(), method)
             }
 
             #[allow(dead_code, reason = "some classes have messages of one kind only")]
             fn begin_task<T>(&self, method: &'static str) -> crate::TaskCall<T> {
-                crate::TaskCall::new(&self.client, method)
+                crate::TaskCall::new(self.client.connection(), method)
             }
         }
 
@@ -105,7 +105,7 @@ pub(crate) fn debug(f: &mut fmt::Formatter<'_>, class: &str, reference: &dyn fmt
 
 /// A call whose first argument is an object.
 pub(crate) fn begin<T, O: Object>(client: &Client, object: Ref<O>, method: &'static str) -> Call<T> {
-    let call = Call::new(client, method);
+    let call = Call::new(client.connection(), method);
     if O::SECRET_REF {
         call.secret_arg(object)
     } else {
@@ -115,7 +115,7 @@ pub(crate) fn begin<T, O: Object>(client: &Client, object: Ref<O>, method: &'sta
 
 /// A call whose first argument is an object, and which can run as a task.
 pub(crate) fn begin_task<T, O: Object>(client: &Client, object: Ref<O>, method: &'static str) -> TaskCall<T> {
-    let call = TaskCall::new(client, method);
+    let call = TaskCall::new(client.connection(), method);
     if O::SECRET_REF {
         call.secret_arg(object)
     } else {
@@ -230,7 +230,7 @@ impl Visitor<'_> for Name {
 #[cfg(test)]
 mod tests {
     use super::up_to_last_changed;
-    use crate::{Record, ToValue, Value, VbdRecord, VmRecord, wire};
+    use crate::{Record, Ref, Session, ToValue, Value, VbdRecord, Vm, VmRecord, wire};
 
     fn reply(members: &[(&str, Value)]) -> Value {
         Value::Struct(
@@ -280,5 +280,20 @@ mod tests {
         assert_eq!(send([Value::Int(0), Value::Bool(false), Value::Int(0)]), 0);
         assert_eq!(send([Value::Int(0), Value::Bool(true), Value::Int(0)]), 2);
         assert_eq!(send([Value::Int(0), Value::Bool(false), Value::Int(1)]), 3);
+    }
+
+    #[test]
+    fn a_reference_prints_its_text_but_not_a_session() {
+        const TEXT: &str = "OpaqueRef:5b1dd2c3-8b1e-4a5c-9f3e-0a1b2c3d4e5f";
+        let vm: Ref<Vm> = TEXT.parse().unwrap();
+        assert_eq!(
+            (size_of_val(&vm), format!("{vm} {vm:?}")),
+            (16, format!("{TEXT} {TEXT}"))
+        );
+        let session: Ref<Session> = TEXT.parse().unwrap();
+        assert_eq!(
+            format!("{session} {session:?}"),
+            "OpaqueRef:(hidden) OpaqueRef:(hidden)"
+        );
     }
 }

@@ -6,11 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use xenapi_connection::{Background, Feed, Selection};
 
 use super::Cache;
 use super::store::Store;
-use crate::client::unanswered;
-use crate::watch::{Background, Feed, Selection};
 use crate::{Class, Client, Error, Result};
 
 /// A cache that is being described; awaiting it fills it. See [`Client::cache`].
@@ -66,13 +65,13 @@ impl CacheCall {
     }
 
     async fn fill(self) -> Result<Cache> {
-        let feed = Feed::new(self.client.unguarded(), self.selection.clone());
+        let feed = Feed::new(self.client.connection().unguarded(), self.selection.clone());
         let health = feed.health().subscribe();
         let store = Arc::new(Store::new(self.dropped));
         let mut state = store.state();
         let (work, failure) = begin(store.clone(), feed);
         let cache = Cache::new(self.client, self.selection, store, health, work);
-        let unknown = || unanswered("event.from", "the runtime shut down");
+        let unknown = || Error::unanswered("event.from", "the runtime shut down");
         let begun = state.wait_for(|state| state.lists > 0 || state.end.is_some()).await;
         let is_filled = begun.map_err(|_| unknown())?.lists > 0;
         if is_filled {

@@ -8,4 +8,3 @@ mod wait;
 
 pub use self::build::CacheCall;
 pub use self::read::Cache;
-pub(crate) use self::store::{State, Store};

@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use xenapi_connection::{Background, Selection};
 
 use super::row::Table;
 use super::store::{State, Store};
-use crate::watch::{Background, Health, Selection};
-use crate::{Class, Client, Object, Record, Ref};
+use crate::{Class, Client, Health, Object, Record, Ref};
 
 /// A copy of the pool's objects that follows the pool; see [`Client::cache`]. Clones are the same copy, and it is
 /// followed until the last of them is dropped.

@@ -19,7 +19,7 @@ struct Row {
 
 /// The objects of one class.
 #[derive(Default)]
-pub(crate) struct Table {
+pub(super) struct Table {
     rows: HashMap<Box<str>, Row>,
     by_uuid: HashMap<Box<str>, Box<str>>,
     by_name: HashMap<Box<str>, HashSet<Box<str>>>,
@@ -62,7 +62,7 @@ impl Table {
         self.rows.keys().map(|reference| &**reference)
     }
 
-    pub(crate) fn get<T: Object>(&self, reference: &str) -> Option<Arc<T::Record>> {
+    pub(super) fn get<T: Object>(&self, reference: &str) -> Option<Arc<T::Record>> {
         self.rows.get(reference)?.record.clone()?.downcast().ok()
     }
 

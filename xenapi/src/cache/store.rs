@@ -5,10 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 use tokio::sync::watch;
+use xenapi_connection::{Delta, Feed, Identity};
 
 use super::row::{Shared, Table};
-use crate::client::Identity;
-use crate::watch::{Delta, Feed};
 use crate::{AnyRecord, Class, Error, Value};
 
 /// What the readers of a cache share with what fills it.

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::watch::Receiver;
+use xenapi_connection::{Identity, generation};
 
 use super::Cache;
 use super::store::State;
-use crate::client::Identity;
-use crate::watch::generation;
 use crate::{Call, Class, Error, Object, Pool, Record, Ref, Result};
 
 impl Cache {
@@ -61,8 +60,11 @@ impl Cache {
         let mut state = self.state();
         loop {
             let lists = state.borrow().lists;
-            let origin = self.client().identity();
-            let token: String = Call::new(self.client(), "event.inject").arg("pool").arg(pool).await?;
+            let origin = self.client().connection().identity();
+            let token: String = Call::new(self.client().connection(), "event.inject")
+                .arg("pool")
+                .arg(pool)
+                .await?;
             if reached(&mut state, &origin, generation(&token), lists).await? {
                 return Ok(());
             }

@@ -4,10 +4,9 @@ mod lifecycle;
 mod messages;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use self::lifecycle::{Version, facts};
-use crate::{Call, Client, ErrorCode, Ref, Result, Session};
+use crate::{Call, Client, Ref, Result, Session};
 
 /// What a server knows and what this session may do, as it was when it was asked; see [`Client::capabilities`].
 #[derive(Clone, Debug)]
@@ -39,32 +38,13 @@ impl Client {
     /// As any call.
     #[doc(alias = "system.listMethods")]
     pub async fn capabilities(&self) -> Result<Capabilities> {
-        let methods: Vec<String> = Call::new(self, "system.listMethods").await?;
+        let methods: Vec<String> = Call::new(self.connection(), "system.listMethods").await?;
         Ok(Capabilities {
             methods: methods.into_iter().collect(),
-            unknown: self.unknown_methods(),
+            unknown: self.connection().refused_methods(),
             permissions: self.permissions().await?,
             version: self.version().await?,
         })
-    }
-
-    /// Whether the server knows a message, for example `VM.snapshot`. The first time it is asked for its list; what it
-    /// refused as unknown since then counts too.
-    ///
-    /// # Errors
-    /// As any call, the first time.
-    pub async fn supports(&self, method: &str) -> Result<bool> {
-        if self.unknown_methods().contains(method) {
-            return Ok(false);
-        }
-        let known = match self.known_methods() {
-            Some(known) => known,
-            None => {
-                let known: Vec<String> = Call::new(self, "system.listMethods").await?;
-                self.know_methods(Arc::new(known.into_iter().collect()))
-            }
-        };
-        Ok(known.contains(method))
     }
 
     async fn permissions(&self) -> Result<Option<HashSet<String>>> {
@@ -139,9 +119,4 @@ impl Capabilities {
     pub fn xapi_version(&self) -> Option<&str> {
         self.version.xapi.as_deref()
     }
-}
-
-/// Whether an error means that the server does not know the message.
-pub(crate) fn means_unknown(code: &ErrorCode) -> bool {
-    matches!(code, ErrorCode::MessageMethodUnknown | ErrorCode::MessageRemoved)
 }

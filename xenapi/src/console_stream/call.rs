@@ -2,28 +2,17 @@
 
 use std::future::IntoFuture;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::io::AsyncReadExt;
-
 use super::{ConsoleError, ConsoleStream};
-use crate::client::{failed, http_error, timed_out};
 use crate::console::ConsoleProtocol;
-use crate::transfer::Handler;
-use crate::transport::{Duplex, RequestBody};
 use crate::vm::PowerState;
-use crate::{Client, Console, Host, Ref, Vm, VmRecord};
+use crate::{Client, Console, Error, Handler, Host, Ref, Vm, VmRecord};
 
 const PATH: &str = "/console";
 
 /// How often a VM that moves is followed, or a session made anew.
 const MOST_ATTEMPTS: usize = 3;
-
-/// How much of a refusal's page is read, and for how long.
-const MOST_OF_A_PAGE: u64 = 1 << 12;
-const PAGE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A console that is not yet opened; awaiting it answers with the stream.
 #[derive(Clone, Debug)]
@@ -123,13 +112,13 @@ impl ConsoleCall {
                 return Err(error);
             }
             let reference = self.reference(vm, &record).await?;
-            let session = self.client.current_session();
+            let before = self.client.connection().identity();
             match self.connect(record.resident_on, reference).await {
                 Err(error @ ConsoleError::Refused(_)) => refusal = Some((record.resident_on, error)),
                 Err(error @ ConsoleError::Unauthorized(_)) => {
                     // A message makes a new session where the old one is gone.
                     self.client.vm(vm).uuid().await?;
-                    if Arc::ptr_eq(&session, &self.client.current_session()) {
+                    if self.client.connection().identity() == before {
                         return Err(error);
                     }
                     last = error;
@@ -161,39 +150,15 @@ impl ConsoleCall {
 
     async fn connect(&self, host: Ref<Host>, reference: String) -> Result<ConsoleStream, ConsoleError> {
         let handler = Handler::new(PATH).at(host).query("ref", reference);
-        let base = handler.first_host(&self.client).await?;
-        let request = handler.request(&self.client, &base, None, RequestBody::Whole(Bytes::new()), None)?;
-        let mut request = request.map(drop);
-        *request.method_mut() = http::Method::CONNECT;
-        let session = self.client.current_session();
-        let response = self.client.transport().connect(request).await;
-        let response = response.map_err(|error| failed(PATH, &base, error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(ConsoleStream::new(response.into_body()));
-        }
-        let page = page(response.into_body()).await;
-        let error = http_error(PATH, status.as_u16(), &page, &[&session.reference]);
-        Err(ConsoleError::of(error))
+        let stream = handler.tunnel(self.client.connection()).await;
+        stream.map(ConsoleStream::new).map_err(ConsoleError::of)
     }
-}
 
-impl ConsoleCall {
     async fn open_in_time(self) -> Result<ConsoleStream, ConsoleError> {
         tokio::time::timeout(self.limit, self.open())
             .await
-            .unwrap_or_else(|_| Err(timed_out(PATH, self.limit).into()))
+            .unwrap_or_else(|_| Err(Error::timed_out(PATH, self.limit).into()))
     }
-}
-
-/// Enough of a refusal to explain it.
-async fn page(body: Box<dyn Duplex>) -> Vec<u8> {
-    let mut page = Vec::new();
-    let mut beginning = body.take(MOST_OF_A_PAGE);
-    let reading = beginning.read_to_end(&mut page);
-    // What came until then is as good as any.
-    let _ = tokio::time::timeout(PAGE_LIMIT, reading).await;
-    page
 }
 
 impl IntoFuture for ConsoleCall {

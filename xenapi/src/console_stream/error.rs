@@ -1,9 +1,8 @@
 //! Why a console does not open.
 
 use crate::console::ConsoleProtocol;
-use crate::error::HttpError;
 use crate::vm::PowerState;
-use crate::{Error, Ref, Vm};
+use crate::{Error, HttpError, Ref, Vm};
 
 /// Why a console does not open.
 #[derive(Debug, thiserror::Error)]

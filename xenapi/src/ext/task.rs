@@ -1,8 +1,11 @@
 //! Tasks that somebody else started.
 
 use serde::de::DeserializeOwned;
+use xenapi_connection::{TaskClass, TypedAs};
 
 use crate::{RunningTask, Task};
+
+impl TypedAs<Task> for TaskClass {}
 
 impl Task {
     /// Takes up the wait for a task whose reference is all that is known of it: one that an [`Error::Lost`] or
@@ -19,6 +22,6 @@ impl Task {
     /// [`Error::Lost`]: crate::Error::Lost
     /// [`Error::Timeout`]: crate::Error::Timeout
     pub fn resume<T: DeserializeOwned + Send + 'static>(&self) -> RunningTask<T> {
-        RunningTask::new(self.client().clone(), self.reference(), false)
+        RunningTask::resume(self.client().connection(), self.reference())
     }
 }

@@ -43,9 +43,7 @@ pub use xenapi_metrics::{
 use bytes::Bytes;
 use serde::de::Error as _;
 
-use crate::client::unanswered;
-use crate::error::DecodeError;
-use crate::{Error, Result, wire};
+use crate::{DecodeError, Error, Result, wire};
 
 /// The most bytes that a document of metrics may have.
 const MOST: usize = 256 << 20;
@@ -66,14 +64,14 @@ async fn read<T: Send + 'static>(
             Ok(parsed) => parsed,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => return Err(unanswered(path, "the runtime shut down before the answer was read")),
+                Err(_) => {
+                    return Err(Error::unanswered(
+                        path,
+                        "the runtime shut down before the answer was read",
+                    ));
+                }
             },
         }
     };
-    parsed.map_err(|error| {
-        Error::Decode(Box::new(DecodeError {
-            method: path.into(),
-            source: wire::DecodeError::custom(error),
-        }))
-    })
+    parsed.map_err(|error| DecodeError::new(path, wire::DecodeError::custom(error)).into())
 }

@@ -1,11 +1,10 @@
 //! `GET /vm_rrd`, `/host_rrd` and `/sr_rrd`.
 
 use super::{MOST, Rrd, read};
-use crate::transfer::Handler;
-use crate::{Client, Host, Result, Sr, Vm};
+use crate::{Client, Handler, Host, Result, Sr, Vm};
 
 async fn fetch(client: &Client, path: &'static str, handler: Handler) -> Result<Rrd> {
-    read(path, handler.fetch(client, MOST).await?, Rrd::parse).await
+    read(path, handler.fetch(client.connection(), MOST).await?, Rrd::parse).await
 }
 
 impl Vm {

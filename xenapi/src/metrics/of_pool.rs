@@ -6,8 +6,7 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Consolidation, HostFailure, MOST, Metrics, Owner, Resolution, Series, Updates, read};
-use crate::transfer::Handler;
-use crate::{Client, Host, HostRecord, Ref, Result, bulk};
+use crate::{Client, Handler, Host, HostRecord, Ref, Result, bulk};
 
 const PATH: &str = "/rrd_updates";
 
@@ -172,7 +171,12 @@ impl MetricsCall {
         let mut known = Vec::new();
         for (vms, sr) in self.questions() {
             let handler = self.handler(host, vms, sr);
-            let updates = read(PATH, handler.fetch(&self.client, MOST).await?, Updates::parse).await?;
+            let updates = read(
+                PATH,
+                handler.fetch(self.client.connection(), MOST).await?,
+                Updates::parse,
+            )
+            .await?;
             known.extend(updates.series.into_iter().filter(|series| self.wants(series)));
         }
         Ok(known)

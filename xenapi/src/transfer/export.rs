@@ -1,9 +1,7 @@
 //! `GET /export` and `/export_metadata`: VMs as XVA archives.
 
-use super::DownloadCall;
-use super::call::wraps_download;
-use super::handler::Handler;
-use crate::{Vm, Vms};
+use super::wraps::wraps_download;
+use crate::{DownloadCall, Handler, Vm, Vms};
 
 /// How the server packs an export. It does so with one slow process, so on a fast network none is often the fastest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,7 +39,7 @@ impl Vm {
         let reference = self.reference().to_wire();
         let handler = Handler::new("/export").query("ref", &reference);
         ExportCall {
-            call: DownloadCall::new(self.client(), reference, handler),
+            call: DownloadCall::new(self.client().connection(), reference, handler),
         }
     }
 
@@ -54,7 +52,7 @@ impl Vm {
         let reference = self.reference().to_wire();
         let handler = Handler::new("/export_metadata").query("ref", &reference);
         ExportMetadataCall {
-            call: DownloadCall::new(self.client(), reference, handler),
+            call: DownloadCall::new(self.client().connection(), reference, handler),
         }
     }
 }
@@ -67,7 +65,7 @@ impl Vms {
     pub fn export_metadata(&self) -> ExportMetadataCall {
         let handler = Handler::new("/export_metadata").query("all", "true");
         ExportMetadataCall {
-            call: DownloadCall::new(&self.client, "all VMs", handler),
+            call: DownloadCall::new(self.client.connection(), "all VMs", handler),
         }
     }
 }

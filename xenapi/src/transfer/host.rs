@@ -1,8 +1,6 @@
 //! What a host hands out about itself.
 
-use super::handler::Handler;
-use super::{DownloadCall, Source, UploadCall};
-use crate::Host;
+use crate::{DownloadCall, Handler, Host, Source, UploadCall};
 
 impl Host {
     /// Streams a backup of the host's file system, a tar archive.
@@ -19,7 +17,7 @@ impl Host {
     #[doc(alias = "/host_restore")]
     pub fn restore(&self, source: Source) -> UploadCall<()> {
         let handler = Handler::new("/host_restore").at(self.reference());
-        UploadCall::new(self.client(), self.reference().to_wire(), handler, source)
+        UploadCall::new(self.client().connection(), self.reference().to_wire(), handler, source)
     }
 
     /// Streams the host's logs, a compressed tar archive.
@@ -53,7 +51,7 @@ impl Host {
 
     fn download(&self, path: &'static str) -> DownloadCall {
         DownloadCall::new(
-            self.client(),
+            self.client().connection(),
             self.reference().to_wire(),
             Handler::new(path).at(self.reference()),
         )

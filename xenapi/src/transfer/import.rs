@@ -1,9 +1,7 @@
 //! `PUT /import` and `/import_metadata`: VMs out of XVA archives.
 
-use super::call::wraps_upload;
-use super::handler::Handler;
-use super::{Source, UploadCall};
-use crate::{Ref, Sr, Vdi, Vm, Vms};
+use super::wraps::wraps_upload;
+use crate::{Handler, Ref, Source, Sr, UploadCall, Vdi, Vm, Vms};
 
 /// An import that is not yet begun; awaiting it answers with the VMs that it made.
 #[derive(Debug)]
@@ -33,7 +31,7 @@ impl Vms {
     #[doc(alias = "/import")]
     pub fn import_xva(&self, source: Source) -> ImportCall {
         ImportCall {
-            call: UploadCall::new(&self.client, "import", Handler::new("/import"), source),
+            call: UploadCall::new(self.client.connection(), "import", Handler::new("/import"), source),
         }
     }
 
@@ -44,7 +42,12 @@ impl Vms {
     #[doc(alias = "/import_metadata")]
     pub fn import_metadata(&self, source: Source) -> ImportMetadataCall {
         ImportMetadataCall {
-            call: UploadCall::new(&self.client, "import", Handler::new("/import_metadata"), source),
+            call: UploadCall::new(
+                self.client.connection(),
+                "import",
+                Handler::new("/import_metadata"),
+                source,
+            ),
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
-use super::handler::Handler;
-use super::{DownloadCall, Source, UploadCall};
-use crate::{Blob, Client, DateTime, Host, Messages, PoolPatch, PoolPatches, Ref, Result};
+use crate::{
+    Blob, Client, DateTime, DownloadCall, Handler, Host, Messages, PoolPatch, PoolPatches, Ref, Result, Source,
+    UploadCall,
+};
 
 /// The most bytes in an answer that is held in memory.
 const MOST: usize = 64 << 20;
@@ -15,7 +16,7 @@ impl Client {
     /// Least role: pool admin.
     #[doc(alias = "/pool/xmldbdump")]
     pub fn database_dump(&self) -> DownloadCall {
-        DownloadCall::new(self, "database", Handler::new("/pool/xmldbdump"))
+        DownloadCall::new(self.connection(), "database", Handler::new("/pool/xmldbdump"))
     }
 
     /// Streams who did what: the audit log, from a time on or from its beginning.
@@ -23,7 +24,7 @@ impl Client {
     /// Least role: read-only.
     #[doc(alias = "/audit_log")]
     pub fn audit_log(&self, since: Option<DateTime>) -> DownloadCall {
-        let call = DownloadCall::new(self, "audit log", Handler::new("/audit_log"));
+        let call = DownloadCall::new(self.connection(), "audit log", Handler::new("/audit_log"));
         match since {
             Some(since) => call.query("since", since.to_string()),
             None => call,
@@ -45,7 +46,7 @@ impl Client {
         } else {
             handler.query("host_refs", hosts.join(";"))
         };
-        handler.fetch(self, MOST).await
+        handler.fetch(self.connection(), MOST).await
     }
 
     /// Uploads a bundle of updates, a tar archive, into the pool's repository.
@@ -53,7 +54,7 @@ impl Client {
     /// Least role: pool operator. Since xapi 24.
     #[doc(alias = "/bundle")]
     pub fn upload_bundle(&self, source: Source) -> UploadCall<()> {
-        UploadCall::new(self, "bundle", Handler::new("/bundle"), source)
+        UploadCall::new(self.connection(), "bundle", Handler::new("/bundle"), source)
     }
 
     /// The services that the host offers beside XenAPI, as its little page lists them.
@@ -64,7 +65,7 @@ impl Client {
     /// As a download.
     #[doc(alias = "/services")]
     pub async fn services(&self) -> Result<Bytes> {
-        Handler::new("/services").fetch(self, MOST).await
+        Handler::new("/services").fetch(self.connection(), MOST).await
     }
 
     /// Streams a report of the workload balancing server, with the report's own arguments.
@@ -72,7 +73,7 @@ impl Client {
     /// Least role: read-only. Errors: `WLB_NOT_INITIALIZED` where the pool has no such server.
     #[doc(alias = "/wlb_report")]
     pub fn wlb_report(&self, report: &str, arguments: &[(&'static str, &str)]) -> DownloadCall {
-        let call = DownloadCall::new(self, "report", Handler::new("/wlb_report")).query("report", report);
+        let call = DownloadCall::new(self.connection(), "report", Handler::new("/wlb_report")).query("report", report);
         arguments
             .iter()
             .fold(call, |call, (name, value)| call.query(name, *value))
@@ -83,7 +84,7 @@ impl Client {
     /// Least role: read-only. Errors: `WLB_NOT_INITIALIZED` where the pool has no such server.
     #[doc(alias = "/wlb_diagnostics")]
     pub fn wlb_diagnostics(&self) -> DownloadCall {
-        DownloadCall::new(self, "diagnostics", Handler::new("/wlb_diagnostics"))
+        DownloadCall::new(self.connection(), "diagnostics", Handler::new("/wlb_diagnostics"))
     }
 }
 
@@ -93,7 +94,7 @@ impl Blob {
     pub fn download(&self) -> DownloadCall {
         let reference = self.reference().to_wire();
         let handler = Handler::new("/blob").query("ref", &reference);
-        DownloadCall::new(self.client(), reference, handler)
+        DownloadCall::new(self.client().connection(), reference, handler)
     }
 
     /// Replaces the content of the blob.
@@ -103,7 +104,7 @@ impl Blob {
     pub fn upload(&self, source: Source) -> UploadCall<()> {
         let reference = self.reference().to_wire();
         let handler = Handler::new("/blob").query("ref", &reference);
-        UploadCall::new(self.client(), reference, handler, source)
+        UploadCall::new(self.client().connection(), reference, handler, source)
     }
 }
 
@@ -114,7 +115,7 @@ impl Messages {
     #[doc(alias = "/messages")]
     pub fn upload(&self, class: &str, uuid: &str, source: Source) -> UploadCall<()> {
         let handler = Handler::new("/messages").query("cls", class).query("uuid", uuid);
-        UploadCall::new(&self.client, uuid, handler, source)
+        UploadCall::new(self.client.connection(), uuid, handler, source)
     }
 }
 
@@ -124,6 +125,11 @@ impl PoolPatches {
     /// Least role: pool operator. Errors: `INVALID_PATCH`.
     #[doc(alias = "/pool_patch_upload")]
     pub fn upload(&self, source: Source) -> UploadCall<Ref<PoolPatch>> {
-        UploadCall::new(&self.client, "patch", Handler::new("/pool_patch_upload"), source)
+        UploadCall::new(
+            self.client.connection(),
+            "patch",
+            Handler::new("/pool_patch_upload"),
+            source,
+        )
     }
 }

@@ -4,10 +4,8 @@ use std::future::IntoFuture;
 use std::pin::Pin;
 use std::time::Duration;
 
-use super::call::wraps_download;
-use super::handler::Handler;
-use super::{DownloadCall, Source, UploadCall};
-use crate::{Error, Ref, Result, Vdi};
+use super::wraps::wraps_download;
+use crate::{DownloadCall, Error, Handler, Ref, Result, Source, UploadCall, Vdi};
 
 /// How a disk travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -56,7 +54,7 @@ impl Vdi {
             .query("vdi", &reference)
             .query("format", format.name());
         ExportRawCall {
-            call: DownloadCall::new(self.client(), reference, handler),
+            call: DownloadCall::new(self.client().connection(), reference, handler),
         }
     }
 
@@ -71,11 +69,11 @@ impl Vdi {
         let handler = Handler::new("/import_raw_vdi")
             .query("vdi", &reference)
             .query("format", format.name());
-        let is_framed = source.is_framed;
-        let call = UploadCall::new(self.client(), reference, handler, source);
+        let is_sparse = source.is_sparse();
+        let call = UploadCall::new(self.client().connection(), reference, handler, source);
         ImportRawCall {
-            is_sendable: !is_framed || format == DiskFormat::Raw,
-            call: if is_framed { call.query("chunked", "true") } else { call },
+            is_sendable: !is_sparse || format == DiskFormat::Raw,
+            call: if is_sparse { call.query("chunked", "true") } else { call },
         }
     }
 }

@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 
-use super::handler::Handler;
-use crate::{Result, Vm};
+use crate::{Handler, Result, Vm};
 
 /// The most bytes in a picture.
 const MOST: usize = 64 << 20;
@@ -19,8 +18,8 @@ impl Vm {
     pub async fn screenshot(&self) -> Result<Bytes> {
         let handler = Handler::new("/vncsnapshot").query("ref", self.reference().to_wire());
         match self.resident_on().await?.non_null() {
-            Some(host) => handler.at(host).fetch(self.client(), MOST).await,
-            None => handler.fetch(self.client(), MOST).await,
+            Some(host) => handler.at(host).fetch(self.client().connection(), MOST).await,
+            None => handler.fetch(self.client().connection(), MOST).await,
         }
     }
 }

@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use tokio::sync::{mpsc, watch};
 
-use super::{AnyRef, Background, Change, Delta, Feed, Health, Selection};
-use crate::{AnyRecord, Class, Client, Object, Record, Ref, Result};
+use xenapi_connection::{Background, Delta, Feed, Selection};
+
+use super::{AnyRef, Change};
+use crate::{AnyRecord, Class, Client, Health, Object, Record, Ref, Result};
 
 /// How many changes wait here for a slow reader before the server is asked no further.
 const WAITING: usize = 1024;
@@ -82,7 +84,7 @@ impl Watch {
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn start(self) -> Changes {
-        let feed = Feed::new(self.client.unguarded(), self.selection);
+        let feed = Feed::new(self.client.connection().unguarded(), self.selection);
         let feed = match self.poll {
             Some(limit) => feed.poll_limit(limit),
             None => feed,

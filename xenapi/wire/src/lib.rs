@@ -1,5 +1,5 @@
-//! The values of XenAPI as bytes: its two encodings, JSON-RPC and XML-RPC, without any I/O, and its words: enums and
-//! error codes.
+//! The values of XenAPI as bytes: its two encodings, JSON-RPC and XML-RPC, without any I/O, and its words: references,
+//! enums and error codes.
 //!
 //! The crate `xenapi` uses this one for every call, as `xenapi::wire`; it stands alone for those who carry the bytes
 //! themselves (a simulator, a proxy, a recorder). Requests are written by [`json::request`] and [`xml::request`],
@@ -35,13 +35,16 @@ mod codes;
 mod datetime;
 pub mod enums;
 mod error;
+mod event_batch;
 mod from_value;
 pub mod json;
 mod key;
 mod map;
 mod number;
+mod object;
 mod open_enum;
 mod read_value;
+mod reference;
 mod reply;
 mod request;
 mod secrecy;
@@ -53,9 +56,12 @@ pub use self::class::Class;
 pub use self::codes::ErrorCode;
 pub use self::datetime::{DateTime, DateTimeError};
 pub use self::error::DecodeError;
+pub use self::event_batch::{Event, EventBatch};
 pub use self::from_value::from_value;
 pub use self::map::{Iter, Map};
+pub use self::object::{Object, Record};
 pub use self::open_enum::{find_value, read_open_enum};
+pub use self::reference::{Ref, RefError};
 pub use self::reply::{Encoding, ReplyError, decode_reply};
 pub use self::request::RequestError;
 pub use self::secrecy::names_secret;
