@@ -33,6 +33,7 @@
 mod class;
 mod codes;
 mod datetime;
+#[doc(hidden)]
 pub mod enums;
 mod error;
 mod event_batch;
