@@ -27,7 +27,7 @@ pub struct ConsoleCall {
 enum Target {
     /// The screen that the server takes for the VM's own.
     Screen(Ref<Vm>),
-    /// The VM's serial port.
+    /// The VM's text console.
     Text(Ref<Vm>),
     This(Ref<Console>),
 }
@@ -73,7 +73,10 @@ impl ConsoleCall {
         }
     }
 
-    /// Opens the VM's serial port, as text, in place of its screen; without effect on a console that was named itself.
+    /// Opens the VM's text console in place of its screen; without effect on a console that was named itself.
+    ///
+    /// That is the paravirtual console (`hvc0` in a Linux guest), not the emulated serial port (`ttyS0`, COM1): the latter
+    /// is an affair of the VM's `platform` entry `hvm_serial`, and the server gives no access to it.
     ///
     /// Takes the message `console.get_protocol` for each console of the VM.
     pub fn text(mut self) -> Self {

@@ -1,4 +1,4 @@
-//! Consoles: a VM's screen or serial port as a stream in both directions.
+//! Consoles: a VM's screen or text console as a stream in both directions.
 
 mod call;
 mod error;
