@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::transport::Duplex;
 
-/// A console that is open: what is read from it is the VM's screen (RFB, the protocol of VNC) or its text
-/// console's text, what is written to it are keys and the like.
+/// A console that is open: what is read from it is the VM's screen (RFB, the protocol of VNC) or its text, what is
+/// written to it are keys and the like.
 ///
 /// It ends when the VM does, when the pool's idle limit for consoles passes, and, though the connection would live on,
 /// when the VM moves to another host. Dropping it closes the connection.
