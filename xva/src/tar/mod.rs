@@ -4,9 +4,11 @@
 //! and extended headers itself, offers every other entry to its user, and leaves to him whether to collect or to skip
 //! the content.
 
+mod compose;
 mod header;
 mod pax;
 
+pub(crate) use compose::compose;
 use header::{Header, Kind};
 use pax::Pax;
 
