@@ -38,8 +38,8 @@
 //! - [`Ova`](ova::Ova) reads `ova.xml` alone.
 //!
 //! # Writing
-//! [`write`] packs disks of any origin into an archive whose length is known before its first byte, as an upload needs
-//! it.
+//! [`write`](mod@write) packs disks of any origin into an archive whose length is known before its first byte, as an
+//! upload needs it. [`edit`] changes the metadata of an archive that exists and copies the rest byte for byte.
 //!
 //! # Damaged archives
 //! Errors carry positions and say whether reading can go on ([`Error::is_recoverable`]). With [`Verify::Report`]
@@ -54,6 +54,7 @@
 mod block;
 mod checksum;
 mod compression;
+pub mod edit;
 mod error;
 mod event;
 mod options;

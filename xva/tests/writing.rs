@@ -163,7 +163,7 @@ fn one_id_can_begin_another() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn disks_come_back(
@@ -423,7 +423,7 @@ fn holes_are_not_read() {
         count(vec![5..6, 20 << 20..21 << 20, 70 << 20..80 << 20]),
         2 * (1 + MIB as u64)
     );
-    assert_eq!(count(vec![0..u64::MAX]), 2 * 64 * MIB as u64);
+    assert_eq!(count(vec![0..1 << 20, 0..u64::MAX]), 2 * 64 * MIB as u64);
     let dense = Counted {
         source: Dense(&raw),
         read: Cell::new(0),

@@ -120,6 +120,11 @@ impl Tar {
         self.trailing
     }
 
+    /// Whether extended headers for all further entries have been met.
+    pub(crate) fn has_global_attributes(&self) -> bool {
+        self.global != Pax::default()
+    }
+
     /// Where the next bytes belong; empty while an entry waits for a decision.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         match self.state {

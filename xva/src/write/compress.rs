@@ -40,6 +40,7 @@ enum Inner<W: Write> {
     Zstd(zstd::stream::write::Encoder<'static, W>),
     /// Never made; keeps `W` in use where no compression is.
     #[cfg(not(any(feature = "gzip", feature = "zstd")))]
+    #[expect(dead_code, reason = "nothing to compress with")]
     None(W, std::convert::Infallible),
 }
 
