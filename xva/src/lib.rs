@@ -1,5 +1,6 @@
 //! Reads XVA archives, the exports of virtual machines that XenServer and XCP-ng make, from a file, from a pipe or
-//! straight from the server while it is sending.
+//! straight from the server while it is sending. Also makes archives that they import, and changes the metadata of
+//! those that exist.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,6 +39,10 @@
 //! - [`Parser`] is the state machine behind them, for bytes that come some other way. It does no I/O.
 //! - [`Ova`](ova::Ova) reads `ova.xml` alone.
 //!
+//! # Writing
+//! [`write`](mod@write) packs disks of any origin into an archive whose length is known before its first byte, as an
+//! upload needs it. [`edit`] changes the metadata of an archive that exists and copies the rest byte for byte.
+//!
 //! # Damaged archives
 //! Errors carry positions and say whether reading can go on ([`Error::is_recoverable`]). With [`Verify::Report`]
 //! damaged blocks are delivered and marked. Whatever the bytes are, reading neither panics nor takes more memory than
@@ -53,6 +58,7 @@ mod archive;
 mod block;
 mod checksum;
 mod compression;
+pub mod edit;
 mod error;
 mod event;
 #[cfg(feature = "object-store")]
@@ -65,6 +71,7 @@ mod source;
 mod summary;
 mod table;
 mod tar;
+pub mod write;
 
 pub use archive::{Archive, ArchiveDisk, Change, Index, IndexError, Patch, PatchError, Stretch};
 pub use checksum::{Algorithm, Digest};

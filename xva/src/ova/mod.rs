@@ -1,11 +1,13 @@
 //! What `ova.xml`, the first entry of an archive, tells about the machines and their disks.
 
+mod escape;
 mod join;
 mod value;
 mod xml;
 
 use std::fmt;
 
+pub(crate) use escape::{escape, is_xml_text};
 pub use value::{Secret, Value};
 pub use xml::OvaError;
 

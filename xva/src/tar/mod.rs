@@ -4,9 +4,11 @@
 //! and extended headers itself, offers every other entry to its user, and leaves to him whether to collect or to skip
 //! the content.
 
+mod compose;
 mod header;
 mod pax;
 
+pub(crate) use compose::compose;
 use header::{Header, Kind};
 use pax::Pax;
 
@@ -116,6 +118,11 @@ impl Tar {
     /// Bytes taken after the two zero blocks.
     pub(crate) fn trailing(&self) -> u64 {
         self.trailing
+    }
+
+    /// Whether extended headers for all further entries have been met.
+    pub(crate) fn has_global_attributes(&self) -> bool {
+        self.global != Pax::default()
     }
 
     /// Where the next bytes belong; empty while an entry waits for a decision.
