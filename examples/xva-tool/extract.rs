@@ -1,7 +1,7 @@
 //! Disks as raw images.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
@@ -9,6 +9,8 @@ use clap::Args;
 use vhd_mbr::Size;
 use xenapi_examples::{Meter, Printable, Total, note};
 use xva::{Options, Reader, Verify};
+
+use crate::measured::Measured;
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -29,22 +31,6 @@ pub(crate) struct Flags {
     keep_damaged: bool,
 }
 
-/// Shows how much of an archive was read.
-struct Measured<R> {
-    source: R,
-    meter: Meter,
-    done: u64,
-}
-
-impl<R: Read> Read for Measured<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.source.read(buf)?;
-        self.done += read as u64;
-        self.meter.set(self.done);
-        Ok(read)
-    }
-}
-
 /// Reads the archive once, verifies all of it, and writes what was asked for.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let source = crate::stream(&flags.file)?;
@@ -55,11 +41,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     } else {
         Verify::Strict
     };
-    let measured = Measured {
-        source,
-        meter: meter.clone(),
-        done: 0,
-    };
+    let measured = Measured::new(source, meter.clone());
     let mut archive = Reader::with_options(measured, Options::new().verify(verify));
     let mut made = Vec::new();
     while let Some(mut disk) = archive.next_disk()? {

@@ -4,6 +4,8 @@
 //!     cargo run --release --example xva-tool -- extract web-01.xva.zst --to disks
 //!     cargo run --release --example xva-tool -- cat web-01.xva --disk 0 --length 512 | xxd
 //!     cargo run --release --example xva-tool -- patch web-01.xva --disk 0 --offset 440 --hex 12345678 --undo web-01.undo
+//!     cargo run --release --example xva-tool -- pack new.xva --name new --disk system.raw --network lan
+//!     cargo run --release --example xva-tool -- edit web-01.xva web-02.xva --name web-02 --mac 02:00:00:00:00:02
 //!     cargo run --release --example xva-tool -- serve web-01.xva
 //!
 //! What needs to jump about in an archive (`map`, `cat`, `patch`, `serve`) needs it uncompressed; the others take it as
@@ -11,10 +13,13 @@
 
 mod bytes;
 mod choice;
+mod edit;
 mod extract;
 mod info;
 mod map;
+mod measured;
 mod nbd;
+mod pack;
 mod patch;
 mod serve;
 
@@ -49,6 +54,10 @@ enum Job {
     Patch(patch::Flags),
     /// Take a change back
     Undo(patch::UndoFlags),
+    /// Make an archive out of raw images
+    Pack(pack::Flags),
+    /// Copy an archive and change its metadata on the way
+    Edit(edit::Flags),
     /// Serve the disks read-only by NBD, for qemu and for the kernel's own client
     Serve(serve::Flags),
 }
@@ -61,6 +70,8 @@ fn main() -> ExitCode {
         Job::Cat(flags) => bytes::run(&flags),
         Job::Patch(flags) => patch::run(&flags),
         Job::Undo(flags) => patch::undo(&flags),
+        Job::Pack(flags) => pack::run(&flags),
+        Job::Edit(flags) => edit::run(&flags),
         Job::Serve(flags) => serve::run(&flags),
     };
     finish(outcome.map(|()| ExitCode::SUCCESS))

@@ -170,3 +170,65 @@ async fn qemu_reads_what_is_served() {
         assert!(!write.output().await.unwrap().status.success(), "it is read-only");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_become_an_archive_that_a_pool_imports() {
+    let Some(sample) = sample().await else { return };
+    let images = ["system.raw", "data.raw"].map(|name| sample.path(name));
+    for (path, disk) in images.iter().zip(&sample.disks) {
+        std::fs::write(path, disk).unwrap();
+    }
+    let images = images.each_ref().map(|path| path.to_str().unwrap());
+    for compression in [&[][..], &["--compression", "zstd"]] {
+        let archive = sample.path(&format!("packed{}.xva", compression.len()));
+        let flags = [
+            "--name",
+            "packed",
+            "--disk",
+            images[0],
+            "--disk",
+            images[1],
+            "--network",
+            "lan",
+        ];
+        let packed = run("pack", &archive, &[&flags[..], compression].concat()).await;
+        assert!(packed.status.success(), "{}", complained(&packed));
+        let again = run("pack", &archive, &flags).await;
+        assert!(!again.status.success(), "what is there stays");
+
+        let edited = sample.path(&format!("edited{}.xva", compression.len()));
+        let change = ["--name", "edited", "--mac", "02:00:00:00:00:07", "--memory", "512"];
+        let output = run("edit", &archive, &[&[edited.to_str().unwrap()], &change[..]].concat()).await;
+        assert!(output.status.success(), "{}", complained(&output));
+        assert_eq!(
+            json(&run("info", &edited, &["--json"]).await)["vms"][0]["name"],
+            "edited"
+        );
+
+        let pool = Pool::new(0).await;
+        let mut import = pool.tool("vm-import").unwrap();
+        let output = import.arg("--restore").arg(&edited).output().await.unwrap();
+        assert!(output.status.success(), "{}", complained(&output));
+        let vm = pool.simulator.find("VM", "edited").unwrap();
+        let memory = pool.simulator.get("VM", &vm, "memory_static_max").unwrap();
+        assert_eq!(memory.as_int(), Some(512 << 20));
+        let vif = &pool.simulator.refs("VIF")[0];
+        let mac = pool.simulator.get("VIF", vif, "MAC").unwrap();
+        assert_eq!(mac.as_str(), Some("02:00:00:00:00:07"));
+        let back = sample.path(&format!("back{}.xva", compression.len()));
+        let mut export = pool.tool("vm-export").unwrap();
+        let output = export.args(["--vm", "edited"]).arg(&back).output().await.unwrap();
+        assert!(output.status.success(), "{}", complained(&output));
+        for (place, disk) in ["0", "1"].iter().zip(&sample.disks) {
+            let bytes = run("cat", &back, &["--disk", place]).await;
+            assert!(bytes.stdout == *disk, "disk {place}");
+        }
+    }
+    let wrong = run(
+        "edit",
+        &sample.path("sample.xva"),
+        &[sample.path("no.xva").to_str().unwrap(), "--set", "VM:Ref:1:colour=red"],
+    )
+    .await;
+    assert!(!wrong.status.success() && !sample.path("no.xva").exists(), "{wrong:?}");
+}
