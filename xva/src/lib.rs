@@ -48,17 +48,21 @@
 
 mod block;
 mod checksum;
+pub mod chunked;
 mod compression;
 mod error;
 mod event;
+mod inspect;
 mod options;
 pub mod ova;
 mod parser;
 mod reader;
+pub mod salvage;
 mod source;
 mod summary;
 mod table;
 mod tar;
+pub mod verify;
 
 pub use checksum::{Algorithm, Digest};
 pub use compression::Compression;
