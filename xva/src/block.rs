@@ -3,7 +3,7 @@
 use crate::checksum::Algorithm;
 
 /// Blocks are this long until a first one tells otherwise.
-const USUAL_LEN: u64 = 1 << 20;
+pub(crate) const USUAL_LEN: u64 = 1 << 20;
 
 /// The name of an entry, taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,25 @@ pub(crate) enum Misplaced {
 }
 
 impl Counter {
+    /// A counter in the middle of a disk whose first block has `unit` bytes.
+    pub(crate) fn resume(next: u64, offset: u64, unit: u64) -> Self {
+        Self {
+            next,
+            offset,
+            unit: Some(unit),
+        }
+    }
+
+    /// The number that follows without a gap.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// How many bytes a number that was left out stands for.
+    pub(crate) fn unit(&self) -> u64 {
+        self.unit.unwrap_or(USUAL_LEN)
+    }
+
     /// The offset in bytes of the block called `number` with `len` bytes.
     pub(crate) fn place(&mut self, number: u64, len: u64) -> Result<u64, Misplaced> {
         let left_out = number.checked_sub(self.next).ok_or(Misplaced::Backwards {
@@ -83,7 +102,7 @@ impl Counter {
             self.unit = Some(len);
         }
         let place = || {
-            let hole = left_out.checked_mul(self.unit.unwrap_or(USUAL_LEN))?;
+            let hole = left_out.checked_mul(self.unit())?;
             let offset = self.offset.checked_add(hole)?;
             Some((offset, offset.checked_add(len)?, number.checked_add(1)?))
         };

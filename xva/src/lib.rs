@@ -57,20 +57,24 @@
 mod archive;
 mod block;
 mod checksum;
+pub mod chunked;
 mod compression;
 pub mod edit;
 mod error;
 mod event;
+mod inspect;
 #[cfg(feature = "object-store")]
 mod object_at;
 mod options;
 pub mod ova;
 mod parser;
 mod reader;
+pub mod salvage;
 mod source;
 mod summary;
 mod table;
 mod tar;
+pub mod verify;
 pub mod write;
 
 pub use archive::{Archive, ArchiveDisk, Change, Index, IndexError, Patch, PatchError, Stretch};

@@ -108,6 +108,16 @@ impl fmt::Debug for Decoder {
 }
 
 impl Decoder {
+    /// Whether a member or frame has begun and is not over.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.place == Place::Inside
+    }
+
+    /// Whether bytes follow that belong to no member or frame.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.place == Place::Behind
+    }
+
     /// Decodes from `input` to `output`; gives bytes consumed and produced. Where both are 0 it wants more input.
     ///
     /// Bytes behind the last member or frame pass through as they are. After a whole archive nobody looks at them; in

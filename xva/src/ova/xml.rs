@@ -68,7 +68,7 @@ impl<'a> Scanner<'a> {
         match self.tag()? {
             Some(start) if is(&start, name) => Ok(true),
             Some(start) if is(&start, "appliance") => Err(self.error(
-                "an <appliance>: this archive has the format of version 0.1 (Zurich, Geneva), which is not read",
+                "an <appliance>: this archive has the format of version 0.1 (Zurich, Geneva); read it with `xva::chunked`",
             )),
             Some(_) => Err(self.error(format!("another tag where <{name}> was due"))),
             None => Ok(false),

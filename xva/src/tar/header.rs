@@ -82,7 +82,7 @@ fn checksums(raw: &[u8; BLOCK]) -> (u64, i64) {
 }
 
 /// The text of a field up to its first NUL.
-pub(super) fn text(field: &[u8]) -> String {
+pub(crate) fn text(field: &[u8]) -> String {
     let end = field.iter().position(|&b| b == 0).unwrap_or(field.len());
     String::from_utf8_lossy(&field[..end]).into_owned()
 }

@@ -9,8 +9,8 @@ mod header;
 mod pax;
 
 pub(crate) use compose::compose;
-use header::{Header, Kind};
-use pax::Pax;
+pub(crate) use header::{Header, Kind, text};
+pub(crate) use pax::Pax;
 
 use crate::error::{Error, LooksLike, Place, Result};
 
@@ -18,7 +18,7 @@ use crate::error::{Error, LooksLike, Place, Result};
 pub(crate) const BLOCK: usize = 512;
 
 /// Long names and extended headers above this are not genuine.
-const EXTENSION_LIMIT: u64 = 1 << 20;
+pub(crate) const EXTENSION_LIMIT: u64 = 1 << 20;
 
 /// Buffers grow by at most this much ahead of the bytes that fill them, so a false size costs no memory.
 const GROWTH: usize = 1 << 20;
@@ -340,7 +340,7 @@ impl Tar {
     fn extension(&mut self, purpose: Purpose, content: &[u8]) -> Result<()> {
         let merged = match purpose {
             Purpose::LongName => {
-                self.long_name = Some(header::text(content));
+                self.long_name = Some(text(content));
                 Some(())
             }
             Purpose::Pax => self.local.merge(content),
