@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, ensure};
 use clap::Args;
 use vhd_mbr::Size;
-use xenapi_examples::{Meter, Printable, Total, note};
+use xenapi_examples::{Meter, Printable, note};
 use xva::{Options, Reader, Verify};
 
 use crate::measured::Measured;
@@ -34,8 +34,7 @@ pub(crate) struct Flags {
 /// Reads the archive once, verifies all of it, and writes what was asked for.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let source = crate::stream(&flags.file)?;
-    let length = std::fs::metadata(&flags.file).map(|file| Total::Known(file.len()));
-    let meter = Meter::new(length.unwrap_or(Total::Unknown));
+    let meter = Meter::new(crate::total(&flags.file));
     let verify = if flags.keep_damaged {
         Verify::Report
     } else {
@@ -48,13 +47,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
         if flags.disk.as_ref().is_some_and(|wanted| *wanted != disk.id()) {
             continue;
         }
-        // The folder's name comes from the archive: only letters and digits of it may become a path.
-        let name: String = disk
-            .id()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-            .collect();
-        let path = flags.to.join(format!("{name}.raw"));
+        let path = flags.to.join(image_name(disk.id()));
         let mut image = File::options()
             .write(true)
             .create(flags.overwrite)
@@ -78,4 +71,11 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
         summary.verified, summary.damaged
     ));
     Ok(())
+}
+
+/// What the image of a disk is called. The folder's name comes from the archive: only letters and digits of it may
+/// become a path.
+pub(crate) fn image_name(folder: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    format!("{}.raw", folder.chars().map(plain).collect::<String>())
 }

@@ -21,7 +21,9 @@ mod measured;
 mod nbd;
 mod pack;
 mod patch;
+mod salvage;
 mod serve;
+mod verify;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -30,7 +32,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use xenapi_examples::finish;
+use xenapi_examples::{Total, finish};
 use xva::Archive;
 
 /// Looks into XVA archives, takes disks and bytes out of them, changes them in place, and serves them
@@ -46,6 +48,10 @@ enum Job {
     Info(info::Flags),
     /// Which parts of its disks are in an archive
     Map(map::Flags),
+    /// All that is wrong with an archive; a failure (1) where something is damaged or missing
+    Verify(verify::Flags),
+    /// What can be saved of a damaged archive, and what of it is to be trusted
+    Salvage(salvage::Flags),
     /// Disks as raw images with holes
     Extract(extract::Flags),
     /// Bytes of a disk on standard output
@@ -66,6 +72,8 @@ fn main() -> ExitCode {
     let outcome = match Flags::parse().job {
         Job::Info(flags) => info::run(&flags),
         Job::Map(flags) => map::run(&flags),
+        Job::Verify(flags) => return finish(verify::run(&flags)),
+        Job::Salvage(flags) => return finish(salvage::run(&flags)),
         Job::Extract(flags) => extract::run(&flags),
         Job::Cat(flags) => bytes::run(&flags),
         Job::Patch(flags) => patch::run(&flags),
@@ -83,6 +91,11 @@ fn stream(path: &Path) -> anyhow::Result<Box<dyn Read + Send>> {
         return Ok(Box::new(io::stdin()));
     }
     Ok(Box::new(open(path)?))
+}
+
+/// How long an archive is, if it is a file.
+fn total(path: &Path) -> Total {
+    std::fs::metadata(path).map_or(Total::Unknown, |file| Total::Known(file.len()))
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {

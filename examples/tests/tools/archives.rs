@@ -232,3 +232,36 @@ async fn images_become_an_archive_that_a_pool_imports() {
     .await;
     assert!(!wrong.status.success() && !sample.path("no.xva").exists(), "{wrong:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_found_and_the_rest_is_saved() {
+    let Some(sample) = sample().await else { return };
+    let archive = sample.path("sample.xva");
+    let sound = json(&run("verify", &archive, &["--json"]).await);
+    assert_eq!((&sound["sound"], &sound["would_import"]), (&true.into(), &true.into()));
+    let mut bytes = std::fs::read(&archive).unwrap();
+    let place = bytes.windows(4).position(|four| four == b"irty").unwrap();
+    bytes[place] ^= 1;
+    let damaged = sample.path("damaged.xva");
+    std::fs::write(&damaged, bytes).unwrap();
+    let output = run("verify", &damaged, &[]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("damaged; a pool would refuse it"), "{output:?}");
+    let saved = sample.path("saved");
+    std::fs::create_dir(&saved).unwrap();
+    let output = run("salvage", &damaged, &["--to", saved.to_str().unwrap()]).await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("in doubt: Checksum"), "{output:?}");
+    let mut images: Vec<_> = std::fs::read_dir(&saved)
+        .unwrap()
+        .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+        .collect();
+    images.sort_by_key(Vec::len);
+    assert!(images[0] == sample.disks[0], "the other disk is whole");
+    let differing = images[1]
+        .iter()
+        .zip(&sample.disks[1])
+        .filter(|(one, two)| one != two)
+        .count();
+    assert_eq!(differing, 1, "the damaged byte and no other");
+}
