@@ -48,6 +48,12 @@
 //! damaged blocks are delivered and marked. Whatever the bytes are, reading neither panics nor takes more memory than
 //! the limits in [`Options`] allow.
 //!
+//! [`verify`] reads on to the end and tells everything that is wrong, and where; [`salvage`] saves what can be saved and
+//! tells which ranges of each disk are as they were.
+//!
+//! # Old archives
+//! [`Reader`] takes every layout since Rio. [`chunked`] reads the one before, version 0.1.
+//!
 //! # Features
 //! `gzip` and `zstd`, both on by default, for compressed archives; off by default, `tokio` for `AsyncReader` and
 //! `object-store` for `ObjectAt`, an archive in a bucket.

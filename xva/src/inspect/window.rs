@@ -85,8 +85,9 @@ impl<R: Read> Window<R> {
                 (self.start, self.end) = (0, self.end - self.start);
             }
             if self.end == self.buffer.len() {
-                // Grows with the bytes that are there, not with what a header claims.
-                let size = len.min(self.end.saturating_mul(2)).max(self.end + PIECE);
+                // Grows with the bytes that are there, not with what a header claims. A piece more than what was asked for
+                // keeps bytes from being moved at every step.
+                let size = len.min(self.end.saturating_mul(2)).max(self.end) + PIECE;
                 self.buffer.resize(size, 0);
             }
             if let Err(error) = self.fill() {
