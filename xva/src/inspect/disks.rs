@@ -93,6 +93,8 @@ impl<R: Read, S: Sink> Inspector<'_, R, S> {
             return Ok(());
         };
         let mut place = Place::new(entry.position..self.walk.position()).block(disk, number, None);
+        // More may be missing than this block.
+        self.lost = true;
         let track = &self.tracks.list[index];
         if number >= track.counter.next() {
             let empty = [Algorithm::Xxh64, Algorithm::Sha1].map(|algorithm| algorithm.digest(b""));
@@ -103,6 +105,10 @@ impl<R: Read, S: Sink> Inspector<'_, R, S> {
                 Some(digest) if empty.contains(&digest) => 0,
                 _ => track.counter.unit().min(left),
             };
+            // Cut to what is left of the disk, it would seem to end where the disk ends in any case.
+            let cut = left < track.counter.unit();
+            self.tracks.list[index].confirmable &= !cut;
+            let track = &self.tracks.list[index];
             if !track.begun || digest.is_none() {
                 // The length of gaps is not known, or not whether this number stands for one.
                 self.tracks.list[index].certain = false;
@@ -252,6 +258,8 @@ impl<R: Read, S: Sink> Inspector<'_, R, S> {
         let id = &self.tracks.list[found.disk].id;
         let place = Place::new(found.archive.clone()).block(id, found.number, Some(found.on_disk()));
         self.sink.finding(Finding::ChecksumMissing { place });
+        // Where bytes were taken out of a block, it ends amid the entries that followed it.
+        self.lost = true;
         self.deliver(found, Expected::Nothing)
     }
 

@@ -160,6 +160,8 @@ impl<'a, R: Read, S: Sink> Inspector<'a, R, S> {
                 Step::Bad { position } => self.recover(position)?,
                 Step::LoneZeroBlock { position } => {
                     let place = Place::new(position..position + BLOCK as u64);
+                    // A header may have stood there.
+                    self.lost = true;
                     if self.walk.ahead(0..1).is_some() {
                         self.sink.finding(Finding::LoneZeroBlock { place });
                     }
@@ -218,6 +220,7 @@ impl<'a, R: Read, S: Sink> Inspector<'a, R, S> {
         }
         if self.ova.is_some() {
             self.sink.finding(Finding::MetadataAgain { place });
+            self.lost = true;
             return self.skip(entry);
         }
         if self.entries > 1 || self.lost {
@@ -271,6 +274,8 @@ impl<'a, R: Read, S: Sink> Inspector<'a, R, S> {
     }
 
     fn other(&mut self, entry: &Entry) -> Result<()> {
+        // It may hold what followed it once.
+        self.lost |= entry.size > 0;
         if entry.regular || entry.size > 0 {
             let place = Place::new(entry.position..self.walk.position() + entry.size);
             let name = entry.name.clone();
@@ -364,13 +369,11 @@ impl<'a, R: Read, S: Sink> Inspector<'a, R, S> {
             },
             _ => Inside::Header { got: got as u64 },
         };
+        // Blocks may follow that would not fit.
         self.lost = true;
         self.sink.finding(match looks_like {
             _ if self.cut_off => return Ok(()),
-            LooksLike::Unknown if got == 0 && has_all => {
-                self.lost = false;
-                Finding::NoEndBlocks { place }
-            }
+            LooksLike::Unknown if got == 0 && has_all => Finding::NoEndBlocks { place },
             LooksLike::Unknown => Finding::Truncated { place, inside },
             looks_like => Finding::DamagedHeader { place, looks_like },
         });

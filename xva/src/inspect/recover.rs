@@ -55,6 +55,8 @@ impl<R: Read, S: Sink> Inspector<'_, R, S> {
             return Ok(false);
         };
         self.walk.window.consume(2 * BLOCK);
+        // Unless it fits, it may be the checksum of a later entry.
+        self.lost |= algorithm.digest(&found.data) != digest;
         found.archive.end = self.walk.position();
         self.tracks.list[found.disk].count(algorithm);
         self.deliver(found, Expected::Checksum(digest))?;

@@ -28,7 +28,8 @@
 //! A damaged header of a single entry is no loss where the checksum confirms what was behind it.
 //!
 //! One thing no reader can tell: blocks of zeros are left out of archives, so a block that was taken out cleanly together
-//! with its checksum reads as trusted zeros.
+//! with its checksum reads as trusted zeros. An empty entry taken out like that moves what follows, which shows at the
+//! disk's end, and only there.
 
 mod images;
 mod map;

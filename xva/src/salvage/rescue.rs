@@ -118,6 +118,8 @@ impl<O: Output> Rescue<'_, O> {
                 }
             }
             if !holds {
+                // It may end amid the entries that followed it.
+                disk.map.change(waiting.on_disk.end, doubt_place);
                 self.findings.add(Finding::Damaged {
                     place: Place::new(waiting.archive).block(&disk.id, waiting.number, Some(waiting.on_disk)),
                     expected,
@@ -273,13 +275,7 @@ impl<O: Output> Sink for Rescue<'_, O> {
     fn disk_left(&mut self, disk: usize, confirmed: bool, refuted: Option<u64>) -> Result<()> {
         let map = &mut self.disks[disk].map;
         if let Some(from) = refuted {
-            map.change(from, |cell| {
-                if cell.is_trusted() {
-                    Cell::Doubt(Doubt::Place)
-                } else {
-                    cell
-                }
-            });
+            map.change(from, doubt_place);
         } else if confirmed {
             map.change(0, |cell| {
                 if cell == Cell::Doubt(Doubt::Place) {
@@ -294,5 +290,12 @@ impl<O: Output> Sink for Rescue<'_, O> {
 
     fn progress(&mut self, bytes: u64) {
         (self.progress)(bytes);
+    }
+}
+
+fn doubt_place(cell: Cell) -> Cell {
+    match cell {
+        Cell::Data | Cell::Zero | Cell::Awaits => Cell::Doubt(Doubt::Place),
+        doubt @ Cell::Doubt(_) => doubt,
     }
 }
