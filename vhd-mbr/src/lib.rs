@@ -28,13 +28,12 @@
 //! ```
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
-//! - [`disk`]: [`ReadAt`](disk::ReadAt), the one trait through which disks are read.
+//! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
 
 mod bytes;
-pub mod disk;
 mod guid;
 pub mod partition;
 mod size;
@@ -42,3 +41,4 @@ mod size;
 pub use guid::{Guid, ParseGuidError};
 pub use partition::PartitionTable;
 pub use size::Size;
+pub use xen_disk;

@@ -3,9 +3,9 @@
 mod common;
 
 use common::{DISK_SIGNATURE, active, disk, put, put_mbr, put_record, row};
-use vhd_mbr::disk::ReadAt;
 use vhd_mbr::partition::{Error, MbrType, PartitionType, Unread, Warning};
 use vhd_mbr::{PartitionTable, Size};
+use xen_disk::ReadAt;
 
 fn numbers(table: &PartitionTable) -> Vec<u32> {
     table.partitions().iter().map(|partition| partition.number).collect()

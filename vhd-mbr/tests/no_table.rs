@@ -7,8 +7,8 @@ use std::io;
 
 use common::{active, disk, put, put_mbr, put_record, row};
 use vhd_mbr::PartitionTable;
-use vhd_mbr::disk::ReadAt;
 use vhd_mbr::partition::{BareVolume, Error};
+use xen_disk::ReadAt;
 
 fn error(disk: &[u8]) -> Error {
     PartitionTable::read(disk).unwrap_err()

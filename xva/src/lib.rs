@@ -76,7 +76,6 @@ pub mod ova;
 mod parser;
 mod reader;
 pub mod salvage;
-mod source;
 mod summary;
 mod table;
 mod tar;
@@ -95,5 +94,5 @@ pub use parser::Parser;
 #[cfg(feature = "tokio")]
 pub use reader::{AsyncDisk, AsyncReader};
 pub use reader::{Disk, Reader, Run, StreamedDisk};
-pub use source::ReadAt;
 pub use summary::{Check, DiskReport, Summary};
+pub use xen_disk::{self, ReadAt, WithExtents};

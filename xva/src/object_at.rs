@@ -8,7 +8,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::source::ReadAt;
+use xen_disk::ReadAt;
 
 /// An object in a store, read in ranges: in S3 and its likes, on a web server, or in memory.
 ///

@@ -4,6 +4,7 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Cursor, ErrorKind};
+use std::ops::Range;
 
 use common::{Builder, FLAVOURS, Flavour, Hash, UNIT, header, noise, ova, ova_of_version, read, sparse};
 use proptest::prelude::*;
@@ -67,7 +68,21 @@ fn stretches(archive: &Archive<impl ReadAt>, id: &str) -> Vec<Stretch> {
         found.push(stretch);
     }
     assert_eq!(at, disk.size().unwrap());
+    assert_eq!(
+        data(&disk),
+        found
+            .iter()
+            .filter(|stretch| stretch.is_data)
+            .map(|stretch| stretch.offset..stretch.end)
+            .collect::<Vec<_>>()
+    );
     found
+}
+
+/// Where a disk says that it holds data.
+fn data(disk: &impl ReadAt) -> Vec<Range<u64>> {
+    let next = |from: u64| disk.next_data(from).unwrap();
+    std::iter::successors(next(0), |data| next(data.end)).collect()
 }
 
 #[test]

@@ -12,11 +12,8 @@ use std::process::Command;
 use common::{Disks, header, noise, read};
 use proptest::prelude::*;
 use xva::ova::Ova;
-use xva::write::{
-    Compressor, Dense, DiskSource, DiskSpec, Firmware, Plan, SpecError, VifSpec, VmSpec, WithExtents, WriteError,
-    Writer,
-};
-use xva::{Algorithm, Compression, ReadAt, Reader};
+use xva::write::{Compressor, DiskSpec, Firmware, Plan, SpecError, VifSpec, VmSpec, WriteError, Writer};
+use xva::{Algorithm, Compression, ReadAt, Reader, WithExtents};
 
 const MIB: usize = 1 << 20;
 
@@ -39,11 +36,11 @@ fn vm<S>(disks: impl IntoIterator<Item = S>) -> VmSpec<S> {
     })
 }
 
-fn plan<S: DiskSource>(disks: impl IntoIterator<Item = S>) -> Plan<S> {
+fn plan<S: ReadAt>(disks: impl IntoIterator<Item = S>) -> Plan<S> {
     Writer::new(vm(disks)).plan().unwrap()
 }
 
-fn bytes<S: DiskSource>(plan: &Plan<S>) -> Vec<u8> {
+fn bytes<S: ReadAt>(plan: &Plan<S>) -> Vec<u8> {
     let mut archive = Vec::new();
     assert_eq!(plan.write_to(&mut archive).unwrap(), plan.size());
     assert_eq!(archive.len() as u64, plan.size());
@@ -398,9 +395,7 @@ impl<S: ReadAt> ReadAt for Counted<S> {
     fn size(&self) -> io::Result<u64> {
         self.source.size()
     }
-}
 
-impl<S: DiskSource> DiskSource for Counted<S> {
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         self.source.next_data(from)
     }
@@ -425,7 +420,7 @@ fn holes_are_not_read() {
     );
     assert_eq!(count(vec![0..1 << 20, 0..u64::MAX]), 2 * 64 * MIB as u64);
     let dense = Counted {
-        source: Dense(&raw),
+        source: &raw[..],
         read: Cell::new(0),
     };
     plan([&dense]);
@@ -498,8 +493,6 @@ impl ReadAt for Changing {
     }
 }
 
-impl DiskSource for Changing {}
-
 #[test]
 fn a_disk_that_changes_is_an_error() {
     let before = disk(6 * MIB, &[1, 3]);
@@ -533,7 +526,7 @@ fn a_disk_that_changes_is_an_error() {
 
 #[test]
 fn what_no_server_could_import() {
-    fn error<S: DiskSource>(writer: Writer<S>) -> WriteError {
+    fn error<S: ReadAt>(writer: Writer<S>) -> WriteError {
         let error = writer.plan().map(|_| ()).unwrap_err();
         assert!(!error.to_string().is_empty());
         error
@@ -618,8 +611,6 @@ fn sources_and_outputs_that_fail() {
         fn size(&self) -> io::Result<u64> {
             Ok(4 << 20)
         }
-    }
-    impl DiskSource for Broken {
         fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
             Ok((from < 3 << 20).then_some((5 << 19)..(3 << 20)))
         }
@@ -636,8 +627,6 @@ fn sources_and_outputs_that_fail() {
         fn size(&self) -> io::Result<u64> {
             Ok(4 << 20)
         }
-    }
-    impl DiskSource for Backwards {
         fn next_data(&self, _from: u64) -> io::Result<Option<Range<u64>>> {
             Ok(Some(0..10))
         }

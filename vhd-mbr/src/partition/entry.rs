@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::{GptEntry, GptType, MbrEntry, MbrType};
 use crate::Guid;
-use crate::disk::{ReadAt, Window};
+use xen_disk::{ReadAt, Window};
 
 /// One partition.
 #[derive(Clone, Debug, PartialEq, Eq)]

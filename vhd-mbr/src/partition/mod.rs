@@ -6,7 +6,7 @@
 //! [`PartitionTable::read`] takes whatever bytes are there. Logical partitions and the backup of a GPT lie further
 //! behind; [`unread`](PartitionTable::unread) tells what was out of reach, and
 //! [`is_complete`](PartitionTable::is_complete) whether partitions may be missing for it.
-//! [`PartitionTable::read_disk`] reads all of it from anything that is [`ReadAt`](crate::disk::ReadAt).
+//! [`PartitionTable::read_disk`] reads all of it from anything that is [`ReadAt`](xen_disk::ReadAt).
 //!
 //! # What is trusted
 //!

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::Error;
-use crate::disk::ReadAt;
+use xen_disk::ReadAt;
 
 /// Where the bytes of a table come from: a whole disk, or only its beginning.
 pub(super) trait Source {

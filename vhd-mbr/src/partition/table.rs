@@ -4,7 +4,7 @@ use super::gpt::{self, Found, Search};
 use super::mbr::{ENTRIES_AT, ENTRY_LEN, SECTOR_LEN, bad_boot_flag, has_signature};
 use super::source::{Chunk, Prefix, Source, Whole};
 use super::{BareVolume, BootCode, Entry, Error, Gpt, Mbr, Partition, Unread, Warning};
-use crate::disk::ReadAt;
+use xen_disk::ReadAt;
 
 /// The sector sizes that disks have; VMs of XenServer and XCP-ng see the first.
 const SECTOR_SIZES: [u32; 2] = [512, 4096];

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Shared;
@@ -11,7 +12,7 @@ use crate::block::Name;
 use crate::checksum::{Algorithm, Digest};
 use crate::error::{Error, Result};
 use crate::options::Verify;
-use crate::source::ReadAt;
+use xen_disk::ReadAt;
 
 /// How many blocks that were read last are kept, for the small reads that follow each other.
 const KEPT: usize = 4;
@@ -335,6 +336,18 @@ impl<S: ReadAt> ReadAt for ArchiveDisk<S> {
 
     fn size(&self) -> io::Result<u64> {
         Ok(self.size)
+    }
+
+    /// The next block that the archive has. Finding it costs small reads of the archive's headers at most.
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        let mut at = from;
+        while let Some(stretch) = self.stretch(at).map_err(io::Error::other)? {
+            if stretch.is_data {
+                return Ok(Some(stretch.offset..stretch.end));
+            }
+            at = stretch.end;
+        }
+        Ok(None)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::io;
 
 use crate::error::{Error, Result};
-use crate::source::ReadAt;
 use crate::tar::{self, Item, Tar};
+use xen_disk::ReadAt;
 
 /// An entry and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]

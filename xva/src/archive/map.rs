@@ -4,7 +4,7 @@ use super::entry::{Entry, Found, look};
 use super::run::{Run, Spot};
 use crate::block::{Counter, Name};
 use crate::error::{Error, Result};
-use crate::source::ReadAt;
+use xen_disk::ReadAt;
 
 /// The archive that a map is of.
 pub(super) struct Ground<'a, S> {

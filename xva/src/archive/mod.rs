@@ -20,7 +20,7 @@ use crate::compression::{Compression, MAGIC_LEN};
 use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::ova::{self, Ova};
-use crate::source::ReadAt;
+use xen_disk::ReadAt;
 
 /// An archive whose disks are read anywhere, without reading what lies in between.
 ///

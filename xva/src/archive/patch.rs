@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::disk::{ArchiveDisk, Kept};
 use crate::error::{Error, Result};
-use crate::source::ReadAt;
+use xen_disk::ReadAt;
 
 /// Bytes of an archive that become others, in place: no byte moves.
 ///

@@ -9,7 +9,7 @@ use super::Run;
 use super::sync::Reader;
 use crate::error::{Error, Result};
 use crate::ova::Ova;
-use crate::source::ReadAt;
+use xen_disk::ReadAt;
 
 /// A disk of an archive that is still coming in, read anywhere.
 ///

@@ -2,9 +2,11 @@
 
 use std::io::{self, Read};
 
+use xen_disk::ReadAt;
+
 use super::plan::{PlannedBlock, PlannedDisk};
 use super::scan::Scan;
-use super::{BLOCK, DiskSource, Plan, WriteError};
+use super::{BLOCK, Plan, WriteError};
 use crate::checksum::Algorithm;
 use crate::tar::{self, compose};
 
@@ -33,7 +35,7 @@ enum Stage {
 
 impl Emitter {
     /// The next piece: the metadata, a block with its checksum, or the end. `None` where the archive is over.
-    pub(super) fn next<S: DiskSource>(&mut self, plan: &Plan<S>) -> Result<Option<&[u8]>, WriteError> {
+    pub(super) fn next<S: ReadAt>(&mut self, plan: &Plan<S>) -> Result<Option<&[u8]>, WriteError> {
         self.piece.clear();
         let made = self.make(plan);
         if made.is_err() {
@@ -44,7 +46,7 @@ impl Emitter {
     }
 
     /// Makes the next piece; `false` where the archive is over.
-    fn make<S: DiskSource>(&mut self, plan: &Plan<S>) -> Result<bool, WriteError> {
+    fn make<S: ReadAt>(&mut self, plan: &Plan<S>) -> Result<bool, WriteError> {
         while self.piece.is_empty() {
             match std::mem::replace(&mut self.stage, Stage::Failed) {
                 Stage::Metadata => {
@@ -77,7 +79,7 @@ impl Emitter {
         Ok(true)
     }
 
-    fn block<S: DiskSource>(
+    fn block<S: ReadAt>(
         &mut self,
         disk: &PlannedDisk<S>,
         index: usize,
@@ -180,7 +182,7 @@ pub struct PlanReader<S> {
     position: u64,
 }
 
-impl<S: DiskSource> PlanReader<S> {
+impl<S: ReadAt> PlanReader<S> {
     pub(super) fn new(plan: Plan<S>) -> Self {
         Self {
             plan,
@@ -201,7 +203,7 @@ impl<S: DiskSource> PlanReader<S> {
     }
 }
 
-impl<S: DiskSource> Read for PlanReader<S> {
+impl<S: ReadAt> Read for PlanReader<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);

@@ -10,22 +10,20 @@
 mod compress;
 mod emit;
 mod error;
-#[cfg(target_os = "linux")]
-mod holes;
 mod metadata;
 mod plan;
 mod scan;
-mod source;
 mod spec;
 
 pub use compress::Compressor;
 pub use emit::PlanReader;
 pub use error::WriteError;
 pub use plan::Plan;
-pub use source::{Dense, DiskSource, WithExtents};
 pub use spec::{DiskSpec, Firmware, SpecError, VifSpec, VmSpec};
 
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use xen_disk::ReadAt;
 
 use crate::checksum::Algorithm;
 use crate::ova::Ova;
@@ -72,7 +70,7 @@ enum Content<S> {
     Given { xml: String, disks: Vec<(String, S)> },
 }
 
-impl<S: DiskSource> Writer<S> {
+impl<S: ReadAt> Writer<S> {
     /// Packs this machine.
     pub fn new(vm: VmSpec<S>) -> Self {
         Self::with_content(Content::Described(vm))
@@ -158,7 +156,7 @@ impl<S: DiskSource> Writer<S> {
 
 type Disks<S> = Vec<PlannedDisk<S>>;
 
-fn described<S: DiskSource>(vm: VmSpec<S>, exact: bool) -> Result<(String, Disks<S>), WriteError> {
+fn described<S: ReadAt>(vm: VmSpec<S>, exact: bool) -> Result<(String, Disks<S>), WriteError> {
     vm.check()?;
     let positions = vm.positions()?;
     let source_sizes = vm.disks.iter().map(|disk| size_of(&disk.name_label, &disk.source));
@@ -182,7 +180,7 @@ fn described<S: DiskSource>(vm: VmSpec<S>, exact: bool) -> Result<(String, Disks
     Ok((xml, disks.collect()))
 }
 
-fn given<S: DiskSource>(xml: String, disks: Vec<(String, S)>) -> Result<(String, Disks<S>), WriteError> {
+fn given<S: ReadAt>(xml: String, disks: Vec<(String, S)>) -> Result<(String, Disks<S>), WriteError> {
     let ova = Ova::parse(xml)?;
     let disks = disks.into_iter().map(|(id, source)| {
         let source_size = size_of(&id, &source)?;
@@ -204,7 +202,7 @@ fn given<S: DiskSource>(xml: String, disks: Vec<(String, S)>) -> Result<(String,
     Ok((ova.xml().to_owned(), disks))
 }
 
-fn size_of(label: &str, source: &impl DiskSource) -> Result<u64, WriteError> {
+fn size_of(label: &str, source: &impl ReadAt) -> Result<u64, WriteError> {
     source.size().map_err(|source| WriteError::Read {
         disk: label.to_owned(),
         offset: 0,

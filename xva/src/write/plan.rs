@@ -5,9 +5,11 @@ use std::io::Write;
 
 use twox_hash::XxHash64;
 
+use xen_disk::ReadAt;
+
 use super::emit::Emitter;
 use super::scan::{Image, ReadFailed, Scan};
-use super::{BLOCK, DiskSource, PlanReader, WriteError};
+use super::{BLOCK, PlanReader, WriteError};
 use crate::checksum::Algorithm;
 use crate::ova::Ova;
 use crate::tar;
@@ -62,7 +64,7 @@ pub(super) struct Draft<S> {
     pub(super) mtime: u64,
 }
 
-impl<S: DiskSource> Draft<S> {
+impl<S: ReadAt> Draft<S> {
     /// Checks that a server could read the archive, and finds the blocks to write.
     pub(super) fn plan(mut self) -> Result<Plan<S>, WriteError> {
         self.disks.sort_by(|a, b| a.id.cmp(&b.id));
@@ -176,7 +178,7 @@ impl<S> PlannedDisk<S> {
     }
 }
 
-impl<S: DiskSource> PlannedDisk<S> {
+impl<S: ReadAt> PlannedDisk<S> {
     fn find_blocks(&mut self) -> Result<(), WriteError> {
         let mut buffer = vec![0; BLOCK];
         let mut scan = Scan::default();
@@ -205,7 +207,7 @@ impl PlannedBlock {
     }
 }
 
-impl<S: DiskSource> Plan<S> {
+impl<S: ReadAt> Plan<S> {
     /// How many bytes the archive will have, before any compression.
     pub fn size(&self) -> u64 {
         self.size

@@ -3,7 +3,9 @@
 use std::io;
 use std::ops::Range;
 
-use super::{BLOCK, DiskSource};
+use xen_disk::ReadAt;
+
+use super::BLOCK;
 
 /// Blocks are compared with this many zeros at a time.
 static ZEROS: [u8; 4096] = [0; 4096];
@@ -48,11 +50,7 @@ pub(super) struct ReadFailed {
 impl Scan {
     /// Goes to the next block that belongs into the archive (the first, the last, any that is not all zero), reads it
     /// into the front of `buffer`, which has room for one, and gives its number.
-    pub(super) fn next<S: DiskSource>(
-        &mut self,
-        image: &Image<S>,
-        buffer: &mut [u8],
-    ) -> Result<Option<u64>, ReadFailed> {
+    pub(super) fn next<S: ReadAt>(&mut self, image: &Image<S>, buffer: &mut [u8]) -> Result<Option<u64>, ReadFailed> {
         let last = image.last_block();
         while self.next <= last {
             if self.next > 0 {
@@ -70,14 +68,14 @@ impl Scan {
     }
 
     /// Goes to the block in which the next data lies, or to the last.
-    fn pass_hole<S: DiskSource>(&mut self, image: &Image<S>, last: u64) -> Result<(), ReadFailed> {
+    fn pass_hole<S: ReadAt>(&mut self, image: &Image<S>, last: u64) -> Result<(), ReadFailed> {
         let data = self.data_behind(image, self.next * BLOCK as u64)?;
         self.next = self.next.max(data.start / BLOCK as u64).min(last);
         Ok(())
     }
 
     /// Fills `block`, zeros where the disk has holes, and tells whether there is anything but zeros.
-    fn read<S: DiskSource>(&mut self, image: &Image<S>, offset: u64, block: &mut [u8]) -> Result<bool, ReadFailed> {
+    fn read<S: ReadAt>(&mut self, image: &Image<S>, offset: u64, block: &mut [u8]) -> Result<bool, ReadFailed> {
         let end = offset + block.len() as u64;
         let mut at = offset;
         while at < end {
@@ -97,7 +95,7 @@ impl Scan {
     }
 
     /// The first stretch of data that ends behind `from`; an empty one at the end of the world where there is none.
-    fn data_behind<S: DiskSource>(&mut self, image: &Image<S>, from: u64) -> Result<Range<u64>, ReadFailed> {
+    fn data_behind<S: ReadAt>(&mut self, image: &Image<S>, from: u64) -> Result<Range<u64>, ReadFailed> {
         const NONE: Range<u64> = u64::MAX - 1..u64::MAX;
         if self.data.end <= from {
             let found = image.source.next_data(from).and_then(|found| match found {
