@@ -28,6 +28,7 @@
 //! ```
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
+//! - [`layout`]: where the bytes of a file are on its volume.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
@@ -35,6 +36,7 @@
 
 mod bytes;
 mod guid;
+pub mod layout;
 pub mod partition;
 mod size;
 
