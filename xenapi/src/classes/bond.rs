@@ -187,6 +187,8 @@ impl Bond {
     /// - `value`: its value as text; wrong ones fail with `INVALID_VALUE`.
     ///
     /// `Bond.set_property`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`Bond.properties`](crate::BondRecord::properties).
     #[doc(alias = "Bond.set_property")]
     pub fn set_property(&self, name: &str, value: &str) -> TaskCall<()> {
         self.begin_task("Bond.set_property").arg(name).arg(value)

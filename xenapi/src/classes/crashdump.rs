@@ -108,6 +108,9 @@ impl Crashdump {
     /// Deletes the dump and the disk image that holds it.
     ///
     /// `crashdump.destroy`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`crashdump`](crate::CrashdumpRecord), [`VDI`](crate::VdiRecord),
+    /// [`VM.crash_dumps`](crate::VmRecord::crash_dumps).
     #[doc(alias = "crashdump.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("crashdump.destroy")

@@ -334,6 +334,8 @@ impl Network {
     /// `network.add_purpose`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
     ///
     /// Errors: [`NETWORK_INCOMPATIBLE_PURPOSES`](crate::ErrorCode::NetworkIncompatiblePurposes).
+    ///
+    /// Events: [`network.purpose`](crate::NetworkRecord::purpose).
     #[doc(alias = "network.add_purpose")]
     pub fn add_purpose(&self, value: NetworkPurpose) -> TaskCall<()> {
         self.begin_task("network.add_purpose").arg(value)
@@ -343,6 +345,8 @@ impl Network {
     /// connections can break.
     ///
     /// `network.remove_purpose`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
+    ///
+    /// Events: [`network.purpose`](crate::NetworkRecord::purpose).
     #[doc(alias = "network.remove_purpose")]
     pub fn remove_purpose(&self, value: NetworkPurpose) -> TaskCall<()> {
         self.begin_task("network.remove_purpose").arg(value)

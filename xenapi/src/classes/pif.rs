@@ -403,6 +403,9 @@ impl Pif {
     /// `pool-operator`. Runs as a task.
     ///
     /// Errors: [`PIF_IS_PHYSICAL`](crate::ErrorCode::PifIsPhysical).
+    ///
+    /// Events: [`PIF`](crate::PifRecord), [`VLAN`](crate::VlanRecord),
+    /// [`network.PIFs`](crate::NetworkRecord::pifs).
     #[doc(alias = "PIF.destroy")]
     #[deprecated(note = "since XenServer 4.1 (miami)")]
     pub fn destroy(&self) -> TaskCall<()> {
@@ -456,6 +459,10 @@ impl Pif {
     /// `PIF.reconfigure_ipv6`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
     ///
     /// Errors: [`CLUSTERING_ENABLED`](crate::ErrorCode::ClusteringEnabled).
+    ///
+    /// Events: [`PIF.ipv6_configuration_mode`](crate::PifRecord::ipv6_configuration_mode),
+    /// [`PIF.IPv6`](crate::PifRecord::ipv6), [`PIF.ipv6_gateway`](crate::PifRecord::ipv6_gateway),
+    /// [`PIF.DNS`](crate::PifRecord::dns), [`host.address`](crate::HostRecord::address).
     #[doc(alias = "PIF.reconfigure_ipv6")]
     pub fn reconfigure_ipv6(&self, mode: Ipv6ConfigurationMode, ipv6: &str, gateway: &str, dns: &str) -> TaskCall<()> {
         self.begin_task("PIF.reconfigure_ipv6")
@@ -469,6 +476,8 @@ impl Pif {
     /// that, and while HA is on.
     ///
     /// `PIF.set_primary_address_type`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`PIF.primary_address_type`](crate::PifRecord::primary_address_type).
     #[doc(alias = "PIF.set_primary_address_type")]
     pub fn set_primary_address_type(&self, primary_address_type: PrimaryAddressType) -> TaskCall<()> {
         self.begin_task("PIF.set_primary_address_type")
@@ -514,6 +523,8 @@ impl Pif {
     ///
     /// Errors: [`OTHER_OPERATION_IN_PROGRESS`](crate::ErrorCode::OtherOperationInProgress),
     /// [`CLUSTERING_ENABLED`](crate::ErrorCode::ClusteringEnabled).
+    ///
+    /// Events: [`PIF.disallow_unplug`](crate::PifRecord::disallow_unplug).
     #[doc(alias = "PIF.set_disallow_unplug")]
     pub fn set_disallow_unplug(&self, value: bool) -> TaskCall<()> {
         self.begin_task("PIF.set_disallow_unplug").arg(value)
@@ -536,6 +547,8 @@ impl Pif {
     /// `forget`.
     ///
     /// `PIF.db_forget`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`PIF`](crate::PifRecord), [`network.PIFs`](crate::NetworkRecord::pifs).
     #[doc(alias = "PIF.db_forget")]
     pub fn db_forget(&self) -> TaskCall<()> {
         self.begin_task("PIF.db_forget")
@@ -548,6 +561,8 @@ impl Pif {
     /// - `value`: `on` or `off`; anything else fails with `INVALID_VALUE`.
     ///
     /// `PIF.set_property`, since XenServer 6.5 (creedence). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`PIF.properties`](crate::PifRecord::properties).
     #[doc(alias = "PIF.set_property")]
     pub fn set_property(&self, name: &str, value: &str) -> TaskCall<()> {
         self.begin_task("PIF.set_property").arg(name).arg(value)
@@ -595,6 +610,9 @@ impl Pifs {
     /// `pool-operator`. Runs as a task.
     ///
     /// Errors: [`VLAN_TAG_INVALID`](crate::ErrorCode::VlanTagInvalid).
+    ///
+    /// Events: [`PIF`](crate::PifRecord), [`VLAN`](crate::VlanRecord),
+    /// [`network.PIFs`](crate::NetworkRecord::pifs).
     #[doc(alias = "PIF.create_VLAN")]
     #[deprecated(note = "since XenServer 4.1 (miami)")]
     pub fn create_vlan(&self, device: &str, network: Ref<Network>, host: Ref<Host>, vlan: i64) -> TaskCall<Ref<Pif>> {
@@ -657,6 +675,8 @@ impl Pifs {
     /// - `bond_slave_of`: ignored.
     ///
     /// `PIF.db_introduce`, since XenServer 5.0 (orlando). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`PIF`](crate::PifRecord), [`network.PIFs`](crate::NetworkRecord::pifs).
     #[doc(alias = "PIF.db_introduce")]
     pub fn db_introduce(
         &self,

@@ -191,6 +191,9 @@ impl Vgpu {
     /// Takes the graphics processor from the VM. Refused while it is attached to a running VM.
     ///
     /// `VGPU.destroy`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VGPU`](crate::VgpuRecord), [`VM.VGPUs`](crate::VmRecord::vgpus),
+    /// [`GPU_group.VGPUs`](crate::GpuGroupRecord::vgpus).
     #[doc(alias = "VGPU.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("VGPU.destroy")

@@ -453,6 +453,8 @@ impl Vif {
     /// - `value`: a plain address, no prefix.
     ///
     /// `VIF.add_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv4_allowed`](crate::VifRecord::ipv4_allowed).
     #[doc(alias = "VIF.add_ipv4_allowed")]
     pub fn add_ipv4_allowed(&self, value: &str) -> TaskCall<()> {
         self.begin_task("VIF.add_ipv4_allowed").arg(value)
@@ -464,6 +466,8 @@ impl Vif {
     /// - `value`: the address exactly as it stands in `ipv4_allowed`.
     ///
     /// `VIF.remove_ipv4_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv4_allowed`](crate::VifRecord::ipv4_allowed).
     #[doc(alias = "VIF.remove_ipv4_allowed")]
     pub fn remove_ipv4_allowed(&self, value: &str) -> TaskCall<()> {
         self.begin_task("VIF.remove_ipv4_allowed").arg(value)
@@ -475,6 +479,8 @@ impl Vif {
     /// - `value`: plain addresses, no prefix; anything else fails with `INVALID_VALUE`.
     ///
     /// `VIF.set_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv6_allowed`](crate::VifRecord::ipv6_allowed).
     #[doc(alias = "VIF.set_ipv6_allowed")]
     pub fn set_ipv6_allowed(&self, value: &[&str]) -> TaskCall<()> {
         self.begin_task("VIF.set_ipv6_allowed").arg(value)
@@ -485,6 +491,8 @@ impl Vif {
     /// - `value`: a plain address, no prefix.
     ///
     /// `VIF.add_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv6_allowed`](crate::VifRecord::ipv6_allowed).
     #[doc(alias = "VIF.add_ipv6_allowed")]
     pub fn add_ipv6_allowed(&self, value: &str) -> TaskCall<()> {
         self.begin_task("VIF.add_ipv6_allowed").arg(value)
@@ -496,6 +504,8 @@ impl Vif {
     /// - `value`: the address exactly as it stands in `ipv6_allowed`.
     ///
     /// `VIF.remove_ipv6_allowed`, since XenServer 6.1 (tampa). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VIF.ipv6_allowed`](crate::VifRecord::ipv6_allowed).
     #[doc(alias = "VIF.remove_ipv6_allowed")]
     pub fn remove_ipv6_allowed(&self, value: &str) -> TaskCall<()> {
         self.begin_task("VIF.remove_ipv6_allowed").arg(value)
@@ -574,6 +584,8 @@ impl Vif {
     ///
     /// `VIF.add_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
+    ///
+    /// Events: [`VIF.trunks`](crate::VifRecord::trunks).
     #[doc(alias = "VIF.add_trunks")]
     pub fn add_trunks(&self, value: i64) -> TaskCall<()> {
         self.begin_task("VIF.add_trunks").arg(value)
@@ -585,6 +597,8 @@ impl Vif {
     ///
     /// `VIF.remove_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
+    ///
+    /// Events: [`VIF.trunks`](crate::VifRecord::trunks).
     #[doc(alias = "VIF.remove_trunks")]
     pub fn remove_trunks(&self, value: i64) -> TaskCall<()> {
         self.begin_task("VIF.remove_trunks").arg(value)
@@ -596,6 +610,8 @@ impl Vif {
     ///
     /// `VIF.set_trunks`, since xapi 26.17.0. A prototype: it may still change. Least role: `vm-admin`. Runs as a
     /// task.
+    ///
+    /// Events: [`VIF.trunks`](crate::VifRecord::trunks).
     #[doc(alias = "VIF.set_trunks")]
     pub fn set_trunks(&self, value: &[i64]) -> TaskCall<()> {
         self.begin_task("VIF.set_trunks").arg(value)

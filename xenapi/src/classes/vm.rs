@@ -1698,6 +1698,8 @@ impl Vm {
     /// Replaces the firmware variables of a VM that is not running; an empty map makes the firmware start afresh.
     ///
     /// `VM.set_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.NVRAM`](crate::VmRecord::nvram).
     #[doc(alias = "VM.set_NVRAM")]
     pub fn set_nvram(&self, value: &Map<String, String>) -> Call<()> {
         self.begin("VM.set_NVRAM").arg(value)
@@ -1706,6 +1708,8 @@ impl Vm {
     /// Adds one entry to the firmware variables of a VM that is not running.
     ///
     /// `VM.add_to_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.NVRAM`](crate::VmRecord::nvram).
     #[doc(alias = "VM.add_to_NVRAM")]
     pub fn add_to_nvram(&self, key: &str, value: &str) -> Call<()> {
         self.begin("VM.add_to_NVRAM").arg(key).arg(value)
@@ -1714,6 +1718,8 @@ impl Vm {
     /// Removes one entry of the firmware variables of a VM that is not running; `EFI-variables` is all of them.
     ///
     /// `VM.remove_from_NVRAM`, since Citrix Hypervisor 8.0 (naples). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.NVRAM`](crate::VmRecord::nvram).
     #[doc(alias = "VM.remove_from_NVRAM")]
     pub fn remove_from_nvram(&self, key: &str) -> Call<()> {
         self.begin("VM.remove_from_NVRAM").arg(key)
@@ -1758,6 +1764,9 @@ impl Vm {
     /// In bytes.
     ///
     /// `VM.set_memory_dynamic_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
+    ///
+    /// Events: [`VM.memory_dynamic_max`](crate::VmRecord::memory_dynamic_max),
+    /// [`VM_metrics.memory_actual`](crate::VmMetricsRecord::memory_actual).
     #[doc(alias = "VM.set_memory_dynamic_max")]
     pub fn set_memory_dynamic_max(&self, value: i64) -> Call<()> {
         self.begin("VM.set_memory_dynamic_max").arg(value)
@@ -1769,6 +1778,9 @@ impl Vm {
     /// In bytes.
     ///
     /// `VM.set_memory_dynamic_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
+    ///
+    /// Events: [`VM.memory_dynamic_min`](crate::VmRecord::memory_dynamic_min),
+    /// [`VM_metrics.memory_actual`](crate::VmMetricsRecord::memory_actual).
     #[doc(alias = "VM.set_memory_dynamic_min")]
     pub fn set_memory_dynamic_min(&self, value: i64) -> Call<()> {
         self.begin("VM.set_memory_dynamic_min").arg(value)
@@ -1800,6 +1812,9 @@ impl Vm {
     /// `VM.set_memory_static_max`, since XenServer 5.0 (orlando). Least role: `vm-power-admin`.
     ///
     /// Errors: [`HA_OPERATION_WOULD_BREAK_FAILOVER_PLAN`](crate::ErrorCode::HaOperationWouldBreakFailoverPlan).
+    ///
+    /// Events: [`VM.memory_static_max`](crate::VmRecord::memory_static_max),
+    /// [`VM.memory_overhead`](crate::VmRecord::memory_overhead).
     #[doc(alias = "VM.set_memory_static_max")]
     pub fn set_memory_static_max(&self, value: i64) -> Call<()> {
         self.begin("VM.set_memory_static_max").arg(value)
@@ -1810,6 +1825,8 @@ impl Vm {
     /// In bytes.
     ///
     /// `VM.set_memory_static_min`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
+    ///
+    /// Events: [`VM.memory_static_min`](crate::VmRecord::memory_static_min).
     #[doc(alias = "VM.set_memory_static_min")]
     pub fn set_memory_static_min(&self, value: i64) -> Call<()> {
         self.begin("VM.set_memory_static_min").arg(value)
@@ -1910,6 +1927,9 @@ impl Vm {
     /// Sets the memory for shadow page tables for the next start; only while it is halted. 1.0 or more.
     ///
     /// `VM.set_HVM_shadow_multiplier`, since XenServer 5.6 (midnight-ride). Least role: `vm-power-admin`.
+    ///
+    /// Events: [`VM.HVM_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier),
+    /// [`VM.memory_overhead`](crate::VmRecord::memory_overhead).
     #[doc(alias = "VM.set_HVM_shadow_multiplier")]
     pub fn set_hvm_shadow_multiplier(&self, value: f64) -> Call<()> {
         self.begin("VM.set_HVM_shadow_multiplier").arg(value)
@@ -1920,6 +1940,9 @@ impl Vm {
     /// - `multiplier`: 1.0 or more.
     ///
     /// `VM.set_shadow_multiplier_live`, since XenServer 4.0 (rio). Least role: `vm-power-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.HVM_shadow_multiplier`](crate::VmRecord::hvm_shadow_multiplier),
+    /// [`VM.memory_overhead`](crate::VmRecord::memory_overhead).
     #[doc(alias = "VM.set_shadow_multiplier_live")]
     pub fn set_shadow_multiplier_live(&self, multiplier: f64) -> TaskCall<()> {
         self.begin_task("VM.set_shadow_multiplier_live").arg(multiplier)
@@ -1929,6 +1952,9 @@ impl Vm {
     /// that first.
     ///
     /// `VM.set_VCPUs_max`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.VCPUs_max`](crate::VmRecord::vcpus_max),
+    /// [`VM.memory_overhead`](crate::VmRecord::memory_overhead).
     #[doc(alias = "VM.set_VCPUs_max")]
     pub fn set_vcpus_max(&self, value: i64) -> Call<()> {
         self.begin("VM.set_VCPUs_max").arg(value)
@@ -1937,6 +1963,8 @@ impl Vm {
     /// Sets how many processors it starts with, from 1 to `VCPUs_max`; raise that first. Only while it is halted.
     ///
     /// `VM.set_VCPUs_at_startup`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.VCPUs_at_startup`](crate::VmRecord::vcpus_at_startup).
     #[doc(alias = "VM.set_VCPUs_at_startup")]
     pub fn set_vcpus_at_startup(&self, value: i64) -> Call<()> {
         self.begin("VM.set_VCPUs_at_startup").arg(value)
@@ -2156,6 +2184,10 @@ impl Vm {
     /// after a fault.
     ///
     /// `VM.update_allowed_operations`, since XenServer 4.0 (rio). Least role: `pool-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.allowed_operations`](crate::VmRecord::allowed_operations),
+    /// [`VBD.allowed_operations`](crate::VbdRecord::allowed_operations),
+    /// [`VIF.allowed_operations`](crate::VifRecord::allowed_operations).
     #[doc(alias = "VM.update_allowed_operations")]
     pub fn update_allowed_operations(&self) -> TaskCall<()> {
         self.begin_task("VM.update_allowed_operations")
@@ -2269,6 +2301,8 @@ impl Vm {
     ///
     /// Errors: [`VM_BIOS_STRINGS_ALREADY_SET`](crate::ErrorCode::VmBiosStringsAlreadySet),
     /// [`INVALID_VALUE`](crate::ErrorCode::InvalidValue).
+    ///
+    /// Events: [`VM.bios_strings`](crate::VmRecord::bios_strings).
     #[doc(alias = "VM.set_bios_strings")]
     pub fn set_bios_strings(&self, value: &Map<String, String>) -> TaskCall<()> {
         self.begin_task("VM.set_bios_strings").arg(value)
@@ -2278,6 +2312,8 @@ impl Vm {
     /// hardware. Once only, before the first start.
     ///
     /// `VM.copy_bios_strings`, since XenServer 5.6 (midnight-ride). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.bios_strings`](crate::VmRecord::bios_strings).
     #[doc(alias = "VM.copy_bios_strings")]
     pub fn copy_bios_strings(&self, host: Ref<Host>) -> TaskCall<()> {
         self.begin_task("VM.copy_bios_strings").arg(host)
@@ -2287,6 +2323,8 @@ impl Vm {
     /// are refused.
     ///
     /// `VM.set_snapshot_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VM.snapshot_schedule`](crate::VmRecord::snapshot_schedule), [`VMSS.VMs`](crate::VmssRecord::vms).
     #[doc(alias = "VM.set_snapshot_schedule")]
     pub fn set_snapshot_schedule(&self, value: Ref<Vmss>) -> Call<()> {
         self.begin("VM.set_snapshot_schedule").arg(value)
@@ -2332,6 +2370,8 @@ impl Vm {
     /// - `value`: the copy, on storage that one host reaches together with the VM's disks.
     ///
     /// `VM.set_suspend_VDI`, since XenServer 6.0 (boston). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// Events: [`VM.suspend_VDI`](crate::VmRecord::suspend_vdi).
     #[doc(alias = "VM.set_suspend_VDI")]
     pub fn set_suspend_vdi(&self, value: Ref<Vdi>) -> TaskCall<()> {
         self.begin_task("VM.set_suspend_VDI").arg(value)
@@ -2371,6 +2411,8 @@ impl Vm {
     /// - `force`: replaces a VM with the same UUID in the pool even if that is not older.
     ///
     /// `VM.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VIF`](crate::VifRecord).
     #[doc(alias = "VM.recover")]
     pub fn recover(&self, session_to: Ref<Session>, force: bool) -> TaskCall<()> {
         self.begin_task("VM.recover").secret_arg(session_to).arg(force)
@@ -2394,6 +2436,8 @@ impl Vm {
     /// task.
     ///
     /// Errors: [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed).
+    ///
+    /// Events: [`VM.groups`](crate::VmRecord::groups), [`VM_group.VMs`](crate::VmGroupRecord::vms).
     #[doc(alias = "VM.set_groups")]
     pub fn set_groups(&self, value: &[Ref<VmGroup>]) -> TaskCall<()> {
         self.begin_task("VM.set_groups").arg(value)
@@ -2444,6 +2488,9 @@ impl Vm {
     /// licence.
     ///
     /// `VM.set_has_vendor_device`, since XenServer 7.0 (dundee). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.has_vendor_device`](crate::VmRecord::has_vendor_device),
+    /// [`VM.hardware_platform_version`](crate::VmRecord::hardware_platform_version).
     #[doc(alias = "VM.set_has_vendor_device")]
     pub fn set_has_vendor_device(&self, value: bool) -> TaskCall<()> {
         self.begin_task("VM.set_has_vendor_device").arg(value)
@@ -2452,6 +2499,8 @@ impl Vm {
     /// Sets what happens when the guest crashes; sure to count from its next start on.
     ///
     /// `VM.set_actions_after_crash`, since XenServer 4.0 (rio). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.actions_after_crash`](crate::VmRecord::actions_after_crash).
     #[doc(alias = "VM.set_actions_after_crash")]
     pub fn set_actions_after_crash(&self, value: OnCrashBehaviour) -> TaskCall<()> {
         self.begin_task("VM.set_actions_after_crash").arg(value)
@@ -2461,6 +2510,9 @@ impl Vm {
     /// `unspecified` is refused.
     ///
     /// `VM.set_domain_type`, since XenServer 7.5 (kolkata). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.domain_type`](crate::VmRecord::domain_type),
+    /// [`VM.HVM_boot_policy`](crate::VmRecord::hvm_boot_policy).
     #[doc(alias = "VM.set_domain_type")]
     pub fn set_domain_type(&self, value: DomainType) -> Call<()> {
         self.begin("VM.set_domain_type").arg(value)
@@ -2490,6 +2542,8 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate),
     /// [`OPERATION_NOT_ALLOWED`](crate::ErrorCode::OperationNotAllowed),
     /// [`VM_BAD_POWER_STATE`](crate::ErrorCode::VmBadPowerState).
+    ///
+    /// Events: [`VM.domid`](crate::VmRecord::domid).
     #[doc(alias = "VM.restart_device_models")]
     pub fn restart_device_models(&self) -> TaskCall<()> {
         self.begin_task("VM.restart_device_models")
@@ -2524,6 +2578,8 @@ impl Vm {
     ///
     /// `VM.update_secureboot_certificates_on_boot`, since xapi 26.14.0. A prototype: it may still change. Least
     /// role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.secureboot_certificates_state`](crate::VmRecord::secureboot_certificates_state).
     #[doc(alias = "VM.update_secureboot_certificates_on_boot")]
     pub fn update_secureboot_certificates_on_boot(&self, mark: bool) -> TaskCall<()> {
         self.begin_task("VM.update_secureboot_certificates_on_boot").arg(mark)
@@ -2532,6 +2588,8 @@ impl Vm {
     /// Replaces the operations that are refused, each with the text that callers get as reason.
     ///
     /// `VM.set_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.blocked_operations`](crate::VmRecord::blocked_operations).
     #[doc(alias = "VM.set_blocked_operations")]
     pub fn set_blocked_operations(&self, value: &Map<VmOperation, String>) -> TaskCall<()> {
         self.begin_task("VM.set_blocked_operations").arg(value)
@@ -2542,6 +2600,8 @@ impl Vm {
     /// - `value`: the text that callers get as reason.
     ///
     /// `VM.add_to_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.blocked_operations`](crate::VmRecord::blocked_operations).
     #[doc(alias = "VM.add_to_blocked_operations")]
     pub fn add_to_blocked_operations(&self, key: VmOperation, value: &str) -> TaskCall<()> {
         self.begin_task("VM.add_to_blocked_operations").arg(key).arg(value)
@@ -2550,6 +2610,8 @@ impl Vm {
     /// Allows an operation again.
     ///
     /// `VM.remove_from_blocked_operations`, since XenServer 5.0 (orlando). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM.blocked_operations`](crate::VmRecord::blocked_operations).
     #[doc(alias = "VM.remove_from_blocked_operations")]
     pub fn remove_from_blocked_operations(&self, key: VmOperation) -> TaskCall<()> {
         self.begin_task("VM.remove_from_blocked_operations").arg(key)
@@ -2573,6 +2635,8 @@ impl Vm {
     /// Adds one free entry. A key that exists must be removed first, and some keys need more rights than others.
     ///
     /// `VM.add_to_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.other_config`](crate::VmRecord::other_config).
     #[doc(alias = "VM.add_to_other_config")]
     pub fn add_to_other_config(&self, key: &str, value: &str) -> Call<()> {
         self.begin("VM.add_to_other_config").arg(key).arg(value)
@@ -2581,6 +2645,8 @@ impl Vm {
     /// Removes one free entry, if it is there.
     ///
     /// `VM.remove_from_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.other_config`](crate::VmRecord::other_config).
     #[doc(alias = "VM.remove_from_other_config")]
     pub fn remove_from_other_config(&self, key: &str) -> Call<()> {
         self.begin("VM.remove_from_other_config").arg(key)
@@ -2590,6 +2656,8 @@ impl Vm {
     /// instead.
     ///
     /// `VM.set_other_config`, since XenServer 4.0 (rio). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.other_config`](crate::VmRecord::other_config).
     #[doc(alias = "VM.set_other_config")]
     pub fn set_other_config(&self, value: &Map<String, String>) -> Call<()> {
         self.begin("VM.set_other_config").arg(value)
@@ -2599,6 +2667,8 @@ impl Vm {
     /// `hvm_serial` needs a pool administrator.
     ///
     /// `VM.add_to_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.platform`](crate::VmRecord::platform).
     #[doc(alias = "VM.add_to_platform")]
     pub fn add_to_platform(&self, key: &str, value: &str) -> Call<()> {
         self.begin("VM.add_to_platform").arg(key).arg(value)
@@ -2607,6 +2677,8 @@ impl Vm {
     /// Removes one setting of the emulated machine, if it is there, from the next start on.
     ///
     /// `VM.remove_from_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.platform`](crate::VmRecord::platform).
     #[doc(alias = "VM.remove_from_platform")]
     pub fn remove_from_platform(&self, key: &str) -> Call<()> {
         self.begin("VM.remove_from_platform").arg(key)
@@ -2616,6 +2688,8 @@ impl Vm {
     /// mean to change.
     ///
     /// `VM.set_platform`, since XenServer 4.0 (rio). Least role: `vm-admin`.
+    ///
+    /// Events: [`VM.platform`](crate::VmRecord::platform).
     #[doc(alias = "VM.set_platform")]
     pub fn set_platform(&self, value: &Map<String, String>) -> Call<()> {
         self.begin("VM.set_platform").arg(value)
@@ -2684,6 +2758,9 @@ impl Vms {
     /// - `remote_config`: `hostname`, `username` and `password` of the other side, and `vm-name` there.
     ///
     /// `VM.import_convert`, since XenServer 6.1 (tampa). Least role: `vm-admin`. Runs as a task.
+    ///
+    /// Events: [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord), [`VDI`](crate::VdiRecord),
+    /// [`VIF`](crate::VifRecord).
     #[doc(alias = "VM.import_convert")]
     pub fn import_convert(
         &self,

@@ -216,6 +216,9 @@ impl VmAppliance {
     /// `VM_appliance.recover`, since XenServer 6.0 (boston). Least role: `read-only`. Runs as a task.
     ///
     /// Errors: [`VM_REQUIRES_SR`](crate::ErrorCode::VmRequiresSr).
+    ///
+    /// Events: [`VM_appliance`](crate::VmApplianceRecord), [`VM`](crate::VmRecord), [`VBD`](crate::VbdRecord),
+    /// [`VIF`](crate::VifRecord).
     #[doc(alias = "VM_appliance.recover")]
     pub fn recover(&self, session_to: Ref<Session>, force: bool) -> TaskCall<()> {
         self.begin_task("VM_appliance.recover")

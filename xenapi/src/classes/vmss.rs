@@ -184,6 +184,8 @@ impl Vmss {
     /// Sets how many snapshots each VM keeps, from 1 to 10. Surplus snapshots go at the next run.
     ///
     /// `VMSS.set_retained_snapshots`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VMSS.retained_snapshots`](crate::VmssRecord::retained_snapshots).
     #[doc(alias = "VMSS.set_retained_snapshots")]
     pub fn set_retained_snapshots(&self, value: i64) -> Call<()> {
         self.begin("VMSS.set_retained_snapshots").arg(value)
@@ -192,6 +194,8 @@ impl Vmss {
     /// Sets how often it runs. Set `schedule` as well, as other keys are needed.
     ///
     /// `VMSS.set_frequency`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VMSS.frequency`](crate::VmssRecord::frequency).
     #[doc(alias = "VMSS.set_frequency")]
     pub fn set_frequency(&self, value: VmssFrequency) -> Call<()> {
         self.begin("VMSS.set_frequency").arg(value)
@@ -200,6 +204,8 @@ impl Vmss {
     /// Replaces all keys that say when it runs. Values outside the allowed ones are refused.
     ///
     /// `VMSS.set_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VMSS.schedule`](crate::VmssRecord::schedule).
     #[doc(alias = "VMSS.set_schedule")]
     pub fn set_schedule(&self, value: &Map<String, String>) -> Call<()> {
         self.begin("VMSS.set_schedule").arg(value)
@@ -208,6 +214,8 @@ impl Vmss {
     /// Adds one key that says when it runs: `min`, `hour` or `days`. A key that exists must be removed first.
     ///
     /// `VMSS.add_to_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VMSS.schedule`](crate::VmssRecord::schedule).
     #[doc(alias = "VMSS.add_to_schedule")]
     pub fn add_to_schedule(&self, key: &str, value: &str) -> Call<()> {
         self.begin("VMSS.add_to_schedule").arg(key).arg(value)
@@ -216,6 +224,8 @@ impl Vmss {
     /// Removes one of the keys that say when it runs. Put the new value there before the next run is due.
     ///
     /// `VMSS.remove_from_schedule`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VMSS.schedule`](crate::VmssRecord::schedule).
     #[doc(alias = "VMSS.remove_from_schedule")]
     pub fn remove_from_schedule(&self, key: &str) -> Call<()> {
         self.begin("VMSS.remove_from_schedule").arg(key)
@@ -224,6 +234,8 @@ impl Vmss {
     /// Records when it ran. The scheduler's own call, open to the local superuser only.
     ///
     /// `VMSS.set_last_run_time`, since XenServer 7.2 (falcon). Least role: none, only root on the host itself.
+    ///
+    /// Events: [`VMSS.last_run_time`](crate::VmssRecord::last_run_time).
     #[doc(alias = "VMSS.set_last_run_time")]
     pub fn set_last_run_time(&self, value: DateTime) -> Call<()> {
         self.begin("VMSS.set_last_run_time").arg(value)
@@ -233,6 +245,8 @@ impl Vmss {
     /// snapshots.
     ///
     /// `VMSS.set_type`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
+    ///
+    /// Events: [`VMSS.type`](crate::VmssRecord::kind).
     #[doc(alias = "VMSS.set_type")]
     pub fn set_kind(&self, value: VmssType) -> Call<()> {
         self.begin("VMSS.set_type").arg(value)

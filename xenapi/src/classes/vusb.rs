@@ -147,6 +147,9 @@ impl Vusb {
     /// Takes the device from the VM for good. It must not be attached: unplug it or halt the VM before.
     ///
     /// `VUSB.destroy`, since XenServer 7.3 (inverness). Least role: `pool-admin`. Runs as a task.
+    ///
+    /// Events: [`VUSB`](crate::VusbRecord), [`VM.VUSBs`](crate::VmRecord::vusbs),
+    /// [`USB_group.VUSBs`](crate::UsbGroupRecord::vusbs).
     #[doc(alias = "VUSB.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("VUSB.destroy")
