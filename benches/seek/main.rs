@@ -7,18 +7,16 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use xenapi_benches::sparse;
 use xva::{Archive, ReadAt};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const BLOCK: u64 = 1 << 20;
-/// A block with its header, and its checksum with its header.
-const STRIDE: u64 = 512 + BLOCK + 1024;
+const BLOCK: u64 = sparse::BLOCK;
 const QUERIES: u64 = 64;
 
 /// A file that counts what is read of it.
@@ -50,8 +48,8 @@ fn main() -> Result<()> {
             let folder = tempfile::tempdir()?;
             let path = folder.path().join("machine.xva");
             // As many blocks in the archive, whatever was left out between them.
-            let numbers = numbers(gigabytes * 1_000_000_000 / STRIDE, kept);
-            write(&path, &numbers)?;
+            let numbers = numbers(gigabytes * 1_000_000_000 / sparse::STRIDE, kept);
+            sparse::write(&path, &numbers)?;
             measure(kind, gigabytes, &path, &numbers)?;
         }
     }
@@ -115,48 +113,4 @@ fn tar(path: &Path, number: u64) -> String {
         Ok(status) if status.success() => format!("{:.0} ms", began.elapsed().as_secs_f64() * 1e3),
         other => format!("skipped: {other:?}"),
     }
-}
-
-/// An archive whose blocks are of zeros, as holes of the file.
-fn write(path: &Path, numbers: &[u64]) -> Result<()> {
-    let file = File::create(path)?;
-    let disk_size = numbers.last().map_or(0, |last| (last + 1) * BLOCK);
-    let ova = ova(disk_size);
-    file.write_all_at(&header("ova.xml", ova.len() as u64), 0)?;
-    file.write_all_at(ova.as_bytes(), 512)?;
-    let mut at = 512 + (ova.len() as u64).next_multiple_of(512);
-    let checksum = format!("{:016X}", twox_hash::XxHash64::oneshot(0, &vec![0; BLOCK as usize]));
-    for number in numbers {
-        let name = format!("Ref:1/{number:08}");
-        file.write_all_at(&header(&name, BLOCK), at)?;
-        let mut tail = header(&format!("{name}.xxhash"), 16).to_vec();
-        tail.extend(checksum.as_bytes());
-        file.write_all_at(&tail, at + 512 + BLOCK)?;
-        at += STRIDE;
-    }
-    file.set_len(at + 1024)?;
-    Ok(())
-}
-
-/// As xapi writes it: no magic, seven digits of checksum.
-fn header(name: &str, size: u64) -> [u8; 512] {
-    let mut raw = [0; 512];
-    raw[..name.len()].copy_from_slice(name.as_bytes());
-    raw[100..108].copy_from_slice(b"0000400\0");
-    raw[124..136].copy_from_slice(format!("{size:011o}\0").as_bytes());
-    raw[136..148].copy_from_slice(b"00000000000\0");
-    raw[148..156].fill(b' ');
-    let sum: u32 = raw.iter().map(|&byte| u32::from(byte)).sum();
-    raw[148..156].copy_from_slice(format!("{sum:07o}\0").as_bytes());
-    raw
-}
-
-fn ova(disk_size: u64) -> String {
-    let member = |name: &str, value: &str| format!("<member><name>{name}</name><value>{value}</value></member>");
-    let vdi = format!("<struct>{}</struct>", member("virtual_size", &disk_size.to_string()));
-    let object = [member("class", "VDI"), member("id", "Ref:1"), member("snapshot", &vdi)].concat();
-    let objects = format!("<array><data><value><struct>{object}</struct></value></data></array>");
-    let version = format!("<struct>{}</struct>", member("export_vsn", "2"));
-    let all = [member("version", &version), member("objects", &objects)].concat();
-    format!("<value><struct>{all}</struct></value>")
 }

@@ -2,3 +2,5 @@
 //! `-- --quick` in a few seconds on a small input.
 
 pub mod soak;
+#[cfg(unix)]
+pub mod sparse;
