@@ -377,6 +377,27 @@ fn compressed() {
         let mut reader = Reader::new(&archive[..]);
         assert!(reader.finish().unwrap().is_complete());
         assert_eq!(reader.compression(), Some(compression));
+        if let Some(unpacked) = unpacked(compression, &archive) {
+            assert!(unpacked == bytes(&plan), "{compression}");
+        }
+    }
+}
+
+/// What the program that the format is named after makes of it, if it is there; it must be where tests run for everyone.
+fn unpacked(compression: Compression, archive: &[u8]) -> Option<Vec<u8>> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(archive).unwrap();
+    let program = compression.to_string();
+    match Command::new(&program).arg("-dc").stdin(file.reopen().unwrap()).output() {
+        Ok(output) => {
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Some(output.stdout)
+        }
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{program}: {error}");
+            eprintln!("skipped: {program}: {error}");
+            None
+        }
     }
 }
 

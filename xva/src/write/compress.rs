@@ -14,7 +14,15 @@ const GZIP_LEVEL: u32 = 6;
 #[cfg(feature = "zstd")]
 const ZSTD_LEVEL: i32 = 3;
 
-/// Compresses what is written to it and passes it on. zstd uses all CPUs.
+/// Every thread holds several pieces, so that more threads or larger pieces would take more than 32 MiB.
+#[cfg(feature = "zstd")]
+const ZSTD_THREADS: u32 = 4;
+
+/// How much a thread compresses at a time, in bytes. Left alone, zstd takes 8 MiB.
+#[cfg(feature = "zstd")]
+const ZSTD_PIECE: u32 = 1 << 20;
+
+/// Compresses what is written to it and passes it on, on all CPUs with gzip and on up to four with zstd.
 ///
 /// The length of the result is not known beforehand.
 ///
@@ -35,7 +43,7 @@ pub struct Compressor<W: Write>(Inner<W>);
 
 enum Inner<W: Write> {
     #[cfg(feature = "gzip")]
-    Gzip(flate2::write::GzEncoder<W>),
+    Gzip(super::gzip::Gzip<W>),
     #[cfg(feature = "zstd")]
     Zstd(zstd::stream::write::Encoder<'static, W>),
     /// Never made; keeps `W` in use where no compression is.
@@ -59,8 +67,9 @@ impl<W: Write> Compressor<W> {
         match compression {
             #[cfg(feature = "gzip")]
             Compression::Gzip => {
-                let level = flate2::Compression::new(GZIP_LEVEL);
-                Ok(Self(Inner::Gzip(flate2::write::GzEncoder::new(output, level))))
+                let gzip = super::gzip::Gzip::new(output, GZIP_LEVEL);
+                let gzip = gzip.map_err(|source| WriteError::Compressor { compression, source })?;
+                Ok(Self(Inner::Gzip(gzip)))
             }
             #[cfg(feature = "zstd")]
             Compression::Zstd => {
@@ -96,7 +105,8 @@ fn zstd_encoder<W: Write>(output: W) -> io::Result<zstd::stream::write::Encoder<
     let mut encoder = zstd::stream::write::Encoder::new(output, ZSTD_LEVEL)?;
     let cpus = std::thread::available_parallelism().map_or(1, |cpus| cpus.get() as u32);
     if cpus > 1 {
-        encoder.multithread(cpus)?;
+        encoder.multithread(cpus.min(ZSTD_THREADS))?;
+        encoder.set_parameter(zstd::zstd_safe::CParameter::JobSize(ZSTD_PIECE))?;
     }
     Ok(encoder)
 }

@@ -10,6 +10,8 @@
 mod compress;
 mod emit;
 mod error;
+#[cfg(feature = "gzip")]
+mod gzip;
 mod metadata;
 mod plan;
 mod scan;
