@@ -133,7 +133,9 @@ fn run(text: &str, archive_size: u64) -> Option<Run> {
     let mut number = || words.next()?.parse::<u64>().ok();
     let (position, stride, head) = (number()?, number()?, number()?);
     let (offset, unit, first) = (number()?, number()?, number()?);
-    if unit == 0 || head.checked_add(unit)? > stride || position >= archive_size || stride > archive_size {
+    // A block that was cut off reaches beyond the archive's end.
+    position.checked_add(stride)?;
+    if unit == 0 || head.checked_add(unit)? > stride || position >= archive_size {
         return None;
     }
     let mut run = Run::new(position, stride, head, offset, unit, first);
