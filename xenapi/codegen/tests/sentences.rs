@@ -64,7 +64,7 @@ fn everything_has_a_sentence() {
 #[test]
 fn no_sentence_only_says_the_name_again() {
     const FILLERS: &str = "a an and are as at by can for from has in is it its may no not of on or that the this to was \
-                           what when where which whether with";
+                           what when where which whether with set sets value values field";
     let model = model();
     let docs = docs(&model);
     let fillers: BTreeSet<_> = words(FILLERS).into_iter().collect();
@@ -95,6 +95,24 @@ fn every_sentence_is_our_own() {
         .filter(|(_, shared)| !shared.is_empty())
         .collect();
     assert!(loans.is_empty(), "{loans:#?}");
+}
+
+#[test]
+fn the_manual_is_in_our_own_words() {
+    let phrases = Phrases::load(&folder().join("phrases.hashes")).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readmes = ["README.md", "ARCHITECTURE.md", "examples/README.md", "xenapi/README.md"];
+    let chapters = std::fs::read_dir(root.join("xenapi/src/manual")).unwrap();
+    let chapters = chapters.map(|entry| entry.unwrap().path());
+    let texts: Vec<_> = chapters
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .chain(readmes.map(|name| root.join(name)))
+        .collect();
+    assert!(texts.len() > 14 + readmes.len(), "{texts:?}");
+    for path in texts {
+        let shared = phrases.shared(&std::fs::read_to_string(&path).unwrap());
+        assert!(shared.is_empty(), "{}: {shared:?}", path.display());
+    }
 }
 
 #[test]

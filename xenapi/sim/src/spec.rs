@@ -14,6 +14,7 @@ pub struct VmSpec {
     pub(crate) disks: Vec<DiskImage>,
     pub(crate) sr: Option<String>,
     pub(crate) host: usize,
+    pub(crate) agent: bool,
 }
 
 impl VmSpec {
@@ -28,6 +29,7 @@ impl VmSpec {
             disks: Vec::new(),
             sr: None,
             host: 0,
+            agent: true,
         }
     }
 
@@ -64,6 +66,13 @@ impl VmSpec {
     /// The reference of the SR for its disks, in place of the pool's default.
     pub fn sr(mut self, reference: impl Into<String>) -> Self {
         self.sr = Some(reference.into());
+        self
+    }
+
+    /// Nobody in the guest tells anything: no addresses, no system, no PV drivers. The VM's
+    /// `other_config:simulator-agent` is then `none`, which can as well be set, and taken away, before any start.
+    pub fn without_agent(mut self) -> Self {
+        self.agent = false;
         self
     }
 

@@ -6,8 +6,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
     /// Memory size and liveness of a host, kept apart from the host since they change by themselves. Each host has
-    /// one, in `host.metrics`. The figures that are measured every few seconds are not here but in the host's data
-    /// sources.
+    /// one, in `host.metrics`. All else that is measured, such as load and traffic, is in the host's data sources.
     ///
     /// Class `host_metrics`, since XenServer 4.0 (rio).
     ///
@@ -172,8 +171,10 @@ pub struct HostMetricsRecord {
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub memory_total: i64,
-    /// The memory that was free when it was last looked at. It is no longer kept up and is often 0: ask
-    /// `host.compute_free_memory`, or the data source `memory_free_kib`.
+    /// The memory that Xen has given to nobody, from the data source `memory_free_kib`. Hosts still write it every
+    /// few seconds when it changes, although the datamodel counts it as removed. It is not what another VM can get,
+    /// since VMs with dynamic memory can give some back and starts reserve theirs: `host.compute_free_memory` works
+    /// that out.
     ///
     /// In bytes. Since XenServer 4.0 (rio). Removed in XenServer 6.1 (tampa).
     pub memory_free: i64,

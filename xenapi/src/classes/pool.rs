@@ -1716,8 +1716,9 @@ impl Pools {
             .secret_arg(master_password)
     }
 
-    /// Joins another pool as `join` does, but passes over the test that host and pool are alike. Other tests
-    /// remain. VMs may then fail to start or migrate.
+    /// Joins another pool as `join` does, but does not compare the builds of the software and the makers of the
+    /// processors. All other tests remain: release, updates, edition, directory and so on. Where processors differ,
+    /// VMs cannot migrate between them while they run.
     ///
     /// - `master_address`: the address of the other pool's coordinator.
     /// - `master_username`: a user there with the role of pool administrator, such as `root`.

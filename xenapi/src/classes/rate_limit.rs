@@ -105,8 +105,8 @@ impl RateLimit {
     }
 
     /// Reads the field [`burst_size`](crate::RateLimitRecord::burst_size): how many tokens the bucket holds at
-    /// most, and so how much can be asked at once after a rest. A cheap read costs 1 token, a VM start about 20, a
-    /// storage migration thousands.
+    /// most, and so how much can be asked at once after a rest. Calls cost differently: the server weighs them by
+    /// the work that they make, so that one migration can take as much as very many reads.
     ///
     /// `Rate_limit.get_burst_size`, since xapi 26.17.0. A prototype: it may still change. Least role: `read-only`.
     #[doc(alias = "Rate_limit.get_burst_size")]
@@ -245,8 +245,9 @@ pub struct RateLimitRecord {
     ///
     /// Since xapi 26.17.0. A prototype: it may still change.
     pub callers: Vec<Ref<Caller>>,
-    /// How many tokens the bucket holds at most, and so how much can be asked at once after a rest. A cheap read
-    /// costs 1 token, a VM start about 20, a storage migration thousands.
+    /// How many tokens the bucket holds at most, and so how much can be asked at once after a rest. Calls cost
+    /// differently: the server weighs them by the work that they make, so that one migration can take as much as
+    /// very many reads.
     ///
     /// Given when the object is created. Since xapi 26.17.0. A prototype: it may still change.
     pub burst_size: f64,

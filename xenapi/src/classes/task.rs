@@ -18,7 +18,7 @@ handle! {
     /// session ── tasks ── task ── resident_on: the host that works on it
     ///                      ├ subtasks ── task
     ///                      └ result: XML, once status is success; error_info otherwise
-    ///  made by Async calls and HTTP handlers; ended ones go after a day
+    ///  made by Async calls and HTTP handlers; ended ones go after an hour
     /// ```
     ///
     /// ```

@@ -263,8 +263,8 @@ impl Vm {
     }
 
     /// Reads the field [`memory_target`](crate::VmRecord::memory_target): the memory that the balloon driver was
-    /// last told to reach, from before there was a dynamic range. It says nothing about a running VM today; see
-    /// `VM_metrics.memory_actual`.
+    /// last told to reach, which the host writes here while the VM runs; for a halted VM it means nothing. What it
+    /// has reached is `VM_metrics.memory_actual`, what it may be told the dynamic range.
     ///
     /// In bytes.
     ///
@@ -447,8 +447,8 @@ impl Vm {
     }
 
     /// Reads the field [`actions_after_crash`](crate::VmRecord::actions_after_crash): what happens when the guest
-    /// crashes: `restart` or `destroy`, with `coredump_` in front after a dump of the memory; `preserve` leaves the
-    /// dead domain for study, and the VM must then be shut down hard.
+    /// crashes: `restart` or `destroy`; with `coredump_` in front the same, as present servers dump no memory.
+    /// `preserve` leaves the dead domain for study, and the VM must then be shut down hard.
     ///
     /// `VM.get_actions_after_crash`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_actions_after_crash")]
@@ -778,9 +778,10 @@ impl Vm {
         self.begin("VM.get_metrics")
     }
 
-    /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics): what its guest agent reports;
-    /// `OpaqueRef:NULL` until an agent has reported, so always without one. What a VM that does not run has here is
-    /// old.
+    /// Reads the field [`guest_metrics`](crate::VmRecord::guest_metrics): what its guest reports. Servers since
+    /// XenServer 7.1 make it as soon as the VM has a domain, without an agent as well, so look for content in it
+    /// rather than whether it is there; `OpaqueRef:NULL` for a VM that never ran, and for moments at a start. What
+    /// a VM that does not run has here is old.
     ///
     /// `VM.get_guest_metrics`, since XenServer 4.0 (rio). Least role: `read-only`.
     #[doc(alias = "VM.get_guest_metrics")]
@@ -1498,8 +1499,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
-    /// [`VM.domid`](crate::VmRecord::domid), [`VM.guest_metrics`](crate::VmRecord::guest_metrics),
-    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
     /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.clean_shutdown")]
     pub fn clean_shutdown(&self) -> TaskCall<()> {
@@ -1518,8 +1518,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
-    /// [`VM.domid`](crate::VmRecord::domid), [`VM.guest_metrics`](crate::VmRecord::guest_metrics),
-    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
     /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.shutdown")]
     pub fn shutdown(&self) -> TaskCall<()> {
@@ -1553,8 +1552,7 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
-    /// [`VM.domid`](crate::VmRecord::domid), [`VM.guest_metrics`](crate::VmRecord::guest_metrics),
-    /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
+    /// [`VM.domid`](crate::VmRecord::domid), [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
     /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
     #[doc(alias = "VM.hard_shutdown")]
     pub fn hard_shutdown(&self) -> TaskCall<()> {
@@ -2951,8 +2949,9 @@ pub struct VmRecord {
     ///
     /// In bytes. Since XenServer 4.0 (rio).
     pub memory_overhead: i64,
-    /// The memory that the balloon driver was last told to reach, from before there was a dynamic range. It says
-    /// nothing about a running VM today; see `VM_metrics.memory_actual`.
+    /// The memory that the balloon driver was last told to reach, which the host writes here while the VM runs; for
+    /// a halted VM it means nothing. What it has reached is `VM_metrics.memory_actual`, what it may be told the
+    /// dynamic range.
     ///
     /// In bytes. Given when the object is created. Since XenServer 4.0 (rio). Deprecated since XenServer 5.6
     /// (midnight-ride).
@@ -3016,8 +3015,8 @@ pub struct VmRecord {
     ///
     /// Can be changed at any time. Since XenServer 4.0 (rio).
     pub actions_after_reboot: OnNormalExit,
-    /// What happens when the guest crashes: `restart` or `destroy`, with `coredump_` in front after a dump of the
-    /// memory; `preserve` leaves the dead domain for study, and the VM must then be shut down hard.
+    /// What happens when the guest crashes: `restart` or `destroy`; with `coredump_` in front the same, as present
+    /// servers dump no memory. `preserve` leaves the dead domain for study, and the VM must then be shut down hard.
     ///
     /// Given when the object is created. Since XenServer 4.0 (rio).
     pub actions_after_crash: OnCrashBehaviour,
@@ -3150,8 +3149,9 @@ pub struct VmRecord {
     ///
     /// Since XenServer 4.0 (rio).
     pub metrics: Ref<VmMetrics>,
-    /// What its guest agent reports; `OpaqueRef:NULL` until an agent has reported, so always without one. What a VM
-    /// that does not run has here is old.
+    /// What its guest reports. Servers since XenServer 7.1 make it as soon as the VM has a domain, without an agent
+    /// as well, so look for content in it rather than whether it is there; `OpaqueRef:NULL` for a VM that never
+    /// ran, and for moments at a start. What a VM that does not run has here is old.
     ///
     /// Since XenServer 4.0 (rio).
     pub guest_metrics: Ref<VmGuestMetrics>,

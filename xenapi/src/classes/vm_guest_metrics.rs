@@ -8,15 +8,15 @@ use serde::de::{Deserialize, Deserializer, MapAccess};
 
 handle! {
     /// What the guest tells about itself: operating system, addresses, drivers. The guest agent writes it to
-    /// xenstore, the host copies it here when something changes. Without an agent there is no such object, and
-    /// `VM.guest_metrics` is `OpaqueRef:NULL`. The guest is the author, so a hostile guest can put any text here.
-    /// What a VM that does not run shows is left over from its last run, and a snapshot or clone carries a copy of
-    /// the values it was made from.
+    /// xenstore, the host copies it here when something changes. Servers since XenServer 7.1 make the object for
+    /// every VM that has a domain: without an agent it is there as well, with empty `os_version` and `networks`.
+    /// The guest is the author, so a hostile guest can put any text here. What a VM that does not run shows is left
+    /// over from its last run, and a snapshot or clone carries a copy of the values it was made from.
     ///
     /// Class `VM_guest_metrics`, since XenServer 4.0 (rio).
     ///
     /// ```text
-    /// VM ── guest_metrics ── VM_guest_metrics     made when the guest's agent reports, gone at halt
+    /// VM ── guest_metrics ── VM_guest_metrics     made anew at each start, kept at halt
     ///                         └ networks {"0/ip": …}: the first number is VIF.device
     /// ```
     ///
@@ -166,9 +166,9 @@ impl VmGuestMetrics {
         self.begin("VM_guest_metrics.remove_from_other_config").arg(key)
     }
 
-    /// Reads the field [`live`](crate::VmGuestMetricsRecord::live): whether the guest agent has reported since the
-    /// VM was started. It does not turn false when an agent stops, so do not use it to tell whether the guest is
-    /// alive.
+    /// Reads the field [`live`](crate::VmGuestMetricsRecord::live): true in every object that a server makes, also
+    /// where no agent ever reported, and never set to false. It tells nothing about the guest: an agent that has
+    /// reported shows in `os_version` and `networks`, one that has died since nowhere.
     ///
     /// `VM_guest_metrics.get_live`, since XenServer 5.0 (orlando). Least role: `read-only`.
     #[doc(alias = "VM_guest_metrics.get_live")]
@@ -318,8 +318,9 @@ pub struct VmGuestMetricsRecord {
     ///
     /// Can be changed at any time. Since XenServer 5.0 (orlando).
     pub other_config: Map<String, String>,
-    /// Whether the guest agent has reported since the VM was started. It does not turn false when an agent stops,
-    /// so do not use it to tell whether the guest is alive.
+    /// True in every object that a server makes, also where no agent ever reported, and never set to false. It
+    /// tells nothing about the guest: an agent that has reported shows in `os_version` and `networks`, one that has
+    /// died since nowhere.
     ///
     /// Since XenServer 5.0 (orlando).
     pub live: bool,

@@ -191,7 +191,8 @@ impl Vmss {
         self.begin("VMSS.set_retained_snapshots").arg(value)
     }
 
-    /// Sets how often it runs. Set `schedule` as well, as other keys are needed.
+    /// Sets how often it runs. The server trims `schedule` to the keys that are needed then, and fills missing ones
+    /// in: minute and hour 0, on Mondays. Set `schedule` behind it where that is not meant.
     ///
     /// `VMSS.set_frequency`, since XenServer 7.2 (falcon). Least role: `pool-operator`.
     ///

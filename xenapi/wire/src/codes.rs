@@ -2177,10 +2177,12 @@ open_enum! {
         /// - 20: the secret that `device_config` refers to does not exist.
         /// - 37: a lock could not be taken or given back.
         /// - 40: the scan failed.
+        /// - 41: an entry in the SR's log could not be written.
         /// - 42, 43: an SR, or a VDI, with this identity is there already.
         /// - 44: no room. On LVM a snapshot needs room, too.
         /// - 46: the VDI cannot be opened: in use elsewhere, not detached cleanly there, or damaged.
         /// - 47: the SR's storage cannot be reached.
+        /// - 48, 49: the driver does not know this type of SR; malformed XML.
         /// - 50 to 60: LVM: creating (50), deleting (51), activating (52), deactivating (53) or writing (54) a
         ///   volume; its partition (55, 56) or file system (57); a call only for the coordinator (58); resizing (59),
         ///   bad size (60).
@@ -2457,7 +2459,8 @@ open_enum! {
         #[doc(alias = "UNIMPLEMENTED_IN_SM_BACKEND")]
         UnimplementedInSmBackend = "UNIMPLEMENTED_IN_SM_BACKEND",
         /// `VM.PV_bootloader` of a paravirtualised VM names a program that hosts do not run, since only a few are
-        /// allowed. Set `pygrub` or `eliloader`; PV guests no longer start on current releases at all.
+        /// allowed. Set `pygrub` or `eliloader`, or make an HVM guest of it: vendors no longer support paravirtual
+        /// ones.
         ///
         /// Parameters: `vm`, `bootloader`.
         #[doc(alias = "UNKNOWN_BOOTLOADER")]

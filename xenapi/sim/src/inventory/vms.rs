@@ -106,9 +106,11 @@ pub(crate) fn add(state: &mut State, spec: VmSpec, sr: &str, network: &str, host
     };
     let reference = state.create("VM", &template.fields());
     let seed = state.ids.uuid();
-    state
-        .db
-        .set("VM", &reference, "other_config", map(&[("mac_seed", &seed)]));
+    let mut other_config = vec![("mac_seed", seed.as_str())];
+    if !spec.agent {
+        other_config.push((vm::AGENT, "none"));
+    }
+    state.db.set("VM", &reference, "other_config", map(&other_config));
     vm::add_metrics(state, &reference);
     for (number, disk) in disks.iter().enumerate() {
         // The CD drive has number 3, as in VMs that XenCenter makes.

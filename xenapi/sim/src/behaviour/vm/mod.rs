@@ -11,7 +11,7 @@ pub(crate) use self::copy::take_snapshot;
 pub(crate) use self::create::{Template, add_metrics, remove};
 pub(crate) use self::lifecycle::{assert_operation, operation, refresh};
 pub(crate) use self::place::count_free_memory;
-pub(crate) use self::power::{can_evacuate, evacuate, is_xenopsd_operation, prevents_evacuation, start_on_host};
+pub(crate) use self::power::{AGENT, can_evacuate, evacuate, is_xenopsd_operation, prevents_evacuation, start_on_host};
 
 use super::Behaviour;
 

@@ -142,8 +142,25 @@ fn bios_strings() -> Value {
     Value::Struct(strings)
 }
 
-/// What the agent in the guest tells.
+/// The entry of `other_config` that is `none` where nobody in the guest tells anything.
+pub(crate) const AGENT: &str = "simulator-agent";
+
+/// What the agent in the guest tells; nothing where `other_config` says that there is none. What it told stays there
+/// when the VM stops, up to the next start.
 fn add_guest_metrics(state: &mut State, vm: &str, domid: i64) {
+    drop_guest_metrics(state, vm);
+    let told = match state.db.entry("VM", vm, "other_config", AGENT).as_deref() {
+        Some("none") => vec![
+            ("last_updated", Value::DateTime(state.clock.now())),
+            ("live", Value::Bool(true)),
+        ],
+        _ => told_by_agent(state, vm, domid),
+    };
+    let metrics = state.create("VM_guest_metrics", &told);
+    state.db.set("VM", vm, "guest_metrics", metrics);
+}
+
+fn told_by_agent(state: &State, vm: &str, domid: i64) -> Vec<(&'static str, Value)> {
     let text = |entries: &[(&str, &str)]| {
         Value::Struct(
             entries
@@ -165,7 +182,7 @@ fn add_guest_metrics(state: &mut State, vm: &str, domid: i64) {
         "feature-suspend",
         "feature-vcpu-hotplug",
     ];
-    let fields = [
+    vec![
         (
             "os_version",
             text(&[
@@ -184,10 +201,7 @@ fn add_guest_metrics(state: &mut State, vm: &str, domid: i64) {
         ("last_updated", Value::DateTime(state.clock.now())),
         ("live", Value::Bool(true)),
         ("PV_drivers_detected", Value::Bool(true)),
-    ];
-    drop_guest_metrics(state, vm);
-    let metrics = state.create("VM_guest_metrics", &fields);
-    state.db.set("VM", vm, "guest_metrics", metrics);
+    ]
 }
 
 fn drop_guest_metrics(state: &mut State, vm: &str) {
@@ -200,7 +214,6 @@ fn drop_guest_metrics(state: &mut State, vm: &str) {
 /// Takes a VM's domain away.
 fn leave(state: &mut State, vm: &str, power_state: &str) {
     console::remove(state, vm);
-    drop_guest_metrics(state, vm);
     let metrics = state.db.text("VM", vm, "metrics");
     let db = &mut state.db;
     db.set("VM_metrics", &metrics, "VCPUs_number", 0);
