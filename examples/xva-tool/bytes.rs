@@ -1,10 +1,13 @@
 //! Bytes of a disk.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
-use xva::ReadAt;
+use xva::{ArchiveDisk, ReadAt};
 
 use crate::choice::Choice;
 
@@ -21,6 +24,9 @@ pub(crate) struct Flags {
     /// How much to read, in bytes; otherwise all that is left
     #[arg(long, value_name = "BYTES")]
     length: Option<u64>,
+    /// One block, by the number in its name
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["offset", "length"])]
+    block: Option<u64>,
 }
 
 /// How much is read at a time, in bytes: a block.
@@ -29,10 +35,15 @@ const PIECE: u64 = 1 << 20;
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let archive = crate::archive(&flags.file)?;
     let disk = flags.choice.open(&archive)?;
-    let left = disk.size()?.saturating_sub(flags.offset);
-    let end = flags.offset.saturating_add(flags.length.unwrap_or(left));
+    let bytes = match flags.block {
+        Some(number) => block(&disk, number)?,
+        None => {
+            let left = disk.size()?.saturating_sub(flags.offset);
+            flags.offset..flags.offset.saturating_add(flags.length.unwrap_or(left))
+        }
+    };
     let mut out = io::stdout().lock();
-    let mut at = flags.offset;
+    let Range { start: mut at, end } = bytes;
     let mut piece = Vec::new();
     while at < end {
         piece.resize((PIECE - at % PIECE).min(end - at) as usize, 0);
@@ -41,4 +52,12 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
         at += piece.len() as u64;
     }
     Ok(out.flush()?)
+}
+
+/// Which bytes of the disk a block has.
+fn block(disk: &ArchiveDisk<File>, number: u64) -> anyhow::Result<Range<u64>> {
+    let named = |part: &xva::Stretch| part.block.is_some_and(|block| block.number == number);
+    let part = crate::ls::blocks(disk)?.into_iter().find(named);
+    let part = part.with_context(|| format!("{} has no block {number:08}; ls --blocks lists them", disk.id()))?;
+    Ok(part.offset..part.end)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use serde_json::json;
 use vhd_mbr::Size;
 use xenapi_examples::{Meter, Printable, note};
 use xva::{Options, Reader, Verify};
@@ -29,6 +30,9 @@ pub(crate) struct Flags {
     /// Keep blocks that differ from their checksums, and count them
     #[arg(long)]
     keep_damaged: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 /// Reads the archive once, verifies all of it, and writes what was asked for.
@@ -63,8 +67,15 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     drop((archive, meter));
     ensure!(!made.is_empty(), "the archive has no such disk");
     let mut out = io::stdout().lock();
-    for (path, size) in made {
-        writeln!(out, "{:>10}  {}", Size(size), Printable(&path.display().to_string()))?;
+    if flags.json {
+        let image = |(path, size): &(PathBuf, u64)| json!({ "image": path, "virtual_size": size });
+        let images: Vec<_> = made.iter().map(image).collect();
+        let document = json!({ "images": images, "verified": summary.verified, "damaged": summary.damaged });
+        writeln!(out, "{document:#}")?;
+    } else {
+        for (path, size) in made {
+            writeln!(out, "{:>10}  {}", Size(size), Printable(&path.display().to_string()))?;
+        }
     }
     note(format!(
         "{} blocks verified, {} damaged, {read}",

@@ -8,7 +8,7 @@
 //!     cargo run --release --example xva-tool -- edit web-01.xva web-02.xva --name web-02 --mac 02:00:00:00:00:02
 //!     cargo run --release --example xva-tool -- serve web-01.xva
 //!
-//! What needs to jump about in an archive (`map`, `cat`, `patch`, `serve`) needs it uncompressed; the others take it as
+//! What needs to jump about in an archive (`ls`, `cat`, `patch`, `serve`) needs it uncompressed; the others take it as
 //! it is, also from standard input.
 
 mod bytes;
@@ -16,7 +16,7 @@ mod choice;
 mod edit;
 mod extract;
 mod info;
-mod map;
+mod ls;
 mod measured;
 mod nbd;
 mod pack;
@@ -47,7 +47,8 @@ enum Job {
     /// What is in an archive: VMs, their disks, who exported them
     Info(info::Flags),
     /// Which parts of its disks are in an archive
-    Map(map::Flags),
+    #[command(visible_alias = "map")]
+    Ls(ls::Flags),
     /// All that is wrong with an archive; a failure (1) where something is damaged or missing
     Verify(verify::Flags),
     /// What can be saved of a damaged archive, and what of it is to be trusted
@@ -55,6 +56,7 @@ enum Job {
     /// Disks as raw images with holes
     Extract(extract::Flags),
     /// Bytes of a disk on standard output
+    #[command(visible_alias = "cat-block")]
     Cat(bytes::Flags),
     /// Change bytes of a disk in place, with their checksums
     Patch(patch::Flags),
@@ -71,7 +73,7 @@ enum Job {
 fn main() -> ExitCode {
     let outcome = match Flags::parse().job {
         Job::Info(flags) => info::run(&flags),
-        Job::Map(flags) => map::run(&flags),
+        Job::Ls(flags) => ls::run(&flags),
         Job::Verify(flags) => return finish(verify::run(&flags)),
         Job::Salvage(flags) => return finish(salvage::run(&flags)),
         Job::Extract(flags) => extract::run(&flags),

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use serde_json::json;
 use xenapi_examples::note;
-use xva::Patch;
+use xva::{Change, Patch};
 
 use crate::choice::Choice;
 
@@ -38,6 +39,9 @@ pub(crate) struct Flags {
     /// Only show what would be written
     #[arg(long)]
     dry_run: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -48,6 +52,9 @@ pub(crate) struct UndoFlags {
     /// What `patch --undo` kept
     #[arg(value_name = "UNDO")]
     undo: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
@@ -58,7 +65,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     };
     let archive = crate::archive(&flags.file)?;
     let patch = flags.choice.open(&archive)?.patch(flags.offset, &bytes)?;
-    show(&patch)?;
+    show(&patch, flags.json)?;
     let Some(undo) = flags.undo.as_ref().filter(|_| !flags.dry_run && !patch.is_empty()) else {
         return Ok(());
     };
@@ -72,7 +79,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
 pub(crate) fn undo(flags: &UndoFlags) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&flags.undo).with_context(|| format!("cannot read {}", flags.undo.display()))?;
     let patch: Patch = text.parse()?;
-    show(&patch)?;
+    show(&patch, flags.json)?;
     apply(&patch, &flags.file)
 }
 
@@ -85,8 +92,15 @@ fn apply(patch: &Patch, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show(patch: &Patch) -> anyhow::Result<()> {
+fn show(patch: &Patch, json: bool) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
+    if json {
+        let all = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let change =
+            |change: &Change| json!({ "position": change.position, "old": all(&change.old), "new": all(&change.new) });
+        let changes: Vec<_> = patch.changes().iter().map(change).collect();
+        return Ok(writeln!(out, "{:#}", json!(changes))?);
+    }
     for change in patch.changes() {
         writeln!(
             out,

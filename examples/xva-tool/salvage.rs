@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::json;
 use vhd_mbr::Size;
 use xenapi_examples::{Meter, Printable};
-use xva::salvage::{Salvager, Trust};
+use xva::salvage::{Extent, Report, Salvager, SavedDisk, Trust};
 
 use crate::extract::image_name;
 use crate::measured::Measured;
@@ -21,6 +22,9 @@ pub(crate) struct Flags {
     /// The folder for the images, which are called like the disks' folders: Ref-12.raw
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     to: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 /// Goes on over whatever is wrong, and tells what is not to be trusted; a failure where that is anything.
@@ -31,6 +35,19 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
         File::create_new(flags.to.join(image_name(disk.id))).map(Some)
     })?;
     let mut out = io::stdout().lock();
+    if flags.json {
+        writeln!(out, "{:#}", document(&report))?;
+    } else {
+        print(&report, &mut out)?;
+    }
+    Ok(if report.is_whole() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     for finding in &report.findings {
         writeln!(out, "{}", Printable(&finding.to_string()))?;
     }
@@ -42,19 +59,41 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
             image_name(&disk.id)
         )?;
         for extent in disk.extents.iter().filter(|extent| extent.trust != Trust::Trusted) {
-            let why = match extent.trust {
-                Trust::Doubtful(doubt) => format!("in doubt: {doubt:?}"),
-                _ => "unknown, left zero".to_owned(),
-            };
+            let why = why(extent.trust);
             writeln!(out, "  {:>16} – {:>16}  {why}", extent.range.start, extent.range.end)?;
         }
     }
     if let Some(failure) = &report.failure {
         writeln!(out, "the rest could not be read: {}", Printable(&failure.to_string()))?;
     }
-    Ok(if report.is_whole() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    Ok(())
+}
+
+fn why(trust: Trust) -> String {
+    match trust {
+        Trust::Trusted => "trusted".to_owned(),
+        Trust::Doubtful(doubt) => format!("in doubt: {doubt:?}"),
+        _ => "unknown, left zero".to_owned(),
+    }
+}
+
+fn document(report: &Report) -> serde_json::Value {
+    let extent = |extent: &Extent| json!([extent.range.start, extent.range.end, why(extent.trust)]);
+    let disk = |disk: &SavedDisk| {
+        json!({
+            "folder": disk.id,
+            "image": image_name(&disk.id),
+            "trusted": disk.trusted(),
+            "doubtful": disk.doubtful(),
+            "unknown": disk.unknown(),
+            "extents": disk.extents.iter().map(extent).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "whole": report.is_whole(),
+        "failure": report.failure.as_ref().map(ToString::to_string),
+        "disks": report.disks.iter().map(disk).collect::<Vec<_>>(),
+        "findings": report.findings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "findings_left_out": report.findings_left_out,
     })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use clap::Args;
+use serde_json::json;
 use xenapi_examples::note;
 
 use crate::nbd::{self, Export};
@@ -18,6 +19,9 @@ pub(crate) struct Flags {
     /// The address and port to listen on; nobody is asked for a password
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10809")]
     listen: String,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 /// Serves until it is killed.
@@ -31,8 +35,15 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&flags.listen).with_context(|| format!("cannot listen on {}", flags.listen))?;
     let address = listener.local_addr()?;
     let mut out = io::stdout().lock();
-    for export in &exports {
-        writeln!(out, "nbd://{address}/{}", export.name())?;
+    let addresses = exports
+        .iter()
+        .map(|export| format!("nbd://{address}/{}", export.name()));
+    if flags.json {
+        writeln!(out, "{:#}", json!(addresses.collect::<Vec<_>>()))?;
+    } else {
+        addresses
+            .into_iter()
+            .try_for_each(|address| writeln!(out, "{address}"))?;
     }
     out.flush()?;
     drop(out);

@@ -82,7 +82,7 @@ mod tar;
 pub mod verify;
 pub mod write;
 
-pub use archive::{Archive, ArchiveDisk, Change, Index, IndexError, Patch, PatchError, Stretch};
+pub use archive::{Archive, ArchiveDisk, BlockPlace, Change, Index, IndexError, Patch, PatchError, Stretch};
 pub use checksum::{Algorithm, Digest};
 pub use compression::Compression;
 pub use error::{DiskProgress, Error, LooksLike, Place, Result, Truncation};

@@ -72,7 +72,7 @@ fn stretches(archive: &Archive<impl ReadAt>, id: &str) -> Vec<Stretch> {
         data(&disk),
         found
             .iter()
-            .filter(|stretch| stretch.is_data)
+            .filter(|stretch| stretch.is_data())
             .map(|stretch| stretch.offset..stretch.end)
             .collect::<Vec<_>>()
     );
@@ -129,7 +129,7 @@ fn heartbeats_break_the_stride_but_not_the_reading() {
     assert_eq!(backwards(&archive, "Ref:3"), raw);
     let data: u64 = stretches(&archive, "Ref:3")
         .iter()
-        .filter(|stretch| stretch.is_data)
+        .filter(|stretch| stretch.is_data())
         .map(|stretch| stretch.end - stretch.offset)
         .sum();
     assert_eq!(data, 8 * UNIT as u64);

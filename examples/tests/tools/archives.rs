@@ -90,14 +90,21 @@ async fn disks_and_bytes_come_out_as_they_are() {
     let unclear = run("cat", &archive, &[]).await;
     assert!(complained(&unclear).contains("--disk"), "{unclear:?}");
 
-    let map = json(&run("map", &archive, &["--json"]).await);
-    let sparse = map
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|disk| disk["folder"] == *folders[1])
-        .unwrap();
-    assert_eq!(sparse["held"], 5 << 20, "first, last, and three with data");
+    let of_sparse = |list: serde_json::Value| {
+        let mut disks = list.as_array().unwrap().iter();
+        disks.find(|disk| disk["folder"] == *folders[1]).unwrap().clone()
+    };
+    let list = of_sparse(json(&run("ls", &archive, &["--json"]).await));
+    assert_eq!(list["held"], 5 << 20, "first, last, and three with data");
+    let list = of_sparse(json(&run("ls", &archive, &["--blocks", "--json"]).await));
+    let third = &list["blocks"][1];
+    assert_eq!((&third["number"], &third["offset"]), (&3.into(), &(3 << 20).into()));
+    let place = third["content"].as_u64().unwrap() as usize;
+    assert_eq!(std::fs::read(&archive).unwrap()[place..][..5], *b"three");
+    let block = run("cat-block", &archive, &["--disk", "1", "--block", "3"]).await;
+    assert!(block.stdout == sample.disks[1][3 << 20..4 << 20]);
+    let hole = run("cat", &archive, &["--disk", "1", "--block", "4"]).await;
+    assert!(complained(&hole).contains("no block 00000004"), "{hole:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,6 +117,8 @@ async fn a_change_in_place_is_shown_kept_and_taken_back() {
     let dry = run("patch", &archive, &[&change[..], &["--dry-run"]].concat()).await;
     assert!(said(&dry).contains("68 -> 48"), "only what differs: {dry:?}");
     assert!(std::fs::read(&archive).unwrap() == before);
+    let dry = run("patch", &archive, &[&change[..], &["--dry-run", "--json"]].concat()).await;
+    assert_eq!(json(&dry)[0]["new"], "48");
     let real = run(
         "patch",
         &archive,
@@ -249,6 +258,12 @@ async fn damage_is_found_and_the_rest_is_saved() {
     assert!(said(&output).contains("damaged; a pool would refuse it"), "{output:?}");
     let saved = sample.path("saved");
     std::fs::create_dir(&saved).unwrap();
+    let output = run("salvage", &damaged, &["--to", saved.to_str().unwrap(), "--json"]).await;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["whole"], false);
+    for image in std::fs::read_dir(&saved).unwrap() {
+        std::fs::remove_file(image.unwrap().path()).unwrap();
+    }
     let output = run("salvage", &damaged, &["--to", saved.to_str().unwrap()]).await;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(said(&output).contains("in doubt: Checksum"), "{output:?}");

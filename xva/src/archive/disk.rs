@@ -38,8 +38,27 @@ pub struct Stretch {
     pub offset: u64,
     /// Where it ends on the disk, in bytes.
     pub end: u64,
-    /// Whether the archive has a block for it; otherwise it is zero. A block may be of zeros, too.
-    pub is_data: bool,
+    /// The block that the archive has for it; otherwise it is zero. A block may be of zeros, too.
+    pub block: Option<BlockPlace>,
+}
+
+impl Stretch {
+    /// Whether the archive has a block for it.
+    pub fn is_data(&self) -> bool {
+        self.block.is_some()
+    }
+}
+
+/// Where the block of a [`Stretch`] is in the archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlockPlace {
+    /// The number in its name. It counts blocks, and is no offset.
+    pub number: u64,
+    /// Where its header starts, in bytes from the archive's start.
+    pub header: u64,
+    /// Where its content starts, in bytes from the archive's start.
+    pub content: u64,
 }
 
 /// Where a block is, in the archive and on the disk.
@@ -153,14 +172,21 @@ impl<S: ReadAt> ArchiveDisk<S> {
         if offset >= self.size {
             return Ok(None);
         }
-        let (start, end, is_data) = match self.locate(offset)? {
-            Ok(location) => (location.offset, location.offset + location.len, true),
-            Err(until) => (offset, until, false),
+        let (start, end, block) = match self.locate(offset)? {
+            Ok(location) => {
+                let block = BlockPlace {
+                    number: location.number,
+                    header: location.position,
+                    content: location.content(),
+                };
+                (location.offset, location.offset + location.len, Some(block))
+            }
+            Err(until) => (offset, until, None),
         };
         Ok(Some(Stretch {
             offset: start,
             end: end.min(self.size),
-            is_data,
+            block,
         }))
     }
 
@@ -342,7 +368,7 @@ impl<S: ReadAt> ReadAt for ArchiveDisk<S> {
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
         let mut at = from;
         while let Some(stretch) = self.stretch(at).map_err(io::Error::other)? {
-            if stretch.is_data {
+            if stretch.is_data() {
                 return Ok(Some(stretch.offset..stretch.end));
             }
             at = stretch.end;

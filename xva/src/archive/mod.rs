@@ -10,7 +10,7 @@ mod run;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub use self::disk::{ArchiveDisk, Stretch};
+pub use self::disk::{ArchiveDisk, BlockPlace, Stretch};
 use self::entry::{Found, look};
 pub use self::index::{Index, IndexError};
 use self::map::{Ground, Map};
