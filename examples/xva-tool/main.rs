@@ -8,7 +8,7 @@
 //!     cargo run --release --example xva-tool -- edit web-01.xva web-02.xva --name web-02 --mac 02:00:00:00:00:02
 //!     cargo run --release --example xva-tool -- serve web-01.xva
 //!
-//! What needs to jump about in an archive (`ls`, `cat`, `patch`, `serve`) needs it uncompressed; the others take it as
+//! What needs to jump about in an archive (`ls`, `cat`, `patch`, `serve`, `mount`) needs it uncompressed; the others take it as
 //! it is, also from standard input.
 
 mod bytes;
@@ -18,6 +18,8 @@ mod extract;
 mod info;
 mod ls;
 mod measured;
+#[cfg(all(feature = "mount", target_os = "linux"))]
+mod mount;
 mod nbd;
 mod pack;
 mod patch;
@@ -68,6 +70,9 @@ enum Job {
     Edit(edit::Flags),
     /// Serve the disks read-only by NBD, for qemu and for the kernel's own client
     Serve(serve::Flags),
+    /// Show the disks as read-only files in a folder (FUSE)
+    #[cfg(all(feature = "mount", target_os = "linux"))]
+    Mount(mount::Flags),
 }
 
 fn main() -> ExitCode {
@@ -83,6 +88,8 @@ fn main() -> ExitCode {
         Job::Pack(flags) => pack::run(&flags),
         Job::Edit(flags) => edit::run(&flags),
         Job::Serve(flags) => serve::run(&flags),
+        #[cfg(all(feature = "mount", target_os = "linux"))]
+        Job::Mount(flags) => mount::run(&flags),
     };
     finish(outcome.map(|()| ExitCode::SUCCESS))
 }

@@ -180,6 +180,44 @@ async fn qemu_reads_what_is_served() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn disks_are_files_while_mounted() {
+    let Some(sample) = sample().await else { return };
+    if let Err(error) = std::fs::File::options().read(true).write(true).open("/dev/fuse") {
+        eprintln!("skipped: this kernel lets nobody mount: /dev/fuse: {error}");
+        return;
+    }
+    let folder = sample.path("mounted");
+    std::fs::create_dir(&folder).unwrap();
+    let mut mount = tool("xva-tool").unwrap();
+    mount.arg("mount").arg(sample.path("sample.xva")).arg(&folder);
+    let mut mounted = mount.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(mounted.stdout.take().unwrap()).lines();
+    let mut images = Vec::new();
+    for _ in &sample.disks {
+        let Some(path) = lines.next_line().await.unwrap() else {
+            panic!("{:?}", mounted.wait_with_output().await);
+        };
+        images.push(tokio::fs::read(&path).await.unwrap());
+        let copy = sample.path("copy");
+        let output = Command::new("cp").arg("--sparse=auto").arg(&path).arg(&copy).output();
+        assert!(output.await.unwrap().status.success());
+        assert!(tokio::fs::read(&copy).await.unwrap() == images[images.len() - 1]);
+        assert!(tokio::fs::File::options().write(true).open(&path).await.is_err());
+    }
+    images.sort_by_key(Vec::len);
+    assert!(images == sample.disks);
+    let pid = mounted.id().unwrap().to_string();
+    assert!(Command::new("kill").arg(&pid).status().await.unwrap().success());
+    assert!(mounted.wait().await.unwrap().success());
+    assert_eq!(
+        std::fs::read_dir(&folder).unwrap().count(),
+        0,
+        "it is mounted no longer"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn images_become_an_archive_that_a_pool_imports() {
     let Some(sample) = sample().await else { return };
