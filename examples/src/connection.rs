@@ -21,28 +21,34 @@ pub struct Connection {
     // The variables are looked up where the flags are used, not by clap: what a shell's profile sets must neither
     // conflict with another flag nor ask for one.
     /// A host of the pool, for example https://10.0.0.2 [env: XENAPI_URL]; without it, a simulated pool
-    #[arg(long)]
+    #[arg(long, global = true)]
     url: Option<String>,
     /// The user to log in as; the password comes from XENAPI_PASSWORD or a prompt
-    #[arg(long, env = "XENAPI_USER", default_value = "root")]
+    #[arg(long, global = true, env = "XENAPI_USER", default_value = "root")]
     user: String,
     /// Accept exactly the certificate with this SHA-256 fingerprint [env: XENAPI_PIN]
-    #[arg(long, value_name = "FINGERPRINT", conflicts_with_all = ["ca", "known_hosts", "insecure"])]
+    #[arg(long, global = true, value_name = "FINGERPRINT", conflicts_with_all = ["ca", "known_hosts", "insecure"])]
     pin: Option<String>,
     /// Accept certificates of the authorities in this PEM file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["known_hosts", "insecure"])]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["known_hosts", "insecure"])]
     ca: Option<PathBuf>,
     /// Accept what the host shows first and remember it in this file
-    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "insecure")]
     known_hosts: Option<PathBuf>,
     /// Accept any certificate: whoever is on the way can read the password
-    #[arg(long)]
+    #[arg(long, global = true)]
     insecure: bool,
     /// Use this encoding only; otherwise JSON first
-    #[arg(long)]
+    #[arg(long, global = true)]
     encoding: Option<Wire>,
     /// How many VMs the simulated pool has
-    #[arg(long, value_name = "COUNT", default_value_t = 40, conflicts_with = "url")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "COUNT",
+        default_value_t = 40,
+        conflicts_with = "url"
+    )]
     simulated_vms: usize,
 }
 

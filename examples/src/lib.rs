@@ -1,5 +1,6 @@
 //! What the tools share: the flags of the connection, an orderly end, and text that is safe to print.
 
+mod batch;
 mod choice;
 mod connection;
 mod inspection;
@@ -8,8 +9,10 @@ mod meter;
 mod outcome;
 mod pool;
 mod printable;
+mod selection;
 mod snapshot;
 
+pub use self::batch::{Batch, Job};
 pub use self::choice::{Nameable, choose_vm, named};
 pub use self::connection::Connection;
 pub use self::inspection::Inspection;
@@ -18,4 +21,5 @@ pub use self::meter::{Meter, Total};
 pub use self::outcome::{finish, note};
 pub use self::pool::Pool;
 pub use self::printable::Printable;
+pub use self::selection::{Chosen, Selection};
 pub use self::snapshot::with_snapshot;

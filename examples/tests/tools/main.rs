@@ -3,6 +3,7 @@
 mod archives;
 mod harness;
 mod live;
+mod machines;
 mod messages;
 mod partitions;
 mod tidiness;

@@ -50,7 +50,7 @@ async fn sent_by_tools() -> Option<BTreeMap<&'static str, BTreeSet<String>>> {
     let archive = path("db-01.xva");
     let pictures = path("pictures");
     std::fs::create_dir(&pictures).unwrap();
-    let jobs: [(&str, &[&[&str]]); 8] = [
+    let jobs: [(&str, &[&[&str]]); 10] = [
         ("vm-list", &[&[]]),
         ("pool-top", &[&["--once"]]),
         ("pool-watch", &[&["--count", "1"]]),
@@ -64,6 +64,30 @@ async fn sent_by_tools() -> Option<BTreeMap<&'static str, BTreeSet<String>>> {
         ),
         ("vm-import", &[&[&archive]]),
         ("screenshot", &[&["--all", "--dir", &pictures]]),
+        (
+            "iso",
+            &[
+                &["ls"],
+                &["insert", "Rocky-9.6-x86_64-minimal.iso", "web-01", "--reboot-to-cd"],
+                &["eject", "web-01"],
+                &["sr-scan"],
+                &["sr-create", "/isos", "--name", "more"],
+            ],
+        ),
+        (
+            "vm-power",
+            &[
+                &["start", "db-01"],
+                &["pause", "db-01"],
+                &["unpause", "db-01"],
+                &["suspend", "db-01"],
+                &["resume", "db-01"],
+                &["reboot", "db-01"],
+                &["reboot", "db-01", "--hard"],
+                &["shutdown", "db-01"],
+                &["rescue", "web-01", "--yes"],
+            ],
+        ),
         ("tour", &[&["--iso", "Rocky-9.6-x86_64-minimal.iso", "--yes"]]),
     ];
     let mut all = BTreeMap::new();

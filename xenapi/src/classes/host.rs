@@ -66,6 +66,8 @@ impl Host {
     /// that of the machine. It may differ from `hostname`.
     ///
     /// `host.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "host.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
         self.begin("host.get_name_label")

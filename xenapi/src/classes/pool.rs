@@ -1687,6 +1687,8 @@ impl Pools {
     /// Reads each `pool` that the pool has, with all fields, in one call.
     ///
     /// `pool.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `iso`.
     #[doc(alias = "pool.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Pool>, PoolRecord>> {
         self.begin("pool.get_all_records")

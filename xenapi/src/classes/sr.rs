@@ -51,6 +51,8 @@ impl Sr {
     /// your own.
     ///
     /// `SR.get_uuid`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `iso`.
     #[doc(alias = "SR.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
         self.begin("SR.get_uuid")
@@ -98,6 +100,8 @@ impl Sr {
     /// and images of the toolstack included. It is as old as the last scan.
     ///
     /// `SR.get_VDIs`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `iso`.
     #[doc(alias = "SR.get_VDIs")]
     pub fn vdis(&self) -> Call<Vec<Ref<Vdi>>> {
         self.begin("SR.get_VDIs")
@@ -385,6 +389,8 @@ impl Sr {
     ///
     /// Events: [`VDI`](crate::VdiRecord), [`SR.physical_utilisation`](crate::SrRecord::physical_utilisation),
     /// [`SR.virtual_allocation`](crate::SrRecord::virtual_allocation).
+    ///
+    /// In use by the example `iso`.
     #[doc(alias = "SR.scan")]
     pub fn scan(&self) -> TaskCall<()> {
         self.begin_task("SR.scan")
@@ -574,7 +580,7 @@ impl Srs {
     ///
     /// `SR.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the example `tour`.
+    /// In use by the examples `iso` and `tour`.
     #[doc(alias = "SR.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Sr>, SrRecord>> {
         self.begin("SR.get_all_records")
@@ -600,6 +606,8 @@ impl Srs {
     ///
     /// Events: [`SR`](crate::SrRecord), [`PBD`](crate::PbdRecord),
     /// [`SR.physical_size`](crate::SrRecord::physical_size).
+    ///
+    /// In use by the example `iso`.
     #[doc(alias = "SR.create")]
     pub fn create(
         &self,

@@ -208,7 +208,7 @@ impl Task {
     ///
     /// Events: [`task`](crate::TaskRecord).
     ///
-    /// In use by the examples `tour`, `vm-export`, `vm-import` and `vm-mbr`.
+    /// In use by the examples `iso`, `tour`, `vm-export`, `vm-import`, `vm-mbr` and `vm-power`.
     #[doc(alias = "task.destroy")]
     pub fn destroy(&self) -> Call<()> {
         self.begin("task.destroy")

@@ -40,7 +40,7 @@ impl Vbd {
     ///
     /// `VBD.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `tour`, `vm-export` and `vm-mbr`.
+    /// In use by the examples `iso`, `tour`, `vm-export` and `vm-mbr`.
     #[doc(alias = "VBD.get_record")]
     pub fn record(&self) -> Call<VbdRecord> {
         self.begin("VBD.get_record")
@@ -371,7 +371,7 @@ impl Vbd {
     ///
     /// Events: [`VBD.VDI`](crate::VbdRecord::vdi), [`VBD.empty`](crate::VbdRecord::empty).
     ///
-    /// In use by the example `tour`.
+    /// In use by the examples `iso` and `tour`.
     #[doc(alias = "VBD.eject")]
     pub fn eject(&self) -> TaskCall<()> {
         self.begin_task("VBD.eject")
@@ -388,7 +388,7 @@ impl Vbd {
     ///
     /// Events: [`VBD.VDI`](crate::VbdRecord::vdi), [`VBD.empty`](crate::VbdRecord::empty).
     ///
-    /// In use by the example `tour`.
+    /// In use by the examples `iso` and `tour`.
     #[doc(alias = "VBD.insert")]
     pub fn insert(&self, vdi: Ref<Vdi>) -> TaskCall<()> {
         self.begin_task("VBD.insert").arg(vdi)

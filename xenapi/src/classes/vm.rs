@@ -54,7 +54,7 @@ impl Vm {
     ///
     /// `VM.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the example `vm-import`.
+    /// In use by the examples `vm-import` and `vm-power`.
     #[doc(alias = "VM.get_record")]
     pub fn record(&self) -> Call<VmRecord> {
         self.begin("VM.get_record")
@@ -148,6 +148,8 @@ impl Vm {
     /// `VM.power_state_reset`.
     ///
     /// `VM.get_power_state`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the examples `iso` and `vm-power`.
     #[doc(alias = "VM.get_power_state")]
     pub fn power_state(&self) -> Call<PowerState> {
         self.begin("VM.get_power_state")
@@ -479,7 +481,7 @@ impl Vm {
     ///
     /// `VM.get_VBDs`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `tour`, `vm-export` and `vm-mbr`.
+    /// In use by the examples `iso`, `tour`, `vm-export` and `vm-mbr`.
     #[doc(alias = "VM.get_VBDs")]
     pub fn vbds(&self) -> Call<Vec<Ref<Vbd>>> {
         self.begin("VM.get_VBDs")
@@ -650,6 +652,8 @@ impl Vm {
     /// guest does not boot under the other firmware. Paravirtual guests ignore it.
     ///
     /// `VM.set_HVM_boot_params`, since XenServer 4.0 (rio). Least role: `vm-admin`.
+    ///
+    /// In use by the example `iso`.
     #[doc(alias = "VM.set_HVM_boot_params")]
     pub fn set_hvm_boot_params(&self, value: &Map<String, String>) -> Call<()> {
         self.begin("VM.set_HVM_boot_params").arg(value)
@@ -1428,6 +1432,8 @@ impl Vm {
     /// [`VM.domid`](crate::VmRecord::domid), [`VM_metrics.start_time`](crate::VmMetricsRecord::start_time),
     /// [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
     /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.start")]
     pub fn start(&self, start_paused: bool, force: bool) -> TaskCall<()> {
         self.begin_task("VM.start").arg(start_paused).arg(force)
@@ -1468,6 +1474,8 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.pause")]
     pub fn pause(&self) -> TaskCall<()> {
         self.begin_task("VM.pause")
@@ -1482,6 +1490,8 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.unpause")]
     pub fn unpause(&self) -> TaskCall<()> {
         self.begin_task("VM.unpause")
@@ -1501,6 +1511,8 @@ impl Vm {
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
     /// [`VM.domid`](crate::VmRecord::domid), [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
     /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.clean_shutdown")]
     pub fn clean_shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM.clean_shutdown")
@@ -1536,6 +1548,8 @@ impl Vm {
     /// [`VM_IS_TEMPLATE`](crate::ErrorCode::VmIsTemplate).
     ///
     /// Events: [`VM.domid`](crate::VmRecord::domid), [`VM_metrics.start_time`](crate::VmMetricsRecord::start_time).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.clean_reboot")]
     pub fn clean_reboot(&self) -> TaskCall<()> {
         self.begin_task("VM.clean_reboot")
@@ -1554,6 +1568,8 @@ impl Vm {
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.resident_on`](crate::VmRecord::resident_on),
     /// [`VM.domid`](crate::VmRecord::domid), [`VBD.currently_attached`](crate::VbdRecord::currently_attached),
     /// [`VIF.currently_attached`](crate::VifRecord::currently_attached).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.hard_shutdown")]
     pub fn hard_shutdown(&self) -> TaskCall<()> {
         self.begin_task("VM.hard_shutdown")
@@ -1584,6 +1600,8 @@ impl Vm {
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.domid`](crate::VmRecord::domid),
     /// [`VM_metrics.start_time`](crate::VmMetricsRecord::start_time).
+    ///
+    /// In use by the examples `iso` and `vm-power`.
     #[doc(alias = "VM.hard_reboot")]
     pub fn hard_reboot(&self) -> TaskCall<()> {
         self.begin_task("VM.hard_reboot")
@@ -1602,6 +1620,8 @@ impl Vm {
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.suspend_VDI`](crate::VmRecord::suspend_vdi),
     /// [`VM.domid`](crate::VmRecord::domid), [`VDI`](crate::VdiRecord).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.suspend")]
     pub fn suspend(&self) -> TaskCall<()> {
         self.begin_task("VM.suspend")
@@ -1621,6 +1641,8 @@ impl Vm {
     ///
     /// Events: [`VM.power_state`](crate::VmRecord::power_state), [`VM.suspend_VDI`](crate::VmRecord::suspend_vdi),
     /// [`VM.domid`](crate::VmRecord::domid), [`VDI`](crate::VdiRecord).
+    ///
+    /// In use by the example `vm-power`.
     #[doc(alias = "VM.resume")]
     pub fn resume(&self, start_paused: bool, force: bool) -> TaskCall<()> {
         self.begin_task("VM.resume").arg(start_paused).arg(force)
@@ -2729,7 +2751,7 @@ impl Vms {
     ///
     /// `VM.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `screenshot`, `tour`, `vm-export`, `vm-list` and `vm-mbr`.
+    /// In use by the examples `iso`, `screenshot`, `tour`, `vm-export`, `vm-list`, `vm-mbr` and `vm-power`.
     #[doc(alias = "VM.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vm>, VmRecord>> {
         self.begin("VM.get_all_records")
