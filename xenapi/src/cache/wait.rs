@@ -22,7 +22,7 @@ impl Cache {
         mut is_wanted: impl FnMut(&T::Record) -> bool + Send,
     ) -> Result<Arc<T::Record>> {
         let class = Class::from(<T::Record as Record>::CLASS);
-        if !self.holds(&class) {
+        if !self.holds(&class) || !Class::WITH_EVENTS.contains(&class) {
             return Err(Error::config(format!(
                 "the cache holds no objects of class {}",
                 class.as_str()

@@ -31,6 +31,8 @@ impl Client {
     /// It goes on through broken connections, lost sessions and changes of the coordinator, and finds the deletions
     /// that the server forgets to tell: its queue of them is short, 256 to 512 a class.
     ///
+    /// Of messages only those are heard of that come after the watch began: the server lists no others.
+    ///
     /// ```no_run
     /// # async fn tail(pool: xenapi::Client) -> xenapi::Result<()> {
     /// use futures_util::StreamExt;

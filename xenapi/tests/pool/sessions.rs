@@ -102,7 +102,10 @@ async fn hosts_that_point_at_each_other_end_in_an_error() {
         .login("root", "xensource")
         .await
         .unwrap_err();
-    assert!(matches!(error, Error::Config(_)), "{error}");
+    assert!(
+        matches!(error, Error::Connect { .. }) && error.to_string().contains("from one host to the next"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -187,3 +187,22 @@ async fn where_nothing_is_told_tasks_are_asked() {
     client.vm(halted).start(false, false).await.unwrap();
     assert!(simulator.counters().calls("task.get_record") > 0);
 }
+
+/// The server answers, but cannot tell of the task: that is no answer to the call, which was carried out.
+#[tokio::test]
+async fn what_a_question_about_a_task_fails_with_is_not_the_calls_failure() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.fault(Fault::on("event.from").error("RBAC_PERMISSION_DENIED", ["event.from", "no"]));
+    simulator.fault(Fault::on("task.get_record").times(2).error("HOST_STILL_BOOTING", []));
+    client.vm(halted).start(false, false).await.unwrap();
+
+    simulator.fault(Fault::on("task.get_record").error("RBAC_PERMISSION_DENIED", ["task.get_record", "no"]));
+    let error = client.vm(halted).hard_shutdown().await.unwrap_err();
+    assert!(!error.is_retryable(), "{error}");
+    let Error::Lost(lost) = error else { panic!("{error}") };
+    assert!(
+        lost.task().is_some() && lost.method().contains("VM.hard_shutdown"),
+        "{lost}"
+    );
+}

@@ -253,3 +253,62 @@ async fn a_class_of_a_newer_server_is_passed_on_raw() {
         other => panic!("{other:?}"),
     }
 }
+
+#[tokio::test]
+async fn a_pool_that_elects_a_coordinator_is_waited_for() {
+    let (simulator, client) = pool(2, 2).await;
+    let mut changes = client.watch().classes([Class::Vm]).start();
+    listed(&mut changes).await;
+    let other = simulator.addresses()[1].clone();
+    for host in [
+        &other,
+        &simulator.addresses()[0].clone(),
+        &other,
+        &simulator.addresses()[0].clone(),
+    ] {
+        simulator.fault(Fault::on("session.login_with_password").times(1).host_is_slave(host));
+    }
+    simulator.expire_sessions();
+    let listed_again = listed(&mut changes).await;
+    assert!(!listed_again.is_empty());
+}
+
+#[tokio::test]
+async fn a_cache_that_gets_no_list_says_why() {
+    let (simulator, client) = pool(1, 2).await;
+    simulator.fault(Fault::on("event.from").error("INTERNAL_ERROR", ["Not_found"]));
+    let filled = client.cache().patience(Duration::from_millis(200)).await;
+    let error = filled.unwrap_err();
+    assert!(error.to_string().contains("INTERNAL_ERROR"), "{error}");
+    simulator.clear_faults();
+    client.cache().patience(Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_forgotten_deletion_of_a_single_object_is_found() {
+    let (simulator, client) = pool(1, 4).await;
+    let vms = client.vms().all().await.unwrap();
+    let mut changes = client
+        .watch()
+        .object(vms[0])
+        .poll_limit(Duration::from_millis(200))
+        .start();
+    assert_eq!(listed(&mut changes).await, [vms[0]]);
+    simulator.remove_silently("VM", &vms[1].to_wire());
+    simulator.remove_silently("VM", &vms[0].to_wire());
+    match next(&mut changes).await {
+        Change::Delete(reference) => assert_eq!(reference.typed(), Some(vms[0])),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_events_is_not_waited_for() {
+    let (_simulator, client) = pool(1, 2).await;
+    let cache = client.cache().await.unwrap();
+    let error = cache
+        .wait_for(Ref::<xenapi::Session>::NULL, |_| true)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Config(_)), "{error}");
+}

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -230,6 +230,7 @@ impl<C: From<Connection>> Connect<C> {
             failover: self.failover,
             retries: self.retries,
             members: RwLock::default(),
+            members_learned: Mutex::new(Instant::now()),
             failing_over: tokio::sync::Mutex::default(),
         });
         connection.login(&session).await?;

@@ -68,7 +68,10 @@ impl Connection {
         loop {
             let session = self.current_session();
             match self.attempt_at(&session, request, moves).await {
-                Ok(Attempt::Answered(reply)) => return Ok(reply),
+                Ok(Attempt::Answered(reply)) => {
+                    self.keep_members_fresh();
+                    return Ok(reply);
+                }
                 Ok(Attempt::Moved) => moves += 1,
                 Err(error) if failures < self.inner.retries && may_be_repeated(&error) => {
                     tracing::debug!(method = &*request.method, %error, "trying again");

@@ -37,6 +37,15 @@ impl Error {
         }
     }
 
+    /// The same of something that changes the server, whatever its name says: an upload to a handler that also answers
+    /// questions.
+    pub(crate) fn of_a_change(self) -> Self {
+        match self {
+            Self::Interrupted(lost) => Self::Lost(lost),
+            other => other,
+        }
+    }
+
     /// The failure of a message or a handler whose limit has passed.
     pub fn timed_out(method: &str, after: Duration) -> Self {
         Self::Timeout(Box::new(Timeout {

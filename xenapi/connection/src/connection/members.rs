@@ -1,7 +1,7 @@
 //! The other hosts of the pool: where to go when the coordinator is out of reach.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -16,6 +16,9 @@ use crate::{Call, Result};
 /// How long a host may take to say who the coordinator is.
 const PROBE_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long the list of hosts is good for.
+const LONGEST_KNOWN: Duration = Duration::from_secs(600);
+
 impl Connection {
     /// Learns the pool's hosts and their certificates, in the background: while the pool is well, a trusted host says
     /// which certificate each of the others shows.
@@ -23,7 +26,22 @@ impl Connection {
         if !self.inner.failover || !self.is_of_the_pool() {
             return;
         }
+        *self.members_learned() = Instant::now();
         tokio::spawn(self.unguarded().try_to_learn_members());
+    }
+
+    /// Learns them again where that is long ago: hosts join, leave and get other certificates.
+    pub(super) fn keep_members_fresh(&self) {
+        if self.members_learned().elapsed() > LONGEST_KNOWN {
+            self.refresh_members();
+        }
+    }
+
+    fn members_learned(&self) -> MutexGuard<'_, Instant> {
+        self.inner
+            .members_learned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn try_to_learn_members(self) {

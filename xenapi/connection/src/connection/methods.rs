@@ -19,10 +19,12 @@ pub(super) struct Methods {
 impl Connection {
     /// Whether the server knows a message, for example `VM.snapshot`. The first time it is asked for its list; what it
     /// refused as unknown since then counts too.
+    /// A new login, to a server that may have been upgraded meanwhile, forgets both.
     ///
     /// # Errors
     /// As any call, the first time.
     pub async fn supports(&self, method: &str) -> Result<bool> {
+        let method = method.strip_prefix("Async.").unwrap_or(method);
         let listed = {
             let methods = self.inner.methods.read().unwrap_or_else(PoisonError::into_inner);
             if methods.unknown.contains(method) {
@@ -44,7 +46,13 @@ impl Connection {
         Ok(methods.known.insert(known).clone())
     }
 
-    /// The messages that the server has refused as unknown since this connection was made.
+    /// Another login may be to another version: a pool is upgraded host by host.
+    pub(super) fn forget_methods(&self) {
+        let mut methods = self.inner.methods.write().unwrap_or_else(PoisonError::into_inner);
+        *methods = Methods::default();
+    }
+
+    /// The messages that the server has refused as unknown since the last login.
     pub fn refused_methods(&self) -> HashSet<String> {
         let methods = self.inner.methods.read().unwrap_or_else(PoisonError::into_inner);
         methods.unknown.clone()

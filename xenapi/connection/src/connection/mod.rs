@@ -11,8 +11,8 @@ mod session;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -79,6 +79,8 @@ struct Inner {
     retries: u32,
     /// The hosts of the pool as they were when it was last asked.
     members: RwLock<Vec<http::Uri>>,
+    /// When it was last asked for them.
+    members_learned: Mutex<Instant>,
     failing_over: tokio::sync::Mutex<()>,
 }
 

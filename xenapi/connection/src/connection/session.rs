@@ -101,6 +101,7 @@ impl Connection {
             Ok(session) => {
                 logins.last_failure = None;
                 self.replace(session);
+                self.forget_methods();
                 self.refresh_members();
                 Ok(())
             }
@@ -145,16 +146,17 @@ impl Connection {
                     });
                 }
                 Err(Error::Api(error)) if *error.code() == ErrorCode::HostIsSlave && self.is_of_the_pool() => {
-                    base = at_host(&base, error.params().first().map_or("", String::as_str))?;
+                    let named = error.params().first().map_or("", String::as_str);
+                    base = at_host(&base, named).map_err(|error| sent_astray(&base, &error.to_string()))?;
                     self.vouch(&base, fingerprint);
                 }
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::config(format!(
-            "{} and its pool send the login from one host to the next",
-            stale.base
-        )))
+        Err(sent_astray(
+            &stale.base,
+            "the pool sends the login from one host to the next",
+        ))
     }
 
     /// Goes on at another host of the pool with the session that there is: the coordinator moved.
@@ -223,6 +225,14 @@ impl Connection {
         sent.reply(method, vec![session.reference.clone()])?
             .decode::<()>()
             .await
+    }
+}
+
+/// The pool names no host that takes the login, as while it elects another coordinator: later it may.
+fn sent_astray(base: &http::Uri, reason: &str) -> Error {
+    Error::Connect {
+        host: base.authority().map_or("", http::uri::Authority::as_str).into(),
+        reason: reason.into(),
     }
 }
 

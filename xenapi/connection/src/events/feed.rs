@@ -19,8 +19,9 @@ use crate::{Call, Connection, Error, Identity, Result};
 const POLL: Duration = Duration::from_secs(30);
 /// For requests that list what there is: they have an answer at once, or the list is empty.
 const LISTING: Duration = Duration::from_secs(1);
-/// What may come on top of the time that the server was given.
+/// What may come on top of the time that the server was given; for lists, which can have tens of MB, more.
 const GRACE: Duration = Duration::from_secs(60);
+const LISTING_GRACE: Duration = Duration::from_secs(900);
 /// The pauses after failures.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -77,8 +78,11 @@ pub struct Feed {
     origin: Identity,
     /// What has been told and not deleted since, by class as events write it.
     told: HashMap<String, HashSet<Box<str>>>,
-    /// Classes whose objects the server counts in another way than it lists them.
-    uncountable: HashSet<String>,
+    /// By how many objects of a class the server's count differed from its own list when it was last mended. Only
+    /// another difference is worth another list.
+    unexplained: HashMap<String, i64>,
+    /// The server's last counts.
+    counts: HashMap<String, i64>,
     /// What is yet to be told: an attempt that fails or is given up halfway leaves it for the next.
     pending: Vec<Delta>,
     failures: u32,
@@ -107,7 +111,8 @@ impl Feed {
             poll: POLL,
             token: String::new(),
             told: HashMap::new(),
-            uncountable: HashSet::new(),
+            unexplained: HashMap::new(),
+            counts: HashMap::new(),
             pending: Vec::new(),
             failures: 0,
             health: watch::Sender::default(),
@@ -205,11 +210,12 @@ impl Feed {
     }
 
     async fn ask(&self, classes: Vec<String>, token: &str, limit: Duration) -> Result<EventBatch> {
+        let grace = if token.is_empty() { LISTING_GRACE } else { GRACE };
         Call::new(&self.connection, "event.from")
             .arg(classes)
             .arg(token)
             .arg(limit.as_secs_f64())
-            .timeout(limit + GRACE)
+            .timeout(limit + grace)
             .await
     }
 
@@ -219,6 +225,12 @@ impl Feed {
         let batch = self.ask(self.selection.subscriptions(), "", LISTING).await?;
         // Where the session became another one meanwhile, the next answer has another origin, and all is listed again.
         self.origin = origin;
+        self.unexplained.clear();
+        self.counts = batch
+            .valid_ref_counts
+            .iter()
+            .map(|(class, count)| (class.clone(), *count))
+            .collect();
         let before = std::mem::take(&mut self.told);
         if !before.is_empty() {
             self.health.send_modify(|health| health.restarts += 1);
@@ -256,21 +268,33 @@ impl Feed {
         }
         self.token = batch.token;
         for (class, count) in &batch.valid_ref_counts {
+            let before = self.counts.insert(class.clone(), *count);
+            let has_lost = before.is_some_and(|before| *count < before);
             if self.is_miscounted(class, *count) {
-                self.mend(class).await?;
+                self.mend(class, vec![class.clone()]).await?;
+            } else if has_lost && !self.selection.is_whole(class) {
+                let watched = self.selection.objects_of(class);
+                if !watched.is_empty() {
+                    self.mend(class, watched).await?;
+                }
             }
         }
         Ok(())
     }
 
     fn is_miscounted(&self, class: &str, count: i64) -> bool {
-        let told = self.told.get(class).map_or(0, HashSet::len);
-        self.selection.is_whole(class) && !self.uncountable.contains(class) && told as i64 != count
+        let difference = self.difference(class, count);
+        self.selection.is_whole(class) && difference != 0 && self.unexplained.get(class) != Some(&difference)
     }
 
-    /// Lists a class anew: the server has forgotten deletions before it could tell them.
-    async fn mend(&mut self, class: &str) -> Result<()> {
-        let batch = self.ask(vec![class.to_owned()], "", LISTING).await?;
+    /// How many more objects the server counts than were told.
+    fn difference(&self, class: &str, count: i64) -> i64 {
+        count - self.told.get(class).map_or(0, HashSet::len) as i64
+    }
+
+    /// Lists a class, or the watched objects of it, anew: the server has forgotten deletions before it could tell them.
+    async fn mend(&mut self, class: &str, subscriptions: Vec<String>) -> Result<()> {
+        let batch = self.ask(subscriptions, "", LISTING).await?;
         if self.connection.identity() != self.origin {
             self.token.clear();
             return Ok(());
@@ -302,9 +326,14 @@ impl Feed {
                 self.tell(event);
             }
         }
-        if count.is_some_and(|count| self.is_miscounted(class, count)) {
-            tracing::debug!(class, "the server counts otherwise than it lists");
-            self.uncountable.insert(class.to_owned());
+        if let Some(count) = count {
+            match self.difference(class, count) {
+                0 => drop(self.unexplained.remove(class)),
+                difference => {
+                    tracing::debug!(class, difference, "the server counts otherwise than it lists");
+                    self.unexplained.insert(class.to_owned(), difference);
+                }
+            }
         }
         self.health.send_modify(|health| health.mended += mended as u64);
         Ok(())

@@ -37,6 +37,12 @@ impl Selection {
         (all || self.classes.contains(event_name)) && event_name != "message"
     }
 
+    /// The single objects of a class that are watched, as `event.from` wants them.
+    pub(super) fn objects_of(&self, event_name: &str) -> Vec<String> {
+        let is_of = |object: &&String| object.split('/').next() == Some(event_name);
+        self.objects.iter().filter(is_of).cloned().collect()
+    }
+
     /// Whether all objects of a class are heard of.
     pub fn holds(&self, class: &Class) -> bool {
         let all = self.classes.is_empty() && self.objects.is_empty();

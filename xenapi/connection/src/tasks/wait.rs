@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::TaskState;
-use crate::error::LostCall;
+use tokio::time::Instant;
+
+use crate::error::{ErrorKind, LostCall};
 use crate::wire::{ErrorCode, Ref};
 use crate::{Call, Connection, Error, Result, TaskClass};
 
@@ -20,16 +22,34 @@ const TIDYING_LIMIT: Duration = Duration::from_secs(10);
 /// How many looks at a task in a row may fail to reach the server before the task is given up as lost.
 const MOST_FAILURES: usize = 5;
 
+/// How long a server that answers, but cannot tell of the task yet, is asked again: a toolstack restarts in a minute, a
+/// host boots in some more.
+const LONGEST_RESTART: Duration = Duration::from_secs(600);
+
 pub(crate) type OnProgress = Box<dyn FnMut(f64) + Send>;
 
-/// The task goes on, but the server that knows about it is out of reach.
-fn lost(method: &str, task: Ref<TaskClass>) -> Error {
+/// The task goes on, but nothing can be learned of it: whatever the question about it failed with, the call itself was
+/// not refused.
+fn lost(method: &str, task: Ref<TaskClass>, error: &Error) -> Error {
     let lost = LostCall {
         method: method.into(),
-        reason: "its task was started, but the server cannot be reached any more".into(),
+        reason: format!("its task was started, but the server does not tell of it any more: {error}").into(),
         task: None,
     };
     Error::Lost(Box::new(lost)).in_task(task)
+}
+
+/// What may pass by itself, of a server that answers.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::Api(error) => matches!(
+            error.kind(),
+            ErrorKind::WrongHost | ErrorKind::Busy | ErrorKind::Internal
+        ),
+        Error::Http(error) => error.status >= 500,
+        Error::Timeout(_) => true,
+        _ => false,
+    }
 }
 
 /// Waits for the end of a task, and answers with its record; `None` where it is gone.
@@ -44,6 +64,7 @@ pub(crate) async fn until_done(
     let seat = connection.task_watch();
     let mut known = seat.known();
     let mut failures = 0;
+    let mut refused_since = None;
     let mut seen = f64::NAN;
     let mut news = true;
     loop {
@@ -54,6 +75,7 @@ pub(crate) async fn until_done(
             None => match record(connection, task).await {
                 Ok(Some(record)) => {
                     failures = 0;
+                    refused_since = None;
                     Some(record.into())
                 }
                 Ok(None) => return Ok(None),
@@ -61,8 +83,8 @@ pub(crate) async fn until_done(
                     failures += 1;
                     None
                 }
-                Err(Error::Interrupted(_) | Error::Connect { .. }) => return Err(lost(method, task)),
-                Err(error) => return Err(error),
+                Err(error) if may_pass(&error) && outage(&mut refused_since) < LONGEST_RESTART => None,
+                Err(error) => return Err(lost(method, task, &error)),
             },
         };
         if let Some(record) = record {
@@ -82,6 +104,11 @@ pub(crate) async fn until_done(
             Ok(Err(_)) | Err(_) => false,
         };
     }
+}
+
+/// How long something has been going on; from now on, where nothing is known.
+fn outage(since: &mut Option<Instant>) -> Duration {
+    since.get_or_insert_with(Instant::now).elapsed()
 }
 
 /// The task's record; `None` where the task is gone.

@@ -145,6 +145,17 @@ impl Handler {
         source: Source,
         on_sent: Option<OnSent>,
     ) -> Result<TaskState> {
+        let sent = self.send(connection, subject, source, on_sent).await;
+        sent.map_err(Error::of_a_change)
+    }
+
+    async fn send(
+        &self,
+        connection: &Connection,
+        subject: String,
+        source: Source,
+        on_sent: Option<OnSent>,
+    ) -> Result<TaskState> {
         let task = TransferTask::create(connection, self.path, subject).await?;
         let mut parcel = Parcel::new(source, on_sent);
         let response = match self.put(connection, task.reference, &mut parcel).await {
