@@ -30,6 +30,7 @@
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
+//! - [`vhd`]: VHD images: read, also in chains and as streams, written, changed, checked.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
@@ -39,6 +40,7 @@ mod guid;
 pub mod layout;
 pub mod partition;
 mod size;
+pub mod vhd;
 
 pub use guid::{Guid, ParseGuidError};
 pub use partition::PartitionTable;
