@@ -130,16 +130,19 @@ fn qemu_reads_what_we_write() {
 }
 
 #[test]
-fn qemu_cuts_exports_of_xapi_and_the_check_says_by_how_much() {
+fn qemu_cuts_disks_of_virtual_pc_and_the_check_says_by_how_much() {
     if !have_qemu() {
         return;
     }
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     let raw = sample(folder, 64 * MIB);
-    let vhd = folder.join("export.vhd");
+    let vhd = folder.join("virtual_pc.vhd");
     let image = File::open(&raw).unwrap();
-    write(&Writer::dynamic(&image).creator(Creator::XAPI).plan().unwrap(), &vhd);
+    write(
+        &Writer::dynamic(&image).creator(Creator::VIRTUAL_PC).plan().unwrap(),
+        &vhd,
+    );
     let info = run("qemu-img", &["info", "-f", "vpc", "--output=json", text(&vhd)]);
     let info: serde_json::Value = serde_json::from_str(&info).unwrap();
     let shown = info["virtual-size"].as_u64().unwrap();
@@ -269,8 +272,8 @@ while left:
 print(files[-1].get_parent_filename())
 ";
 
-/// Three layers, each with changes of its own, as raw images and as VHDs.
-fn chain_in(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+/// Four layers, each with changes of its own, as raw images and as VHDs.
+fn chain_in(folder: &Path, granularity: u64) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let mut raws = vec![sample(folder, 16 * MIB)];
     let mut vhds = vec![folder.join("0.vhd")];
     write(
@@ -292,7 +295,7 @@ fn chain_in(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
         let base = File::open(below).unwrap();
         let parent = open(vhds.last().unwrap());
         let name = vhds.last().unwrap().file_name().unwrap().to_str().unwrap();
-        let changed = changed_ranges(&image, &base, 512).unwrap();
+        let changed = changed_ranges(&image, &base, granularity).unwrap();
         let plan = Writer::differencing(&image, Parent::vhd(parent.footer()).path(name), changed);
         let vhd = folder.join(format!("{layer}.vhd"));
         write(&plan.plan().unwrap(), &vhd);
@@ -303,10 +306,10 @@ fn chain_in(folder: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
 }
 
 #[test]
-fn chains_read_alike_by_us_and_by_libvhdi() {
+fn chains_are_read_and_merged_and_applied() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
-    let (raws, vhds) = chain_in(folder);
+    let (raws, vhds) = chain_in(folder, 512);
     for (raw, vhd) in raws.iter().zip(&vhds) {
         let chain = Chain::open(vhd).unwrap();
         assert_same(&chain, raw);
@@ -337,9 +340,18 @@ fn chains_read_alike_by_us_and_by_libvhdi() {
             &["compare", "-f", "vpc", "-F", "raw", text(&merged), text(&raws[3])],
         );
     }
+}
+
+/// libvhdi 20210425 takes a sector for present where an earlier one in the same byte of the bitmap is, so the changes
+/// must come in eight sectors at once.
+#[test]
+fn libvhdi_reads_our_chains() {
     if !have_libvhdi() {
         return;
     }
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let (raws, vhds) = chain_in(folder, 4096);
     for depth in 1..=4 {
         let out = folder.join("libvhdi.raw");
         let mut args = vec!["-c", READ_CHAIN, text(&out)];
@@ -348,10 +360,8 @@ fn chains_read_alike_by_us_and_by_libvhdi() {
         if depth > 1 {
             assert_eq!(parent.trim(), format!("{}.vhd", depth - 2));
         }
-        assert!(
-            fs::read(&out).unwrap() == fs::read(&raws[depth - 1]).unwrap(),
-            "{depth}"
-        );
+        let (found, expected) = (fs::read(&out).unwrap(), fs::read(&raws[depth - 1]).unwrap());
+        assert!(found == expected, "{depth} layers");
     }
 }
 

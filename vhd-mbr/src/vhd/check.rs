@@ -123,7 +123,8 @@ pub enum Finding {
         /// Where it should be.
         offset: u64,
     },
-    /// qemu takes the disk for smaller than it is and cuts off its end, because it does not know the creator.
+    /// qemu takes the disk for smaller than it is and cuts off its end, because of its
+    /// [creator](super::Creator::is_sized_by_geometry_in_qemu). Versions from 10 on do so only to a few.
     CutByQemu {
         /// How many bytes of the disk it does not show.
         bytes: u64,
@@ -192,7 +193,7 @@ impl fmt::Display for Finding {
             }
             Self::CutByQemu { bytes } => write!(
                 f,
-                "qemu does not show the last {bytes} bytes of the disk, unless told force_size_calc=current_size"
+                "some versions of qemu do not show the last {bytes} bytes of the disk, unless told force_size_calc=current_size"
             ),
             Self::Hidden => f.write_str("the disk is hidden: others are built on it"),
             Self::SavedState => f.write_str("a machine is saved with this disk"),

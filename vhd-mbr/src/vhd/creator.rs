@@ -21,8 +21,9 @@ impl Creator {
     /// qemu, in disks of an exact size.
     pub const QEMU_EXACT: Self = Self(*b"qem2");
 
-    /// Whether qemu sizes the disk by its geometry, and so cuts off its end; qemu 10's block/vpc.c knows five creators
-    /// that it trusts with the exact size.
+    /// Whether qemu sizes the disk by its geometry, and so cuts off its end. Version 10 does that to disks of Virtual PC
+    /// and its own old ones; versions before it to those of every creator but five (block/vpc.c), which is what this
+    /// tells.
     pub fn is_sized_by_geometry_in_qemu(self) -> bool {
         ![b"win ", b"qem2", b"d2v ", b"tap\0", b"CTXS"].contains(&&self.0)
     }

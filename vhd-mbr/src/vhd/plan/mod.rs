@@ -4,7 +4,7 @@ mod blocks;
 mod emit;
 mod reader;
 
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::ops::Range;
 
 use xen_disk::ReadAt;
@@ -13,6 +13,7 @@ pub(super) use blocks::{blocks_of, blocks_with_data, in_order};
 pub use reader::PlanReader;
 
 use self::emit::Emitter;
+use super::copy::Sparse;
 use super::header::USUAL_BLOCK_SIZE;
 use super::{Error, Footer};
 
@@ -97,6 +98,22 @@ impl<S: ReadAt> Plan<S> {
             offset: written,
             source,
         })?;
+        Ok(written)
+    }
+
+    /// Writes the file with holes where it is zero, and gives its length. `target` must be an empty file.
+    ///
+    /// # Errors
+    /// Where the disk cannot be read or the target not be written.
+    pub fn write_with_holes(&self, target: &mut (impl Write + Seek)) -> Result<u64, Error> {
+        let mut emitter = Emitter::default();
+        let mut file = Sparse::new(target);
+        let mut written = 0;
+        while let Some(piece) = emitter.next(self)? {
+            file.put(written, piece)?;
+            written += piece.len() as u64;
+        }
+        file.finish(written)?;
         Ok(written)
     }
 
