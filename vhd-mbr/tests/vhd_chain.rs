@@ -23,7 +23,7 @@ fn parent(path: &Path, named: &str) -> Parent {
 
 /// A child that has 1 where its parent has 0.
 fn child_of(parent: Parent) -> Writer<Vec<u8>> {
-    Writer::differencing(vec![1; SIZE], parent, [512..1024])
+    Writer::differencing(vec![1; SIZE], parent, Some(512..1024))
 }
 
 fn base(folder: &Path, name: &str) -> PathBuf {

@@ -76,7 +76,11 @@ proptest! {
 /// The tables of a small difference, small enough to be damaged often.
 static BASE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let disk = vec![5; 3 << 20];
-    file(Writer::differencing(&disk, Parent::raw().path("base.raw"), [700..9000]))
+    file(Writer::differencing(
+        &disk,
+        Parent::raw().path("base.raw"),
+        Some(700..9000),
+    ))
 });
 
 /// Where the tables are, the bitmap and the footer at the end.
