@@ -31,6 +31,7 @@
 //! - [`layout`]: where the bytes of a file are on its volume.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`vhd`]: VHD images: read, also in chains and as streams, written, changed, checked.
+//! - `qcow2` (feature `qcow2`): qcow2 images, read and written.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
@@ -39,6 +40,8 @@ mod bytes;
 mod guid;
 pub mod layout;
 pub mod partition;
+#[cfg(all(feature = "qcow2", unix))]
+pub mod qcow2;
 mod size;
 pub mod vhd;
 

@@ -135,3 +135,10 @@ fn loops_and_endless_chains_are_refused() {
     write(&path(1), child_of(named(1)).id(id(1)));
     assert!(matches!(Chain::open(path(1)), Err(ChainError::Loop { .. })));
 }
+
+#[test]
+fn several_threads_can_read_one_chain() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Chain>();
+    shared::<Vhd<File>>();
+}

@@ -54,7 +54,7 @@ pub fn copy_to_raw(disk: &(impl ReadAt + ?Sized), target: &mut (impl Write + See
 }
 
 /// Whether there are only zeros.
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.chunks(PIECE).all(|piece| *piece == ZEROS[..piece.len()])
 }
 

@@ -70,6 +70,8 @@ pub use batmap::Batmap;
 pub use chain::{Chain, ChainError, ChainOptions};
 pub use check::{Finding, Report, Severity, check};
 pub use copy::copy_to_raw;
+#[cfg(all(feature = "qcow2", unix))]
+pub(crate) use copy::is_zero;
 pub use creator::Creator;
 pub use delta::{apply, changed_ranges};
 pub use disk::{FooterAt, NoParent, Vhd};
