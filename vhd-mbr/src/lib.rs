@@ -30,6 +30,8 @@
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
+//! - [`vhd`]: VHD images: read, also in chains and as streams, written, changed, checked.
+//! - `qcow2` (feature `qcow2`): qcow2 images, read and written.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
@@ -38,7 +40,10 @@ mod bytes;
 mod guid;
 pub mod layout;
 pub mod partition;
+#[cfg(all(feature = "qcow2", unix))]
+pub mod qcow2;
 mod size;
+pub mod vhd;
 
 pub use guid::{Guid, ParseGuidError};
 pub use partition::PartitionTable;
