@@ -28,17 +28,21 @@
 //! ```
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
-//! - [`layout`]: where the bytes of a file are on its volume.
+//! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`] and [`fat`] find them.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
 
 mod bytes;
+pub mod ext4;
+pub mod fat;
+mod filetree;
 mod guid;
 pub mod layout;
 pub mod partition;
 mod size;
+pub mod xfs;
 
 pub use guid::{Guid, ParseGuidError};
 pub use partition::PartitionTable;
