@@ -277,7 +277,7 @@ fn small() -> Option<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn damage_gives_an_answer(damage in vec((any::<u32>(), any::<u8>()), 1..24), spread in 0..4u32) {
