@@ -28,7 +28,7 @@
 //! ```
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
-//! - [`layout`]: where the bytes of a file are on its volume.
+//! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`] and [`fat`] find them.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`vhd`]: VHD images: read, also in chains and as streams, written, changed, checked.
 //! - `qcow2` (feature `qcow2`): qcow2 images, read and written.
@@ -37,6 +37,9 @@
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
 
 mod bytes;
+pub mod ext4;
+pub mod fat;
+mod filetree;
 mod guid;
 pub mod layout;
 pub mod partition;
@@ -44,6 +47,7 @@ pub mod partition;
 pub mod qcow2;
 mod size;
 pub mod vhd;
+pub mod xfs;
 
 pub use guid::{Guid, ParseGuidError};
 pub use partition::PartitionTable;
