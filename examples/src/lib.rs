@@ -3,6 +3,7 @@
 mod batch;
 mod choice;
 mod connection;
+mod image;
 mod inspection;
 mod interrupt;
 mod meter;
@@ -15,6 +16,7 @@ mod snapshot;
 pub use self::batch::{Batch, Job};
 pub use self::choice::{Nameable, choose_vm, named};
 pub use self::connection::Connection;
+pub use self::image::{AnyDisk, Image, ImageFormat, write_image};
 pub use self::inspection::Inspection;
 pub use self::interrupt::Interrupted;
 pub use self::meter::{Meter, Total};

@@ -13,6 +13,7 @@
 
 mod bytes;
 mod choice;
+mod convert;
 mod edit;
 mod extract;
 mod info;
@@ -57,6 +58,8 @@ enum Job {
     Salvage(salvage::Flags),
     /// Disks as raw images with holes
     Extract(extract::Flags),
+    /// A disk as an image: raw, VHD or qcow2
+    Convert(convert::Flags),
     /// Bytes of a disk on standard output
     #[command(visible_alias = "cat-block")]
     Cat(bytes::Flags),
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Job::Verify(flags) => return finish(verify::run(&flags)),
         Job::Salvage(flags) => return finish(salvage::run(&flags)),
         Job::Extract(flags) => extract::run(&flags),
+        Job::Convert(flags) => convert::run(&flags),
         Job::Cat(flags) => bytes::run(&flags),
         Job::Patch(flags) => patch::run(&flags),
         Job::Undo(flags) => patch::undo(&flags),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use vhd_mbr::Size;
-use xenapi_examples::{Meter, Total, note};
+use xenapi_examples::{AnyDisk, Image, Meter, Total, note};
 use xva::Compression;
 use xva::write::{Compressor, DiskSpec, Firmware, Plan, VifSpec, VmSpec, Writer};
 
@@ -21,7 +21,7 @@ pub(crate) struct Flags {
     /// The VM's name
     #[arg(long)]
     name: String,
-    /// A raw image, for the VM's next disk; the first one is booted from. Holes are not read
+    /// An image (raw, VHD or qcow2) for the VM's next disk; the first one is booted from. Holes are not read
     #[arg(long = "disk", value_name = "IMAGE", required = true)]
     disks: Vec<PathBuf>,
     /// Memory in MiB
@@ -55,7 +55,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
         .firmware(firmware);
     for image in &flags.disks {
         let name = image.file_stem().unwrap_or_default().to_string_lossy();
-        vm = vm.disk(DiskSpec::new(name, crate::open(image)?));
+        vm = vm.disk(DiskSpec::new(name, Image::open(image)?.disk));
     }
     for network in &flags.networks {
         vm = vm.vif(VifSpec::new(network));
@@ -74,7 +74,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(plan: Plan<File>, output: &mut impl Write, format: Option<Format>) -> anyhow::Result<()> {
+fn write(plan: Plan<AnyDisk>, output: &mut impl Write, format: Option<Format>) -> anyhow::Result<()> {
     let meter = Meter::new(Total::Known(plan.size()));
     let mut input = Measured::new(plan.into_reader(), meter);
     let compression = match format {

@@ -90,7 +90,9 @@ fn every_file_is_found_whatever_the_volume_is_like() {
             let mut boot = [0; 512];
             volume.read_exact_at(&mut boot, 0).unwrap();
             let cluster = u64::from(u16::from_le_bytes([boot[11], boot[12]])) * u64::from(boot[13]);
-            let Place::Data { offset } = layout.extents[0].place else { panic!("{layout:?}") };
+            let Place::Data { offset } = layout.extents[0].place else {
+                panic!("{layout:?}")
+            };
             (offset - first * cluster, cluster)
         };
         for path in files(&work.tree()) {
@@ -101,9 +103,14 @@ fn every_file_is_found_whatever_the_volume_is_like() {
                 continue;
             }
             let ours = layout.extents.iter().map(|extent| {
-                let Place::Data { offset } = extent.place else { panic!("{layout:?}") };
+                let Place::Data { offset } = extent.place else {
+                    panic!("{layout:?}")
+                };
                 let first = (offset - data.0) / data.1;
-                (first, first + (extent.file.end - extent.file.start).div_ceil(data.1) - 1)
+                (
+                    first,
+                    first + (extent.file.end - extent.file.start).div_ceil(data.1) - 1,
+                )
             });
             let ours: Vec<(u64, u64)> = ours.collect();
             assert_eq!(ours, runs_by_mshowfat(&image, &path), "{options:?} {path}");
@@ -134,10 +141,16 @@ fn names_are_found_without_case_and_by_their_short_form() {
         Error::Path(error) => error,
         other => panic!("{other}"),
     };
-    assert!(matches!(error("EFI"), PathError::NotAFile { .. }), "the directory, not the volume's label");
+    assert!(
+        matches!(error("EFI"), PathError::NotAFile { .. }),
+        "the directory, not the volume's label"
+    );
     assert_eq!(error("efi/linux").to_string(), "efi/linux: there is no \"linux\"");
     assert_eq!(error("small/0").to_string(), "small/0: there is no \"0\"");
-    assert_eq!(error("short.txt/x").to_string(), "short.txt/x: \"short.txt\" is not a directory");
+    assert_eq!(
+        error("short.txt/x").to_string(),
+        "short.txt/x: \"short.txt\" is not a directory"
+    );
 }
 
 #[test]
@@ -166,7 +179,11 @@ fn a_volume_that_was_not_unmounted_is_seen() {
         for (offset, bit) in table_bits.chain([(places, 1)]) {
             assert_eq!(find(&image, "SHORT.TXT").unwrap().obstacles, []);
             flip(offset, bit);
-            assert_eq!(find(&image, "SHORT.TXT").unwrap().obstacles, [Obstacle::NotUnmounted], "{options:?} {offset}");
+            assert_eq!(
+                find(&image, "SHORT.TXT").unwrap().obstacles,
+                [Obstacle::NotUnmounted],
+                "{options:?} {offset}"
+            );
             flip(offset, bit);
         }
     }
@@ -177,7 +194,10 @@ fn other_volumes_are_named() {
     for (name, why) in [(b"NTFS    ", "it is NTFS"), (b"EXFAT   ", "it is exFAT")] {
         let mut disk = vec![0; 4096];
         disk[3..11].copy_from_slice(name);
-        assert_eq!(fat::layout(&disk, "x").unwrap_err().to_string(), format!("not a FAT volume: {why}"));
+        assert_eq!(
+            fat::layout(&disk, "x").unwrap_err().to_string(),
+            format!("not a FAT volume: {why}")
+        );
     }
     assert!(matches!(fat::layout(&vec![0; 4096], "x"), Err(Error::NotFat { .. })));
     assert!(matches!(fat::layout(&vec![0; 100], "x"), Err(Error::Read(_))));
@@ -198,17 +218,33 @@ fn chains_that_go_around_in_circles_end() {
     let len = usize::from(u16::from_le_bytes([volume[22], volume[23]])) * 512;
     let mut circle = volume.clone();
     // Each cluster is followed by cluster 5.
-    circle[start..start + len].chunks_exact_mut(3).for_each(|pair| pair.copy_from_slice(&[5, 0x50, 0]));
+    circle[start..start + len]
+        .chunks_exact_mut(3)
+        .for_each(|pair| pair.copy_from_slice(&[5, 0x50, 0]));
     let error = |path: &str| fat::layout(&circle, path).unwrap_err().to_string();
     assert!(error("parts.bin").contains("same place"), "{}", error("parts.bin"));
-    assert!(error("many/nobody").contains("65536 entries"), "{}", error("many/nobody"));
+    assert!(
+        error("many/nobody").contains("65536 entries"),
+        "{}",
+        error("many/nobody")
+    );
 
     let mut ends = volume.clone();
     ends[start + 3..start + len].fill(0xff);
-    assert!(fat::layout(&ends, "parts.bin").unwrap_err().to_string().contains("end before"));
+    assert!(
+        fat::layout(&ends, "parts.bin")
+            .unwrap_err()
+            .to_string()
+            .contains("end before")
+    );
     let mut leaves = volume;
     leaves[start + 3..start + len].fill(0xee);
-    assert!(fat::layout(&leaves, "parts.bin").unwrap_err().to_string().contains("does not exist"));
+    assert!(
+        fat::layout(&leaves, "parts.bin")
+            .unwrap_err()
+            .to_string()
+            .contains("does not exist")
+    );
 }
 
 proptest! {

@@ -2,6 +2,7 @@
 
 mod archives;
 mod harness;
+mod images;
 mod live;
 mod machines;
 mod messages;

@@ -37,9 +37,8 @@ pub(super) fn mapping(inode: &Inode) -> Result<Mapping, Error> {
 
 /// Where the content is within the inode.
 pub(super) fn parts(inode: &Inode) -> Result<Vec<Range<usize>>, Error> {
-    let mut parts = Vec::from([MAP..MAP + MAP_LEN]);
-    parts.extend(attribute(inode)?);
-    Ok(parts)
+    let first = MAP..MAP + MAP_LEN;
+    Ok(std::iter::once(first).chain(attribute(inode)?).collect())
 }
 
 /// Where the value of `system.data` is within the inode.

@@ -1,0 +1,35 @@
+//! An image in another format.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use vhd_mbr::Size;
+use vhd_mbr::xen_disk::ReadAt;
+use xenapi_examples::{Image, ImageFormat, Meter, Total, note, write_image};
+
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// The image, with all that it is built on
+    #[arg(value_name = "IMAGE")]
+    image: PathBuf,
+    /// The image to make; it must not be there yet
+    #[arg(value_name = "NEW")]
+    new: PathBuf,
+    /// The new image's format; otherwise its name tells
+    #[arg(long, value_enum)]
+    format: Option<ImageFormat>,
+}
+
+pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
+    let format = flags.format.or_else(|| ImageFormat::of_name(&flags.new));
+    let format = format.context("the new image's name ends in none of .raw, .img, .vhd and .qcow2: say --format")?;
+    let image = Image::open(&flags.image)?;
+    let size = image.disk.size()?;
+    let meter = Meter::new(Total::Known(size));
+    write_image(&image.disk, &flags.new, format, &meter)?;
+    drop(meter);
+    let length = flags.new.metadata()?.len();
+    note(format!("a disk of {} as {format}, {} long", Size(size), Size(length)));
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! Disk images in whatever format they are.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+use vhd_mbr::qcow2::{self, Qcow2};
+use vhd_mbr::vhd::{Chain, Writer, copy_to_raw};
+use vhd_mbr::xen_disk::ReadAt;
+use xva::Archive;
+
+use crate::Meter;
+
+/// The format of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ImageFormat {
+    /// The disk's bytes and nothing else; with holes where they are zero.
+    Raw,
+    /// VHD: fixed, dynamic or a chain of differences.
+    Vhd,
+    /// qcow2, with its backing files.
+    Qcow2,
+}
+
+impl ImageFormat {
+    /// The format that a file's name stands for.
+    pub fn of_name(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match &*extension {
+            "raw" | "img" => Some(Self::Raw),
+            "vhd" | "vpc" => Some(Self::Vhd),
+            "qcow2" => Some(Self::Qcow2),
+            _ => None,
+        }
+    }
+
+    /// The format of a file, by what stands at its start and its end.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        let size = ReadAt::size(file)?;
+        let is_there = |offset: Option<u64>, magic: &[u8]| -> io::Result<bool> {
+            let Some(offset) = offset.filter(|offset| offset + magic.len() as u64 <= size) else {
+                return Ok(false);
+            };
+            let mut found = vec![0; magic.len()];
+            ReadAt::read_exact_at(file, offset, &mut found)?;
+            Ok(found == magic)
+        };
+        Ok(if is_there(Some(0), b"QFI\xfb")? {
+            Self::Qcow2
+        } else if is_there(size.checked_sub(512), b"conectix")? || is_there(Some(0), b"conectix")? {
+            Self::Vhd
+        } else {
+            Self::Raw
+        })
+    }
+}
+
+impl fmt::Display for ImageFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Raw => "raw",
+            Self::Vhd => "VHD",
+            Self::Qcow2 => "qcow2",
+        })
+    }
+}
+
+/// A disk of any origin.
+pub type AnyDisk = Box<dyn ReadAt + Send + Sync>;
+
+/// An opened image.
+pub struct Image {
+    /// Its format.
+    pub format: ImageFormat,
+    /// The disk in it.
+    pub disk: AnyDisk,
+}
+
+impl Image {
+    /// Opens an image with all that it is built on.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or what it is built on is not there.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot open {}", path.display());
+        let file = File::open(path).with_context(cannot)?;
+        let format = ImageFormat::of_file(&file).with_context(cannot)?;
+        let disk: AnyDisk = match format {
+            ImageFormat::Raw => {
+                ensure!(
+                    Archive::open(&file).is_err(),
+                    "{} is an archive of VMs: xva-tool takes its disks out",
+                    path.display()
+                );
+                Box::new(file)
+            }
+            ImageFormat::Vhd => Box::new(Chain::open(path)?),
+            ImageFormat::Qcow2 => Box::new(Qcow2::open(path)?),
+        };
+        Ok(Self { format, disk })
+    }
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image")
+            .field("format", &self.format)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Writes a disk as a new image. One that could not be completed is taken away again.
+///
+/// # Errors
+/// Where there is a file of that name, the disk cannot be read or the image not be written.
+pub fn write_image(disk: &dyn ReadAt, path: &Path, format: ImageFormat, meter: &Meter) -> anyhow::Result<()> {
+    let measured = Measured { disk, meter };
+    let file = File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
+    let written = write(&measured, path, file, format);
+    if written.is_err() {
+        // Half an image is of no use to anybody.
+        let _ = std::fs::remove_file(path);
+    }
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write(disk: &Measured<'_>, path: &Path, mut file: File, format: ImageFormat) -> anyhow::Result<()> {
+    match format {
+        ImageFormat::Raw => {
+            let size = copy_to_raw(disk, &mut file)?;
+            file.set_len(size)?;
+        }
+        ImageFormat::Vhd => {
+            let plan = Writer::dynamic(disk).plan()?;
+            plan.write_with_holes(&mut file)?;
+        }
+        ImageFormat::Qcow2 => {
+            // The writer makes the file itself.
+            std::fs::remove_file(path)?;
+            qcow2::write(disk, path)?;
+            file = File::open(path)?;
+        }
+    }
+    file.seek(SeekFrom::Start(0))?;
+    Ok(file.sync_all()?)
+}
+
+/// Tells a meter how far a disk was read.
+struct Measured<'a> {
+    disk: &'a dyn ReadAt,
+    meter: &'a Meter,
+}
+
+impl ReadAt for Measured<'_> {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.disk.read_exact_at(offset, buf)?;
+        self.meter.set(offset + buf.len() as u64);
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.disk.size()
+    }
+
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        self.disk.next_data(from)
+    }
+}
