@@ -1,4 +1,7 @@
 use std::io::{Seek, SeekFrom, Write};
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use xen_disk::ReadAt;
 
@@ -9,12 +12,14 @@ use super::read::{read_into, size_of};
 const PIECE: usize = 4096;
 /// How much is read at once.
 const BATCH: u64 = 1 << 20;
+/// How many such pieces wait to be written.
+const AHEAD: usize = 4;
 
 static ZEROS: [u8; PIECE] = [0; PIECE];
 
 /// Writes a disk as a raw image that has holes where it is zero, and gives its size.
 ///
-/// `target` must be empty, or zero wherever the disk is. A chain of VHDs comes out as the one disk that it is.
+/// `target` must be empty, or zero wherever the disk is; it is written by a thread of its own. A chain of VHDs comes out as the one disk that it is.
 ///
 /// ```
 /// use std::io::Cursor;
@@ -31,10 +36,41 @@ static ZEROS: [u8; PIECE] = [0; PIECE];
 ///
 /// # Errors
 /// Where the disk cannot be read or the target not be written.
-pub fn copy_to_raw(disk: &(impl ReadAt + ?Sized), target: &mut (impl Write + Seek)) -> Result<u64, Error> {
+pub fn copy_to_raw(disk: &(impl ReadAt + ?Sized), target: &mut (impl Write + Seek + Send)) -> Result<u64, Error> {
     let size = size_of(disk)?;
-    let mut image = Sparse::new(target);
-    let mut buffer = vec![0; BATCH.min(size) as usize];
+    let (filled, pieces) = mpsc::sync_channel::<Piece>(AHEAD);
+    let (used, spare) = mpsc::channel();
+    thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            let mut image = Sparse::new(target);
+            for piece in pieces {
+                image.put(piece.offset, &piece.data)?;
+                // Where reading is over, nobody wants it back.
+                used.send(piece.data).ok();
+            }
+            Ok(image)
+        });
+        let read = read_pieces(disk, &filled, &spare);
+        drop(filled);
+        let image = writer.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        read?;
+        image.finish(size)
+    })?;
+    Ok(size)
+}
+
+/// A part of a disk on its way from one thread to the other.
+struct Piece {
+    offset: u64,
+    data: Vec<u8>,
+}
+
+/// Reads all data of a disk, or until nobody takes it.
+fn read_pieces(
+    disk: &(impl ReadAt + ?Sized),
+    filled: &SyncSender<Piece>,
+    spare: &Receiver<Vec<u8>>,
+) -> Result<(), Error> {
     let mut at = 0;
     while let Some(data) = disk.next_data(at).map_err(|source| Error::Read {
         offset: at,
@@ -43,14 +79,18 @@ pub fn copy_to_raw(disk: &(impl ReadAt + ?Sized), target: &mut (impl Write + See
     })? {
         at = at.max(data.start);
         while at < data.end {
-            let part = &mut buffer[..BATCH.min(data.end - at) as usize];
-            read_into(disk, at, part)?;
-            image.put(at, part)?;
-            at += part.len() as u64;
+            let len = BATCH.min(data.end - at);
+            let mut part = spare.try_recv().unwrap_or_default();
+            part.resize(len as usize, 0);
+            read_into(disk, at, &mut part)?;
+            let piece = Piece { offset: at, data: part };
+            if filled.send(piece).is_err() {
+                return Ok(());
+            }
+            at += len;
         }
     }
-    image.finish(size)?;
-    Ok(size)
+    Ok(())
 }
 
 /// Whether there are only zeros.

@@ -6,6 +6,7 @@ use xen_disk::ReadAt;
 
 use super::bitmap::Bitmap;
 use super::cache::Cache;
+use super::known::Known;
 use super::read::{read_into, read_vec, within};
 use super::tables::{Blocks, UNUSED};
 use super::{Batmap, Error, Footer, Header, Kind, Platform, Problem};
@@ -46,8 +47,8 @@ pub struct Vhd<S, P = NoParent> {
     /// Without them, the disk is fixed.
     pub(super) blocks: Option<Blocks>,
     pub(super) bitmaps: Mutex<Cache>,
-    /// From where on up to which data the parent has none.
-    parent_gap: Mutex<Option<(u64, Option<Range<u64>>)>>,
+    pub(super) source_data: Known,
+    parent_data: Known,
     pub(super) has_children: bool,
 }
 
@@ -124,7 +125,8 @@ impl<S: ReadAt> Vhd<S> {
             footer_at,
             blocks,
             bitmaps: Mutex::default(),
-            parent_gap: Mutex::default(),
+            source_data: Known::default(),
+            parent_data: Known::default(),
         })
     }
 }
@@ -147,7 +149,8 @@ impl<S, P> Vhd<S, P> {
             footer_at: self.footer_at,
             blocks: self.blocks,
             bitmaps: self.bitmaps,
-            parent_gap: Mutex::default(),
+            source_data: self.source_data,
+            parent_data: Known::default(),
             has_children: self.has_children,
         }
     }
@@ -253,10 +256,7 @@ impl<S: ReadAt, P> Vhd<S, P> {
     /// # Errors
     /// Where the source cannot be read.
     pub fn next_present(&self, from: u64) -> Result<Option<Range<u64>>, Error> {
-        self.next_present_before(from, self.disk_size())
-    }
-
-    fn next_present_before(&self, from: u64, until: u64) -> Result<Option<Range<u64>>, Error> {
+        let until = self.disk_size();
         let mut at = from;
         let mut found: Option<Range<u64>> = None;
         while at < until {
@@ -267,6 +267,41 @@ impl<S: ReadAt, P> Vhd<S, P> {
                 (Place::Here(_), None) => found = Some(at..end),
                 (Place::Below, Some(_)) => break,
                 (Place::Below, None) => {}
+            }
+            at = end;
+        }
+        Ok(found)
+    }
+
+    /// The first stretch of the disk behind `from` and before `until` whose bytes are in this file, and not in a hole of
+    /// it.
+    fn next_data_here(&self, from: u64, until: u64) -> io::Result<Option<Range<u64>>> {
+        let mut at = from;
+        let mut found: Option<Range<u64>> = None;
+        while at < until {
+            let run = self.run(at, until - at)?;
+            let end = at + run.len;
+            let data = match run.place {
+                Place::Below => None,
+                Place::Here(offset) => {
+                    let data = self.source_data.next_data(&self.source, offset)?;
+                    let on_disk = |place: u64| at + place.saturating_sub(offset).min(run.len);
+                    let data = data.map(|data| on_disk(data.start)..on_disk(data.end));
+                    match data.filter(|data| !data.is_empty()) {
+                        // What is cut off is no hole: reading it must fail.
+                        None if !within(self.source.size()?, offset, run.len) => Some(at..end),
+                        data => data,
+                    }
+                }
+            };
+            match (data, &mut found) {
+                (Some(data), Some(found)) if data.start == at => found.end = data.end,
+                (Some(data), None) => found = Some(data),
+                (_, Some(_)) => break,
+                (None, None) => {}
+            }
+            if found.as_ref().is_some_and(|found| found.end < end) {
+                break;
             }
             at = end;
         }
@@ -356,7 +391,7 @@ impl<S: ReadAt, P: ReadAt> Vhd<S, P> {
             let (part, left) = rest.split_at_mut(run.len as usize);
             match (run.place, &self.blocks) {
                 (Place::Below, _) => self.read_below(at, part)?,
-                (Place::Here(offset), None) => read_into(&self.source, offset, part)?,
+                (Place::Here(offset), None) => self.read_fixed(offset, part)?,
                 (Place::Here(offset), Some(blocks)) => {
                     let block = (at / u64::from(blocks.header.block_size)) as u32;
                     self.read_block_part(blocks, block, offset, part)?;
@@ -366,6 +401,19 @@ impl<S: ReadAt, P: ReadAt> Vhd<S, P> {
             rest = left;
         }
         Ok(())
+    }
+
+    /// Reads a fixed disk, whose bytes end where its footer starts.
+    fn read_fixed(&self, offset: u64, buf: &mut [u8]) -> Result<(), Error> {
+        let len = buf.len() as u64;
+        match self.footer_at {
+            FooterAt::End { offset: end } if !within(end, offset, len) => Err(Error::Read {
+                offset,
+                len,
+                source: io::ErrorKind::UnexpectedEof.into(),
+            }),
+            _ => read_into(&self.source, offset, buf),
+        }
     }
 
     /// Reads what is not in this file.
@@ -399,25 +447,6 @@ impl<S: ReadAt, P: ReadAt> Vhd<S, P> {
             _ => Ok(None),
         }
     }
-
-    /// The parent's first data behind `from`. What it said before is remembered, because a gap in a large disk is
-    /// asked for as often as the child has data in it.
-    fn parent_data(&self, parent: &P, from: u64) -> io::Result<Option<Range<u64>>> {
-        let mut gap = lock(&self.parent_gap);
-        if let Some((start, data)) = &*gap {
-            let known = *start <= from && data.as_ref().is_none_or(|data| from < data.end);
-            if known {
-                return Ok(data.clone());
-            }
-        }
-        let size = self.disk_size();
-        let data = parent.next_data(from)?;
-        let data = data
-            .map(|data| data.start..data.end.min(size))
-            .filter(|data| data.start < data.end && data.end > from);
-        *gap = Some((from, data.clone()));
-        Ok(data)
-    }
 }
 
 impl<S: ReadAt, P: ReadAt> ReadAt for Vhd<S, P> {
@@ -437,18 +466,15 @@ impl<S: ReadAt, P: ReadAt> ReadAt for Vhd<S, P> {
         if from >= size {
             return Ok(None);
         }
-        if self.blocks.is_none() {
-            let data = self.source.next_data(from)?;
-            return Ok(data
-                .map(|data| data.start..data.end.min(size))
-                .filter(|data| data.start < data.end));
-        }
         let Some(parent) = self.parent_for(from)? else {
-            return Ok(self.next_present(from)?);
+            return self.next_data_here(from, size);
         };
-        let below = self.parent_data(parent, from)?;
-        let until = below.as_ref().map_or(size, |below| below.start.clamp(from, size));
-        Ok(self.next_present_before(from, until)?.or(below))
+        let below = self.parent_data.next_data(parent, from)?;
+        let below = below
+            .map(|below| below.start..below.end.min(size))
+            .filter(|below| below.start < below.end);
+        let until = below.as_ref().map_or(size, |below| below.start.max(from));
+        Ok(self.next_data_here(from, until)?.or(below))
     }
 }
 

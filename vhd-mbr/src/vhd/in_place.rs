@@ -48,6 +48,7 @@ impl<S: WriteAt, P: ReadAt> Vhd<S, P> {
     }
 
     pub(super) fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        self.source_data.forget();
         let written = self.source.write_all_at(offset, bytes);
         written.map_err(|source| Error::Write { offset, source })
     }

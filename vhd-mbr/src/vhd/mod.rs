@@ -56,6 +56,7 @@ mod geometry;
 mod grow;
 mod header;
 mod in_place;
+mod known;
 mod locator;
 mod plan;
 mod read;

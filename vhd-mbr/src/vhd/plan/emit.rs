@@ -95,8 +95,22 @@ impl Emitter {
     fn data<S: ReadAt>(&mut self, plan: &Plan<S>, start: u64, part: Range<u64>) -> Result<(), Error> {
         let end = part.end.min(plan.disk_size);
         let place = |at: u64| BITMAP + (at - start) as usize;
-        let buf = &mut self.piece[place(part.start)..place(end)];
-        read_into(&plan.source, part.start, buf)
+        let mut at = part.start;
+        // The piece is zero already, so holes need no reading.
+        while at < end {
+            let data = plan.source.next_data(at).map_err(|source| Error::Read {
+                offset: at,
+                len: end - at,
+                source,
+            })?;
+            let Some(data) = data.filter(|data| data.start < end) else {
+                break;
+            };
+            let (from, to) = (data.start.max(at), data.end.min(end));
+            read_into(&plan.source, from, &mut self.piece[place(from)..place(to)])?;
+            at = to;
+        }
+        Ok(())
     }
 
     /// The next stretch of a fixed disk.
