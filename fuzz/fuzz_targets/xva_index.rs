@@ -68,7 +68,7 @@ fn images(bytes: &[u8], options: Options) -> Option<Vec<(String, Vec<u8>)>> {
     let mut reader = Reader::with_options(bytes, options);
     let mut images = Vec::new();
     while let Some(mut disk) = reader.next_disk().ok()? {
-        if disk.virtual_size().is_some_and(|size| size > 1 << 22) {
+        if disk.virtual_size().is_none_or(|size| size > 1 << 22) {
             return None;
         }
         let id = disk.id().to_owned();
