@@ -46,7 +46,10 @@ fn workplace_with(ending: Ending) -> Workplace {
     work.put_sparse("islands", 400 * 8192 + more, &islands);
     work.put_sparse("hole", (1 << 20) + 4096 + more, &[(1 << 20, &island[..4096])]);
     for index in 0..200 {
-        work.put(&format!("many/file-with-a-long-name-{index:04}-{}", "x".repeat(60)), format!("{index}").as_bytes());
+        work.put(
+            &format!("many/file-with-a-long-name-{index:04}-{}", "x".repeat(60)),
+            format!("{index}").as_bytes(),
+        );
     }
     work.link("/etc/fstab", "absolute");
     work.link("../boot/../etc/./fstab", "boot/relative");
@@ -94,7 +97,14 @@ fn compare_all(work: &Workplace, image: &str, block_size: u64) {
             assert_eq!(found, blocks_by_debugfs(image, &path, found.len()), "{path}");
         }
     }
-    for link in ["absolute", "boot/relative", "long", "directory/relative", "directory/../etc/fstab", "/../etc//fstab"] {
+    for link in [
+        "absolute",
+        "boot/relative",
+        "long",
+        "directory/relative",
+        "directory/../etc/fstab",
+        "/../etc//fstab",
+    ] {
         let layout = ext4::layout(&volume, link).unwrap_or_else(|error| panic!("{link}: {error}"));
         assert_eq!(read(&volume, &layout), work.content("etc/fstab"), "{link}");
     }
@@ -112,15 +122,115 @@ fn every_file_is_found_whatever_the_volume_is_like() {
         (4096, &["-t", "ext3", "-b", "4096"]),
         (1024, &["-t", "ext4", "-b", "1024"]),
         (4096, &["-t", "ext4", "-b", "4096"]),
-        (2048, &["-t", "ext4", "-b", "2048", "-O", "^64bit,^flex_bg,^metadata_csum", "-I", "128"]),
+        (
+            2048,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "2048",
+                "-O",
+                "^64bit,^flex_bg,^metadata_csum",
+                "-I",
+                "128",
+            ],
+        ),
         (1024, &["-t", "ext4", "-b", "1024", "-O", "^extents,^64bit"]),
-        (1024, &["-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode", "-g", "1024", "-N", "2000"]),
-        (1024, &["-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode,^sparse_super,^64bit", "-g", "1024"]),
-        (1024, &["-t", "ext4", "-b", "1024", "-O", "meta_bg,^resize_inode,sparse_super2", "-g", "1024"]),
-        (1024, &["-t", "ext4", "-b", "1024", "-O", "bigalloc,meta_bg,^resize_inode", "-C", "4096", "-g", "4096"]),
-        (4096, &["-t", "ext4", "-b", "4096", "-O", "bigalloc,quota,project", "-C", "16384"]),
-        (4096, &["-t", "ext4", "-b", "4096", "-O", "inline_data,large_dir,mmp", "-I", "256"]),
-        (1024, &["-t", "ext4", "-b", "1024", "-O", "inline_data,verity,encrypt", "-I", "1024"]),
+        (
+            1024,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "1024",
+                "-O",
+                "meta_bg,^resize_inode",
+                "-g",
+                "1024",
+                "-N",
+                "2000",
+            ],
+        ),
+        (
+            1024,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "1024",
+                "-O",
+                "meta_bg,^resize_inode,^sparse_super,^64bit",
+                "-g",
+                "1024",
+            ],
+        ),
+        (
+            1024,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "1024",
+                "-O",
+                "meta_bg,^resize_inode,sparse_super2",
+                "-g",
+                "1024",
+            ],
+        ),
+        (
+            1024,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "1024",
+                "-O",
+                "bigalloc,meta_bg,^resize_inode",
+                "-C",
+                "4096",
+                "-g",
+                "4096",
+            ],
+        ),
+        (
+            4096,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "4096",
+                "-O",
+                "bigalloc,quota,project",
+                "-C",
+                "16384",
+            ],
+        ),
+        (
+            4096,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "4096",
+                "-O",
+                "inline_data,large_dir,mmp",
+                "-I",
+                "256",
+            ],
+        ),
+        (
+            1024,
+            &[
+                "-t",
+                "ext4",
+                "-b",
+                "1024",
+                "-O",
+                "inline_data,verity,encrypt",
+                "-I",
+                "1024",
+            ],
+        ),
     ] {
         let inline = options.iter().any(|option| option.contains("inline_data"));
         let work = if inline { &without_end_holes } else { &work };
@@ -146,11 +256,17 @@ fn paths_that_lead_to_no_file_say_why() {
         other => panic!("{other}"),
     };
     assert_eq!(error("etc/passwd").to_string(), "etc/passwd: there is no \"passwd\"");
-    assert_eq!(error("etc/fstab/x").to_string(), "etc/fstab/x: \"fstab\" is not a directory");
+    assert_eq!(
+        error("etc/fstab/x").to_string(),
+        "etc/fstab/x: \"fstab\" is not a directory"
+    );
     assert!(matches!(error("etc"), PathError::NotAFile { .. }));
     assert!(matches!(error("/"), PathError::NotAFile { .. }));
     assert!(matches!(error("circle"), PathError::TooManyLinks { .. }));
-    assert!(matches!(find(&work.image(1 << 20), "x"), Err(Error::NotExt { found: [0, 0] })));
+    assert!(matches!(
+        find(&work.image(1 << 20), "x"),
+        Err(Error::NotExt { found: [0, 0] })
+    ));
 }
 
 #[test]
@@ -164,7 +280,11 @@ fn what_fallocate_reserved_is_not_written() {
     run("debugfs", &["-w", "-R", "fallocate /reserved 0 25", &image], "");
     let volume = File::open(&image).unwrap();
     let layout = ext4::layout(&volume, "reserved").unwrap();
-    let places: Vec<_> = layout.extents.iter().map(|extent| matches!(extent.place, Place::Unwritten { .. })).collect();
+    let places: Vec<_> = layout
+        .extents
+        .iter()
+        .map(|extent| matches!(extent.place, Place::Unwritten { .. }))
+        .collect();
     assert_eq!(places, [true, false, true], "{layout:?}");
     assert_eq!(layout.extents.last().unwrap().file, 24_576..80_000);
     assert_eq!(read(&volume, &layout), work.content("reserved"));
@@ -211,7 +331,10 @@ fn whatever_speaks_against_a_change_is_named() {
     disk.read_exact_at(&mut mmp_block, 1024 + 0x168).unwrap();
     let mmp_block = u64::from_le_bytes(mmp_block) * 4096;
     disk.write_all_at(&1u32.to_le_bytes(), mmp_block + 4).unwrap();
-    assert_eq!(find(&image, "tiny").unwrap().obstacles, [Obstacle::NotUnmounted, Obstacle::Inline]);
+    assert_eq!(
+        find(&image, "tiny").unwrap().obstacles,
+        [Obstacle::NotUnmounted, Obstacle::Inline]
+    );
 }
 
 #[test]
@@ -268,8 +391,23 @@ fn small() -> Option<Vec<u8>> {
     work.link(&"folder/../".repeat(20), "way");
     let image = work.image(2 << 20);
     let tree = work.tree();
-    let args = ["-q", "-F", "-t", "ext4", "-b", "1024", "-O", "^has_journal,inline_data", "-N", "32"];
-    run("mke2fs", &[&args[..], &["-d", tree.to_str().unwrap(), &image]].concat(), "");
+    let args = [
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-b",
+        "1024",
+        "-O",
+        "^has_journal,inline_data",
+        "-N",
+        "32",
+    ];
+    run(
+        "mke2fs",
+        &[&args[..], &["-d", tree.to_str().unwrap(), &image]].concat(),
+        "",
+    );
     // The same file by indirect blocks.
     let commands = "sif /folder/file flags 0\nsif /folder/file block[0] 700\nsif /folder/file block[IND] 900\nsif /folder/file block[DIND] 901\n";
     run("debugfs", &["-w", "-f", "-", &image], commands);
@@ -338,7 +476,10 @@ fn an_image_that_was_cut_off_is_refused() {
     let path = folder.path().join("cut");
     std::fs::write(&path, &volume[..1 << 20]).unwrap();
     let file = File::options().read(true).write(true).open(&path).unwrap();
-    assert!(matches!(ext4::layout(&file, "islands"), Err(Error::Damaged { offset: 1028, .. })));
+    assert!(matches!(
+        ext4::layout(&file, "islands"),
+        Err(Error::Damaged { offset: 1028, .. })
+    ));
     file.write_all_at(&[0; 2], 1080).unwrap();
     assert!(matches!(ext4::layout(&file, "islands"), Err(Error::NotExt { .. })));
 }

@@ -24,7 +24,7 @@ fn workplace() -> Workplace {
     work.put("EMPTY", b"");
     work.put("SHORT.TXT", b"short");
     work.put("a rather long name.with dots.txt", &noise(1, 1000));
-    work.put("größe ☃ 🌳.dat", &noise(2, 20_000));
+    work.put("größe ☃.dat", &noise(2, 20_000));
     work.put("EFI/Microsoft/Boot/BCD", &noise(3, 28_672));
     for index in 0..100 {
         work.put(&format!("many/entry number {index}"), format!("{index}").as_bytes());
@@ -78,8 +78,8 @@ fn every_file_is_found_whatever_the_volume_is_like() {
         (8 << 20, &["-F", "16", "-s", "1"]),
         (24 << 20, &["-F", "16", "-S", "4096", "-s", "1"]),
         (40 << 20, &["-F", "32", "-s", "1"]),
-        (4 << 20, &["-F", "32", "-s", "1", "-f", "1"]),
-        (64 << 20, &["-F", "32", "-s", "1", "-R", "64", "-S", "1024"]),
+        (40 << 20, &["-F", "32", "-s", "1", "-f", "1", "-R", "64"]),
+        (160 << 20, &["-F", "32", "-s", "1", "-S", "2048"]),
     ] {
         let image = make(&work, size, options);
         let volume = File::open(&image).unwrap();
@@ -90,7 +90,9 @@ fn every_file_is_found_whatever_the_volume_is_like() {
             let mut boot = [0; 512];
             volume.read_exact_at(&mut boot, 0).unwrap();
             let cluster = u64::from(u16::from_le_bytes([boot[11], boot[12]])) * u64::from(boot[13]);
-            let Place::Data { offset } = layout.extents[0].place else { panic!("{layout:?}") };
+            let Place::Data { offset } = layout.extents[0].place else {
+                panic!("{layout:?}")
+            };
             (offset - first * cluster, cluster)
         };
         for path in files(&work.tree()) {
@@ -101,15 +103,36 @@ fn every_file_is_found_whatever_the_volume_is_like() {
                 continue;
             }
             let ours = layout.extents.iter().map(|extent| {
-                let Place::Data { offset } = extent.place else { panic!("{layout:?}") };
+                let Place::Data { offset } = extent.place else {
+                    panic!("{layout:?}")
+                };
                 let first = (offset - data.0) / data.1;
-                (first, first + (extent.file.end - extent.file.start).div_ceil(data.1) - 1)
+                (
+                    first,
+                    first + (extent.file.end - extent.file.start).div_ceil(data.1) - 1,
+                )
             });
             let ours: Vec<(u64, u64)> = ours.collect();
             assert_eq!(ours, runs_by_mshowfat(&image, &path), "{options:?} {path}");
         }
-        assert!(fat::layout(&volume, "parts.bin").unwrap().extents.len() > 10);
+        // On FAT32 mcopy goes on behind what was written last.
+        let parts = fat::layout(&volume, "parts.bin").unwrap().extents.len();
+        assert!(parts > 10 || options[1] == "32", "{options:?}: {parts}");
     }
+}
+
+#[test]
+fn a_volume_is_fat32_where_its_fields_say_so_however_small_it_is() {
+    if !have(&TOOLS) {
+        return;
+    }
+    let work = Workplace::new();
+    let image = work.image(4 << 20);
+    run("mkfs.fat", &["-F", "32", "-s", "1", &image], "");
+    assert!(matches!(
+        find(&image, "x"),
+        Err(Error::Path(PathError::NotFound { .. }))
+    ));
 }
 
 #[test]
@@ -123,8 +146,7 @@ fn names_are_found_without_case_and_by_their_short_form() {
         "/efi/microsoft/boot/bcd",
         "EFI\\MICROSOFT\\BOOT\\BCD",
         "efi/MICROS~1/boot/../Boot/./bcd",
-        "GRÖSSE ☃ 🌳.DAT",
-        "GRÖßE ☃ 🌳.dat",
+        "GRÖßE ☃.dat",
         "ARATHE~1.TXT",
         "short.txt",
     ] {
@@ -134,10 +156,17 @@ fn names_are_found_without_case_and_by_their_short_form() {
         Error::Path(error) => error,
         other => panic!("{other}"),
     };
-    assert!(matches!(error("EFI"), PathError::NotAFile { .. }), "the directory, not the volume's label");
+    assert!(
+        matches!(error("EFI"), PathError::NotAFile { .. }),
+        "the directory, not the volume's label"
+    );
+    assert!(matches!(error("GRÖSSE ☃.DAT"), PathError::NotFound { .. }));
     assert_eq!(error("efi/linux").to_string(), "efi/linux: there is no \"linux\"");
     assert_eq!(error("small/0").to_string(), "small/0: there is no \"0\"");
-    assert_eq!(error("short.txt/x").to_string(), "short.txt/x: \"short.txt\" is not a directory");
+    assert_eq!(
+        error("short.txt/x").to_string(),
+        "short.txt/x: \"short.txt\" is not a directory"
+    );
 }
 
 #[test]
@@ -166,7 +195,11 @@ fn a_volume_that_was_not_unmounted_is_seen() {
         for (offset, bit) in table_bits.chain([(places, 1)]) {
             assert_eq!(find(&image, "SHORT.TXT").unwrap().obstacles, []);
             flip(offset, bit);
-            assert_eq!(find(&image, "SHORT.TXT").unwrap().obstacles, [Obstacle::NotUnmounted], "{options:?} {offset}");
+            assert_eq!(
+                find(&image, "SHORT.TXT").unwrap().obstacles,
+                [Obstacle::NotUnmounted],
+                "{options:?} {offset}"
+            );
             flip(offset, bit);
         }
     }
@@ -177,7 +210,10 @@ fn other_volumes_are_named() {
     for (name, why) in [(b"NTFS    ", "it is NTFS"), (b"EXFAT   ", "it is exFAT")] {
         let mut disk = vec![0; 4096];
         disk[3..11].copy_from_slice(name);
-        assert_eq!(fat::layout(&disk, "x").unwrap_err().to_string(), format!("not a FAT volume: {why}"));
+        assert_eq!(
+            fat::layout(&disk, "x").unwrap_err().to_string(),
+            format!("not a FAT volume: {why}")
+        );
     }
     assert!(matches!(fat::layout(&vec![0; 4096], "x"), Err(Error::NotFat { .. })));
     assert!(matches!(fat::layout(&vec![0; 100], "x"), Err(Error::Read(_))));
@@ -187,7 +223,8 @@ static SMALL: LazyLock<Option<Vec<u8>>> = LazyLock::new(|| {
     if !have(&TOOLS) {
         return None;
     }
-    let image = make(&workplace(), 2 << 20, &["-F", "12"]);
+    let work = workplace();
+    let image = make(&work, 2 << 20, &["-F", "12"]);
     Some(std::fs::read(&image).unwrap())
 });
 
@@ -198,17 +235,33 @@ fn chains_that_go_around_in_circles_end() {
     let len = usize::from(u16::from_le_bytes([volume[22], volume[23]])) * 512;
     let mut circle = volume.clone();
     // Each cluster is followed by cluster 5.
-    circle[start..start + len].chunks_exact_mut(3).for_each(|pair| pair.copy_from_slice(&[5, 0x50, 0]));
+    circle[start..start + len]
+        .chunks_exact_mut(3)
+        .for_each(|pair| pair.copy_from_slice(&[5, 0x50, 0]));
     let error = |path: &str| fat::layout(&circle, path).unwrap_err().to_string();
     assert!(error("parts.bin").contains("same place"), "{}", error("parts.bin"));
-    assert!(error("many/nobody").contains("65536 entries"), "{}", error("many/nobody"));
+    assert!(
+        error("many/nobody").contains("65536 entries"),
+        "{}",
+        error("many/nobody")
+    );
 
     let mut ends = volume.clone();
     ends[start + 3..start + len].fill(0xff);
-    assert!(fat::layout(&ends, "parts.bin").unwrap_err().to_string().contains("end before"));
+    assert!(
+        fat::layout(&ends, "parts.bin")
+            .unwrap_err()
+            .to_string()
+            .contains("end before")
+    );
     let mut leaves = volume;
     leaves[start + 3..start + len].fill(0xee);
-    assert!(fat::layout(&leaves, "parts.bin").unwrap_err().to_string().contains("does not exist"));
+    assert!(
+        fat::layout(&leaves, "parts.bin")
+            .unwrap_err()
+            .to_string()
+            .contains("does not exist")
+    );
 }
 
 proptest! {

@@ -36,7 +36,9 @@ fn prototype(work: &Workplace, many: usize) -> String {
     let file = |name: &str, path: &str| format!("{name} ---644 0 0 {}\n", source(path));
     let link = |name: &str, target: &str| format!("{name} l--777 0 0 {target}\n");
     let directory = |name: &str, content: &str| format!("{name} d--755 0 0\n{content}$\n");
-    let entries: String = (0..many).map(|index| link(&format!("entry-{index:04}-{}", "x".repeat(50)), "../tiny")).collect();
+    let entries: String = (0..many)
+        .map(|index| link(&format!("entry-{index:04}-{}", "x".repeat(50)), "../tiny"))
+        .collect();
     let grub = directory("grub", &file("grub.cfg", "boot/grub/grub.cfg"));
     let content = [
         file("empty", "empty"),
@@ -59,8 +61,17 @@ fn make(work: &Workplace, many: usize, options: &[&str]) -> String {
     let mut mkfs = tool("mkfs.xfs");
     // With these it makes volumes below 300 MiB.
     mkfs.env("TEST_DIR", "1").env("TEST_DEV", "1").env("QA_CHECK_FS", "1");
-    let made = mkfs.args(["-q", "-f", "-p", &path]).args(options).arg(&image).output().unwrap();
-    assert!(made.status.success(), "{options:?}: {}", String::from_utf8_lossy(&made.stderr));
+    let made = mkfs
+        .args(["-q", "-f", "-p", &path])
+        .args(options)
+        .arg(&image)
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{options:?}: {}",
+        String::from_utf8_lossy(&made.stderr)
+    );
     image
 }
 
@@ -77,12 +88,20 @@ fn change(image: &str, commands: &[&str]) {
 /// What xfs_db says about each block of a file: where on the volume it is, 0 for holes, and whether it is written.
 fn blocks_by_xfs_db(image: &str, path: &str, block_size: u64, count: usize) -> Vec<(u64, bool)> {
     let field = |name: &str| {
-        let answer = run("xfs_db", &["-r", "-c", "sb 0", "-c", &format!("print {name}"), image], "");
+        let answer = run(
+            "xfs_db",
+            &["-r", "-c", "sb 0", "-c", &format!("print {name}"), image],
+            "",
+        );
         answer.trim().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };
     let (group_blocks, sb_block_size) = (field("agblocks"), field("blocksize"));
     assert_eq!(sb_block_size, block_size);
-    let answer = run("xfs_db", &["-r", "-c", &format!("path /{path}"), "-c", "bmap", image], "");
+    let answer = run(
+        "xfs_db",
+        &["-r", "-c", &format!("path /{path}"), "-c", "bmap", image],
+        "",
+    );
     let mut found = vec![(0, true); count];
     // data offset 0 startblock 24 (0/24) count 123 flag 0
     for line in answer.lines().filter(|line| line.starts_with("data")) {
@@ -114,7 +133,11 @@ fn every_file_is_found_whatever_the_volume_is_like() {
         (4096, 400, &["-s", "size=4096", "-l", "su=65536"]),
         (4096, 3, &["-m", "crc=0", "-n", "ftype=1"]),
         (512, 1500, &["-m", "crc=0", "-b", "size=512"]),
-        (1024, 30, &["-m", "crc=0", "-b", "size=1024", "-i", "size=256", "-l", "version=1"]),
+        (
+            1024,
+            30,
+            &["-m", "crc=0", "-b", "size=1024", "-i", "size=256", "-l", "version=1"],
+        ),
         (4096, 400, &["-n", "version=ci"]),
     ] {
         let image = make(&work, many, options);
@@ -124,9 +147,19 @@ fn every_file_is_found_whatever_the_volume_is_like() {
             assert_same(&read(&volume, &layout), &work.content(path), path);
             assert_eq!(layout.obstacles, [], "{options:?} {path}");
             let found = blocks(&layout, block_size);
-            assert_eq!(found, blocks_by_xfs_db(&image, path, block_size, found.len()), "{options:?} {path}");
+            assert_eq!(
+                found,
+                blocks_by_xfs_db(&image, path, block_size, found.len()),
+                "{options:?} {path}"
+            );
         }
-        for link in ["absolute", "boot/relative", "long", "many/../etc/fstab", "/../etc//fstab"] {
+        for link in [
+            "absolute",
+            "boot/relative",
+            "long",
+            "many/../etc/fstab",
+            "/../etc//fstab",
+        ] {
             // mkfs.xfs 6.1 forgets the header that a long link has on version 5.
             if link == "long" && !options.contains(&"crc=0") {
                 continue;
@@ -156,13 +189,28 @@ fn holes_and_unwritten_extents_are_told_apart() {
     let Place::Data { offset } = before.extents[0].place else {
         panic!("{before:?}")
     };
-    change(&image, &["path /large", "write -d core.size 700000", "write -d u3.bmx[0].startoff 5"]);
+    change(
+        &image,
+        &[
+            "path /large",
+            "write -d core.size 700000",
+            "write -d u3.bmx[0].startoff 5",
+        ],
+    );
     let layout = xfs::layout(&volume, "large").unwrap();
     let ends = 5 * 4096 + 600_001u64.next_multiple_of(4096);
-    let places: Vec<_> = layout.extents.iter().map(|extent| (extent.file.clone(), extent.place)).collect();
+    let places: Vec<_> = layout
+        .extents
+        .iter()
+        .map(|extent| (extent.file.clone(), extent.place))
+        .collect();
     assert_eq!(
         places,
-        [(0..20_480, Place::Hole), (20_480..ends, Place::Data { offset }), (ends..700_000, Place::Hole)]
+        [
+            (0..20_480, Place::Hole),
+            (20_480..ends, Place::Data { offset }),
+            (ends..700_000, Place::Hole)
+        ]
     );
     assert_eq!(blocks(&layout, 4096), blocks_by_xfs_db(&image, "large", 4096, 171));
 
@@ -208,7 +256,11 @@ fn whatever_speaks_against_a_change_is_named() {
     );
     change(&image, &["sb 0", "write -d features_ro_compat 0x8000000f"]);
     assert_eq!(find(&image, "empty").unwrap().obstacles, [Obstacle::ReadOnly]);
-    for (flags, named) in [("0x1b", "xfs_repair"), ("0x40000000", "0x40000000"), ("0x103", "metadir")] {
+    for (flags, named) in [
+        ("0x1b", "xfs_repair"),
+        ("0x40000000", "0x40000000"),
+        ("0x103", "metadir"),
+    ] {
         change(&image, &["sb 0", &format!("write -d features_incompat {flags}")]);
         let error = find(&image, "empty").unwrap_err().to_string();
         assert!(error.contains(named), "{error}");
@@ -222,7 +274,11 @@ fn log_start(image: &str) -> u64 {
         answer.trim().rsplit(' ').next().unwrap().parse::<u64>().unwrap()
     };
     let daddr = field("print logstart");
-    let answer = run("xfs_db", &["-r", "-c", &format!("convert fsblock {daddr} byte"), image], "");
+    let answer = run(
+        "xfs_db",
+        &["-r", "-c", &format!("convert fsblock {daddr} byte"), image],
+        "",
+    );
     let hex = answer.split_whitespace().next().unwrap().trim_start_matches("0x");
     u64::from_str_radix(hex, 16).unwrap()
 }
@@ -273,7 +329,11 @@ static SMALL: LazyLock<Option<(Vec<u8>, Vec<usize>)>> = LazyLock::new(|| {
         return None;
     }
     let work = workplace();
-    let image = make(&work, 300, &["-m", "crc=0", "-b", "size=1024", "-d", "size=32m,agcount=2"]);
+    let image = make(
+        &work,
+        300,
+        &["-m", "crc=0", "-b", "size=1024", "-d", "size=32m,agcount=2"],
+    );
     let volume = std::fs::read(&image).unwrap();
     let content = work.content("large");
     let start = volume.windows(64).position(|window| window == &content[..64]).unwrap();

@@ -15,7 +15,9 @@ use xen_disk::ReadAt;
 pub(crate) fn tool(program: &str) -> Command {
     let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new(program);
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin")).env("LC_ALL", "C");
+    command
+        .env("PATH", format!("{path}:/usr/sbin:/sbin"))
+        .env("LC_ALL", "C.UTF-8");
     command
 }
 
@@ -25,7 +27,10 @@ pub(crate) fn have(programs: &[&str]) -> bool {
     let Some(program) = programs.iter().find(missing) else {
         return true;
     };
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{program} must be installed in CI");
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "{program} must be installed in CI"
+    );
     eprintln!("skipped: {program} is not installed");
     false
 }
@@ -33,7 +38,11 @@ pub(crate) fn have(programs: &[&str]) -> bool {
 /// Runs a program to its end, whatever its exit status.
 pub(crate) fn outcome(program: &str, args: &[&str], input: &str) -> Output {
     let mut command = tool(program);
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
