@@ -29,6 +29,7 @@
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`] and [`fat`] find them.
+//! - [`patch`]: changing them there: planned, shown, applied, undone.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
@@ -41,6 +42,7 @@ mod filetree;
 mod guid;
 pub mod layout;
 pub mod partition;
+pub mod patch;
 mod size;
 pub mod xfs;
 
