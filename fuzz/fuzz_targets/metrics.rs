@@ -9,7 +9,12 @@ fuzz_target!(|document: &[u8]| {
         Ok(updates) => {
             for series in &updates.series {
                 assert!(series.points.is_sorted_by_key(|point| point.time));
-                let _ = (series.source.kind(), series.source.unit(), series.latest(), series.mean());
+                let _ = (
+                    series.source.kind(),
+                    series.source.unit(),
+                    series.latest(),
+                    series.mean(),
+                );
             }
         }
         Err(error) => assert!(error.to_string().len() < 4096),

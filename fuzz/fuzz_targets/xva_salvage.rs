@@ -40,13 +40,19 @@ fuzz_target!(|input: Input<'_>| {
     for finding in &report.findings {
         assert!(finding.to_string().len() < 1 << 16);
     }
-    let compressed = archive.starts_with(&[0x1f, 0x8b]) || archive.starts_with(&[0x28, 0xb5]) || archive.get(1) == Some(&0x2a);
+    let compressed =
+        archive.starts_with(&[0x1f, 0x8b]) || archive.starts_with(&[0x28, 0xb5]) || archive.get(1) == Some(&0x2a);
     assert!(compressed || written <= archive.len());
     let Ok(check) = xva::verify::Verifier::new().options(options).run(&archive[..]) else {
         return;
     };
     assert_eq!(check.disks.len(), report.disks.len());
-    if check.is_sound() && check.disks.iter().all(|disk| disk.unverified == 0 && disk.virtual_size.is_some_and(|s| s <= 1 << 24)) {
+    if check.is_sound()
+        && check
+            .disks
+            .iter()
+            .all(|disk| disk.unverified == 0 && disk.virtual_size.is_some_and(|s| s <= 1 << 24))
+    {
         assert!(report.is_whole() || check.metadata_only, "{check:?} {report:?}");
     }
 });
