@@ -29,6 +29,7 @@
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`] and [`fat`] find them.
+//! - [`patch`]: changing them there: planned, shown, applied, undone.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`vhd`]: VHD images: read, also in chains and as streams, written, changed, checked.
 //! - `qcow2` (feature `qcow2`): qcow2 images, read and written.
@@ -43,6 +44,7 @@ mod filetree;
 mod guid;
 pub mod layout;
 pub mod partition;
+pub mod patch;
 #[cfg(all(feature = "qcow2", unix))]
 pub mod qcow2;
 mod size;

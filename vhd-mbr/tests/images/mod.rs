@@ -17,7 +17,7 @@ pub(crate) fn tool(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
-        .env("LC_ALL", "C");
+        .env("LC_ALL", "C.UTF-8");
     command
 }
 
