@@ -29,14 +29,19 @@
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume.
+//! - [`cbt`]: which blocks of a disk changed, and only them of the disk.
+//! - `nbd`, with the feature of this name: disks on servers, such as those of a pool.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
 
 mod bytes;
+pub mod cbt;
 mod guid;
 pub mod layout;
+#[cfg(feature = "nbd")]
+pub mod nbd;
 pub mod partition;
 mod size;
 
