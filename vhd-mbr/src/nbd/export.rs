@@ -31,7 +31,7 @@ impl BlockSizes {
     pub(super) fn checked(self) -> Option<Self> {
         let powers = self.minimum.is_power_of_two() && self.preferred.is_power_of_two();
         let ordered = self.minimum <= self.preferred && self.minimum <= 64 << 10 && self.preferred <= self.maximum;
-        (powers && ordered).then_some(Self {
+        (powers && ordered).then(|| Self {
             maximum: self.maximum - self.maximum % self.minimum,
             ..self
         })

@@ -62,7 +62,9 @@ impl<S: Read + Write> Negotiation<S> {
             let reason = "it is too old for it".to_owned();
             return Err(Error::TlsRefused { reason });
         }
-        match self.ask(Choice::StartTls, &[], &ExportName::default(), |_, _| Ok(()))? {
+        match self.ask(Choice::StartTls, &[], &ExportName::default(), |kind, payload| {
+            Err(unexpected(Choice::StartTls, kind, payload.len()))
+        })? {
             Ok(()) => Ok(()),
             Err(Refusal { reason, .. }) => Err(Error::TlsRefused { reason }),
         }
@@ -73,7 +75,10 @@ impl<S: Read + Write> Negotiation<S> {
         if !self.is_fixed() {
             return Ok(false);
         }
-        self.optional(Choice::StructuredReply, &[], &ExportName::default(), |_, _| Ok(()))
+        let choice = Choice::StructuredReply;
+        self.optional(choice, &[], &ExportName::default(), |kind, payload| {
+            Err(unexpected(choice, kind, payload.len()))
+        })
     }
 
     /// Agrees on asking where the disk has data: the number under which the server then tells it.
