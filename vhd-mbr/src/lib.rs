@@ -30,6 +30,9 @@
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`] and [`fat`] find them.
 //! - [`patch`]: changing them there: planned, shown, applied, undone.
+//! - [`layout`]: where the bytes of a file are on its volume.
+//! - [`cbt`]: which blocks of a disk changed, and only them of the disk.
+//! - `nbd`, with the feature of this name: disks on servers, such as those of a pool.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`vhd`]: VHD images: read, also in chains and as streams, written, changed, checked.
 //! - `qcow2` (feature `qcow2`): qcow2 images, read and written.
@@ -41,8 +44,11 @@ mod bytes;
 pub mod ext4;
 pub mod fat;
 mod filetree;
+pub mod cbt;
 mod guid;
 pub mod layout;
+#[cfg(feature = "nbd")]
+pub mod nbd;
 pub mod partition;
 pub mod patch;
 #[cfg(all(feature = "qcow2", unix))]
