@@ -28,6 +28,7 @@
 //! ```
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
+//! - [`ntfs`]: the files of Windows volumes.
 //! - [`layout`]: where the bytes of a file are on its volume.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
 //! - [`Size`] and [`Guid`], as people read them.
@@ -37,6 +38,7 @@
 mod bytes;
 mod guid;
 pub mod layout;
+pub mod ntfs;
 pub mod partition;
 mod size;
 
