@@ -89,7 +89,7 @@ mod tests {
             on_disk(&fixed, 500..1024),
             [500..510, 0x32..0x34, 512..1022, 0x34..0x36]
         );
-        assert_eq!(on_disk(&fixed, 511..512), [0x33..0x34]);
+        assert_eq!(on_disk(&fixed, 511..513), [0x33..0x34, 512..513]);
     }
 
     #[test]
