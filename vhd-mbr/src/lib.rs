@@ -30,6 +30,7 @@
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`] and [`fat`] find them.
 //! - [`patch`]: changing them there: planned, shown, applied, undone.
+//! - [`ntfs`]: the files of Windows volumes.
 //! - [`layout`]: where the bytes of a file are on its volume.
 //! - [`cbt`]: which blocks of a disk changed, and only them of the disk.
 //! - `nbd`, with the feature of this name: disks on servers, such as those of a pool.
@@ -49,6 +50,7 @@ mod guid;
 pub mod layout;
 #[cfg(feature = "nbd")]
 pub mod nbd;
+pub mod ntfs;
 pub mod partition;
 pub mod patch;
 #[cfg(all(feature = "qcow2", unix))]
