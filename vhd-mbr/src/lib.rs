@@ -28,10 +28,9 @@
 //! ```
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
-//! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`] and [`fat`] find them.
+//! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`], [`fat`] and [`ntfs`] find them.
 //! - [`patch`]: changing them there: planned, shown, applied, undone.
 //! - [`ntfs`]: the files of Windows volumes.
-//! - [`layout`]: where the bytes of a file are on its volume.
 //! - [`cbt`]: which blocks of a disk changed, and only them of the disk.
 //! - `nbd`, with the feature of this name: disks on servers, such as those of a pool.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
@@ -42,10 +41,10 @@
 //! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
 
 mod bytes;
+pub mod cbt;
 pub mod ext4;
 pub mod fat;
 mod filetree;
-pub mod cbt;
 mod guid;
 pub mod layout;
 #[cfg(feature = "nbd")]
