@@ -338,6 +338,20 @@ fn whatever_speaks_against_a_change_is_named() {
 }
 
 #[test]
+fn a_file_that_may_be_in_the_journal_only_is_not_said_to_be_missing() {
+    if !have(&TOOLS) {
+        return;
+    }
+    let work = Workplace::new();
+    let image = make(&work, &["-t", "ext4"]);
+    run("debugfs", &["-w", "-R", "feature needs_recovery", &image], "");
+    assert_eq!(
+        find(&image, "new").unwrap_err().to_string(),
+        "new: there is no \"new\"; the journal has changes that are not written yet, so mount the volume once and look again"
+    );
+}
+
+#[test]
 fn what_is_not_supported_is_named() {
     if !have(&TOOLS) {
         return;

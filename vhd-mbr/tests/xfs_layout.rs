@@ -305,6 +305,10 @@ fn a_log_that_was_not_closed_is_seen() {
     assert_eq!(operation[8..10], [0xaa, 0x20], "the record of an unmount");
     disk.write_all_at(&[2], start + 512 + 9).unwrap();
     assert_eq!(find(&image, "tiny").unwrap().obstacles, [Obstacle::JournalNotEmpty]);
+    assert!(matches!(
+        find(&image, "nothing"),
+        Err(Error::NotReplayed(PathError::NotFound { .. }))
+    ));
     assert!(repair_sees_changes());
     disk.write_all_at(&[0x20], start + 512 + 9).unwrap();
     assert_eq!(find(&image, "tiny").unwrap().obstacles, []);
