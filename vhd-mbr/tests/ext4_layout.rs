@@ -236,6 +236,10 @@ fn every_file_is_found_whatever_the_volume_is_like() {
         let work = if inline { &without_end_holes } else { &work };
         let image = make(work, options);
         compare_all(work, &image, block_size);
+        // An index looks the same whatever groups are like.
+        if !inline && options.len() > 4 {
+            continue;
+        }
         // With -D the large directory gets an index.
         let mut fsck = images::tool("e2fsck");
         let status = fsck.args(["-fyD", &image]).output().unwrap().status;
