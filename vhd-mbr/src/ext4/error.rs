@@ -10,6 +10,9 @@ pub enum Error {
     /// The path leads to no file.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// The path leads to no file, but may lead to one once the journal's changes are written.
+    #[error("{0}; the journal has changes that are not written yet, so mount the volume once and look again")]
+    NotReplayed(PathError),
     /// There is no superblock of this family.
     #[error("not an ext2, ext3 or ext4 volume: bytes 1080 and 1081 are {:02x} {:02x} instead of 53 ef", .found[0], .found[1])]
     NotExt {

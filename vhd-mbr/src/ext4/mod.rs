@@ -50,7 +50,13 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Err
     let source = Source::new(volume)?;
     let superblock = Superblock::read(&source)?;
     let volume = Volume { source, superblock };
-    let file = find_file(&volume, path.as_ref())?;
+    let obstacles = volume.superblock.obstacles(&volume.source)?;
+    let file = find_file(&volume, path.as_ref()).map_err(|error| match error {
+        Error::Path(missing @ PathError::NotFound { .. }) if obstacles.contains(&Obstacle::JournalNotEmpty) => {
+            Error::NotReplayed(missing)
+        }
+        other => other,
+    })?;
     let encrypted = file.is_encrypted();
     let mapping = file.mapping(&volume.source, &volume.superblock)?;
     let place = if encrypted {
@@ -60,7 +66,7 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Err
     };
     let layout = mapping.layout(file.size, place);
     let mut layout = layout.map_err(|why| Error::misplaced(file.offset, why))?;
-    layout.obstacles = volume.superblock.obstacles(&volume.source)?;
+    layout.obstacles = obstacles;
     let of_file = [
         (file.is_inline(), Obstacle::Inline),
         (encrypted, Obstacle::Encrypted),

@@ -10,6 +10,9 @@ pub enum Error {
     /// The path leads to no file.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// The path leads to no file, but may lead to one once the log's changes are written.
+    #[error("{0}; the log has changes that are not written yet, so mount the volume once and look again")]
+    NotReplayed(PathError),
     /// There is no superblock of XFS.
     #[error("not an XFS volume: it starts with {found:02x?} instead of \"XFSB\"")]
     NotXfs {

@@ -44,7 +44,11 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Err
     let source = Source::new(volume)?;
     let superblock = Superblock::read(&source)?;
     let volume = Volume { source, superblock };
-    let file = find_file(&volume, path.as_ref())?;
+    let is_clean = log::is_clean(&volume.source, &volume.superblock)?;
+    let file = find_file(&volume, path.as_ref()).map_err(|error| match error {
+        Error::Path(missing @ PathError::NotFound { .. }) if !is_clean => Error::NotReplayed(missing),
+        other => other,
+    })?;
     if file.is_realtime() {
         return Err(Error::unsupported("the realtime device, where this file is"));
     }
@@ -53,7 +57,7 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Err
     let layout = mapping.layout(file.size, |offset| Place::Data { offset });
     let mut layout = layout.map_err(|why| Error::damaged(file.offset, why.as_str()))?;
     let found = [
-        (!log::is_clean(source, superblock)?, Obstacle::JournalNotEmpty),
+        (!is_clean, Obstacle::JournalNotEmpty),
         (!superblock.is_writable, Obstacle::ReadOnly),
         (file.is_shared(superblock), Obstacle::Shared),
         (superblock.own_inodes.contains(&file.number), Obstacle::SystemFile),
