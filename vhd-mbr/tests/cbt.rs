@@ -24,7 +24,8 @@ fn the_highest_bit_is_the_first_block() {
 fn what_is_behind_the_disk_does_not_count() {
     let changed = ChangedBlocks::from_bytes(vec![0xff, 0xff]);
     let size = 2 * BLOCK + 512;
-    assert_eq!(changed.ranges(size).unwrap().collect::<Vec<_>>(), [0..size]);
+    let mut ranges = changed.ranges(size).unwrap();
+    assert_eq!((ranges.next(), ranges.next()), (Some(0..size), None));
     assert_eq!(changed.changed_bytes(size).unwrap(), size);
     assert_eq!(changed.count(size).unwrap(), 3);
     assert_eq!(changed.ranges(0).unwrap().next(), None);

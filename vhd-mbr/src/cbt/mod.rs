@@ -142,7 +142,7 @@ impl ChangedBlocks {
         let dull = if changed { 0 } else { 0xff };
         let mut block = from;
         while block < self.blocks() {
-            if block % 8 == 0 && self.bits[(block / 8) as usize] == dull {
+            if block.is_multiple_of(8) && self.bits[(block / 8) as usize] == dull {
                 block += 8;
             } else if self.bit(block) == changed {
                 return block;

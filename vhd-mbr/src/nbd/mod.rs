@@ -32,22 +32,26 @@
 
 mod allocation;
 mod connect;
+mod copying;
 mod disk;
 mod error;
 mod export;
 mod export_name;
 mod flight;
+mod holes;
 mod negotiation;
 mod options;
 mod pool;
 mod protocol;
 mod public_key;
 mod read_ahead;
+mod reading;
 mod session;
 mod socket;
 mod target;
 mod transfer;
 mod trust;
+mod writing;
 
 pub use connect::{info, list};
 pub use disk::Nbd;
