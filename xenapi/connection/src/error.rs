@@ -64,6 +64,16 @@ pub enum Error {
         /// The wire name of the message, or the transfer's path.
         method: Box<str>,
     },
+    /// An upload was sent on to another host when some of it had gone out, and its source can be read only once. Nothing
+    /// was changed: upload again with a new source, best one that can be read again.
+    #[error(
+        "{method} was sent on to another host when some of it had gone out, and its source can be read only once; \
+         upload again with a new source"
+    )]
+    SentOnLate {
+        /// The transfer's path.
+        method: Box<str>,
+    },
     /// The object that was waited for has been destroyed.
     #[error("the {class} {reference} is gone: it was destroyed while its state was waited for")]
     Gone {
@@ -103,7 +113,7 @@ impl Error {
     /// and the reason may pass.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Interrupted(_) => true,
+            Self::Connect { .. } | Self::Interrupted(_) | Self::SentOnLate { .. } => true,
             Self::Api(error) => error.kind() == ErrorKind::Busy || *error.code() == ErrorCode::HostStillBooting,
             _ => false,
         }

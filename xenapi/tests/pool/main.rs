@@ -14,6 +14,7 @@ mod sessions;
 mod tasks;
 mod transfers;
 mod trust;
+mod uploads;
 mod watch;
 
 use xenapi::wire::Encoding;

@@ -185,7 +185,7 @@ impl Handler {
         }
     }
 
-    /// Sends a PUT and follows redirects, which come before the body is looked at.
+    /// Sends a PUT and follows redirects, which come before the body is looked at, or have it begin anew.
     async fn put(
         &self,
         connection: &Connection,
@@ -203,7 +203,12 @@ impl Handler {
             if response.status().is_success() {
                 return Ok(response);
             }
-            if response.status().is_redirection() && !parcel.is_opened() {
+            if response.status().is_redirection() {
+                if !parcel.withdraw() {
+                    return Err(Error::SentOnLate {
+                        method: self.path.into(),
+                    });
+                }
                 base = self.redirected(connection, &base, response.headers()).await?;
                 continue;
             }

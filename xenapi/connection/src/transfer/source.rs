@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -21,13 +22,18 @@ const LONGEST_FRAME: u64 = 1 << 20;
 /// A frame's head: its offset in eight bytes, its length in four, the lowest first.
 const FRAME_HEAD: u64 = 12;
 
+/// Opens what is sent, from its beginning; `None` where it can be read only once, and was.
+pub(super) type Open = Box<dyn FnMut() -> Option<UploadStream> + Send>;
+
 /// What an upload sends. The server must be told how long it is before the first byte, so each way to make one says
 /// where the length comes from.
 pub struct Source {
-    pub(super) pieces: UploadStream,
+    pub(super) open: Open,
     pub(super) length: u64,
     /// Whether the length is only a limit, and what is sent marks its own end.
     pub(super) is_limit: bool,
+    /// Whether it can be opened more than once.
+    pub(super) is_repeatable: bool,
     pub(super) is_framed: bool,
 }
 
@@ -36,7 +42,7 @@ impl Source {
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let length = bytes.len() as u64;
-        Self::stream(stream::iter([Ok(bytes)]), length)
+        Self::repeatable(move || stream::iter([Ok(bytes.clone())]), length)
     }
 
     /// Exactly `length` bytes from a reader, for example a file of that length. A reader that ends earlier fails the
@@ -47,10 +53,30 @@ impl Source {
 
     /// Exactly `length` bytes in pieces, under the conditions of [`reader`](Source::reader).
     pub fn stream(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static, length: u64) -> Self {
+        let mut pieces: Option<UploadStream> = Some(Box::pin(pieces));
         Self {
-            pieces: Box::pin(pieces),
+            open: Box::new(move || pieces.take()),
             length,
             is_limit: false,
+            is_repeatable: false,
+            is_framed: false,
+        }
+    }
+
+    /// Exactly `length` bytes in pieces that can be had again: `open` is called for each host that the upload is
+    /// offered to, and answers with all of them from the first on.
+    ///
+    /// A host that cannot take an upload says at once which one can. One that says so only when it has been sent some
+    /// of it fails the upload of a source that can be read once, with [`Error::SentOnLate`](crate::Error::SentOnLate).
+    pub fn repeatable<S>(mut open: impl FnMut() -> S + Send + 'static, length: u64) -> Self
+    where
+        S: Stream<Item = io::Result<Bytes>> + Send + 'static,
+    {
+        Self {
+            open: Box::new(move || Some(Box::pin(open()))),
+            length,
+            is_limit: false,
+            is_repeatable: true,
             is_framed: false,
         }
     }
@@ -71,25 +97,30 @@ impl Source {
     /// What is not sent stays as it is on the disk, which is zero where the disk is new. For raw uploads only.
     ///
     /// The server knows this framing since XenServer 6.1.
-    pub fn sparse<R, F>(ranges: impl IntoIterator<Item = Range<u64>>, mut read: R) -> Self
+    pub fn sparse<R, F>(ranges: impl IntoIterator<Item = Range<u64>>, read: R) -> Self
     where
         R: FnMut(Range<u64>) -> F + Send + 'static,
         F: Future<Output = io::Result<Bytes>> + Send + 'static,
     {
-        let frames: Vec<_> = ranges.into_iter().flat_map(frames).collect();
+        let frames: Arc<[_]> = ranges.into_iter().flat_map(frames).collect();
         let length = frames
             .iter()
             .map(|frame| FRAME_HEAD + frame.end - frame.start)
             .sum::<u64>()
             + FRAME_HEAD;
-        let read = move |frame: Range<u64>| {
-            let content = read(frame.clone());
-            async move { framed(frame, content.await?) }
+        let read = Arc::new(Mutex::new(read));
+        let open = move || {
+            let (frames, read) = (frames.clone(), read.clone());
+            let frames = (0..frames.len()).map(move |place| frames[place].clone());
+            let contents = stream::iter(frames).then(move |frame: Range<u64>| {
+                let content = read.lock().unwrap_or_else(PoisonError::into_inner)(frame.clone());
+                async move { framed(frame, content.await?) }
+            });
+            contents.chain(stream::once(async { Ok(head(0, 0)) }))
         };
-        let end = stream::once(async { Ok(head(0, 0)) });
         Self {
             is_framed: true,
-            ..Self::stream(stream::iter(frames).then(read).chain(end), length)
+            ..Self::repeatable(open, length)
         }
     }
 
@@ -180,11 +211,12 @@ impl<R: AsyncRead> Stream for Pieces<R> {
 mod tests {
     use super::*;
 
-    fn drain(mut source: Source) -> Vec<u8> {
+    fn drain(source: &mut Source) -> Vec<u8> {
         let mut bytes = Vec::new();
         let waker = std::task::Waker::noop();
         let mut context = Context::from_waker(waker);
-        while let Poll::Ready(Some(piece)) = source.pieces.as_mut().poll_next(&mut context) {
+        let mut pieces = (source.open)().expect("a source that was not opened");
+        while let Poll::Ready(Some(piece)) = pieces.as_mut().poll_next(&mut context) {
             bytes.extend_from_slice(&piece.unwrap());
         }
         bytes
@@ -193,10 +225,11 @@ mod tests {
     #[test]
     fn ranges_become_frames_of_known_length() {
         let ranges = [0..3, 5 << 20..(6 << 20) + 2, 9..9];
-        let source = Source::sparse(ranges, |range| async move {
+        let mut source = Source::sparse(ranges, |range| async move {
             Ok(vec![7; (range.end - range.start) as usize].into())
         });
-        let (length, bytes) = (source.length(), drain(source));
+        let (length, bytes) = (source.length(), drain(&mut source));
+        assert!(drain(&mut source) == bytes, "it can be had again");
         assert_eq!(bytes.len() as u64, length);
         assert_eq!(bytes[..15], [0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 7, 7, 7]);
         assert_eq!(bytes[15..27], [0, 0, 0x50, 0, 0, 0, 0, 0, 0, 0, 0x10, 0]);
@@ -207,7 +240,8 @@ mod tests {
     #[test]
     fn a_reader_comes_whole() {
         let bytes: Vec<u8> = (0..600_000u32).map(|number| number as u8).collect();
-        let source = Source::reader(std::io::Cursor::new(bytes.clone()), bytes.len() as u64);
-        assert_eq!(drain(source), bytes);
+        let mut source = Source::reader(std::io::Cursor::new(bytes.clone()), bytes.len() as u64);
+        assert_eq!(drain(&mut source), bytes);
+        assert!((source.open)().is_none(), "it can be had once");
     }
 }

@@ -13,12 +13,13 @@ use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use tokio::sync::watch;
 
-use super::source::Source;
+use super::source::{Open, Source};
 use super::task::TransferTask;
-use crate::transport::{BodyStream, RequestBody};
+use crate::transport::{BodyStream, RequestBody, UploadStream};
 
-/// How long the body waits for the server's word: a host that is the wrong one says so before it reads.
-const HESITATION: Duration = Duration::from_millis(500);
+/// How long the body waits for the server's word: a host that is the wrong one says so before it reads, and the right
+/// one says that it begins.
+const LONGEST_HESITATION: Duration = Duration::from_secs(15);
 /// How often an upload is looked at.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -28,16 +29,25 @@ pub(super) type OnSent = Box<dyn FnMut(u64) + Send>;
 /// What is uploaded. It can be offered to one host after the other until one takes it.
 pub(super) struct Parcel {
     pub(super) length: u64,
-    source: Arc<Mutex<Option<Source>>>,
-    progress: Arc<Mutex<Progress>>,
-    is_taken: watch::Sender<bool>,
+    is_limit: bool,
+    is_repeatable: bool,
+    open: Arc<Mutex<Open>>,
+    offer: Offer,
     on_sent: Option<OnSent>,
     reported: u64,
     still: Duration,
 }
 
+/// What became of a parcel at one host.
+#[derive(Default)]
+struct Offer {
+    progress: Arc<Mutex<Progress>>,
+    is_taken: watch::Sender<bool>,
+}
+
 #[derive(Clone, Default)]
 struct Progress {
+    is_opened: bool,
     sent: u64,
     end: End,
 }
@@ -62,27 +72,28 @@ pub(super) enum Stop {
 
 /// Opens the source when the server has answered, or has hesitated for long.
 async fn opened(
-    source: Arc<Mutex<Option<Source>>>,
+    open: Arc<Mutex<Open>>,
     progress: Arc<Mutex<Progress>>,
     mut is_taken: watch::Receiver<bool>,
-) -> Option<Counted> {
-    // It fails only where the upload has been given up, and this with it.
-    let _ = tokio::time::timeout(HESITATION, is_taken.wait_for(|&taken| taken)).await;
-    let source = lock(&source).take()?;
-    Some(Counted {
-        left: source.length,
-        source,
-        progress,
-    })
+) -> Option<(UploadStream, Arc<Mutex<Progress>>)> {
+    let answered = tokio::time::timeout(LONGEST_HESITATION, is_taken.wait_for(|&taken| taken)).await;
+    if let Ok(Err(_)) = answered {
+        // It was withdrawn, or the upload given up.
+        return None;
+    }
+    lock(&progress).is_opened = true;
+    let pieces = lock(&open)()?;
+    Some((pieces, progress))
 }
 
 impl Parcel {
     pub(super) fn new(source: Source, on_sent: Option<OnSent>) -> Self {
         Self {
             length: source.length,
-            source: Arc::new(Mutex::new(Some(source))),
-            progress: Arc::default(),
-            is_taken: watch::Sender::new(false),
+            is_limit: source.is_limit,
+            is_repeatable: source.is_repeatable,
+            open: Arc::new(Mutex::new(source.open)),
+            offer: Offer::default(),
             on_sent,
             reported: 0,
             still: Duration::ZERO,
@@ -91,25 +102,40 @@ impl Parcel {
 
     /// The body for one request.
     pub(super) fn body(&self) -> RequestBody {
-        let opened = opened(self.source.clone(), self.progress.clone(), self.is_taken.subscribe());
+        let (is_limit, left) = (self.is_limit, self.length);
+        let Offer { progress, is_taken } = &self.offer;
+        let opened = opened(self.open.clone(), progress.clone(), is_taken.subscribe());
         let pieces = futures_util::stream::once(opened)
             .filter_map(std::future::ready)
-            .flatten();
+            .flat_map(move |(pieces, progress)| Counted {
+                pieces,
+                is_limit,
+                left,
+                progress,
+            });
         RequestBody::Stream(Box::pin(pieces))
     }
 
-    /// Whether some of it has gone out, so that it cannot be offered to another host.
+    /// Takes it back from a host that sends it on. Answers whether it can be offered to another.
+    pub(super) fn withdraw(&mut self) -> bool {
+        let is_whole = !self.is_opened() || self.is_repeatable;
+        let refused = std::mem::take(&mut self.offer);
+        lock(&refused.progress).end = End::Closed;
+        is_whole
+    }
+
+    /// Whether a host was sent some of it.
     pub(super) fn is_opened(&self) -> bool {
-        lock(&self.source).is_none()
+        lock(&self.offer.progress).is_opened
     }
 
     pub(super) fn is_through(&self) -> bool {
-        lock(&self.progress).end == End::AllSent
+        lock(&self.offer.progress).end == End::AllSent
     }
 
     /// Why what was to be sent could not be read.
     pub(super) fn failure(&self) -> Option<String> {
-        match &lock(&self.progress).end {
+        match &lock(&self.offer.progress).end {
             End::Failed(reason) => Some(reason.clone()),
             _ => None,
         }
@@ -122,7 +148,7 @@ impl Parcel {
         task: &TransferTask,
         silence: Duration,
     ) -> Result<Option<String>, Stop> {
-        self.is_taken.send_replace(true);
+        self.offer.is_taken.send_replace(true);
         // Whichever comes first. An answer that ends well says nothing: the body may still be on its way.
         let (ended, broken) = (pin!(task.ended()), pin!(broken(response.into_body())));
         let is_broken = match self.attend(select(ended, broken), silence).await? {
@@ -140,12 +166,9 @@ impl Parcel {
                 Either::Left((output, _)) => Some(output),
                 Either::Right(_) => None,
             };
-            let Progress { sent, end } = lock(&self.progress).clone();
-            self.still = if sent == self.reported {
-                self.still + LOOK
-            } else {
-                Duration::ZERO
-            };
+            let Progress { sent, end, .. } = lock(&self.offer.progress).clone();
+            let is_still = sent == self.reported;
+            self.still = if is_still { self.still + LOOK } else { Duration::ZERO };
             if sent != self.reported {
                 self.reported = sent;
                 self.on_sent.iter_mut().for_each(|report| report(sent));
@@ -179,7 +202,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A source that counts what goes through it and ends where it said it would.
 struct Counted {
-    source: Source,
+    pieces: UploadStream,
+    is_limit: bool,
     left: u64,
     progress: Arc<Mutex<Progress>>,
 }
@@ -210,11 +234,11 @@ impl Stream for Counted {
             End::NotYet | End::AllSent => return self.finish(),
             End::Closed | End::Failed(_) => return Poll::Ready(None),
         }
-        match ready!(self.source.pieces.as_mut().poll_next(context)) {
+        match ready!(self.pieces.as_mut().poll_next(context)) {
             Some(Err(error)) => self.fail(format!("what was to be sent cannot be read: {error}")),
-            None if self.source.is_limit => self.finish(),
+            None if self.is_limit => self.finish(),
             None => self.fail(format!("what was to be sent ended {} bytes too early", self.left)),
-            Some(Ok(piece)) if piece.len() as u64 > self.left && self.source.is_limit => {
+            Some(Ok(piece)) if piece.len() as u64 > self.left && self.is_limit => {
                 self.fail("what was to be sent is longer than its limit".to_owned())
             }
             Some(Ok(mut piece)) => {
