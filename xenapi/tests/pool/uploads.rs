@@ -9,9 +9,10 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tokio::io::AsyncReadExt;
 use xenapi::transport::{BodyStream, RequestBody, Transport, TransportError};
 use xenapi::{Client, Error, Ref, Source, Vm};
-use xenapi_sim::{DiskImage, SimTransport, Simulator, VmSpec};
+use xenapi_sim::{DiskImage, Fault, SimTransport, Simulator, VmSpec};
 
-use crate::pool;
+use crate::detour::Detour;
+use crate::{eventually, pool};
 
 /// A first host that takes what it is sent for a while, and then sends the upload on to the second.
 #[derive(Debug)]
@@ -118,4 +119,78 @@ async fn an_upload_that_cannot_begin_anew_says_so() {
         "{error}"
     );
     assert!(simulator.refs("task").is_empty(), "a task is left");
+}
+
+/// Takes the place of a server that works long on what it was sent: moves the task that the upload waits for, and ends
+/// it.
+async fn work(simulator: Simulator, steps: u32, pace: Duration) {
+    let task = loop {
+        match simulator.refs("task").pop() {
+            Some(task) => break task,
+            None => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    for step in 1..=steps {
+        tokio::time::sleep(pace).await;
+        simulator.set("task", &task, "progress", f64::from(step) / f64::from(steps));
+    }
+    let none = "<value><array><data></data></array></value>";
+    simulator.set("task", &task, "result", none);
+    simulator.set("task", &task, "status", "success");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_works_on_after_the_last_byte_is_waited_for_while_the_task_moves() {
+    let (simulator, client) = pool(1, 0).await;
+    let archive = archive(&simulator, &client).await;
+    // What the server is sent is one piece, so all of it has gone out.
+    simulator.fault(Fault::on("/import").stall(archive.len() as u64 / 2));
+    tokio::spawn(work(simulator.clone(), 10, Duration::from_secs(200)));
+    let imported = client.vms().import_xva(Source::bytes(archive.clone())).await;
+    assert_eq!(imported.unwrap(), []);
+
+    let imported = client.vms().import_xva(Source::bytes(archive)).await;
+    assert!(matches!(imported, Err(Error::Timeout(_))), "{imported:?}");
+    eventually("no task is left", || simulator.refs("task").is_empty()).await;
+}
+
+/// A pool whose answer to a download ends at once, as if all was there; its task goes on.
+#[tokio::test(start_paused = true)]
+async fn the_task_of_a_download_is_waited_for_while_it_moves() {
+    let simulator = Simulator::builder().vms(2).build().unwrap();
+    let end = |request: &http::Request<RequestBody>| {
+        let kind = ("content-type", "application/octet-stream".to_owned());
+        (request.uri().path() == "/host_backup").then(|| (200, kind, b"all".to_vec()))
+    };
+    let connect = Client::connect(simulator.url()).transport(Detour::new(&simulator, end));
+    let client = connect.login("root", "xensource").await.unwrap();
+    let host = client.hosts().all().await.unwrap()[0];
+    tokio::spawn(work(simulator.clone(), 10, Duration::from_secs(200)));
+    let mut backup = Vec::new();
+    let mut download = client.host(host).backup().await.unwrap();
+    download.read_to_end(&mut backup).await.unwrap();
+    assert_eq!(backup, b"all");
+}
+
+#[tokio::test]
+async fn what_is_fetched_without_a_task_outlives_the_session() {
+    let (simulator, client) = pool(1, 2).await;
+    let before = client.updates(&[]).await.unwrap();
+    for _ in 0..2 {
+        simulator.expire_sessions();
+        assert_eq!(client.updates(&[]).await.unwrap(), before);
+    }
+    simulator.expire_sessions();
+    client.services().await.unwrap();
+    assert_eq!(simulator.counters().calls("session.login_with_password"), 4);
+
+    simulator.fault(Fault::on("/services").unauthorized());
+    let asked = simulator.counters().requests["/services"];
+    let error = client.services().await.unwrap_err();
+    assert!(matches!(&error, Error::Http(error) if error.status() == 401), "{error}");
+    assert_eq!(
+        simulator.counters().requests["/services"],
+        asked + 2,
+        "asked twice, no more"
+    );
 }

@@ -14,7 +14,7 @@ use crate::connection::{failed, http_error};
 use crate::tasks::TaskState;
 use crate::transport::{BodyStream, RequestBody};
 use crate::wire::{Object, Ref};
-use crate::{Connection, Error, Result, TaskClass};
+use crate::{Call, Connection, Error, Result, TaskClass};
 
 /// How long a handler may be silent.
 pub(super) const SILENCE: Duration = Duration::from_secs(300);
@@ -94,8 +94,15 @@ impl Handler {
     }
 
     async fn fetch_whole(self, connection: Connection, most: usize) -> Result<Bytes> {
-        let response = self.get(&connection, None).await?;
-        let mut body = response.into_body();
+        let response = match self.get(&connection, None).await {
+            Err(Error::Http(refused)) if refused.status() == 401 && connection.can_log_in_again() => {
+                // Handlers do not say what became of the session. A call does, and logs in again where it must.
+                Call::<Vec<String>>::new(&connection, "pool.get_all").await?;
+                self.get(&connection, None).await
+            }
+            answered => answered,
+        };
+        let mut body = response?.into_body();
         let mut whole = BytesMut::new();
         let base = &connection.current_session().base;
         loop {

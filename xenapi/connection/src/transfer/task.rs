@@ -1,11 +1,14 @@
 //! The task of a transfer: the only one who knows how it went.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::tasks::{TaskState, cancel_and_destroy, destroy, record, spawn, tidy, until_done};
+use crate::tasks::{OnProgress, TaskState, cancel_and_destroy, destroy, record, spawn, tidy, until_done};
 use crate::wire::Ref;
 use crate::wire::enums::task::StatusType;
 use crate::{ApiError, Call, Connection, Error, Result, TaskClass};
@@ -65,16 +68,18 @@ impl TransferTask {
     }
 
     /// The outcome of a transfer whose connection has ended. `cut` tells why the connection itself looks broken;
-    /// otherwise the task has `limit` to end.
+    /// otherwise the task may stand still for `limit` before it ends.
     pub(super) async fn verdict(self, cut: Option<String>, limit: Duration) -> Result<TaskState> {
         self.outcome(cut, limit, false).await
     }
 
     async fn outcome(mut self, cut: Option<String>, limit: Duration, is_enough: bool) -> Result<TaskState> {
-        let limit = if cut.is_some() { EXPLANATION_LIMIT } else { limit };
-        let ended = tokio::time::timeout(limit, self.ended()).await;
+        let ended = match cut {
+            Some(_) => tokio::time::timeout(EXPLANATION_LIMIT, self.ended()).await.ok(),
+            None => self.ended_or_still(limit).await,
+        };
         match ended {
-            Ok(Ok(Some(record))) => {
+            Some(Ok(Some(record))) => {
                 self.is_watched = false;
                 destroy(&self.connection, self.reference).await;
                 match (self.failure(&record), cut) {
@@ -83,7 +88,7 @@ impl TransferTask {
                     (None, _) => Ok(record),
                 }
             }
-            Ok(Ok(None)) => {
+            Some(Ok(None)) => {
                 self.is_watched = false;
                 Err(cut.map_or_else(
                     || Error::Vanished {
@@ -92,8 +97,8 @@ impl TransferTask {
                     |reason| self.interrupted(reason),
                 ))
             }
-            Ok(Err(error)) => Err(cut.map_or(error, |reason| self.interrupted(reason))),
-            Err(_) => {
+            Some(Err(error)) => Err(cut.map_or(error, |reason| self.interrupted(reason))),
+            None => {
                 let reason = cut.unwrap_or_else(|| "the connection has ended, but its task goes on".to_owned());
                 let error = self.interrupted(reason);
                 self.cancel().await;
@@ -148,6 +153,32 @@ impl TransferTask {
     /// Waits for the end of the task; `None` where it is gone.
     pub(super) async fn ended(&self) -> Result<Option<TaskState>> {
         until_done(&self.connection, self.reference, self.path, &mut None).await
+    }
+
+    /// Waits for the end of the task, and tells each time it has moved.
+    pub(super) async fn ended_reporting(
+        &self,
+        mut has_moved: impl FnMut() + Send + 'static,
+    ) -> Result<Option<TaskState>> {
+        let mut report: Option<OnProgress> = Some(Box::new(move |_| has_moved()));
+        until_done(&self.connection, self.reference, self.path, &mut report).await
+    }
+
+    /// Waits for the end of the task; `None` where it has not moved for `limit`.
+    async fn ended_or_still(&self, limit: Duration) -> Option<Result<Option<TaskState>>> {
+        let moved = watch::Sender::new(Instant::now());
+        let report = moved.clone();
+        let mut ended = pin!(self.ended_reporting(move || {
+            report.send_replace(Instant::now());
+        }));
+        loop {
+            let last = *moved.borrow();
+            match tokio::time::timeout_at(last + limit, ended.as_mut()).await {
+                Ok(ended) => return Some(ended),
+                Err(_) if *moved.borrow() > last => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     fn failure(&self, record: &TaskState) -> Option<Error> {

@@ -35,6 +35,7 @@ pub(super) struct Parcel {
     offer: Offer,
     on_sent: Option<OnSent>,
     reported: u64,
+    heard: u64,
     still: Duration,
 }
 
@@ -49,6 +50,8 @@ struct Offer {
 struct Progress {
     is_opened: bool,
     sent: u64,
+    /// How often the task has moved.
+    moved: u64,
     end: End,
 }
 
@@ -96,6 +99,7 @@ impl Parcel {
             offer: Offer::default(),
             on_sent,
             reported: 0,
+            heard: 0,
             still: Duration::ZERO,
         }
     }
@@ -150,7 +154,9 @@ impl Parcel {
     ) -> Result<Option<String>, Stop> {
         self.offer.is_taken.send_replace(true);
         // Whichever comes first. An answer that ends well says nothing: the body may still be on its way.
-        let (ended, broken) = (pin!(task.ended()), pin!(broken(response.into_body())));
+        let progress = self.offer.progress.clone();
+        let ended = task.ended_reporting(move || lock(&progress).moved += 1);
+        let (ended, broken) = (pin!(ended), pin!(broken(response.into_body())));
         let is_broken = match self.attend(select(ended, broken), silence).await? {
             Either::Left(_) => None,
             Either::Right((reason, _)) => Some(reason),
@@ -158,7 +164,7 @@ impl Parcel {
         Ok(is_broken.filter(|_| !self.is_through()))
     }
 
-    /// Does some work, and sees to it that bytes go out meanwhile.
+    /// Does some work, and sees to it that bytes go out meanwhile, or that the task moves.
     pub(super) async fn attend<T>(&mut self, work: impl Future<Output = T>, silence: Duration) -> Result<T, Stop> {
         let mut work = pin!(work);
         loop {
@@ -166,9 +172,10 @@ impl Parcel {
                 Either::Left((output, _)) => Some(output),
                 Either::Right(_) => None,
             };
-            let Progress { sent, end, .. } = lock(&self.offer.progress).clone();
-            let is_still = sent == self.reported;
+            let Progress { sent, moved, end, .. } = lock(&self.offer.progress).clone();
+            let is_still = (sent, moved) == (self.reported, self.heard);
             self.still = if is_still { self.still + LOOK } else { Duration::ZERO };
+            self.heard = moved;
             if sent != self.reported {
                 self.reported = sent;
                 self.on_sent.iter_mut().for_each(|report| report(sent));
