@@ -2,71 +2,109 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use xenapi::{Client, Error, Ref, Vm, bulk};
+use xenapi::{Client, Error, ErrorCode, Ref, Source, Vm};
 use xenapi_sim::{DiskImage, Fault, Simulator, VmSpec};
 
 use crate::{eventually, pool};
 
 /// How many breaks the client has to live through.
 const BREAKS: u64 = 1000;
+/// How many of them among its transfers.
+const BROKEN_TRANSFERS: u64 = 150;
 
 /// Passes bytes on to a server, and resets connections after random numbers of them.
 struct Proxy {
     address: String,
-    breaks: Arc<AtomicU64>,
-    is_breaking: Arc<AtomicU64>,
+    wire: Arc<Wire>,
+}
+
+/// What a proxy does to connections, and has done.
+#[derive(Debug)]
+struct Wire {
+    /// No connection carries as many bytes as this, to the server and from it.
+    limits: (u64, u64),
+    is_breaking: AtomicBool,
+    breaks: AtomicU64,
+    /// How many connections broke whose last request was a login.
+    broken_logins: AtomicU64,
 }
 
 impl Proxy {
-    async fn before(url: &str) -> Self {
+    async fn before(url: &str, limits: (u64, u64)) -> Self {
         let server = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let (breaks, is_breaking) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
-        let (count, on) = (breaks.clone(), is_breaking.clone());
+        let address = listener.local_addr().unwrap().to_string();
+        let wire = Arc::new(Wire {
+            limits,
+            is_breaking: false.into(),
+            breaks: 0.into(),
+            broken_logins: 0.into(),
+        });
+        let shared = wire.clone();
         tokio::spawn(async move {
             let mut random = Random(7);
             while let Ok((client, _)) = listener.accept().await {
-                let budgets = (random.below(4000), random.below(6000));
-                let (server, count, on) = (server.clone(), count.clone(), on.clone());
-                tokio::spawn(async move { pass(client, &server, budgets, &count, &on).await });
+                let budgets = (random.below(shared.limits.0), random.below(shared.limits.1));
+                let (server, wire) = (server.clone(), shared.clone());
+                tokio::spawn(async move { pass(client, &server, budgets, &wire).await });
             }
         });
-        Self {
-            address,
-            breaks,
-            is_breaking,
-        }
+        Self { address, wire }
     }
 
     fn break_connections(&self, wanted: bool) {
-        self.is_breaking.store(u64::from(wanted), Ordering::Relaxed);
+        self.wire.is_breaking.store(wanted, Ordering::Relaxed);
     }
 
     fn breaks(&self) -> u64 {
-        self.breaks.load(Ordering::Relaxed)
+        self.wire.breaks.load(Ordering::Relaxed)
+    }
+
+    fn broken_logins(&self) -> u64 {
+        self.wire.broken_logins.load(Ordering::Relaxed)
+    }
+
+    /// A client that reaches the pool's one host through the proxy, also where it looks for other hosts.
+    async fn client(&self, simulator: &Simulator) -> Client {
+        simulator.set("host", &simulator.refs("host")[0], "address", &*self.address);
+        Client::connect(format!("http://{}", self.address))
+            .concurrency(256)
+            .login("root", "xensource")
+            .await
+            .unwrap()
     }
 }
 
-async fn pass(client: TcpStream, server: &str, budgets: (u64, u64), breaks: &AtomicU64, on: &AtomicU64) {
+async fn pass(client: TcpStream, server: &str, budgets: (u64, u64), wire: &Wire) {
     let Ok(server) = TcpStream::connect(server).await else {
         return;
     };
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
-    let up = limited(&mut from_client, &mut to_server, budgets.0, on);
-    let down = limited(&mut from_server, &mut to_client, budgets.1, on);
+    let is_login = AtomicBool::new(false);
+    let look = |bytes: &[u8]| {
+        const LOGIN: &[u8] = b"session.login_with_password";
+        if bytes.starts_with(b"POST ") {
+            is_login.store(bytes.windows(LOGIN.len()).any(|part| part == LOGIN), Ordering::Relaxed);
+        }
+    };
+    let up = limited(&mut from_client, &mut to_server, budgets.0, wire, look);
+    let down = limited(&mut from_server, &mut to_client, budgets.1, wire, |_| ());
     let is_broken = tokio::select! {
         is_broken = up => is_broken,
         is_broken = down => is_broken,
     };
     if is_broken {
-        breaks.fetch_add(1, Ordering::Relaxed);
+        wire.breaks.fetch_add(1, Ordering::Relaxed);
+        wire.broken_logins
+            .fetch_add(is_login.into_inner().into(), Ordering::Relaxed);
         let _ = to_client.as_ref().set_zero_linger();
         let _ = to_server.as_ref().set_zero_linger();
     }
@@ -77,16 +115,18 @@ async fn limited(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
     budget: u64,
-    on: &AtomicU64,
+    wire: &Wire,
+    look: impl Fn(&[u8]),
 ) -> bool {
-    let (mut buffer, mut passed) = (vec![0; 1024], 0);
+    let (mut buffer, mut passed) = (vec![0; 64 << 10], 0);
     loop {
         let length = match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return false,
             Ok(length) => length,
         };
+        look(&buffer[..length]);
         let left = (budget.saturating_sub(passed)) as usize;
-        let is_last = length > left && on.load(Ordering::Relaxed) == 1;
+        let is_last = length > left && wire.is_breaking.load(Ordering::Relaxed);
         let length = if is_last { left } else { length };
         if to.write_all(&buffer[..length]).await.is_err() {
             return false;
@@ -111,81 +151,221 @@ impl Random {
     }
 }
 
-/// A change that can be told from all others, and how it ended.
-async fn change(client: Client, vm: Ref<Vm>, number: u64) -> (String, Result<(), Error>) {
-    let tag = format!("change {number}");
-    let result = client.vm(vm).add_tags(&tag).await;
-    (tag, result)
+/// Does some work, and ends the client's session again and again, as the server does.
+async fn expiring<T>(pause: Duration, simulator: &Simulator, client: &Client, work: impl Future<Output = T>) -> T {
+    let expire = async {
+        loop {
+            tokio::time::sleep(pause).await;
+            simulator.remove("session", client.session_reference().expose());
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        never = expire => never,
+    }
+}
+
+/// Whether a call that failed was certainly not carried out: it was not sent, changes nothing, or its session had
+/// ended each time.
+fn is_undone(error: &Error) -> bool {
+    error.is_retryable() || error.code() == Some(&ErrorCode::SessionInvalid)
+}
+
+/// Each session that is left after the logout is one whose making was not heard of.
+async fn no_session_is_left_but_unheard_ones(simulator: &Simulator, client: Client, proxy: &Proxy) {
+    client.logout().await.unwrap();
+    let mine = client.session_reference();
+    drop(client);
+    assert!(mine.expose().is_empty());
+    let left = simulator.refs("session").len() as u64;
+    assert!(
+        left <= proxy.broken_logins(),
+        "{left} sessions are left, and {} logins broke",
+        proxy.broken_logins()
+    );
+}
+
+/// How the changes and the reads of one worker ended.
+#[derive(Default)]
+struct Calls {
+    done: Vec<String>,
+    lost: Vec<String>,
+    unsent: Vec<String>,
+    reads: u64,
+    failed_reads: u64,
+}
+
+impl Calls {
+    /// Changes and reads a VM, until enough has been broken.
+    async fn until(mut self, breaks: u64, proxy: &Proxy, client: &Client, vm: Ref<Vm>) -> Self {
+        for number in 0.. {
+            if proxy.breaks() >= breaks {
+                break;
+            }
+            // A second time it fails.
+            let key = format!("{vm} {number}");
+            match client.vm(vm).add_to_other_config(&key, "").await {
+                Ok(()) => self.done.push(key),
+                Err(Error::Lost(_)) => self.lost.push(key),
+                Err(error) if is_undone(&error) => self.unsent.push(key),
+                Err(other) => panic!("{key}: {other}"),
+            }
+            self.reads += 1;
+            if let Err(error) = client.vm(vm).name_label().await {
+                assert!(is_undone(&error), "{error}");
+                self.failed_reads += 1;
+            }
+        }
+        self
+    }
 }
 
 #[tokio::test]
 async fn a_thousand_breaks_leave_every_call_with_the_right_outcome() {
-    let simulator = Simulator::builder().vms(4).build().unwrap();
+    let simulator = Simulator::builder().vms(100).build().unwrap();
     let server = simulator.listen("127.0.0.1:0").await.unwrap();
-    let proxy = Proxy::before(server.url()).await;
-    let client = Client::connect(&proxy.address)
-        .failover(false)
-        .concurrency(256)
-        .login("root", "xensource")
-        .await
-        .unwrap();
-    let vm = *client.vms().all().await.unwrap().first().unwrap();
-    let before = simulator.counters().calls("VM.add_tags");
+    let proxy = Proxy::before(server.url(), (4000, 6000)).await;
+    let client = proxy.client(&simulator).await;
+    let vms = client.vms().all().await.unwrap();
     proxy.break_connections(true);
-    let (mut sent, mut done, mut lost, mut unsent) = (0, Vec::new(), HashSet::new(), Vec::new());
-    let (mut reads, mut failed_reads) = (0, 0);
-    while proxy.breaks() < BREAKS {
-        let numbers = sent..sent + 256;
-        sent += 256;
-        let changes = bulk(numbers.clone().map(|number| change(client.clone(), vm, number)));
-        let looks = bulk(numbers.map(|_| client.vm(vm).name_label()));
-        let (changes, looks) = tokio::join!(changes.concurrency(128).run(), looks.concurrency(128).run());
-        for (tag, result) in changes {
-            match result {
-                Ok(()) => done.push(tag),
-                Err(Error::Lost(_)) => drop(lost.insert(tag)),
-                Err(Error::Connect { .. }) => unsent.push(tag),
-                Err(other) => panic!("{tag}: {other}"),
+    let workers = vms
+        .iter()
+        .map(|&vm| Calls::default().until(BREAKS, &proxy, &client, vm));
+    let workers = expiring(Duration::from_millis(100), &simulator, &client, join_all(workers)).await;
+    proxy.break_connections(false);
+    let records = client.vms().all_records().await.unwrap();
+    let (mut done, mut lost, mut unsent, mut reads, mut failed_reads) = (0, 0, 0, 0, 0);
+    for (vm, calls) in vms.iter().zip(workers) {
+        let changes = |(key, _): (&String, _)| key.starts_with("OpaqueRef:").then(|| key.clone());
+        let mut there: HashSet<_> = records[vm].other_config.iter().filter_map(changes).collect();
+        assert!(
+            calls.done.iter().all(|key| there.remove(key)),
+            "a change that succeeded is there"
+        );
+        there.retain(|key| !calls.lost.contains(key));
+        assert!(there.is_empty(), "of those that did not succeed, only lost ones may be");
+        done += calls.done.len();
+        lost += calls.lost.len();
+        unsent += calls.unsent.len();
+        reads += calls.reads;
+        failed_reads += calls.failed_reads;
+    }
+    eprintln!(
+        "{} breaks, {} of them of logins: {done} changes done, {lost} of unknown fate, {unsent} not sent; \
+         {failed_reads} of {reads} reads failed",
+        proxy.breaks(),
+        proxy.broken_logins(),
+    );
+    assert!(failed_reads * 4 < reads, "reads failed in spite of the retries");
+    no_session_is_left_but_unheard_ones(&simulator, client, &proxy).await;
+}
+
+/// How much of the small archive's end is its disk.
+const SMALL: usize = 64 << 10;
+
+/// The whole export of a VM.
+async fn exported(client: &Client, vm: Ref<Vm>) -> Result<Vec<u8>, std::io::Error> {
+    let mut bytes = Vec::new();
+    let mut export = client.vm(vm).export().await.map_err(std::io::Error::other)?;
+    export.read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// How the transfers of one worker ended.
+#[derive(Default)]
+struct Transfers {
+    downloads: u64,
+    failed_downloads: u64,
+    imported: Vec<Ref<Vm>>,
+    lost: u64,
+    failed: u64,
+}
+
+impl Transfers {
+    /// Exports a VM and imports its archive, until enough has been broken.
+    async fn until(mut self, breaks: u64, proxy: &Proxy, client: &Client, vm: Ref<Vm>, whole: Bytes) -> Self {
+        while proxy.breaks() < breaks {
+            self.downloads += 1;
+            match exported(client, vm).await {
+                // What is before the disk tells of a VM that is being exported.
+                Ok(bytes) => assert!(
+                    bytes.len() == whole.len() && bytes[bytes.len() - SMALL..] == whole[whole.len() - SMALL..],
+                    "{} of {} bytes are no export",
+                    bytes.len(),
+                    whole.len()
+                ),
+                Err(_) => self.failed_downloads += 1,
+            }
+            match client.vms().import_xva(Source::bytes(whole.clone())).await {
+                Ok(vms) => self.imported.extend(vms),
+                Err(Error::Lost(_) | Error::Vanished { .. }) => self.lost += 1,
+                Err(error) if error.is_retryable() || error.api().is_some() => self.failed += 1,
+                // The session ended between the task's making and the transfer.
+                Err(Error::Http(error)) if error.status() == 401 => self.failed += 1,
+                Err(other) => panic!("{other}"),
             }
         }
-        reads += looks.len();
-        failed_reads += looks.iter().filter(|look| look.is_err()).count();
-        let honest = |look: &Result<String, Error>| look.as_ref().err().is_none_or(Error::is_retryable);
-        assert!(looks.iter().all(honest), "{looks:?}");
+        self
     }
-    proxy.break_connections(false);
-    let tags = client.vm(vm).tags().await.unwrap();
-    let there: HashSet<_> = tags.iter().collect();
-    assert_eq!(there.len(), tags.len(), "a change was made twice");
-    assert!(
-        done.iter().all(|tag| there.contains(tag)),
-        "a change that succeeded is there"
-    );
-    assert!(
-        unsent.iter().all(|tag| !there.contains(tag)),
-        "a change that was not sent is not there"
-    );
-    let strays: Vec<_> = tags.iter().filter(|tag| tag.starts_with("change ")).collect();
-    assert!(strays.iter().all(|tag| done.contains(tag) || lost.contains(*tag)));
-    assert!(
-        simulator.counters().calls("VM.add_tags") - before <= sent,
-        "a change was sent twice"
-    );
-    assert!(
-        failed_reads * 4 < reads,
-        "{failed_reads} of {reads} reads failed in spite of the retries"
-    );
+}
 
-    assert_eq!(simulator.counters().calls("session.login_with_password"), 1);
-    client.logout().await.unwrap();
-    eventually("no session is left", || simulator.refs("session").is_empty()).await;
-    eprintln!(
-        "{} breaks: {} changes done, {} of unknown fate, {} not sent; {failed_reads} of {reads} reads failed",
-        proxy.breaks(),
-        done.len(),
-        lost.len(),
-        unsent.len()
+#[tokio::test]
+async fn transfers_that_break_anywhere_are_whole_or_fail() {
+    let simulator = Simulator::builder().vms(0).build().unwrap();
+    let server = simulator.listen("127.0.0.1:0").await.unwrap();
+    let small = |number| {
+        let mut disk = DiskImage::new(SMALL as u64);
+        disk.write(0, &[0x55; SMALL]);
+        let spec = VmSpec::new(format!("small {number}")).halted().disk(disk);
+        simulator.add_vm(spec).unwrap().parse::<Ref<Vm>>().unwrap()
+    };
+    let vms: Vec<_> = (0..16).map(small).collect();
+    let direct = Client::connect(server.url()).login("root", "xensource").await.unwrap();
+    let whole: Bytes = exported(&direct, vms[0]).await.unwrap().into();
+    direct.logout().await.unwrap();
+    let before = simulator.refs("VM").len();
+
+    let longest = whole.len() as u64 * 3 / 2;
+    let proxy = Proxy::before(server.url(), (longest, longest)).await;
+    let client = proxy.client(&simulator).await;
+    proxy.break_connections(true);
+    let workers = vms
+        .iter()
+        .map(|&vm| Transfers::default().until(BROKEN_TRANSFERS, &proxy, &client, vm, whole.clone()));
+    let workers = expiring(Duration::from_millis(500), &simulator, &client, join_all(workers)).await;
+    proxy.break_connections(false);
+    eventually("no transfer is left", || {
+        let counters = simulator.counters();
+        counters.exports == 0 && counters.imports == 0
+    })
+    .await;
+    let there: HashSet<_> = client.vms().all().await.unwrap().into_iter().collect();
+    let made = there.len() - before;
+    let imported: HashSet<_> = workers.iter().flat_map(|transfers| &transfers.imported).collect();
+    let sum = |count: fn(&Transfers) -> u64| workers.iter().map(count).sum::<u64>();
+    let lost = sum(|transfers| transfers.lost);
+    let (downloads, cut) = (
+        sum(|transfers| transfers.downloads),
+        sum(|transfers| transfers.failed_downloads),
     );
+    eprintln!(
+        "{} breaks, {} of them of logins: {cut} of {downloads} downloads failed; {} imports succeeded, {lost} are of \
+         unknown fate, {} failed",
+        proxy.breaks(),
+        proxy.broken_logins(),
+        imported.len(),
+        sum(|transfers| transfers.failed),
+    );
+    assert!(
+        imported.iter().all(|vm| there.contains(vm)),
+        "what was imported is there"
+    );
+    assert!(
+        imported.len() <= made && made as u64 <= imported.len() as u64 + lost,
+        "{made} VMs are there"
+    );
+    assert!(cut > 0 && cut < downloads && !imported.is_empty());
+    no_session_is_left_but_unheard_ones(&simulator, client, &proxy).await;
 }
 
 #[tokio::test]

@@ -292,3 +292,24 @@ async fn a_read_outlasts_broken_connections() {
     client.vms().all().await.unwrap();
     assert_eq!(simulator.counters().calls("VM.get_all"), 4);
 }
+
+#[tokio::test]
+async fn a_login_whose_answer_is_lost_is_repeated_once() {
+    let (simulator, client) = pool(1, 2).await;
+    let logins = || simulator.counters().calls("session.login_with_password");
+    let lost = Fault::on("session.login_with_password").times(1).reset();
+    simulator.expire_sessions();
+    simulator.fault(lost.clone());
+    client.vms().all().await.expect("the second login");
+    assert_eq!(logins(), 3);
+
+    simulator.fault(lost.times(u64::MAX));
+    for calls in [1, 30] {
+        simulator.expire_sessions();
+        let before = logins();
+        let results = bulk((0..calls).map(|_| client.vms().all())).concurrency(30).run().await;
+        let is_lost = |result: &Result<_, Error>| matches!(result, Err(Error::Interrupted(_)));
+        assert!(results.iter().all(is_lost), "{results:?}");
+        assert_eq!(logins() - before, 2, "{calls} calls at once");
+    }
+}

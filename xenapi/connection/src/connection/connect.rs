@@ -147,6 +147,10 @@ impl<C: From<Connection>> Connect<C> {
 
     /// How often a call is repeated whose connection failed, with growing pauses; three times by default. Only calls
     /// that change nothing are, and those of which nothing was sent.
+    ///
+    /// A login whose answer is lost may have made a session that nobody ends and that lives for a day. So a call for
+    /// which the session is made anew repeats that login once at most, and calls that wait for the same login share
+    /// its failure. The first login of all is not repeated.
     pub fn retries(mut self, most: u32) -> Self {
         self.retries = most;
         self
@@ -233,7 +237,7 @@ impl<C: From<Connection>> Connect<C> {
             members_learned: Mutex::new(Instant::now()),
             failing_over: tokio::sync::Mutex::default(),
         });
-        connection.login(&session).await?;
+        connection.login(&session, None).await?;
         Ok(connection)
     }
 }

@@ -18,6 +18,8 @@ use crate::{Error, Result};
 
 /// How often a call logs in again or moves to another host before its error is believed.
 const MOST_MOVES: usize = 3;
+/// How often one call repeats a login whose answer was lost: the session that it may have made is ended by nobody.
+const MOST_REPEATED_LOGINS: usize = 1;
 /// The pause before a call is repeated for the first time; the next ones are four times as long each.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -65,15 +67,24 @@ impl Connection {
     async fn attempt(&self, request: &Request) -> Result<Reply> {
         let mut moves = 0;
         let mut failures = 0;
+        let mut lost_logins = 0;
+        let mut seen = None;
         loop {
             let session = self.current_session();
-            match self.attempt_at(&session, request, moves).await {
+            let attempted = self.attempt_at(&session, request, moves, seen).await;
+            lost_logins += attempted.as_ref().err().map_or(0, |error| is_lost_login(error).into());
+            match attempted {
                 Ok(Attempt::Answered(reply)) => {
                     self.keep_members_fresh();
                     return Ok(reply);
                 }
                 Ok(Attempt::Moved) => moves += 1,
-                Err(error) if failures < self.inner.retries && may_be_repeated(&error) => {
+                Err(error)
+                    if failures < self.inner.retries
+                        && lost_logins <= MOST_REPEATED_LOGINS
+                        && may_be_repeated(&error) =>
+                {
+                    seen = Some(self.failed_logins());
                     tracing::debug!(method = &*request.method, %error, "trying again");
                     if !self.fail_over(&session).await {
                         tokio::time::sleep(FIRST_PAUSE * 4u32.saturating_pow(failures)).await;
@@ -85,7 +96,13 @@ impl Connection {
         }
     }
 
-    async fn attempt_at(&self, session: &Arc<Session>, request: &Request, moves: usize) -> Result<Attempt> {
+    async fn attempt_at(
+        &self,
+        session: &Arc<Session>,
+        request: &Request,
+        moves: usize,
+        seen: Option<u64>,
+    ) -> Result<Attempt> {
         let method = &*request.method;
         let mut params = Vec::with_capacity(request.params.len() + 1);
         if takes_session(method) {
@@ -102,14 +119,14 @@ impl Connection {
                 if moves < MOST_MOVES && session.is(&which) && self.can_log_in_again() =>
             {
                 tracing::debug!(method, "the session is gone: logging in again");
-                self.login(session).await?;
+                self.login(session, seen).await?;
                 Ok(Attempt::Moved)
             }
             Some((ErrorCode::HostIsSlave, coordinator))
                 if moves < MOST_MOVES && self.is_of_the_pool() && !concerns_another_pool(method) =>
             {
                 tracing::debug!(coordinator, "the coordinator moved");
-                self.follow(session, &coordinator, fingerprint).await?;
+                self.follow(session, &coordinator, fingerprint, seen).await?;
                 Ok(Attempt::Moved)
             }
             refusal => {
@@ -125,11 +142,17 @@ impl Connection {
     }
 
     /// After HOST_IS_SLAVE: a login at the coordinator, or the foreign session taken there.
-    async fn follow(&self, session: &Arc<Session>, coordinator: &str, fingerprint: Option<Fingerprint>) -> Result<()> {
+    async fn follow(
+        &self,
+        session: &Arc<Session>,
+        coordinator: &str,
+        fingerprint: Option<Fingerprint>,
+        seen: Option<u64>,
+    ) -> Result<()> {
         let base = at_host(&session.base, coordinator)?;
         self.vouch(&base, fingerprint);
         if self.can_log_in_again() {
-            self.login(session).await
+            self.login(session, seen).await
         } else {
             self.move_to(session, base);
             Ok(())
@@ -153,6 +176,11 @@ enum Attempt {
 /// Whether a call can be sent again: nothing of it arrived, or it changes nothing.
 fn may_be_repeated(error: &Error) -> bool {
     matches!(error, Error::Connect { .. } | Error::Interrupted(_))
+}
+
+/// Whether a login was sent and not answered.
+fn is_lost_login(error: &Error) -> bool {
+    matches!(error, Error::Interrupted(lost) if lost.method().starts_with("session."))
 }
 
 /// Messages that talk to a second pool, whose refusals are not about this connection.

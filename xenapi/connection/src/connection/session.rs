@@ -62,11 +62,11 @@ pub(super) struct Logins {
 
 impl Connection {
     /// Replaces `stale` by a new session; where another call did so meanwhile, takes that one, and where another call
-    /// failed to, its error.
+    /// failed to, its error. A call that repeats a login has `seen` so many failures: it shares what came since.
     ///
     /// It runs to its end also where nobody waits for it any more, so that no session is made that nobody ends.
-    pub(super) async fn login(&self, stale: &Arc<Session>) -> Result<()> {
-        let seen = self.inner.failed_logins.load(Ordering::Acquire);
+    pub(super) async fn login(&self, stale: &Arc<Session>, seen: Option<u64>) -> Result<()> {
+        let seen = seen.unwrap_or_else(|| self.failed_logins());
         match self.clone().begin_login(stale.clone(), seen).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
@@ -77,6 +77,11 @@ impl Connection {
                 )),
             },
         }
+    }
+
+    /// How many logins have failed up to now.
+    pub(super) fn failed_logins(&self) -> u64 {
+        self.inner.failed_logins.load(Ordering::Acquire)
     }
 
     fn begin_login(self, stale: Arc<Session>, seen: u64) -> JoinHandle<Result<()>> {
@@ -241,6 +246,7 @@ fn repeated(error: &Error) -> Option<Error> {
     match error {
         Error::Api(error) => Some(Error::Api(error.clone())),
         Error::Untrusted(error) => Some(Error::Untrusted(error.clone())),
+        Error::Interrupted(lost) => Some(Error::unanswered(&lost.method, lost.reason.clone())),
         _ => None,
     }
 }
