@@ -41,36 +41,43 @@ impl<D: ReadAt + Clone> Volume<D> {
             return Ok(Self::new(disk, whole, kind));
         }
         let table = PartitionTable::read_disk(&disk)?;
+        if let Some(number) = partition {
+            return Self::of(disk, &table, number);
+        }
         let mut readable = Vec::new();
         for entry in table.partitions() {
-            let place = entry.start..entry.end().min(whole.end);
-            let kind = kind(&Window::new(&disk, place.start, place.end.saturating_sub(place.start)))?;
-            match partition {
-                Some(number) if number != entry.number => {}
-                Some(number) => {
-                    let kind = kind.with_context(|| {
-                        format!(
-                            "partition {number} ({}) holds no NTFS, ext, XFS or FAT",
-                            entry.partition_type()
-                        )
-                    })?;
-                    return Ok(Self::new(disk, place, kind));
-                }
-                None => readable.extend(kind.map(|kind| (entry.number, place, kind))),
+            if let Some(kind) = kind(&entry.of(&disk))? {
+                readable.push((entry.number, kind));
             }
         }
-        match &readable[..] {
-            [(_, place, kind)] => Ok(Self::new(disk, place.clone(), *kind)),
-            _ if partition.is_some() => bail!("the disk has no such partition"),
+        match readable[..] {
+            [(number, _)] => Self::of(disk, &table, number),
             [] => bail!("no partition of the disk holds NTFS, ext, XFS or FAT"),
-            several => {
-                let numbers: Vec<_> = several
+            _ => {
+                let numbers: Vec<_> = readable
                     .iter()
-                    .map(|(number, _, kind)| format!("{number} ({kind:?})"))
+                    .map(|(number, kind)| format!("{number} ({kind:?})"))
                     .collect();
                 bail!("choose a partition with --partition: {}", numbers.join(", "))
             }
         }
+    }
+
+    /// The volume in a partition of a table that was read before.
+    ///
+    /// # Errors
+    /// Where the table has no such partition, or its file system is none that can be read.
+    pub fn of(disk: D, table: &PartitionTable, number: u32) -> anyhow::Result<Self> {
+        let entry = table.partition(number).context("the disk has no such partition")?;
+        let kind = kind(&entry.of(&disk))?;
+        let kind = kind.with_context(|| {
+            format!(
+                "partition {number} ({}) holds no NTFS, ext, XFS or FAT",
+                entry.partition_type()
+            )
+        })?;
+        let end = entry.end().min(disk.size()?);
+        Ok(Self::new(disk, entry.start..end, kind))
     }
 
     fn new(disk: D, place: Range<u64>, kind: Kind) -> Self {

@@ -260,3 +260,70 @@ async fn a_file_is_read_changed_in_place_and_changed_back() {
         assert!(complained(&missing).contains("none"), "{missing:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_out_of_a_vm_before_its_export_ends() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let pool = Pool::new(0).await;
+    if pool.tool("vm-cat").is_none() {
+        return;
+    }
+    let mke2fs = |tree: &Path, volume: &Path| {
+        let mut command = std::process::Command::new("mke2fs");
+        command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);
+        command
+    };
+    let Some(disk) = partitioned(&folder, mke2fs) else {
+        return;
+    };
+    // Much more lies behind the partition.
+    let mut image = dense_disk(160);
+    image.write(0, &disk);
+    for (name, spec) in [("off", VmSpec::new("off").halted()), ("on", VmSpec::new("on"))] {
+        pool.simulator.add_vm(spec.disk(image.clone())).unwrap();
+        let mut cat = pool.tool("vm-cat").unwrap();
+        cat.args(["--vm", name, "/etc/app.conf"]);
+        if name == "on" {
+            cat.arg("--snapshot");
+        }
+        let output = cat.output().await.unwrap();
+        assert!(output.status.success(), "{name}: {}", complained(&output));
+        assert_eq!(said(&output), "debug=off\nport=1234\n".repeat(500));
+        let read = complained(&output);
+        let read = read
+            .lines()
+            .find_map(|line| line.strip_suffix(" MiB read"))
+            .unwrap()
+            .parse::<f64>();
+        assert!(read.unwrap() < 60.0, "of 160 MiB: {output:?}");
+    }
+    pool.assert_tidy().await;
+
+    let archive = folder.path("off.xva");
+    let mut export = pool.tool("vm-export").unwrap();
+    assert!(
+        export
+            .args(["--vm", "off"])
+            .arg(&archive)
+            .output()
+            .await
+            .unwrap()
+            .status
+            .success()
+    );
+    let new = folder.path("app.conf");
+    let args = ["--xva", archive.to_str().unwrap(), "/etc/app.conf", "--output"];
+    let output = run("vm-cat", &args, &[&new]).await;
+    assert!(output.status.success(), "{}", complained(&output));
+    assert_eq!(
+        std::fs::read_to_string(&new).unwrap(),
+        "debug=off\nport=1234\n".repeat(500)
+    );
+    let args = ["--xva", archive.to_str().unwrap(), "/etc/none", "--output"];
+    let missing = run("vm-cat", &args, &[&folder.path("none")]).await;
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        complained(&missing).contains("none") && !folder.path("none").exists(),
+        "{missing:?}"
+    );
+}
