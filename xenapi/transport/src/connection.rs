@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -52,6 +52,7 @@ pub(super) async fn get(
         stream,
         held: rest,
         left,
+        ended: None,
     };
     Ok(answer.map(|()| Box::pin(body) as BodyStream))
 }
@@ -178,30 +179,40 @@ struct Body {
     stream: Box<dyn Duplex>,
     held: BytesMut,
     left: Option<u64>,
+    /// How the connection ended. The system tells of a reset once, so it is kept until all before it is handed on.
+    ended: Option<io::Result<()>>,
 }
 
 impl Body {
-    /// Fills the buffer with what is there. `true` at the end.
-    fn fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    /// Fills the buffer with what is there.
+    fn fill(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.held.reserve(PIECE);
         while self.held.len() < PIECE {
             let filled = self.held.len();
             // Nothing is lost with a future of this kind that is not polled again.
-            match pin!(self.stream.read_buf(&mut self.held)).poll(context) {
+            self.ended = match pin!(self.stream.read_buf(&mut self.held)).poll(context) {
                 Poll::Pending if filled == 0 => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(true)),
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(0)) => Some(Ok(())),
+                Poll::Ready(Ok(_)) => continue,
                 // A server that closes without saying so in TLS has closed all the same.
-                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    return Poll::Ready(Ok(true));
-                }
-                // What came before the error is handed on first: the next read meets it again.
-                Poll::Ready(Err(error)) if filled == 0 => return Poll::Ready(Err(error)),
-                Poll::Ready(Err(_)) => break,
+                Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Some(Ok(())),
+                Poll::Ready(Err(error)) => Some(Err(error)),
+            };
+            break;
+        }
+        Poll::Ready(())
+    }
+
+    /// What is wrong with the end, if anything; nothing comes after it.
+    fn last_word(&mut self) -> Option<TransportError> {
+        let left = self.left.replace(0);
+        match self.ended.take()? {
+            Err(error) => Some(broken(error)),
+            Ok(()) => {
+                left.map(|left| TransportError::Broken(format!("the connection was closed {left} bytes too early")))
             }
         }
-        Poll::Ready(Ok(false))
     }
 }
 
@@ -213,19 +224,11 @@ impl Stream for Body {
         if this.left == Some(0) {
             return Poll::Ready(None);
         }
-        let at_end = match this.fill(context) {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(broken(error)))),
-            Poll::Ready(Ok(at_end)) => at_end,
-        };
+        if this.ended.is_none() {
+            ready!(this.fill(context));
+        }
         if this.held.is_empty() {
-            let short = this.left.filter(|_| at_end).map(|left| {
-                this.left = Some(0);
-                Err(TransportError::Broken(format!(
-                    "the connection was closed {left} bytes too early"
-                )))
-            });
-            return Poll::Ready(short);
+            return Poll::Ready(this.last_word().map(Err));
         }
         let mut piece = this.held.split().freeze();
         if let Some(left) = &mut this.left {
@@ -235,3 +238,6 @@ impl Stream for Body {
         Poll::Ready(Some(Ok(piece)))
     }
 }
+
+#[cfg(test)]
+mod tests;
