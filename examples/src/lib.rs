@@ -13,6 +13,7 @@ mod pool;
 mod printable;
 mod selection;
 mod snapshot;
+mod volume;
 
 pub use self::batch::{Batch, Job};
 pub use self::choice::{Nameable, choose_vm, named};
@@ -27,3 +28,4 @@ pub use self::pool::Pool;
 pub use self::printable::Printable;
 pub use self::selection::{Chosen, Selection};
 pub use self::snapshot::with_snapshot;
+pub use self::volume::Volume;

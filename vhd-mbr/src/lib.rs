@@ -38,7 +38,7 @@
 //! - `qcow2` (feature `qcow2`): qcow2 images, read and written.
 //! - [`Size`] and [`Guid`], as people read them.
 //!
-//! No runtime, no network, no `unsafe`; the bytes of a disk are never trusted.
+//! No runtime, no `unsafe`, no network but for the feature `nbd`; the bytes of a disk are never trusted.
 
 mod bytes;
 pub mod cbt;

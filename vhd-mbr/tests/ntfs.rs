@@ -1,4 +1,5 @@
 //! Volumes made by ntfs-3g, read by us and by ntfscat.
+#![cfg(target_os = "linux")]
 
 mod ntfs_image;
 
@@ -396,7 +397,7 @@ fn sectors_and_clusters_of_every_size() {
         let image = Image::new(64 << 20, &[&args[0], &args[1]]);
         image.put("/small", &small);
         image.put("/big", &big);
-        for number in 0..40 {
+        for number in 0..12 {
             image.put(&format!("/one of several files {number}"), &small);
         }
         let volume = image.open();
@@ -406,7 +407,7 @@ fn sectors_and_clusters_of_every_size() {
         assert_eq!(all(&volume.lookup("/SMALL").unwrap().content().unwrap()), small);
         assert!(all(&volume.lookup("/big").unwrap().content().unwrap()) == big);
         let entries = volume.root().unwrap().read_dir().unwrap().map(Result::unwrap);
-        assert_eq!(entries.filter(|entry| !entry.is_system_file()).count(), 42);
+        assert_eq!(entries.filter(|entry| !entry.is_system_file()).count(), 14);
         for path in ["/small", "/big"] {
             check_layout(&image, &volume, path, "", &image.cat(path));
         }

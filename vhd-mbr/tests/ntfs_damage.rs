@@ -1,5 +1,6 @@
 //! Volumes that are not as they should be: what speaks against changing them, what is told of damage, and that nothing
 //! panics or hangs whatever the bytes are.
+#![cfg(target_os = "linux")]
 
 mod ntfs_image;
 
@@ -281,7 +282,7 @@ fn the_volume_with_everything_is_right_before_it_is_damaged() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(80) })]
 
     #[test]
     fn damage_is_no_danger(damage in vec((any::<u32>(), any::<u8>()), 1..200)) {
@@ -332,16 +333,13 @@ fn directories_in_a_circle_are_found() {
     }
     let [outer, inner] = ["/outer", "/outer/inner"].map(|path| image.open().lookup(path).unwrap().reference());
     image.change(|bytes| {
-        // The entry "inner" of "outer" stands for "outer" from now on, told as the directory "inner" holds it.
-        let start = mft(bytes) + inner.record as usize * 1024;
-        let name = bytes[mft(bytes) + outer.record as usize * 1024..][..1024].to_vec();
-        let at = attribute(&name, 0x90);
-        let root = name[at..at + number(&name, at + 4, 4) as usize].to_vec();
-        assert!(start > 0);
+        // "inner" gets the index of "outer", and what it calls "inner" is "outer".
+        let outer_record = &bytes[mft(bytes) + outer.record as usize * 1024..][..1024];
+        let at = attribute(outer_record, 0x90);
+        let index = outer_record[at..][..number(outer_record, at + 4, 4) as usize].to_vec();
         change_record(bytes, inner.record as usize, |record| {
             let at = attribute(record, 0x90);
-            let mut root = root.clone();
-            // The only entry of the index: the directory's own parent.
+            let mut root = index.clone();
             put(
                 &mut root,
                 32 + 32,

@@ -14,9 +14,6 @@ pub enum Error {
         /// What the disk reported.
         source: io::Error,
     },
-    /// The disk could not be asked for its size.
-    #[error("cannot tell the size of the volume")]
-    Size(#[source] io::Error),
     /// The first sector is not that of an NTFS volume.
     #[error("not an NTFS volume: bytes 3 to 10 are \"{}\" instead of \"NTFS    \"", .found.escape_ascii())]
     NotNtfs {
@@ -150,7 +147,7 @@ pub enum Error {
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::Read { source, .. } | Error::Size(source) => source.kind(),
+            Error::Read { source, .. } => source.kind(),
             Error::NotFound { .. } | Error::NoSuchStream { .. } | Error::NoSuchRecord { .. } => io::ErrorKind::NotFound,
             Error::NotADirectory { .. } => io::ErrorKind::NotADirectory,
             Error::Encrypted { .. } | Error::BitLocker | Error::SystemCompressed { .. } | Error::Elsewhere { .. } => {

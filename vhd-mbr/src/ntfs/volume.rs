@@ -62,6 +62,8 @@ pub(super) mod system {
 
 /// A file's records together are no longer than this.
 const MOST_RECORD_BYTES: usize = 32 << 20;
+/// The longest attribute list has fewer entries than this.
+const MOST_ATTRIBUTES: usize = 16_384;
 
 impl<D: ReadAt> Ntfs<D> {
     /// The volume on `disk`, which starts with the volume's first sector: a partition, not a whole disk.
@@ -137,14 +139,18 @@ impl<D: ReadAt> Ntfs<D> {
                 .filter(|entry| entry.holder.record != reference.record)
                 .map(|entry| (entry.holder.record, entry.holder))
                 .collect();
+            let offset = list.offset;
+            let too_much = |what| Error::Damaged { offset, what };
             if others.len().saturating_mul(self.boot.record_size) > MOST_RECORD_BYTES {
-                return Err(Error::Damaged {
-                    offset: list.offset,
-                    what: "a file has more records than a file can have",
-                });
+                return Err(too_much("a file has more records than a file can have"));
             }
             for holder in others.into_values() {
                 attributes.extend(self.extension(record.reference(), holder)?);
+            }
+            if attributes.len() > MOST_ATTRIBUTES {
+                return Err(too_much(
+                    "a file has more attributes than an attribute list has room for",
+                ));
             }
         }
         Ok(File::new(self, &record, attributes))

@@ -42,6 +42,9 @@
 //! Nothing runs: a VM's power state changes, and that is all, and its metrics are curves without meaning. Allowed
 //! operations are up to date at once, which xapi does not promise.
 
+// Its tables alone have pages of more than a megabyte.
+#![doc(html_no_source)]
+
 mod behaviour;
 mod builder;
 mod certificate;

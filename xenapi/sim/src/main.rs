@@ -138,27 +138,35 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     };
     let save = || options.save.as_ref().map_or(Ok(()), |path| server.pool().save(path));
     save()?;
-    announce(&server);
     if options.save.is_none() {
+        announce(&server);
         return std::future::pending().await;
     }
-    end_is_asked_for().await?;
+    // Before the addresses are told: whoever read them may end the program at once.
+    let end = end_is_asked_for()?;
+    announce(&server);
+    end.await?;
     Ok(save()?)
 }
 
-/// Waits for Ctrl-C or, where there is such a thing, SIGTERM.
-async fn end_is_asked_for() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut terminated = signal(SignalKind::terminate())?;
+/// Listens for SIGINT and SIGTERM from now on, and waits for one of them.
+#[cfg(unix)]
+fn end_is_asked_for() -> std::io::Result<impl Future<Output = std::io::Result<()>>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    Ok(async move {
         tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
+            _ = interrupted.recv() => Ok(()),
             _ = terminated.recv() => Ok(()),
         }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    })
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+fn end_is_asked_for() -> std::io::Result<impl Future<Output = std::io::Result<()>>> {
+    Ok(tokio::signal::ctrl_c())
 }
 
 fn announce(server: &Server) {
