@@ -1,5 +1,6 @@
 //! How a cache keeps up with a busy pool, and what it costs: 10,000 objects and 200 changes a second for a minute, with
-//! resets, lost sessions, forgotten deletions and a new coordinator every few seconds. `--quick` is a short one.
+//! resets, lost sessions, forgotten deletions, new coordinators, restarts of the toolstack and dead hosts every few
+//! seconds. `--quick` is a short one.
 
 use std::time::Duration;
 
@@ -26,17 +27,20 @@ fn main() {
         trouble: Duration::from_secs(if quick { 1 } else { 3 }),
     };
     runtime.block_on(fill(vms));
+    HEAP.reset_peak_usage();
     let report = runtime.block_on(soak.run()).expect("no call fails for good");
+    let peak = HEAP.peak_usage();
     println!(
         "{} objects, {} changes, {} troubles: equal at the end, {} lists anew, {} deletions found without an event, \
-         longest lag {:?}, settled in {:?}",
+         longest lag {:?}, settled in {:?}; {:.1} MiB at the peak of all of it (the simulated pool included)",
         report.objects,
         report.changes,
         report.troubles,
         report.restarts,
         report.mended,
         report.longest_lag,
-        report.settled
+        report.settled,
+        peak as f64 / f64::from(1 << 20),
     );
 }
 

@@ -9,6 +9,7 @@ mod detour;
 mod export;
 mod manners;
 mod metrics;
+mod proxy;
 mod secrets;
 mod sessions;
 mod tasks;

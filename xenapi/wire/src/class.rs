@@ -224,7 +224,6 @@ impl Class {
         Self::PvsSite,
         Self::RateLimit,
         Self::Repository,
-        Self::Role,
         Self::SdnController,
         Self::Sm,
         Self::Sr,

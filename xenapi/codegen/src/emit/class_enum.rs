@@ -17,7 +17,8 @@ pub(super) fn file(context: Context<'_>) -> String {
             values.push_str(&alias(&class.name, &variant));
         }
         let _ = writeln!(values, "{variant} = {:?},", class.name);
-        if class.events {
+        // The datamodel says so of roles too, but no server tells of them: they are part of its program.
+        if class.events && class.name != "role" {
             of_events.push(format!("Self::{variant}"));
         }
     }

@@ -97,7 +97,7 @@ impl<T> UploadCall<T> {
         self
     }
 
-    /// How long the server may take nothing, or work on after the last byte, before the transfer is given up; five
+    /// How long the server may take nothing while its task does not move either, before the transfer is given up; five
     /// minutes by default. It waits forever for the rest of an archive that breaks off.
     pub fn silence_limit(mut self, limit: Duration) -> Self {
         self.handler = self.handler.silence(limit);
