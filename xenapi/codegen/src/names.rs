@@ -221,6 +221,7 @@ pub fn is_secret(class: &str, message: &str, param: &str, ty: &Type) -> bool {
         || (class, message, param) == ("pool", "sync_updates", "token")
         || class == "secret" && (param == "value" || param == "args")
         || (class, param) == ("PBD", "args")
+        || message.ends_with("able_external_auth") && param == "config"
 }
 
 /// Whether a field holds what must not be shown.

@@ -12,6 +12,7 @@ pub use crate::wire::enums::host::{
 };
 use crate::{Call, DateTime, Map, Record, Ref, TaskCall, ToValue, Value};
 use serde::de::{Deserialize, Deserializer, MapAccess};
+use std::fmt;
 
 handle! {
     /// A physical server of the pool. Its record stays while the server is down: `live` in its metrics tells
@@ -1468,7 +1469,7 @@ impl Host {
     #[doc(alias = "host.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
         self.begin("host.enable_external_auth")
-            .arg(config)
+            .secret_arg(config)
             .arg(service_name)
             .arg(auth_type)
     }
@@ -1497,7 +1498,9 @@ impl Host {
         optional
             .arguments()
             .into_iter()
-            .fold(self.begin("host.disable_external_auth"), |call, value| call.arg(value))
+            .fold(self.begin("host.disable_external_auth"), |call, value| {
+                call.secret_arg(value)
+            })
     }
 
     /// Makes this one host speak to the directory by LDAP over TLS, or again without. Use
@@ -2224,12 +2227,22 @@ impl CreateNewBlobOptions {
 
 /// The optional arguments of `host.disable_external_auth`, for
 /// [`Host::disable_external_auth_with`](crate::Host::disable_external_auth_with).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct DisableExternalAuthOptions {
-    /// The argument `config`; left out it is `{}`.
+    /// The argument `config`; left out it is `{}`. `Debug` prints `(hidden)` in its place.
     pub config: Map<String, String>,
     /// The argument `force`; left out it is `false`.
     pub force: bool,
+}
+
+impl fmt::Debug for DisableExternalAuthOptions {
+    /// Without its secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DisableExternalAuthOptions")
+            .field("config", &format_args!("(hidden)"))
+            .field("force", &self.force)
+            .finish()
+    }
 }
 
 impl DisableExternalAuthOptions {

@@ -1087,7 +1087,7 @@ impl Pool {
     #[doc(alias = "pool.enable_external_auth")]
     pub fn enable_external_auth(&self, config: &Map<String, String>, service_name: &str, auth_type: &str) -> Call<()> {
         self.begin("pool.enable_external_auth")
-            .arg(config)
+            .secret_arg(config)
             .arg(service_name)
             .arg(auth_type)
     }
@@ -1113,7 +1113,9 @@ impl Pool {
         optional
             .arguments()
             .into_iter()
-            .fold(self.begin("pool.disable_external_auth"), |call, value| call.arg(value))
+            .fold(self.begin("pool.disable_external_auth"), |call, value| {
+                call.secret_arg(value)
+            })
     }
 
     /// Makes all hosts speak to the directory by LDAP over TLS, or again without. A directory must have been
@@ -2250,10 +2252,19 @@ impl CreateNewBlobOptions {
 
 /// The optional arguments of `pool.disable_external_auth`, for
 /// [`Pool::disable_external_auth_with`](crate::Pool::disable_external_auth_with).
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct DisableExternalAuthOptions {
-    /// The argument `config`; left out it is `{}`.
+    /// The argument `config`; left out it is `{}`. `Debug` prints `(hidden)` in its place.
     pub config: Map<String, String>,
+}
+
+impl fmt::Debug for DisableExternalAuthOptions {
+    /// Without its secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DisableExternalAuthOptions")
+            .field("config", &format_args!("(hidden)"))
+            .finish()
+    }
 }
 
 impl DisableExternalAuthOptions {
