@@ -1,7 +1,6 @@
 //! Connections of our own, for what a common HTTP client does too slowly: downloads without a length, gigabytes long.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,24 +9,16 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::tls::refusal;
-use super::{BodyStream, TransportError};
+use super::socket::connect;
+use super::{BodyStream, Duplex, TransportError};
 
-/// How much the kernel may hold for us: a reader that stops early has not made the server send much more.
-const RECEIVE_BUFFER: u32 = 512 << 10;
 /// How much is handed on at once.
 const PIECE: usize = 256 << 10;
 /// The longest head of a response.
 const LONGEST_HEAD: usize = 64 << 10;
 const MOST_HEADERS: usize = 100;
-
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// Sends a GET on a new connection, in HTTP/1.0, where a body has a length or ends with the connection.
 pub(super) async fn get(
@@ -59,67 +50,6 @@ pub(super) async fn get(
 
 fn broken(error: io::Error) -> TransportError {
     TransportError::Broken(error.to_string())
-}
-
-fn unreachable(error: &io::Error) -> TransportError {
-    match refusal(error) {
-        Some(refused) => TransportError::Untrusted(Box::new(refused.clone())),
-        None => TransportError::Unreachable(error.to_string()),
-    }
-}
-
-async fn connect(
-    uri: &http::Uri,
-    port: u16,
-    tls: Option<Arc<ClientConfig>>,
-) -> Result<Box<dyn Duplex>, TransportError> {
-    let host = uri
-        .host()
-        .unwrap_or_default()
-        .trim_start_matches('[')
-        .trim_end_matches(']');
-    let addresses = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| unreachable(&error))?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host:?} has no address"));
-    for address in addresses {
-        match open(address).await {
-            Ok(stream) => return secured(stream, host, tls).await,
-            Err(error) => last = error,
-        }
-    }
-    Err(unreachable(&last))
-}
-
-async fn open(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()
-    } else {
-        TcpSocket::new_v6()
-    }?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    socket.set_keepalive(true)?;
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-async fn secured(
-    stream: TcpStream,
-    host: &str,
-    tls: Option<Arc<ClientConfig>>,
-) -> Result<Box<dyn Duplex>, TransportError> {
-    let Some(config) = tls else {
-        return Ok(Box::new(stream));
-    };
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|error| TransportError::Unreachable(format!("{host:?} is no name of a host: {error}")))?;
-    let connector = tokio_rustls::TlsConnector::from(config);
-    let stream = connector
-        .connect(name, stream)
-        .await
-        .map_err(|error| unreachable(&error))?;
-    Ok(Box::new(stream))
 }
 
 fn written(head: &http::request::Parts) -> Result<Vec<u8>, TransportError> {

@@ -41,6 +41,8 @@ mod public_key;
 #[cfg(feature = "http")]
 mod rule;
 #[cfg(feature = "http")]
+mod socket;
+#[cfg(feature = "http")]
 mod tls;
 mod trust;
 #[cfg(feature = "http")]

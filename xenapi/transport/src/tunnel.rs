@@ -7,13 +7,10 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::http_client::{CONNECT_LIMIT, causes};
-use super::tls::refusal;
+use super::socket::connect;
 use super::{Duplex, TransportError};
 
 /// The longest head of a response.
@@ -24,32 +21,12 @@ type Response = http::Response<Box<dyn Duplex>>;
 
 pub(super) async fn open(request: http::Request<()>, port: u16, tls: ClientConfig) -> Result<Response, TransportError> {
     let head = head(&request);
-    let host = request.uri().host().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let is_tls = request.uri().scheme_str() != Some("http");
-    let connecting = async {
-        let stream = TcpStream::connect((host.as_str(), port)).await.map_err(unreachable)?;
-        // Keys and pointers are small and must not wait for each other.
-        stream.set_nodelay(true).map_err(unreachable)?;
-        if !is_tls {
-            return Ok(Box::new(stream) as Box<dyn Duplex>);
-        }
-        let name = ServerName::try_from(host.clone())
-            .map_err(|_| TransportError::Unreachable(format!("{host:?} is no name of a host")))?;
-        let connected = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
-        Ok(Box::new(connected.map_err(unreachable)?) as Box<dyn Duplex>)
-    };
+    let tls = (request.uri().scheme_str() != Some("http")).then(|| Arc::new(tls));
+    let connecting = connect(request.uri(), port, tls);
     let stream = tokio::time::timeout(CONNECT_LIMIT, connecting)
         .await
         .map_err(|_| TransportError::Unreachable(format!("no connection within {CONNECT_LIMIT:?}")))??;
     exchange(stream, &head).await
-}
-
-fn unreachable(error: io::Error) -> TransportError {
-    match refusal(&error) {
-        Some(refused) => TransportError::Untrusted(Box::new(refused.clone())),
-        None => TransportError::Unreachable(causes(&error)),
-    }
 }
 
 fn broken(error: &io::Error) -> TransportError {
