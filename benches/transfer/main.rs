@@ -1,13 +1,15 @@
-//! How fast an export comes in over HTTP and TLS, checksums verified, beside curl, which throws the bytes away.
+//! How fast an export comes in over HTTP and TLS, checksums verified, beside curl, which throws the bytes away; and how
+//! fast a disk goes up from a file, beside curl.
 //!
-//! Both read the same VM from the same simulated pool on this machine, in turns; a program of its own serves it, so
+//! Both move the same VM's bytes from and to the same simulated pool on this machine, in turns; a program of its own serves it, so
 //! that the two processors are shared by a server and one client at a time.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use xenapi::{Client, Ref, Vm};
+use xenapi::{Client, DiskFormat, Ref, Source, Vdi, Vm};
 use xenapi_sim::{DiskImage, Simulator, VmSpec};
 
 const ROUNDS: usize = 7;
@@ -39,25 +41,39 @@ fn compare(scheme: &str, mebibytes: usize) {
         .enable_all()
         .build()
         .expect("a runtime");
-    let rounds: Vec<_> = (0..ROUNDS)
+    let client = runtime.block_on(connect(&url, &pin));
+    let down: Vec<_> = (0..ROUNDS)
         .map(|_| {
-            let (ours, bytes) = runtime.block_on(verified(&url, &pin, &vm));
-            (ours, curl(&runtime.block_on(connect(&url, &pin)), &url, &vm), bytes)
+            let ours = runtime.block_on(verified(&client, &vm));
+            (ours, curl(&client, &url, &format!("/export?ref={vm}"), None))
         })
         .collect();
-    let best = |pick: fn(&(Duration, Duration, u64)) -> Duration| rounds.iter().map(pick).min().unwrap_or_default();
+    report(&format!("{scheme} down, {mebibytes} MiB: verified"), mebibytes, &down);
+    let vdi = runtime.block_on(disk_of(&client, &vm));
+    let file = raw_file(mebibytes);
+    let up: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let ours = runtime.block_on(uploaded(&client, vdi, file.path()));
+            let path = format!("/import_raw_vdi?vdi={}&format=raw", vdi.to_wire());
+            (ours, curl(&client, &url, &path, Some(file.path())))
+        })
+        .collect();
+    report(&format!("{scheme} up, {mebibytes} MiB: from a file"), mebibytes, &up);
+    // It has nothing to save.
+    let _ = server.kill();
+    let _ = server.wait();
+}
+
+fn report(job: &str, mebibytes: usize, rounds: &[(Duration, Duration)]) {
+    let best = |pick: fn(&(Duration, Duration)) -> Duration| rounds.iter().map(pick).min().unwrap_or_default();
     let (ours, curl) = (best(|round| round.0), best(|round| round.1));
-    let bytes = rounds.first().map_or(0, |round| round.2);
-    let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
+    let rate = |time: Duration| (mebibytes << 20) as f64 / 1e6 / time.as_secs_f64();
     println!(
-        "{scheme:5} {mebibytes} MiB: xenapi and xva, verified, {:.0} MB/s; curl, to nowhere, {:.0} MB/s; {:.2} of it",
+        "{job}, {:.0} MB/s; curl {:.0} MB/s; {:.2} of it",
         rate(ours),
         rate(curl),
         curl.as_secs_f64() / ours.as_secs_f64()
     );
-    // It has nothing to save.
-    let _ = server.kill();
-    let _ = server.wait();
 }
 
 /// Serves one VM until it is killed.
@@ -73,9 +89,7 @@ fn serve() {
     runtime.block_on(async {
         let simulator = Simulator::builder().vms(0).build().expect("a pool");
         let mut disk = DiskImage::new(mebibytes << 20);
-        let block: Vec<u8> = (0..1u32 << 20)
-            .map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8)
-            .collect();
+        let block = block();
         for number in 0..mebibytes {
             disk.write(number << 20, &block);
         }
@@ -115,19 +129,54 @@ async fn connect(url: &str, pin: &str) -> Client {
 }
 
 /// Reads an export to its end and verifies each block.
-async fn verified(url: &str, pin: &str, vm: &str) -> (Duration, u64) {
-    let client = connect(url, pin).await;
+async fn verified(client: &Client, vm: &str) -> Duration {
     let vm: Ref<Vm> = vm.parse().expect("a reference");
     let begun = Instant::now();
     let export = client.vm(vm).export().await.expect("an export");
     let mut archive = xva::AsyncReader::new(export);
     archive.finish().await.expect("a sound archive");
-    (begun.elapsed(), archive.bytes_read())
+    begun.elapsed()
 }
 
-fn curl(client: &Client, url: &str, vm: &str) -> Duration {
+/// The VM's disk.
+async fn disk_of(client: &Client, vm: &str) -> Ref<Vdi> {
+    let vm: Ref<Vm> = vm.parse().expect("a reference");
+    let vbds = client.vm(vm).vbds().await.expect("its VBDs");
+    client.vbd(vbds[0]).vdi().await.expect("its disk")
+}
+
+fn raw_file(mebibytes: usize) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    let block = block();
+    for _ in 0..mebibytes {
+        file.write_all(&block).expect("room for it");
+    }
+    file
+}
+
+async fn uploaded(client: &Client, vdi: Ref<Vdi>, path: &Path) -> Duration {
+    let begun = Instant::now();
+    let file = tokio::fs::File::open(path).await.expect("the file");
+    let length = file.metadata().await.expect("its length").len();
+    let source = Source::reader(file, length);
+    let sent = client.vdi(vdi).import_raw(DiskFormat::Raw, source).await;
+    sent.expect("a sound upload");
+    begun.elapsed()
+}
+
+fn block() -> Vec<u8> {
+    (0..1u32 << 20)
+        .map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect()
+}
+
+/// Gets what is at a path to nowhere, or puts a file there.
+fn curl(client: &Client, url: &str, path: &str, file: Option<&Path>) -> Duration {
+    let upload = file.map_or(String::new(), |file| {
+        format!("upload-file = {:?}\n", file.display().to_string())
+    });
     let config = format!(
-        "url = \"{}/export?ref={vm}\"\nheader = \"Cookie: session_id={}\"\n",
+        "url = \"{}{path}\"\nheader = \"Cookie: session_id={}\"\n{upload}",
         url.trim_end_matches('/'),
         client.session_reference().expose()
     );
