@@ -18,11 +18,16 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! [`Spooled`] reads anywhere in a disk that only goes forward, such as a download.
+//!
 //! No runtime, no network, no `unsafe`.
 
 mod extents;
 mod file;
+mod forward;
 mod memory;
+mod spool;
+mod spooled;
 mod window;
 
 use std::io;
@@ -31,6 +36,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 pub use extents::WithExtents;
+pub use forward::{Forward, RawForward, Run};
+pub use spool::Spool;
+pub use spooled::Spooled;
 pub use window::Window;
 
 /// A disk whose bytes can be read at any position.

@@ -1,6 +1,6 @@
-use std::io::{ErrorKind, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 
-use xen_disk::WriteAt;
+use xen_disk::{Run, WriteAt};
 
 use super::bitmap::Bitmap;
 use super::copy::Sparse;
@@ -65,6 +65,17 @@ pub struct StreamRun<'a> {
     pub offset: u64,
     /// Its bytes.
     pub data: &'a [u8],
+}
+
+/// An [`Error`] travels inside of the [`io::Error`].
+impl<R: Read> xen_disk::Forward for VhdStream<R> {
+    fn next_run(&mut self) -> io::Result<Option<Run<'_>>> {
+        let run = self.next_run().map_err(io::Error::other)?;
+        Ok(run.map(|run| Run::Data {
+            offset: run.offset,
+            data: run.data,
+        }))
+    }
 }
 
 impl<R: Read> VhdStream<R> {

@@ -1,15 +1,14 @@
 //! Random access to a disk of an archive that only goes forward.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Run;
 use super::sync::Reader;
 use crate::error::{Error, Result};
 use crate::ova::Ova;
-use xen_disk::ReadAt;
+use xen_disk::{ReadAt, Spool};
 
 /// A disk of an archive that is still coming in, read anywhere.
 ///
@@ -33,16 +32,11 @@ pub struct StreamedDisk<R, T> {
     state: Mutex<State<R, T>>,
     id: String,
     size: Option<u64>,
-    limit: u64,
 }
 
 struct State<R, T> {
     reader: Reader<R>,
-    spool: T,
-    /// Where data is in the spool: from each of these places to the other.
-    data: BTreeMap<u64, u64>,
-    /// How many bytes the spool holds.
-    used: u64,
+    spool: Spool<T>,
     /// Up to where the disk has come.
     reached: u64,
     over: bool,
@@ -74,23 +68,20 @@ impl<R: Read, T: Read + Write + Seek> StreamedDisk<R, T> {
         Ok(Self {
             state: Mutex::new(State {
                 reader,
-                spool,
-                data: BTreeMap::new(),
-                used: 0,
+                spool: Spool::new(spool, u64::MAX),
                 reached: 0,
                 over: false,
                 failed: false,
             }),
             id,
             size,
-            limit: u64::MAX,
         })
     }
 
     /// How many bytes of data the spool may hold; without it, all of the disk. A read that would need more fails.
     #[must_use]
-    pub fn spool_limit(mut self, bytes: u64) -> Self {
-        self.limit = bytes;
+    pub fn spool_limit(self, bytes: u64) -> Self {
+        self.state().spool.set_limit(bytes);
         self
     }
 
@@ -111,7 +102,7 @@ impl<R: Read, T: Read + Write + Seek> StreamedDisk<R, T> {
 
     /// How many bytes of data the spool holds.
     pub fn spooled(&self) -> u64 {
-        self.state().used
+        self.state().spool.used()
     }
 
     /// Fills `buf` with the disk's bytes from `offset` on, once the archive has come that far.
@@ -133,10 +124,11 @@ impl<R: Read, T: Read + Write + Seek> StreamedDisk<R, T> {
             if state.over {
                 return Err(beyond(state.reached));
             }
-            state.pull(&self.id, self.limit)?;
+            state.pull(&self.id)?;
         }
         state
-            .copy(offset, buf)
+            .spool
+            .read(offset, buf)
             .map_err(|source| Error::Target { offset, source })
     }
 
@@ -153,66 +145,38 @@ impl<R: Read, T: Read + Write + Seek> StreamedDisk<R, T> {
 
 impl<R: Read, T: Read + Write + Seek> State<R, T> {
     /// Reads the archive's next run of data or zeros.
-    fn pull(&mut self, id: &str, limit: u64) -> Result<()> {
+    fn pull(&mut self, id: &str) -> Result<()> {
         if self.failed {
             return Err(Error::AlreadyFailed);
         }
-        let pulled = self.next_run(id, limit);
+        let pulled = self.next_run(id);
         self.failed = pulled.is_err();
         pulled
     }
 
-    fn next_run(&mut self, id: &str, limit: u64) -> Result<()> {
+    fn next_run(&mut self, id: &str) -> Result<()> {
         let Self {
             reader,
             spool,
-            data,
-            used,
             reached,
             over,
             ..
         } = self;
-        let full = |more: u64| more > limit.saturating_sub(*used);
         match reader.next_run()? {
             Some(Run::Hole { offset, len }) => *reached = offset.saturating_add(len),
             Some(Run::Data(block)) => {
                 let (offset, len) = (block.offset, block.data.len() as u64);
-                if full(len) {
+                if !spool.has_room(len) {
                     return Err(Error::SpoolFull {
                         disk: id.to_owned(),
-                        limit,
+                        limit: spool.limit(),
                     });
                 }
-                let written = spool
-                    .seek(SeekFrom::Start(offset))
-                    .and_then(|_| spool.write_all(block.data));
-                written.map_err(|source| Error::Target { offset, source })?;
-                let joined = data.last_entry().filter(|last| *last.get() == offset);
-                match joined {
-                    Some(mut last) => *last.get_mut() = offset + len,
-                    None => _ = data.insert(offset, offset + len),
-                }
-                *used += len;
+                let kept = spool.put(offset, block.data);
+                kept.map_err(|source| Error::Target { offset, source })?;
                 *reached = offset + len;
             }
             None => *over = true,
-        }
-        Ok(())
-    }
-
-    /// Copies what has passed.
-    fn copy(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        buf.fill(0);
-        let end = offset + buf.len() as u64;
-        let before = self.data.range(..=offset).next_back();
-        let inside = self.data.range(offset..end);
-        for (&from, &to) in before.into_iter().chain(inside) {
-            let (from, to) = (from.max(offset), to.min(end));
-            if from < to {
-                self.spool.seek(SeekFrom::Start(from))?;
-                self.spool
-                    .read_exact(&mut buf[(from - offset) as usize..(to - offset) as usize])?;
-            }
         }
         Ok(())
     }
@@ -234,7 +198,7 @@ impl<R: Read, T: Read + Write + Seek> ReadAt for StreamedDisk<R, T> {
         }
         let mut state = self.state();
         while !state.over {
-            state.pull(&self.id, self.limit).map_err(io::Error::other)?;
+            state.pull(&self.id).map_err(io::Error::other)?;
         }
         Ok(state.reached)
     }
