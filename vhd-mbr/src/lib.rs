@@ -29,6 +29,7 @@
 //!
 //! - [`partition`]: MBR with logical partitions, GPT with its backup, boot code, and what is odd about any of them.
 //! - [`layout`]: where the bytes of a file are on its volume, as [`ext4`], [`xfs`], [`fat`] and [`ntfs`] find them.
+//! - [`volume`]: what partitions and disks hold, logical volumes, and the files of all file systems in one way.
 //! - [`patch`]: changing them there: planned, shown, applied, undone.
 //! - [`ntfs`]: the files of Windows volumes.
 //! - [`cbt`]: which blocks of a disk changed, and only them of the disk.
@@ -56,6 +57,7 @@ pub mod patch;
 pub mod qcow2;
 mod size;
 pub mod vhd;
+pub mod volume;
 pub mod xfs;
 
 pub use guid::{Guid, ParseGuidError};

@@ -40,6 +40,12 @@ impl Error {
         Self::Damaged { offset, what }
     }
 
+    pub(super) fn unsupported(feature: &str) -> Self {
+        Self::Unsupported {
+            feature: feature.to_owned(),
+        }
+    }
+
     pub(super) fn misplaced(offset: u64, why: Misplaced) -> Self {
         Self::damaged(offset, why.as_str())
     }

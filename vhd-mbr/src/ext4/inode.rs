@@ -1,8 +1,10 @@
+use std::time::SystemTime;
+
 use super::Error;
 use super::superblock::Superblock;
 use super::{extents, features::incompat, indirect, inline};
 use crate::bytes::{u16_at, u32_at};
-use crate::filetree::{Kind, Mapping, Source};
+use crate::filetree::{Kind, Mapping, Source, Stat, unix_time};
 
 const ENCRYPT: u32 = 0x800;
 const EXTENTS: u32 = 0x8_0000;
@@ -14,8 +16,8 @@ const CASEFOLD: u32 = 0x4000_0000;
 pub(super) const MAP: usize = 0x28;
 pub(super) const MAP_LEN: usize = 60;
 
-#[derive(Debug)]
-pub(super) struct Inode {
+#[derive(Clone, Debug)]
+pub(crate) struct Inode {
     pub(super) number: u32,
     /// Where it is.
     pub(super) offset: u64,
@@ -55,6 +57,33 @@ impl Inode {
             0xa000 => Kind::Symlink,
             _ => Kind::Other,
         }
+    }
+
+    pub(super) fn stat(&self) -> Stat {
+        let mut stat = Stat::new(self.kind(), self.size);
+        stat.accessed = self.time(0x8, 0x8c);
+        stat.changed = self.time(0xc, 0x84);
+        stat.modified = self.time(0x10, 0x88);
+        // There is a time of creation only where the inode is large enough for it.
+        stat.created = self.extra(0x90).and_then(|_| self.time(0x90, 0x94));
+        stat
+    }
+
+    /// The time whose seconds are at one place, and what does not fit there at another.
+    fn time(&self, seconds: usize, rest: usize) -> Option<SystemTime> {
+        let rest = self.extra(rest).unwrap_or(0);
+        let seconds = i64::from(u32_at(&self.raw, seconds) as i32) + (i64::from(rest & 3) << 32);
+        unix_time(seconds, (rest >> 2).min(999_999_999))
+    }
+
+    /// A field behind the first 128 bytes, if the inode has it.
+    fn extra(&self, at: usize) -> Option<u32> {
+        let len = if self.raw.len() > 128 {
+            usize::from(u16_at(&self.raw, 0x80))
+        } else {
+            0
+        };
+        (at + 4 <= 128 + len).then(|| u32_at(&self.raw, at))
     }
 
     pub(super) fn is_encrypted(&self) -> bool {

@@ -32,10 +32,11 @@ mod superblock;
 
 use xen_disk::ReadAt;
 
+use self::directory::Reading;
 pub use self::error::Error;
 use self::inode::Inode;
 use self::superblock::Superblock;
-use crate::filetree::{Kind, Source, Tree, find_file};
+use crate::filetree::{Kind, List, Named, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{Layout, Obstacle, Place};
 
@@ -47,9 +48,7 @@ const ROOT: u32 = 2;
 /// If the volume cannot be read, is of another kind, needs what is not supported or is damaged; if the path leads to no
 /// regular file.
 pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Error> {
-    let source = Source::new(volume)?;
-    let superblock = Superblock::read(&source)?;
-    let volume = Volume { source, superblock };
+    let volume = Volume::open(volume)?;
     let obstacles = volume.superblock.obstacles(&volume.source)?;
     let file = find_file(&volume, path.as_ref()).map_err(|error| match error {
         Error::Path(missing @ PathError::NotFound { .. }) if obstacles.contains(&Obstacle::JournalNotEmpty) => {
@@ -57,31 +56,20 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Err
         }
         other => other,
     })?;
-    let encrypted = file.is_encrypted();
-    let mapping = file.mapping(&volume.source, &volume.superblock)?;
-    let place = if encrypted {
-        |offset| Place::Encoded { offset }
-    } else {
-        |offset| Place::Data { offset }
-    };
-    let layout = mapping.layout(file.size, place);
-    let mut layout = layout.map_err(|why| Error::misplaced(file.offset, why))?;
-    layout.obstacles = obstacles;
-    let of_file = [
-        (file.is_inline(), Obstacle::Inline),
-        (encrypted, Obstacle::Encrypted),
-        (file.has_verity(), Obstacle::Verity),
-        (volume.superblock.is_own(file.number), Obstacle::SystemFile),
-    ];
-    layout
-        .obstacles
-        .extend(of_file.into_iter().filter(|(there, _)| *there).map(|(_, what)| what));
-    Ok(layout)
+    volume.layout(&file)
 }
 
-struct Volume<'a> {
+pub(crate) struct Volume<'a> {
     source: Source<'a>,
     superblock: Superblock,
+}
+
+impl<'a> Volume<'a> {
+    pub(crate) fn open(disk: &'a dyn ReadAt) -> Result<Self, Error> {
+        let source = Source::new(disk)?;
+        let superblock = Superblock::read(&source)?;
+        Ok(Self { source, superblock })
+    }
 }
 
 impl Tree for Volume<'_> {
@@ -101,18 +89,72 @@ impl Tree for Volume<'_> {
     }
 
     fn child(&self, directory: &Inode, name: &[u8]) -> Result<Option<Inode>, Error> {
-        let needs = |feature: &str| Error::Unsupported {
-            feature: feature.to_owned(),
-        };
         match directory::find(&self.source, &self.superblock, directory, name)? {
-            Some((inode, named_at)) => Inode::read(&self.source, &self.superblock, inode, named_at).map(Some),
-            None if directory.is_encrypted() => Err(needs("the key of an encrypted directory")),
-            None if directory.folds_case() => Err(needs("a directory that ignores case (casefold)")),
+            Some(inode) => Inode::read(&self.source, &self.superblock, inode, directory.offset).map(Some),
+            None if directory.is_encrypted() => Err(Error::unsupported("the key of an encrypted directory")),
+            None if directory.folds_case() => Err(Error::unsupported("a directory that ignores case (casefold)")),
             None => Ok(None),
         }
     }
 
     fn target(&self, link: &Inode) -> Result<Vec<u8>, Error> {
         link.target(&self.source, &self.superblock)
+    }
+}
+
+impl List for Volume<'_> {
+    /// The number of an inode, and the inode of the directory that has it, for messages.
+    type Link = (u32, u64);
+    type Reading = (Reading, u64);
+
+    fn read_dir(&self, directory: &Inode) -> Result<Self::Reading, Error> {
+        if directory.is_encrypted() {
+            return Err(Error::unsupported("the key of an encrypted directory"));
+        }
+        let reading = Reading::new(&self.source, &self.superblock, directory)?;
+        Ok((reading, directory.offset))
+    }
+
+    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+        let Some(entries) = reading.next(&self.source, &self.superblock)? else {
+            return Ok(None);
+        };
+        let named = entries.map(|entry| {
+            let Named { name, link } = entry?;
+            let link = (link, *offset);
+            Ok(Named { name, link })
+        });
+        named.collect::<Result<_, _>>().map(Some)
+    }
+
+    fn node(&self, (number, named_at): Self::Link) -> Result<Inode, Error> {
+        Inode::read(&self.source, &self.superblock, number, named_at)
+    }
+
+    fn stat(&self, node: &Inode) -> Result<Stat, Error> {
+        Ok(node.stat())
+    }
+
+    fn layout(&self, file: &Inode) -> Result<Layout, Error> {
+        let encrypted = file.is_encrypted();
+        let mapping = file.mapping(&self.source, &self.superblock)?;
+        let place = if encrypted {
+            |offset| Place::Encoded { offset }
+        } else {
+            |offset| Place::Data { offset }
+        };
+        let layout = mapping.layout(file.size, place);
+        let mut layout = layout.map_err(|why| Error::misplaced(file.offset, why))?;
+        layout.obstacles = self.superblock.obstacles(&self.source)?;
+        let of_file = [
+            (file.is_inline(), Obstacle::Inline),
+            (encrypted, Obstacle::Encrypted),
+            (file.has_verity(), Obstacle::Verity),
+            (self.superblock.is_own(file.number), Obstacle::SystemFile),
+        ];
+        layout
+            .obstacles
+            .extend(of_file.into_iter().filter(|(there, _)| *there).map(|(_, what)| what));
+        Ok(layout)
     }
 }

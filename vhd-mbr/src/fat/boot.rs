@@ -27,7 +27,7 @@ pub(super) enum Root {
     Cluster(u32),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Boot {
     pub(super) width: Width,
     pub(super) root: Root,

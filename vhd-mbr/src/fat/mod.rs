@@ -21,32 +21,22 @@ mod table;
 use xen_disk::ReadAt;
 
 use self::boot::{Boot, Root};
-use self::directory::{ENTRY, Found, Node, Scan};
+use self::directory::{ENTRY, Entry, Found, Node, Scan};
 pub use self::error::Error;
 use self::table::Table;
-use crate::filetree::{Kind, Source, Tree, find_file};
+use crate::filetree::{Kind, List, Mapping, Named, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
-use crate::layout::{Layout, Obstacle, Place};
+use crate::layout::{self, Layout, Obstacle};
 
 /// Where the bytes of the file at `path` are.
 ///
 /// # Errors
 /// If the volume cannot be read, is of another kind or is damaged; if the path leads to no file.
 pub fn layout(volume: &dyn ReadAt, path: impl AsRef<str>) -> Result<Layout, Error> {
-    let source = Source::new(volume)?;
-    let boot = Boot::read(&source)?;
-    let volume = Volume {
-        table: Table::new(source, &boot),
-        source,
-        boot: &boot,
-    };
+    let volume = Volume::open(volume)?;
     let path = path.as_ref().replace('\\', "/");
     let file = find_file(&volume, path.as_bytes())?;
-    let mapping = volume.table.chain(file.cluster, Some(file.size))?;
-    let layout = mapping.layout(file.size, |offset| Place::Data { offset });
-    let mut layout = layout.map_err(|why| Error::damaged(boot.table, why.as_str()))?;
-    layout.obstacles = volume.obstacles()?;
-    Ok(layout)
+    volume.layout(&file)
 }
 
 /// What speaks against changing any file of the volume.
@@ -54,20 +44,25 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<str>) -> Result<Layout, Erro
 /// # Errors
 /// If the volume cannot be read, is of another kind or is damaged.
 pub fn obstacles(volume: &dyn ReadAt) -> Result<Vec<Obstacle>, Error> {
-    let source = Source::new(volume)?;
-    let boot = Boot::read(&source)?;
-    let volume = Volume {
-        table: Table::new(source, &boot),
-        source,
-        boot: &boot,
-    };
-    volume.obstacles()
+    Volume::open(volume)?.obstacles()
 }
 
-struct Volume<'a> {
+pub(crate) struct Volume<'a> {
     source: Source<'a>,
-    boot: &'a Boot,
+    boot: Boot,
     table: Table<'a>,
+}
+
+impl<'a> Volume<'a> {
+    pub(crate) fn open(disk: &'a dyn ReadAt) -> Result<Self, Error> {
+        let source = Source::new(disk)?;
+        let boot = Boot::read(&source)?;
+        Ok(Self {
+            table: Table::new(source, boot),
+            source,
+            boot,
+        })
+    }
 }
 
 impl Volume<'_> {
@@ -79,17 +74,6 @@ impl Volume<'_> {
             vec![Obstacle::NotUnmounted]
         })
     }
-
-    /// Looks through some entries of a directory.
-    fn scan(&self, scan: &mut Scan, bytes: &[u8], name: &str) -> Found {
-        for entry in bytes.chunks_exact(ENTRY) {
-            match scan.look(entry, name) {
-                Found::Other => {}
-                found => return found,
-            }
-        }
-        Found::Other
-    }
 }
 
 impl Tree for Volume<'_> {
@@ -97,11 +81,7 @@ impl Tree for Volume<'_> {
     type Error = Error;
 
     fn root(&self) -> Result<Node, Error> {
-        Ok(Node {
-            kind: Kind::Directory,
-            cluster: 0,
-            size: 0,
-        })
+        Ok(Node::root())
     }
 
     fn kind(&self, node: &Node) -> Kind {
@@ -112,26 +92,10 @@ impl Tree for Volume<'_> {
         let Ok(name) = std::str::from_utf8(name) else {
             return Ok(None);
         };
-        let mut scan = Scan::default();
-        let first = match (directory.cluster, self.boot.root) {
-            (0, Root::Fixed { offset, len }) => {
-                let entries = self.source.read(offset, len as usize)?;
-                return Ok(match self.scan(&mut scan, &entries, name) {
-                    Found::This(node) => Some(node),
-                    Found::Other | Found::End => None,
-                });
-            }
-            (0, Root::Cluster(root)) => root,
-            (cluster, _) => cluster,
-        };
-        let chain = self.table.chain(first, None)?;
-        let mut at = 0;
-        while let Some(next) = chain.next(at) {
-            let entries = chain.read(&self.source, next, self.boot.cluster_size as usize)?;
-            match self.scan(&mut scan, &entries, name) {
-                Found::This(node) => return Ok(Some(node)),
-                Found::End => break,
-                Found::Other => at = next + self.boot.cluster_size,
+        let mut reading = self.read_dir(directory)?;
+        while let Some(entries) = self.next_entries(&mut reading)? {
+            if let Some(found) = entries.into_iter().find(|entry| entry.has_name(name)) {
+                return Ok(Some(found.node));
             }
         }
         Ok(None)
@@ -139,5 +103,104 @@ impl Tree for Volume<'_> {
 
     fn target(&self, _link: &Node) -> Result<Vec<u8>, Error> {
         Ok(Vec::new())
+    }
+}
+
+/// How far a directory has been read.
+pub(crate) struct Reading {
+    scan: Scan,
+    place: Place,
+}
+
+enum Place {
+    /// The root at its own place, still to be read.
+    Fixed {
+        offset: u64,
+        len: u64,
+    },
+    Clusters(Mapping, u64),
+    End,
+}
+
+impl Volume<'_> {
+    /// The next entries, as many as are in a cluster.
+    fn next_entries(&self, reading: &mut Reading) -> Result<Option<Vec<Entry>>, Error> {
+        let bytes = match &mut reading.place {
+            Place::Fixed { offset, len } => {
+                let bytes = self.source.read(*offset, *len as usize)?;
+                reading.place = Place::End;
+                bytes
+            }
+            Place::Clusters(chain, at) => {
+                let Some(next) = chain.next(*at) else {
+                    return Ok(None);
+                };
+                *at = next + self.boot.cluster_size;
+                chain.read(&self.source, next, self.boot.cluster_size as usize)?
+            }
+            Place::End => return Ok(None),
+        };
+        let mut entries = Vec::new();
+        for entry in bytes.chunks_exact(ENTRY) {
+            match reading.scan.look(entry) {
+                Found::Name(entry) if !entry.is_dots() => entries.push(entry),
+                Found::Name(_) | Found::Other => {}
+                Found::End => {
+                    reading.place = Place::End;
+                    break;
+                }
+            }
+        }
+        Ok(Some(entries))
+    }
+}
+
+impl List for Volume<'_> {
+    type Link = Node;
+    type Reading = Reading;
+
+    fn read_dir(&self, directory: &Node) -> Result<Reading, Error> {
+        let first = match (directory.cluster, self.boot.root) {
+            (0, Root::Fixed { offset, len }) => {
+                return Ok(Reading {
+                    scan: Scan::default(),
+                    place: Place::Fixed { offset, len },
+                });
+            }
+            (0, Root::Cluster(root)) => root,
+            (cluster, _) => cluster,
+        };
+        Ok(Reading {
+            scan: Scan::default(),
+            place: Place::Clusters(self.table.chain(first, None)?, 0),
+        })
+    }
+
+    fn next_names(&self, reading: &mut Reading) -> Result<Option<Vec<Named<Node>>>, Error> {
+        let named = |entry: Entry| {
+            let link = entry.node;
+            Named {
+                name: entry.into_name().into_bytes(),
+                link,
+            }
+        };
+        let entries = self.next_entries(reading)?;
+        Ok(entries.map(|entries| entries.into_iter().map(named).collect()))
+    }
+
+    fn node(&self, link: Node) -> Result<Node, Error> {
+        Ok(link)
+    }
+
+    fn stat(&self, node: &Node) -> Result<Stat, Error> {
+        Ok(node.stat())
+    }
+
+    fn layout(&self, file: &Node) -> Result<Layout, Error> {
+        let mapping = self.table.chain(file.cluster, Some(file.size))?;
+        let layout = mapping.layout(file.size, |offset| layout::Place::Data { offset });
+        let mut layout = layout.map_err(|why| Error::damaged(self.boot.table, why.as_str()))?;
+        layout.obstacles = self.obstacles()?;
+        Ok(layout)
     }
 }

@@ -14,13 +14,13 @@ const WINDOW: u64 = 4 << 10;
 
 pub(super) struct Table<'a> {
     source: Source<'a>,
-    boot: &'a Boot,
+    boot: Boot,
     /// What was read last, and from which byte on.
     window: RefCell<(u64, Vec<u8>)>,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(source: Source<'a>, boot: &'a Boot) -> Self {
+    pub(super) fn new(source: Source<'a>, boot: Boot) -> Self {
         Self {
             source,
             boot,

@@ -1,3 +1,6 @@
+use super::{Kind, Stat};
+use crate::layout::Layout;
+
 /// Symbolic links followed on one path, as in Linux.
 const MAX_LINKS: u32 = 40;
 
@@ -35,12 +38,18 @@ pub enum PathError {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    File,
-    Directory,
-    Symlink,
-    Other,
+impl PathError {
+    pub(crate) fn not_a_file(path: &[u8]) -> Self {
+        Self::NotAFile {
+            path: String::from_utf8_lossy(path).into_owned(),
+        }
+    }
+
+    pub(crate) fn is_no_directory(path: &[u8]) -> Self {
+        let path = String::from_utf8_lossy(path).into_owned();
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        Self::NotADirectory { path, name }
+    }
 }
 
 /// A tree of directories.
@@ -55,47 +64,88 @@ pub(crate) trait Tree {
     fn target(&self, link: &Self::Node) -> Result<Vec<u8>, Self::Error>;
 }
 
+/// A tree whose directories can be listed.
+pub(crate) trait List: Tree {
+    /// What a directory keeps of a file.
+    type Link;
+    /// How far a directory has been read.
+    type Reading;
+
+    fn read_dir(&self, directory: &Self::Node) -> Result<Self::Reading, Self::Error>;
+    /// The next names, as many as are read at once; none at the end.
+    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Self::Error>;
+    fn node(&self, link: Self::Link) -> Result<Self::Node, Self::Error>;
+    fn stat(&self, node: &Self::Node) -> Result<Stat, Self::Error>;
+    /// Where the content of a regular file is.
+    fn layout(&self, file: &Self::Node) -> Result<Layout, Self::Error>;
+
+    /// Where a symbolic link leads to, to be shown.
+    fn shown_target(&self, link: &Self::Node) -> Result<String, Self::Error> {
+        let target = self.target(link)?;
+        Ok(String::from_utf8_lossy(&target).into_owned())
+    }
+}
+
+/// A name in a directory, and where it leads to.
+pub(crate) struct Named<L> {
+    pub(crate) name: Vec<u8>,
+    pub(crate) link: L,
+}
+
+/// What to do with a symbolic link at the end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LastLink {
+    Follow,
+    Keep,
+}
+
 /// The regular file that `path` leads to. Symbolic links are followed, those to absolute paths from the root.
 pub(crate) fn find_file<T: Tree>(tree: &T, path: &[u8]) -> Result<T::Node, T::Error> {
+    let node = find(tree, path, LastLink::Follow)?;
+    match tree.kind(&node) {
+        Kind::File => Ok(node),
+        _ => Err(PathError::not_a_file(path).into()),
+    }
+}
+
+/// What `path` leads to.
+pub(crate) fn find<T: Tree>(tree: &T, path: &[u8], last: LastLink) -> Result<T::Node, T::Error> {
     let text = || String::from_utf8_lossy(path).into_owned();
     let mut links = 0;
-    let mut way = vec![tree.root()?];
+    let root = tree.root()?;
+    let mut way = Vec::new();
     let mut ahead = names(path);
     while let Some(name) = ahead.pop() {
         if name == b".." {
-            if way.len() > 1 {
-                way.pop();
-            }
+            way.pop();
             continue;
         }
         let quoted = || String::from_utf8_lossy(&name).into_owned();
-        let Some(directory) = way.last() else { break };
-        let Some(node) = tree.child(directory, &name)? else {
+        let Some(node) = tree.child(way.last().unwrap_or(&root), &name)? else {
             let (path, name) = (text(), quoted());
             return Err(PathError::NotFound { path, name }.into());
         };
         match tree.kind(&node) {
             Kind::Directory => way.push(node),
-            Kind::Symlink => {
+            Kind::Symlink if !ahead.is_empty() || last == LastLink::Follow => {
                 links += 1;
                 if links > MAX_LINKS {
                     return Err(PathError::TooManyLinks { path: text() }.into());
                 }
                 let target = tree.target(&node)?;
                 if target.starts_with(b"/") {
-                    way.truncate(1);
+                    way.clear();
                 }
                 ahead.extend(names(&target));
             }
-            Kind::File if ahead.is_empty() => return Ok(node),
-            Kind::Other if ahead.is_empty() => break,
-            Kind::File | Kind::Other => {
+            _ if ahead.is_empty() => return Ok(node),
+            _ => {
                 let (path, name) = (text(), quoted());
                 return Err(PathError::NotADirectory { path, name }.into());
             }
         }
     }
-    Err(PathError::NotAFile { path: text() }.into())
+    Ok(way.pop().unwrap_or(root))
 }
 
 /// The names of a path, the last one first.

@@ -5,11 +5,64 @@ use super::Error;
 use super::fields::{u16_at, u32_at, u64_at};
 use super::inode::{Format, Inode};
 use super::superblock::Superblock;
-use crate::filetree::Source;
+use crate::filetree::{Mapping, Named, Source};
 
 /// A directory larger than this is damage: with the longest names it has four million entries.
 const MAX_SIZE: u64 = 1 << 30;
 const UNUSED: u16 = 0xffff;
+
+/// How far a directory has been read.
+pub(crate) struct Reading {
+    directory: Inode,
+    place: Place,
+}
+
+enum Place {
+    /// In the inode, still to be read or not.
+    Local(bool),
+    /// In blocks, from this byte on.
+    Blocks(Mapping, u64),
+}
+
+impl Reading {
+    pub(super) fn new(source: &Source<'_>, volume: &Superblock, directory: &Inode) -> Result<Self, Error> {
+        let place = if directory.format == Format::Local {
+            Place::Local(true)
+        } else if directory.size > MAX_SIZE.min(source.size()) {
+            return Err(Error::damaged(
+                directory.offset + 56,
+                "a directory is larger than its volume, or than 1 GiB",
+            ));
+        } else {
+            Place::Blocks(directory.mapping(source, volume)?, 0)
+        };
+        Ok(Self {
+            directory: directory.clone(),
+            place,
+        })
+    }
+
+    /// The next names with their inodes.
+    pub(super) fn next(&mut self, source: &Source<'_>, volume: &Superblock) -> Result<Option<Names>, Error> {
+        match &mut self.place {
+            Place::Local(unread) => std::mem::take(unread)
+                .then(|| local(volume, &self.directory))
+                .transpose(),
+            Place::Blocks(mapping, at) => {
+                let Some(next) = mapping.next(*at).filter(|&next| next < self.directory.size) else {
+                    return Ok(None);
+                };
+                let block_size = volume.directory_block_size;
+                let start = next - next % block_size;
+                *at = start + block_size;
+                let block = mapping.read(source, start, block_size as usize)?;
+                in_block(volume, &self.directory, &block).map(Some)
+            }
+        }
+    }
+}
+
+pub(super) type Names = Vec<Named<u64>>;
 
 /// The inode of `name` in a directory.
 pub(super) fn find(
@@ -18,25 +71,11 @@ pub(super) fn find(
     directory: &Inode,
     name: &[u8],
 ) -> Result<Option<u64>, Error> {
-    if directory.format == Format::Local {
-        return find_local(volume, directory, name);
-    }
-    if directory.size > MAX_SIZE.min(source.size()) {
-        return Err(Error::damaged(
-            directory.offset + 56,
-            "a directory is larger than its volume, or than 1 GiB",
-        ));
-    }
-    let mapping = directory.mapping(source, volume)?;
-    let block_size = volume.directory_block_size;
-    let mut at = 0;
-    while let Some(next) = mapping.next(at).filter(|&next| next < directory.size) {
-        let start = next - next % block_size;
-        let block = mapping.read(source, start, block_size as usize)?;
-        if let Some(found) = find_in_block(volume, directory, &block, name)? {
-            return Ok(Some(found));
+    let mut reading = Reading::new(source, volume, directory)?;
+    while let Some(names) = reading.next(source, volume)? {
+        if let Some(found) = names.into_iter().find(|found| is_same(volume, &found.name, name)) {
+            return Ok(Some(found.link));
         }
-        at = start + block_size;
     }
     Ok(None)
 }
@@ -49,7 +88,7 @@ fn is_same(volume: &Superblock, one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-fn find_local(volume: &Superblock, directory: &Inode, name: &[u8]) -> Result<Option<u64>, Error> {
+fn local(volume: &Superblock, directory: &Inode) -> Result<Names, Error> {
     let content = directory.local()?;
     let damaged = Error::damaged(directory.fork_offset(), "an entry of a directory leaves its inode");
     let &[count, wide, ..] = content else {
@@ -57,27 +96,29 @@ fn find_local(volume: &Superblock, directory: &Inode, name: &[u8]) -> Result<Opt
     };
     let number_len = if wide > 0 { 8 } else { 4 };
     let mut rest = content.get(2 + number_len..).unwrap_or_default();
+    let mut names = Names::new();
     for _ in 0..count {
-        let Some(entry_name) = rest.first().and_then(|&len| rest.get(3..3 + usize::from(len))) else {
+        let Some(name) = rest.first().and_then(|&len| rest.get(3..3 + usize::from(len))) else {
             return Err(damaged);
         };
-        let at = 3 + entry_name.len() + usize::from(volume.has_ftype);
+        let at = 3 + name.len() + usize::from(volume.has_ftype);
         let Some(number) = rest.get(at..at + number_len) else {
             return Err(damaged);
         };
-        if is_same(volume, entry_name, name) {
-            return Ok(Some(if wide > 0 {
+        names.push(Named {
+            name: name.to_vec(),
+            link: if wide > 0 {
                 u64_at(number, 0)
             } else {
                 u32_at(number, 0).into()
-            }));
-        }
+            },
+        });
         rest = &rest[at + number_len..];
     }
-    Ok(None)
+    Ok(names)
 }
 
-fn find_in_block(volume: &Superblock, directory: &Inode, block: &[u8], name: &[u8]) -> Result<Option<u64>, Error> {
+fn in_block(volume: &Superblock, directory: &Inode, block: &[u8]) -> Result<Names, Error> {
     let damaged = |what| Err(Error::damaged(directory.offset, what));
     // A directory of one block has its hashes at the end of it.
     let (is_whole, header) = match block.first_chunk() {
@@ -98,7 +139,7 @@ fn find_in_block(volume: &Superblock, directory: &Inode, block: &[u8], name: &[u
     let Some(entries) = end.and_then(|end| block.get(..end)) else {
         return damaged("the hashes of this inode's directory leave no room for names");
     };
-    let mut at = header;
+    let (mut at, mut names) = (header, Names::new());
     while at + 8 <= entries.len() {
         if u16_at(entries, at) == UNUSED {
             match usize::from(u16_at(entries, at + 2)) {
@@ -109,14 +150,18 @@ fn find_in_block(volume: &Superblock, directory: &Inode, block: &[u8], name: &[u
         }
         let name_start = at + 9;
         let name_len = entries.get(at + 8).map_or(0, |&len| usize::from(len));
-        let Some(entry_name) = entries.get(name_start..name_start + name_len) else {
+        let Some(name) = entries.get(name_start..name_start + name_len) else {
             return damaged("an entry of this inode's directory leaves its block");
         };
-        if is_same(volume, entry_name, name) {
-            return Ok(Some(u64_at(entries, at)));
+        // The first two of a directory stand for itself and its parent.
+        if name != b"." && name != b".." {
+            names.push(Named {
+                name: name.to_vec(),
+                link: u64_at(entries, at),
+            });
         }
         // Behind the name: the type, room, and where the entry starts.
         at += (9 + name_len + usize::from(volume.has_ftype) + 2).next_multiple_of(8);
     }
-    Ok(None)
+    Ok(names)
 }

@@ -1,11 +1,14 @@
+use std::time::SystemTime;
+
 use super::Error;
 use super::bmap;
 use super::fields::{u16_at, u32_at, u64_at};
 use super::superblock::Superblock;
-use crate::filetree::{Kind, Mapping, Source};
+use crate::filetree::{Kind, Mapping, Source, Stat, unix_time};
 
 const REALTIME: u16 = 0x1;
 const REFLINK: u64 = 0x2;
+const BIGTIME: u64 = 0x8;
 const NREXT64: u64 = 0x10;
 /// Before a part of a symbolic link, where blocks have checksums.
 const LINK_HEADER: usize = 56;
@@ -21,8 +24,8 @@ pub(super) enum Format {
     Other,
 }
 
-#[derive(Debug)]
-pub(super) struct Inode {
+#[derive(Clone, Debug)]
+pub(crate) struct Inode {
     pub(super) number: u64,
     /// Where it is.
     pub(super) offset: u64,
@@ -85,6 +88,26 @@ impl Inode {
             0xa000 => Kind::Symlink,
             _ => Kind::Other,
         }
+    }
+
+    pub(super) fn stat(&self, volume: &Superblock) -> Stat {
+        let mut stat = Stat::new(self.kind(), self.size);
+        stat.accessed = self.time(volume, 32);
+        stat.modified = self.time(volume, 40);
+        stat.changed = self.time(volume, 48);
+        stat.created = if volume.is_v5 { self.time(volume, 144) } else { None };
+        stat
+    }
+
+    fn time(&self, volume: &Superblock, at: usize) -> Option<SystemTime> {
+        if volume.is_v5 && u64_at(&self.raw, 120) & BIGTIME != 0 {
+            // In nanoseconds, since the earliest time that the older form has.
+            let time = u64_at(&self.raw, at);
+            let seconds = (time / 1_000_000_000) as i64 + i64::from(i32::MIN);
+            return unix_time(seconds, (time % 1_000_000_000) as u32);
+        }
+        let seconds = i64::from(u32_at(&self.raw, at) as i32);
+        unix_time(seconds, u32_at(&self.raw, at + 4).min(999_999_999))
     }
 
     pub(super) fn is_realtime(&self) -> bool {

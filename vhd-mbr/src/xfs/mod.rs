@@ -28,10 +28,11 @@ mod superblock;
 
 use xen_disk::ReadAt;
 
+use self::directory::Reading;
 pub use self::error::Error;
 use self::inode::Inode;
 use self::superblock::Superblock;
-use crate::filetree::{Kind, Source, Tree, find_file};
+use crate::filetree::{Kind, List, Named, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{Layout, Obstacle, Place};
 
@@ -41,36 +42,30 @@ use crate::layout::{Layout, Obstacle, Place};
 /// If the volume cannot be read, is of another kind, needs what is not supported or is damaged; if the path leads to no
 /// regular file, or to one on a realtime device.
 pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Error> {
-    let source = Source::new(volume)?;
-    let superblock = Superblock::read(&source)?;
-    let volume = Volume { source, superblock };
-    let is_clean = log::is_clean(&volume.source, &volume.superblock)?;
+    let volume = Volume::open(volume)?;
     let file = find_file(&volume, path.as_ref()).map_err(|error| match error {
-        Error::Path(missing @ PathError::NotFound { .. }) if !is_clean => Error::NotReplayed(missing),
+        Error::Path(missing @ PathError::NotFound { .. }) if !volume.is_clean => Error::NotReplayed(missing),
         other => other,
     })?;
-    if file.is_realtime() {
-        return Err(Error::unsupported("the realtime device, where this file is"));
-    }
-    let (source, superblock) = (&volume.source, &volume.superblock);
-    let mapping = file.mapping(source, superblock)?;
-    let layout = mapping.layout(file.size, |offset| Place::Data { offset });
-    let mut layout = layout.map_err(|why| Error::damaged(file.offset, why.as_str()))?;
-    let found = [
-        (!is_clean, Obstacle::JournalNotEmpty),
-        (!superblock.is_writable, Obstacle::ReadOnly),
-        (file.is_shared(superblock), Obstacle::Shared),
-        (superblock.own_inodes.contains(&file.number), Obstacle::SystemFile),
-    ];
-    layout
-        .obstacles
-        .extend(found.into_iter().filter(|(there, _)| *there).map(|(_, what)| what));
-    Ok(layout)
+    volume.layout(&file)
 }
 
-struct Volume<'a> {
+pub(crate) struct Volume<'a> {
     source: Source<'a>,
     superblock: Superblock,
+    is_clean: bool,
+}
+
+impl<'a> Volume<'a> {
+    pub(crate) fn open(disk: &'a dyn ReadAt) -> Result<Self, Error> {
+        let source = Source::new(disk)?;
+        let superblock = Superblock::read(&source)?;
+        Ok(Self {
+            is_clean: log::is_clean(&source, &superblock)?,
+            source,
+            superblock,
+        })
+    }
 }
 
 impl Tree for Volume<'_> {
@@ -97,5 +92,53 @@ impl Tree for Volume<'_> {
 
     fn target(&self, link: &Inode) -> Result<Vec<u8>, Error> {
         link.target(&self.source, &self.superblock)
+    }
+}
+
+impl List for Volume<'_> {
+    /// The number of an inode, and where the directory's is that has it, for messages.
+    type Link = (u64, u64);
+    type Reading = (Reading, u64);
+
+    fn read_dir(&self, directory: &Inode) -> Result<Self::Reading, Error> {
+        let reading = Reading::new(&self.source, &self.superblock, directory)?;
+        Ok((reading, directory.offset))
+    }
+
+    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+        let names = reading.next(&self.source, &self.superblock)?;
+        let with_place = |Named { name, link }| Named {
+            name,
+            link: (link, *offset),
+        };
+        Ok(names.map(|names| names.into_iter().map(with_place).collect()))
+    }
+
+    fn node(&self, (number, named_at): Self::Link) -> Result<Inode, Error> {
+        Inode::read(&self.source, &self.superblock, number, named_at)
+    }
+
+    fn stat(&self, node: &Inode) -> Result<Stat, Error> {
+        Ok(node.stat(&self.superblock))
+    }
+
+    fn layout(&self, file: &Inode) -> Result<Layout, Error> {
+        if file.is_realtime() {
+            return Err(Error::unsupported("the realtime device, where this file is"));
+        }
+        let (source, superblock) = (&self.source, &self.superblock);
+        let mapping = file.mapping(source, superblock)?;
+        let layout = mapping.layout(file.size, |offset| Place::Data { offset });
+        let mut layout = layout.map_err(|why| Error::damaged(file.offset, why.as_str()))?;
+        let found = [
+            (!self.is_clean, Obstacle::JournalNotEmpty),
+            (!superblock.is_writable, Obstacle::ReadOnly),
+            (file.is_shared(superblock), Obstacle::Shared),
+            (superblock.own_inodes.contains(&file.number), Obstacle::SystemFile),
+        ];
+        layout
+            .obstacles
+            .extend(found.into_iter().filter(|(there, _)| *there).map(|(_, what)| what));
+        Ok(layout)
     }
 }

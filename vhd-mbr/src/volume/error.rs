@@ -1,0 +1,82 @@
+use crate::filetree::{PathError, ReadError};
+use crate::volume::{Contents, IsoError};
+use crate::{ext4, fat, ntfs, xfs};
+
+/// Why a volume or a file on it cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// There are no files that can be read here.
+    #[error("it holds {contents}; {}", .contents.kind.advice().unwrap_or("it can be read"))]
+    NotReadable {
+        /// What there is.
+        contents: Contents,
+    },
+    /// The path leads to nothing, or to something else.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// On an NTFS volume.
+    #[error(transparent)]
+    Ntfs(#[from] ntfs::Error),
+    /// On an ext2, ext3 or ext4 volume.
+    #[error(transparent)]
+    Ext(ext4::Error),
+    /// On an XFS volume.
+    #[error(transparent)]
+    Xfs(xfs::Error),
+    /// On a FAT volume.
+    #[error(transparent)]
+    Fat(fat::Error),
+    /// On an ISO 9660 volume.
+    #[error(transparent)]
+    Iso(IsoError),
+    /// On a btrfs volume.
+    #[error("cannot read the btrfs volume: {what}")]
+    Btrfs {
+        /// What is wrong, or what it needs.
+        what: String,
+    },
+    /// The content is encrypted by the file system.
+    #[error("{path} is encrypted by its file system; only the system that has the key reads it")]
+    Encrypted {
+        /// The path.
+        path: String,
+    },
+    /// This file system does not tell where the bytes of files are.
+    #[error("files of {system} are never changed in place: {why}")]
+    NoLayout {
+        /// The file system.
+        system: &'static str,
+        /// Why they are not.
+        why: &'static str,
+    },
+}
+
+macro_rules! from_file_system {
+    ($($variant:ident($module:ident)),*) => {$(
+        /// What has the same meaning on all file systems is said in the same way.
+        impl From<$module::Error> for Error {
+            fn from(error: $module::Error) -> Self {
+                match error {
+                    $module::Error::Read(error) => Self::Read(error),
+                    $module::Error::Path(error) => Self::Path(error),
+                    other => Self::$variant(other),
+                }
+            }
+        }
+    )*};
+}
+from_file_system!(Ext(ext4), Xfs(xfs), Fat(fat));
+
+impl From<IsoError> for Error {
+    fn from(error: IsoError) -> Self {
+        match error {
+            IsoError::Read(error) => Self::Read(error),
+            IsoError::Path(error) => Self::Path(error),
+            other => Self::Iso(other),
+        }
+    }
+}
