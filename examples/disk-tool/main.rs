@@ -1,16 +1,13 @@
-//! Looks into disk images, down to single files, changes files in place, converts and checks images: raw, VHD with its parents, qcow2 with its backing files.
+//! Looks into disk images, converts and checks them: raw, VHD with its parents, qcow2 with its backing files. Files in
+//! them are for `vm-ls`, `vm-cat` and `vm-edit`.
 //!
 //!     cargo run --release --example disk-tool -- info web-01.vhd
 //!     cargo run --release --example disk-tool -- partitions web-01.qcow2
 //!     cargo run --release --example disk-tool -- convert web-01.qcow2 web-01.vhd
 //!     cargo run --release --example disk-tool -- check web-01.vhd
-//!     cargo run --release --example disk-tool -- cat web-01.vhd /etc/fstab --partition 2
-//!     cargo run --release --example disk-tool -- put web-01.vhd /boot/grub/grub.cfg --replace 'quiet       ' \
-//!         --with 'console=hvc0' --undo web-01.undo
 
 mod check;
 mod convert;
-mod files;
 mod info;
 mod partitions;
 
@@ -19,7 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use xenapi_examples::finish;
 
-/// Looks into disk images, changes files in place, converts and checks images
+/// Looks into disk images, converts and checks them
 #[derive(Parser)]
 struct Flags {
     #[command(subcommand)]
@@ -34,12 +31,6 @@ enum Job {
     Partitions(partitions::Flags),
     /// Make an image in another format; a chain becomes one image
     Convert(convert::Flags),
-    /// A file of the disk on standard output: from NTFS, ext2 to ext4, XFS or FAT
-    Cat(files::CatFlags),
-    /// Change a file where it is, without growing it
-    Put(files::PutFlags),
-    /// Take a change back
-    Undo(files::UndoFlags),
     /// All that is wrong with a VHD; a failure (1) where bytes of the disk are lost
     Check(check::Flags),
 }
@@ -49,9 +40,6 @@ fn main() -> ExitCode {
         Job::Info(flags) => info::run(&flags),
         Job::Partitions(flags) => partitions::run(&flags),
         Job::Convert(flags) => convert::run(&flags),
-        Job::Cat(flags) => files::cat(&flags),
-        Job::Put(flags) => files::put(&flags),
-        Job::Undo(flags) => files::undo(&flags),
         Job::Check(flags) => return finish(check::run(&flags)),
     };
     finish(outcome.map(|()| ExitCode::SUCCESS))

@@ -15,7 +15,7 @@ use crate::{Pool, note};
 ///
 /// The password comes from the environment variable `XENAPI_PASSWORD` or from a prompt, never from the command line,
 /// where every user of the machine could read it.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub struct Connection {
     // The variables are looked up where the flags are used, not by clap: what a shell's profile sets must neither

@@ -1,46 +1,29 @@
-//! Takes one file out of a virtual machine, while its export is still running and no further than it takes.
+//! Takes one file off a virtual machine's disk, and reads no more of the disk than it takes.
 //!
 //!     cargo run --release --example vm-cat -- --vm web-01 /etc/fstab
 //!     cargo run --release --example vm-cat -- --vm win-01 '\Windows\System32\config\SYSTEM' --output SYSTEM
 //!     cargo run --release --example vm-cat -- --xva backup.xva.zst /etc/passwd --partition 2
+//!     cargo run --release --example vm-cat -- --image web-01.vhd /etc/hostname
 //!
-//! Reads NTFS, ext2 to ext4, XFS and FAT. What of the disk has passed is kept in a sparse temporary file.
-
-mod take;
+//! Reads NTFS, ext2 to ext4, XFS, btrfs, FAT and ISO 9660. From a pool, the disk comes over NBD, or as an export that is
+//! left off when the file is there; what has passed of that is kept in a sparse temporary file.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
-use tokio::runtime::Handle;
 use vhd_mbr::Size;
-use xenapi::{Ref, Vm};
-use xenapi_examples::{Connection, Pool, choose_vm, finish, note, with_snapshot};
+use xenapi_examples::{AnyDisk, Connection, OpenDisk, PlacedVolume, WantedDisk, finish, note};
 
-use crate::take::{Wanted, take};
-
-/// Takes one file out of a VM, while its export is still running and no further than it takes
+/// Takes one file off a VM's disk, and reads no more of the disk than it takes
 #[derive(Parser)]
 struct Flags {
     /// The file, such as /etc/fstab or \Windows\win.ini
     #[arg(value_name = "PATH")]
     path: String,
-    /// The name or UUID of a VM, snapshot or template
-    #[arg(long, value_name = "NAME", required_unless_present = "xva")]
-    vm: Option<String>,
-    /// Take a snapshot of the VM, read that, and destroy it in the end: for a VM that runs
-    #[arg(long)]
-    snapshot: bool,
-    /// An archive in place of a pool; - reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = Connection::FLAGS, conflicts_with_all = ["vm", "snapshot"])]
-    xva: Option<String>,
-    /// The disk's position in the VM (0, 1, …); otherwise the one that it boots from
-    #[arg(long, value_name = "POSITION")]
-    disk: Option<String>,
     /// The number of the partition; otherwise the first that has the file
     #[arg(long, value_name = "NUMBER")]
     partition: Option<u32>,
@@ -48,104 +31,42 @@ struct Flags {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
+    disk: WantedDisk,
+    #[command(flatten)]
     connection: Connection,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    finish(run(&Flags::parse()).await.map(|()| ExitCode::SUCCESS))
+    finish(run(Flags::parse()).await.map(|()| ExitCode::SUCCESS))
 }
 
-async fn run(flags: &Flags) -> anyhow::Result<()> {
-    let read = match flags.xva.as_deref() {
-        Some("-") => from_source(io::stdin(), flags).await?,
-        Some(path) => {
-            let file = File::open(path).with_context(|| format!("cannot open {path}"))?;
-            from_source(file, flags).await?
+async fn run(flags: Flags) -> anyhow::Result<()> {
+    let work = async |disk: &OpenDisk| {
+        let (path, partition, output) = (flags.path.clone(), flags.partition, flags.output.clone());
+        disk.work(move |disk| take(disk, &path, partition, output.as_deref()))
+            .await?;
+        if disk.bytes_read() > 0 {
+            note(format!("{} read", Size(disk.bytes_read())));
         }
-        None => {
-            flags
-                .connection
-                .run("vm-cat", async |pool: &Pool| from_pool(pool, flags).await)
-                .await?
-        }
+        Ok(())
     };
-    note(format!("{} read", Size(read)));
-    Ok(())
+    flags.disk.read("vm-cat", &flags.connection, work).await
 }
 
-async fn from_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<u64> {
-    let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
-    let (vm, record) = choose_vm(&vms, flags.vm.as_deref(), |_| false)?;
-    if !flags.snapshot {
-        return export(pool, vm, flags).await;
-    }
-    let name = format!("vm-cat of {}", record.name_label);
-    with_snapshot(pool, vm, &name, async |snapshot| export(pool, snapshot, flags).await).await
-}
-
-/// Reads a VM's export up to the file's last byte, and has the server end it.
-async fn export(pool: &Pool, vm: Ref<Vm>, flags: &Flags) -> anyhow::Result<u64> {
-    let mut export = pool.unless_interrupted(pool.vm(vm).export()).await?;
-    let taken = pool.unless_interrupted(through_pipe(&mut export, flags)).await;
-    export.cancel().await;
-    taken
-}
-
-/// How much of the export may lie between the network and the reader, in bytes.
-const BETWEEN: usize = 4 << 20;
-
-async fn through_pipe(export: &mut (impl AsyncRead + Unpin), flags: &Flags) -> anyhow::Result<u64> {
-    let (pipe, mut feed) = tokio::io::duplex(BETWEEN);
-    let work = from_source(
-        Blocking {
-            pipe,
-            runtime: Handle::current(),
-        },
-        flags,
-    );
-    let fed = async move {
-        // The reader hangs up when it has the file, and finds out by itself where the export broke off.
-        let copied = tokio::io::copy(export, &mut feed).await;
-        drop(feed);
-        match copied {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
-            _ => Ok(()),
-        }
+fn take(disk: &AnyDisk, path: &str, partition: Option<u32>, output: Option<&Path>) -> anyhow::Result<()> {
+    let placed = PlacedVolume::open(disk, partition, Some(path))?;
+    let content = placed.volume.content(path)?;
+    let Some(output) = output else {
+        let mut out = io::stdout().lock();
+        content.copy_to(&mut out)?;
+        return Ok(out.flush()?);
     };
-    let (fed, taken) = tokio::join!(fed, work);
-    match taken {
-        Err(error) => Err(fed.err().map_or(error, Into::into)),
-        taken => taken,
-    }
-}
-
-async fn from_source(source: impl Read + Send + 'static, flags: &Flags) -> anyhow::Result<u64> {
-    let wanted = Wanted {
-        path: flags.path.clone(),
-        disk: flags.disk.clone(),
-        partition: flags.partition,
-    };
-    let output: Box<dyn Write + Send> = match &flags.output {
-        Some(path) => Box::new(File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?),
-        None => Box::new(io::stdout()),
-    };
-    let taken = tokio::task::spawn_blocking(move || take(source, &wanted, output)).await?;
-    if let (Err(_), Some(path)) = (&taken, &flags.output) {
+    let mut file = File::create_new(output).with_context(|| format!("cannot create {}", output.display()))?;
+    let copied = content.copy_to(&mut file).and_then(|_| file.sync_all());
+    if copied.is_err() {
         // A part of a file is of no use to anybody.
-        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(output);
     }
-    taken
-}
-
-/// The reading end of a pipe, for code that waits.
-struct Blocking {
-    pipe: DuplexStream,
-    runtime: Handle,
-}
-
-impl Read for Blocking {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.runtime.block_on(self.pipe.read(buf))
-    }
+    Ok(copied?)
 }

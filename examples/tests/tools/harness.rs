@@ -1,10 +1,12 @@
 //! A pool on ports, and the programs that talk to it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::process::Command;
+use xenapi::Client;
 use xenapi_sim::{DiskImage, Server, Simulator};
 
 pub(crate) const PASSWORD: &str = "the password";
@@ -20,6 +22,15 @@ impl Pool {
         let simulator = Simulator::builder().vms(vms).password(PASSWORD).build().unwrap();
         let server = simulator.listen_tls("127.0.0.1:0").await.unwrap();
         Self { simulator, server }
+    }
+
+    /// A client of the same pool, in this process.
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.server.url())
+            .pin_sha256(&self.pin())
+            .login("root", PASSWORD)
+            .await
+            .unwrap()
     }
 
     pub(crate) fn pin(&self) -> String {
@@ -107,4 +118,19 @@ fn mbr() -> [u8; 72] {
     end[18..22].copy_from_slice(&2048_u32.to_le_bytes());
     end[70..].copy_from_slice(&[0x55, 0xaa]);
     end
+}
+
+/// A folder for as long as a test takes.
+pub(crate) struct Folder(pub(crate) TempDir);
+
+impl Folder {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+/// Runs a tool that needs no pool.
+pub(crate) async fn run(name: &str, args: &[&str], paths: &[&Path]) -> Output {
+    let mut command = tool(name).unwrap();
+    command.args(args).args(paths).output().await.unwrap()
 }

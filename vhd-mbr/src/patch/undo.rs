@@ -7,11 +7,11 @@
 use std::io::{self, Read, Write};
 
 use crc32fast::Hasher;
-use xen_disk::WriteAt;
+use xen_disk::{ReadAt, WriteAt};
 
 use super::LIMIT;
 use super::apply::{self, ApplyError, Restored};
-use super::plan::{Edit, WritePlan};
+use super::plan::{Edit, WritePlan, read};
 
 const MAGIC: &[u8; 8] = b"DISKUNDO";
 const VERSION: u32 = 1;
@@ -111,6 +111,38 @@ impl Undo {
         Ok(Self(WritePlan { disk_size, edits }))
     }
 
+    /// The plan that puts the old bytes back on this disk, for a disk that is written elsewhere, as one of a pool.
+    ///
+    /// Each byte may be an old or a new one, as with [`apply`](Self::apply).
+    ///
+    /// # Errors
+    /// If other bytes are there, or the disk cannot be read.
+    pub fn plan_for(&self, disk: &dyn ReadAt) -> Result<WritePlan, ApplyError> {
+        self.verify(disk)?;
+        let edits = self.0.edits.iter().map(|edit| {
+            let found = read(disk, edit.offset, edit.new.len());
+            let old = found.map_err(|source| ApplyError::Read {
+                offset: edit.offset,
+                len: edit.len(),
+                source,
+            })?;
+            Ok(Edit {
+                offset: edit.offset,
+                old,
+                new: edit.old.clone(),
+            })
+        });
+        Ok(WritePlan {
+            disk_size: self.0.disk_size,
+            edits: edits.collect::<Result<_, ApplyError>>()?,
+        })
+    }
+
+    fn verify(&self, disk: &dyn ReadAt) -> Result<(), ApplyError> {
+        let is_ours = |edit: &Edit, index: usize, found: u8| found == edit.old[index] || found == edit.new[index];
+        apply::verify(self.0.disk_size, &self.0.edits, disk, is_ours)
+    }
+
     /// Puts the old bytes back, after making sure that nothing but the plan has changed them; flushes, reads them back
     /// and compares.
     ///
@@ -120,10 +152,8 @@ impl Undo {
     /// # Errors
     /// If other bytes are there, or the disk cannot be read or written.
     pub fn apply(&self, disk: &mut dyn WriteAt) -> Result<(), ApplyError> {
-        let edits = &self.0.edits;
-        let is_ours = |edit: &Edit, index: usize, found: u8| found == edit.old[index] || found == edit.new[index];
-        apply::verify(self.0.disk_size, edits, disk, is_ours)?;
-        match apply::restore(edits, disk) {
+        self.verify(disk)?;
+        match apply::restore(&self.0.edits, disk) {
             Restored::Yes => Ok(()),
             Restored::No { offset, source } => Err(ApplyError::Undo { offset, source }),
         }

@@ -1,0 +1,322 @@
+//! Files on disks: listed, read, changed and changed back.
+
+use std::path::Path;
+
+use tokio::io::AsyncReadExt;
+use xenapi_sim::{DiskImage, VmSpec};
+
+use crate::harness::{Folder, Pool, complained, dense_disk, run, said, tool};
+
+/// A disk with an MBR partition that holds a file system made by a program of the distribution; none where the program
+/// is missing, which it must not be where tests run for everyone.
+fn partitioned(folder: &Folder, make: impl FnOnce(&Path, &Path) -> std::process::Command) -> Option<Vec<u8>> {
+    const START: usize = 1 << 20;
+    const SIZE: usize = 48 << 20;
+    let (tree, volume) = (folder.path("tree"), folder.path("volume"));
+    std::fs::create_dir_all(tree.join("etc")).unwrap();
+    std::fs::write(tree.join("etc/app.conf"), "debug=off\nport=1234\n".repeat(500)).unwrap();
+    std::fs::File::create(&volume).unwrap().set_len(SIZE as u64).unwrap();
+    let mut command = make(&tree, &volume);
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{command:?}: {error}");
+            eprintln!("skipped: {command:?}: {error}");
+            return None;
+        }
+    };
+    assert!(output.status.success(), "{command:?}: {}", complained(&output));
+    let mut disk = vec![0; START];
+    disk[446 + 4] = 0x83;
+    disk[446 + 8..446 + 12].copy_from_slice(&2048_u32.to_le_bytes());
+    disk[446 + 12..446 + 16].copy_from_slice(&(SIZE as u32 / 512).to_le_bytes());
+    disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+    disk.extend(std::fs::read(&volume).unwrap());
+    Some(disk)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_read_changed_in_place_and_changed_back() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    if tool("vm-edit").is_none() {
+        return;
+    }
+    let mke2fs = |tree: &Path, volume: &Path| {
+        let mut command = std::process::Command::new("mke2fs");
+        command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);
+        command
+    };
+    let Some(disk) = partitioned(&folder, mke2fs) else {
+        return;
+    };
+    let raw = folder.path("disk.raw");
+    std::fs::write(&raw, &disk).unwrap();
+    let vhd = folder.path("disk.vhd");
+    run("disk-tool", &["convert"], &[&raw, &vhd]).await;
+    for image in [&raw, &vhd] {
+        let image_text = image.to_str().unwrap();
+        let before = std::fs::read(image).unwrap();
+        let cat = || async { said(&run("vm-cat", &["--image", image_text, "/etc/app.conf"], &[]).await) };
+        assert_eq!(cat().await, "debug=off\nport=1234\n".repeat(500));
+        let undo = folder.path("undo");
+        let _ = std::fs::remove_file(&undo);
+        let change = [
+            "--image",
+            image_text,
+            "put",
+            "/etc/app.conf",
+            "--replace",
+            "debug=off",
+            "--with",
+            "debug=on ",
+        ];
+        let dry = run("vm-edit", &[&change[..], &["--dry-run"]].concat(), &[]).await;
+        assert!(said(&dry).contains("1000 bytes in 500 places"), "{dry:?}");
+        assert!(std::fs::read(image).unwrap() == before);
+        let real = run(
+            "vm-edit",
+            &[&change[..], &["--undo", undo.to_str().unwrap()]].concat(),
+            &[],
+        )
+        .await;
+        assert!(real.status.success(), "{}", complained(&real));
+        assert_eq!(cat().await, "debug=on \nport=1234\n".repeat(500));
+        let differing = std::fs::read(image).unwrap();
+        let differing = differing.iter().zip(&before).filter(|(new, old)| new != old).count();
+        assert_eq!(differing, 1000, "and nothing else");
+        let back = run("vm-edit", &["--image", image_text, "undo", undo.to_str().unwrap()], &[]).await;
+        assert!(back.status.success(), "{}", complained(&back));
+        assert!(std::fs::read(image).unwrap() == before, "bit for bit");
+        let longer = [
+            "--image",
+            image_text,
+            "put",
+            "/etc/app.conf",
+            "--replace",
+            "off",
+            "--with",
+            "trace",
+            "--dry-run",
+        ];
+        let refused = run("vm-edit", &longer, &[]).await;
+        assert!(complained(&refused).contains("is longer than"), "{refused:?}");
+        let missing = run("vm-cat", &["--image", image_text, "/etc/none"], &[]).await;
+        assert!(complained(&missing).contains("none"), "{missing:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_comes_out_of_a_vm_before_its_export_ends() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let pool = Pool::new(0).await;
+    if pool.tool("vm-cat").is_none() {
+        return;
+    }
+    let mke2fs = |tree: &Path, volume: &Path| {
+        let mut command = std::process::Command::new("mke2fs");
+        command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);
+        command
+    };
+    let Some(disk) = partitioned(&folder, mke2fs) else {
+        return;
+    };
+    // Much more lies behind the partition.
+    let mut image = dense_disk(160);
+    image.write(0, &disk);
+    for (name, spec) in [("off", VmSpec::new("off").halted()), ("on", VmSpec::new("on"))] {
+        pool.simulator.add_vm(spec.disk(image.clone())).unwrap();
+        let mut cat = pool.tool("vm-cat").unwrap();
+        cat.args(["--vm", name, "/etc/app.conf"]);
+        if name == "on" {
+            cat.arg("--snapshot");
+        }
+        let output = cat.output().await.unwrap();
+        assert!(output.status.success(), "{name}: {}", complained(&output));
+        assert_eq!(said(&output), "debug=off\nport=1234\n".repeat(500));
+        let read = complained(&output);
+        let read = read
+            .lines()
+            .find_map(|line| line.strip_suffix(" MiB read"))
+            .unwrap()
+            .parse::<f64>();
+        assert!(read.unwrap() < 60.0, "of 160 MiB: {output:?}");
+    }
+    pool.assert_tidy().await;
+
+    let archive = folder.path("off.xva");
+    let mut export = pool.tool("vm-export").unwrap();
+    assert!(
+        export
+            .args(["--vm", "off"])
+            .arg(&archive)
+            .output()
+            .await
+            .unwrap()
+            .status
+            .success()
+    );
+    let new = folder.path("app.conf");
+    let args = ["--xva", archive.to_str().unwrap(), "/etc/app.conf", "--output"];
+    let output = run("vm-cat", &args, &[&new]).await;
+    assert!(output.status.success(), "{}", complained(&output));
+    assert_eq!(
+        std::fs::read_to_string(&new).unwrap(),
+        "debug=off\nport=1234\n".repeat(500)
+    );
+    let args = ["--xva", archive.to_str().unwrap(), "/etc/none", "--output"];
+    let missing = run("vm-cat", &args, &[&folder.path("none")]).await;
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        complained(&missing).contains("none") && !folder.path("none").exists(),
+        "{missing:?}"
+    );
+}
+
+/// A halted VM's disk with an ext4 volume in its first partition, and much behind it.
+fn vm_with_files(folder: &Folder) -> Option<(Vec<u8>, DiskImage)> {
+    let mke2fs = |tree: &Path, volume: &Path| {
+        let mut command = std::process::Command::new("mke2fs");
+        command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);
+        command
+    };
+    let disk = partitioned(folder, mke2fs)?;
+    let mut image = DiskImage::new(100 << 20);
+    image.write(0, &disk);
+    image.write((100 << 20) - 512, &[7; 512]);
+    Some((disk, image))
+}
+
+/// All bytes of a VM's only disk, as the pool gives them.
+async fn bytes_of(pool: &Pool, vm: &str) -> Vec<u8> {
+    let client = pool.client().await;
+    let vm: xenapi::Ref<xenapi::Vm> = vm.parse().unwrap();
+    let vbd = client.vm(vm).vbds().await.unwrap()[0];
+    let vdi = client.vbd(vbd).vdi().await.unwrap();
+    let mut export = client.vdi(vdi).export_raw(xenapi::DiskFormat::Raw).await.unwrap();
+    let mut bytes = Vec::new();
+    export.read_to_end(&mut bytes).await.unwrap();
+    client.logout().await.unwrap();
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_a_halted_vm_is_changed_by_its_sectors_alone() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let pool = Pool::new(0).await;
+    if pool.tool("vm-edit").is_none() {
+        return;
+    }
+    let Some((_, image)) = vm_with_files(&folder) else {
+        return;
+    };
+    let vm = pool.simulator.add_vm(VmSpec::new("web").halted().disk(image)).unwrap();
+    let before = bytes_of(&pool, &vm).await;
+    let undo = folder.path("undo");
+    let change = ["put", "/etc/app.conf", "--replace", "port=1234", "--with", "port=22"];
+    let edit = async |args: &[&str]| {
+        let mut edit = pool.tool("vm-edit").unwrap();
+        edit.args(["--vm", "web"]).args(args).output().await.unwrap()
+    };
+    let dry = edit(&[&change[..], &["--dry-run"]].concat()).await;
+    assert!(
+        dry.status.success() && said(&dry).contains("places"),
+        "{}",
+        complained(&dry)
+    );
+    assert!(bytes_of(&pool, &vm).await == before, "nothing is written");
+    let unkept = edit(&change).await;
+    assert!(complained(&unkept).contains("--undo FILE"), "{unkept:?}");
+
+    for via in ["raw", "vhd", "xva"] {
+        let _ = std::fs::remove_file(&undo);
+        let kept = ["--undo", undo.to_str().unwrap(), "--via", via];
+        let real = edit(&[&change[..], &kept].concat()).await;
+        assert!(real.status.success(), "{via}: {}", complained(&real));
+        let sent = complained(&real);
+        let sent = sent
+            .lines()
+            .find_map(|line| line.strip_suffix(" KiB sent, and read back."));
+        assert!(sent.unwrap().parse::<f64>().unwrap() < 64.0, "{via}: {real:?}");
+        let after = bytes_of(&pool, &vm).await;
+        let differing = after.iter().zip(&before).filter(|(new, old)| new != old).count();
+        assert_eq!(
+            differing, 1500,
+            "{via}: of each port three characters, and nothing else"
+        );
+        let back = edit(&["undo", undo.to_str().unwrap()]).await;
+        assert!(back.status.success(), "{via}: {}", complained(&back));
+    }
+    assert!(bytes_of(&pool, &vm).await == before, "bit for bit");
+    pool.assert_tidy().await;
+
+    // Where the change would not be safe.
+    let kept = [&change[..], &["--undo", "never-written"]].concat();
+    let client = pool.client().await;
+    let reference: xenapi::Ref<xenapi::Vm> = vm.parse().unwrap();
+    let snapshot = client.vm(reference).snapshot("before").await.unwrap();
+    let refused = edit(&kept).await;
+    assert!(complained(&refused).contains("1 snapshots"), "{refused:?}");
+    let vbd = client.vm(snapshot).vbds().await.unwrap()[0];
+    let disk = client.vbd(vbd).vdi().await.unwrap();
+    client.vm(snapshot).destroy().await.unwrap();
+    client.vdi(disk).destroy().await.unwrap();
+    client.vm(reference).start(false, false).await.unwrap();
+    let refused = edit(&kept).await;
+    assert!(complained(&refused).contains("shut it down first"), "{refused:?}");
+    client.vm(reference).hard_shutdown().await.unwrap();
+    let (missing, none) = (
+        edit(&[
+            "--partition",
+            "3",
+            "put",
+            "/etc/app.conf",
+            "--replace",
+            "a",
+            "--with",
+            "b",
+            "--dry-run",
+        ])
+        .await,
+        "no partition 3",
+    );
+    assert!(complained(&missing).contains(none), "{missing:?}");
+    client.logout().await.unwrap();
+    assert!(!Path::new("never-written").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_and_directories_are_listed() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let pool = Pool::new(0).await;
+    if pool.tool("vm-ls").is_none() {
+        return;
+    }
+    let Some((disk, image)) = vm_with_files(&folder) else {
+        return;
+    };
+    pool.simulator.add_vm(VmSpec::new("web").halted().disk(image)).unwrap();
+    let list = async |args: &[&str]| {
+        let mut list = pool.tool("vm-ls").unwrap();
+        list.args(["--vm", "web"]).args(args).output().await.unwrap()
+    };
+    let volumes = list(&[]).await;
+    assert!(said(&volumes).starts_with("  1      48 MiB  ext4"), "{volumes:?}");
+    for via in ["raw", "vhd", "xva"] {
+        let root = list(&["/", "--via", via, "--json"]).await;
+        assert!(root.status.success(), "{via}: {}", complained(&root));
+        let names = said(&root);
+        assert!(
+            names.contains(r#""name":"etc""#) && names.contains(r#""kind":"directory""#),
+            "{via}: {names}"
+        );
+        let etc = said(&list(&["/etc", "--via", via]).await);
+        assert_eq!(etc.trim_end(), "-           10000  app.conf", "{via}");
+    }
+    pool.assert_tidy().await;
+    let raw = folder.path("disk.raw");
+    std::fs::write(&raw, &disk).unwrap();
+    let image = run("vm-ls", &["/etc", "--image"], &[&raw]).await;
+    assert!(said(&image).contains("app.conf"), "{image:?}");
+    let missing = list(&["/nowhere"]).await;
+    assert!(complained(&missing).contains("/nowhere"), "{missing:?}");
+}

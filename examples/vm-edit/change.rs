@@ -1,0 +1,40 @@
+//! What can be changed.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Subcommand;
+use vhd_mbr::patch::{Undo, WritePlan};
+use vhd_mbr::xen_disk::ReadAt;
+
+use crate::files;
+
+#[derive(Clone, Subcommand)]
+pub(crate) enum Change {
+    /// Put other content into a file, without growing it
+    Put(files::Put),
+    /// Take a change back
+    Undo {
+        /// What `--undo` has kept
+        #[arg(value_name = "FILE")]
+        kept: PathBuf,
+    },
+}
+
+impl Change {
+    pub(crate) fn is_undo(&self) -> bool {
+        matches!(self, Self::Undo { .. })
+    }
+
+    /// What is to be written to the disk.
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
+        match self {
+            Self::Put(put) => put.plan(disk, partition),
+            Self::Undo { kept } => {
+                let file = File::open(kept).with_context(|| format!("cannot open {}", kept.display()))?;
+                Ok(Undo::read(file)?.plan_for(disk)?)
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Changes files on the disk of a halted virtual machine, where they are: no boot disk, no mount, no full upload.
+//!
+//!     cargo run --release --example vm-edit -- --vm web-01 put /boot/grub/grub.cfg --replace 'quiet splash' \
+//!         --with 'console=hvc0' --undo web-01.undo
+//!     cargo run --release --example vm-edit -- --image web-01.vhd put /etc/hostname --from hostname --dry-run
+//!     cargo run --release --example vm-edit -- --vm web-01 undo web-01.undo
+//!
+//! Every change is shown first, byte by byte, and written only where nothing speaks against it; `--undo` keeps what takes
+//! it back, and what was written is read again. To a pool go the sectors that change and nothing else.
+
+mod change;
+mod files;
+mod image;
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use vhd_mbr::Size;
+use vhd_mbr::patch::WritePlan;
+use xenapi_examples::{Connection, OpenDisk, Pool, WantedDisk, disk_of_vm, ensure_untouched, finish, note, put_back};
+
+use crate::change::Change;
+
+/// Changes files on the disk of a halted VM, where they are
+#[derive(Parser)]
+struct Flags {
+    #[command(subcommand)]
+    change: Change,
+    /// The number of the partition; otherwise the first that has the file
+    #[arg(long, value_name = "NUMBER", global = true)]
+    partition: Option<u32>,
+    /// Where to keep what takes the change back; it must not be there yet
+    #[arg(long, value_name = "FILE", global = true)]
+    undo: Option<PathBuf>,
+    /// Only show what would be written
+    #[arg(long, global = true)]
+    dry_run: bool,
+    #[command(flatten)]
+    disk: WantedDisk,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    finish(run(Flags::parse()).await.map(|()| ExitCode::SUCCESS))
+}
+
+async fn run(flags: Flags) -> anyhow::Result<()> {
+    if flags.undo.is_none() && !flags.dry_run && !flags.change.is_undo() {
+        bail!("say where to keep what takes the change back with --undo FILE, or look first with --dry-run");
+    }
+    if let Some(path) = flags.disk.image() {
+        let path = path.to_owned();
+        return tokio::task::spawn_blocking(move || in_image(&path, &flags)).await?;
+    }
+    flags.disk.ensure_writable()?;
+    let connection = flags.connection.clone();
+    connection
+        .run("vm-edit", async |pool: &Pool| in_pool(pool, &flags).await)
+        .await
+}
+
+fn in_image(path: &Path, flags: &Flags) -> anyhow::Result<()> {
+    let mut disk = image::writable(path)?;
+    let plan = flags.change.plan(&*disk, flags.partition)?;
+    write!(io::stdout(), "{plan}")?;
+    if flags.dry_run || plan.is_empty() {
+        return Ok(());
+    }
+    flags.keep(&plan)?;
+    plan.apply(&mut *disk)?;
+    note("Written, and read back.");
+    Ok(())
+}
+
+async fn in_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
+    let (vm, _) = flags.disk.vm(pool).await?;
+    let vdi = disk_of_vm(pool, vm, flags.disk.position()).await?;
+    let untouched = ensure_untouched(pool, vdi).await?;
+    let disk = OpenDisk::of_pool(pool, Some(vm), vdi, flags.disk.via()).await?;
+    let outcome = pool
+        .unless_interrupted(async {
+            let (change, partition) = (flags.change.clone(), flags.partition);
+            let plan = disk.work(move |disk| change.plan(disk, partition)).await?;
+            write!(io::stdout(), "{plan}")?;
+            if flags.dry_run || plan.is_empty() {
+                return Ok(None);
+            }
+            flags.keep(&plan)?;
+            anyhow::Ok(Some(plan))
+        })
+        .await;
+    let written = match outcome {
+        // From here on it is not left off halfway.
+        Ok(Some(plan)) => {
+            let sent = put_back(pool, vdi, &disk, &untouched, Arc::new(plan), flags.disk.via()).await;
+            sent.map(|sent| note(format!("{} sent, and read back.", Size(sent))))
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    disk.close().await;
+    written
+}
+
+impl Flags {
+    /// Keeps what takes the change back, before anything is written.
+    fn keep(&self, plan: &WritePlan) -> anyhow::Result<()> {
+        let Some(path) = &self.undo else { return Ok(()) };
+        let file = File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
+        plan.undo().write(&file)?;
+        Ok(file.sync_all()?)
+    }
+}
