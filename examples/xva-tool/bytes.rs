@@ -38,7 +38,9 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let bytes = match flags.block {
         Some(number) => block(&disk, number)?,
         None => {
-            let left = disk.size()?.saturating_sub(flags.offset);
+            let size = disk.size()?;
+            let left = size.checked_sub(flags.offset);
+            let left = left.with_context(|| format!("{} ends before, at {size}", disk.id()))?;
             flags.offset..flags.offset.saturating_add(flags.length.unwrap_or(left))
         }
     };

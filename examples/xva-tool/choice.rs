@@ -2,9 +2,9 @@
 
 use std::fs::File;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::Args;
-use xva::ova::Ova;
+use xva::ova::{Ova, VmDisk};
 use xva::{Archive, ArchiveDisk};
 
 /// The choice of a disk.
@@ -18,27 +18,13 @@ pub(crate) struct Choice {
 impl Choice {
     /// The folder of the chosen disk.
     pub(crate) fn folder(&self, ova: &Ova) -> anyhow::Result<String> {
-        let disks: Vec<_> = ova.vms().iter().flat_map(|vm| &vm.disks).collect();
-        let known = || {
-            let names: Vec<_> = disks
-                .iter()
-                .map(|disk| format!("{} ({})", disk.userdevice, disk.id))
-                .collect();
-            names.join(", ")
-        };
-        let Some(wanted) = &self.disk else {
-            ensure!(disks.len() == 1, "choose a disk with --disk: {}", known());
-            return Ok(disks[0].id.clone());
-        };
-        let fits: Vec<_> = disks
-            .iter()
-            .filter(|disk| disk.userdevice == *wanted || disk.id == *wanted)
-            .collect();
-        match fits[..] {
+        if let Some(wanted) = &self.disk {
+            return folder(ova, wanted);
+        }
+        match disks(ova)[..] {
             [disk] => Ok(disk.id.clone()),
-            [] if ova.vdi(wanted).is_some() => Ok(wanted.clone()),
-            [] => bail!("the archive has no disk {wanted}, only {}", known()),
-            _ => bail!("several VMs have a disk {wanted}; name its folder: {}", known()),
+            [] => bail!("the archive has no disks"),
+            ref several => bail!("choose a disk with --disk: {}", names(several)),
         }
     }
 
@@ -49,4 +35,26 @@ impl Choice {
             .disk(&folder)
             .with_context(|| format!("cannot read disk {folder}"))
     }
+}
+
+/// The folder of a disk by its position in the VM or by that folder.
+pub(crate) fn folder(ova: &Ova, wanted: &str) -> anyhow::Result<String> {
+    let disks = disks(ova);
+    let is_wanted = |disk: &&VmDisk| disk.userdevice == wanted || disk.id == wanted;
+    let fits: Vec<_> = disks.iter().copied().filter(is_wanted).collect();
+    match fits[..] {
+        [disk] => Ok(disk.id.clone()),
+        [] if ova.vdi(wanted).is_some() => Ok(wanted.to_owned()),
+        [] => bail!("the archive has no disk {wanted}, only {}", names(&disks)),
+        _ => bail!("several VMs have a disk {wanted}; name its folder: {}", names(&disks)),
+    }
+}
+
+fn disks(ova: &Ova) -> Vec<&VmDisk> {
+    ova.vms().iter().flat_map(|vm| &vm.disks).collect()
+}
+
+fn names(disks: &[&VmDisk]) -> String {
+    let name = |disk: &&VmDisk| format!("{} ({})", disk.userdevice, disk.id);
+    disks.iter().map(name).collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,6 @@
 //! A disk of an archive as an image in another format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -12,7 +12,7 @@ use crate::choice::Choice;
 
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// The archive, plain or compressed
+    /// The archive, plain or compressed; - reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The image to make, such as web.vhd; it must not be there yet
@@ -25,7 +25,8 @@ pub(crate) struct Flags {
     format: Option<ImageFormat>,
 }
 
-/// Reads a plain archive where its data is, and a compressed one from its start, beside a sparse temporary file.
+/// Reads a plain archive where its data is; a compressed one, and standard input, from the start, beside a sparse
+/// temporary file.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     ensure!(
         flags.image.extension().is_none_or(|extension| extension != "xva"),
@@ -47,7 +48,7 @@ fn open(flags: &Flags) -> anyhow::Result<AnyDisk> {
     let mut reader = Reader::new(crate::stream(&flags.file)?);
     let ova = reader.ova()?.context("the archive has no metadata")?.clone();
     let folder = flags.choice.folder(&ova)?;
-    if reader.compression().is_none() {
+    if reader.compression().is_none() && flags.file != Path::new("-") {
         let archive = Archive::open(crate::open(&flags.file)?)?;
         return Ok(Box::new(archive.disk(&folder)?));
     }

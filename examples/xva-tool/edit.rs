@@ -4,8 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use vhd_mbr::Size;
-use xenapi_examples::note;
+use xenapi_examples::{Meter, note};
 use xva::edit::{EditError, OvaEditor, repack_with};
+
+use crate::measured::Measured;
+use crate::pack::mebibytes;
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -19,7 +22,7 @@ pub(crate) struct Flags {
     #[arg(long)]
     name: Option<String>,
     /// Memory in MiB
-    #[arg(long, value_name = "MiB")]
+    #[arg(long, value_name = "MiB", value_parser = mebibytes())]
     memory: Option<u64>,
     /// Virtual processors
     #[arg(long, value_name = "COUNT")]
@@ -58,7 +61,8 @@ fn field(text: &str) -> Result<Field, String> {
 }
 
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
-    let input = crate::stream(&flags.file)?;
+    let meter = Meter::new(crate::total(&flags.file));
+    let input = Measured::new(crate::stream(&flags.file)?, meter);
     let mut written = 0;
     crate::pack::complete(&flags.new, |output| {
         written = repack_with(input, output, |editor| edit(flags, editor))?;

@@ -11,6 +11,7 @@ use vhd_mbr::Size;
 use xenapi_examples::{Meter, Printable, note};
 use xva::{Options, Reader, Verify};
 
+use crate::choice;
 use crate::measured::Measured;
 
 #[derive(Args)]
@@ -21,8 +22,8 @@ pub(crate) struct Flags {
     /// The folder for the images, which are called like the disks' folders: Ref-12.raw
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     to: PathBuf,
-    /// Only this disk, by its folder in the archive
-    #[arg(long, value_name = "Ref:N")]
+    /// Only this disk: its position in the VM (0, 1, …) or its folder in the archive (Ref:12)
+    #[arg(long, value_name = "DISK")]
     disk: Option<String>,
     /// Replace images that are there
     #[arg(long)]
@@ -46,9 +47,13 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     };
     let measured = Measured::new(source, meter.clone());
     let mut archive = Reader::with_options(measured, Options::new().verify(verify));
+    let wanted = match (&flags.disk, archive.ova()?) {
+        (Some(disk), Some(ova)) => Some(choice::folder(ova, disk)?),
+        (disk, _) => disk.clone(),
+    };
     let mut made = Vec::new();
     while let Some(mut disk) = archive.next_disk()? {
-        if flags.disk.as_ref().is_some_and(|wanted| *wanted != disk.id()) {
+        if wanted.as_ref().is_some_and(|wanted| *wanted != disk.id()) {
             continue;
         }
         let path = flags.to.join(image_name(disk.id()));

@@ -3,15 +3,17 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use vhd_mbr::Size;
-use xenapi_examples::{AnyDisk, Image, Meter, Total, note};
-use xva::Compression;
+use xenapi_examples::{Image, Meter, Total, note};
 use xva::write::{Compressor, DiskSpec, Firmware, Plan, VifSpec, VmSpec, Writer};
+use xva::{Compression, ReadAt};
 
-use crate::measured::Measured;
+use crate::measured::{Measured, Watched};
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -25,7 +27,7 @@ pub(crate) struct Flags {
     #[arg(long = "disk", value_name = "IMAGE", required = true)]
     disks: Vec<PathBuf>,
     /// Memory in MiB
-    #[arg(long, value_name = "MiB", default_value_t = 2048)]
+    #[arg(long, value_name = "MiB", default_value_t = 2048, value_parser = mebibytes())]
     memory: u64,
     /// Virtual processors
     #[arg(long, value_name = "COUNT", default_value_t = 1)]
@@ -47,20 +49,33 @@ enum Format {
     Zstd,
 }
 
+/// As much as servers can count in bytes.
+pub(crate) fn mebibytes() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(1..=i64::MAX as u64 >> 20)
+}
+
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let firmware = if flags.uefi { Firmware::Uefi } else { Firmware::Bios };
     let mut vm = VmSpec::new(&flags.name)
         .memory(flags.memory << 20)
         .vcpus(flags.vcpus)
         .firmware(firmware);
-    for image in &flags.disks {
-        let name = image.file_stem().unwrap_or_default().to_string_lossy();
-        vm = vm.disk(DiskSpec::new(name, Image::open(image)?.disk));
+    let images = flags.disks.iter().map(|image| Image::open(image));
+    let images = images.collect::<anyhow::Result<Vec<_>>>()?;
+    let sizes = images.iter().map(|image| image.disk.size());
+    let meter = Arc::new(Meter::new(Total::Known(sizes.sum::<io::Result<u64>>()?)));
+    let mut before = 0;
+    for (path, image) in flags.disks.iter().zip(images) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let size = image.disk.size()?;
+        vm = vm.disk(DiskSpec::new(name, Watched::new(image.disk, &meter, before)));
+        before += size;
     }
     for network in &flags.networks {
         vm = vm.vif(VifSpec::new(network));
     }
     let plan = Writer::new(vm).plan()?;
+    drop(meter);
     let (size, data) = (plan.size(), plan.data_size());
     let format = flags.compression;
     complete(&flags.file, |output| write(plan, output, format))?;
@@ -74,7 +89,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(plan: Plan<AnyDisk>, output: &mut impl Write, format: Option<Format>) -> anyhow::Result<()> {
+fn write(plan: Plan<Watched>, output: &mut impl Write, format: Option<Format>) -> anyhow::Result<()> {
     let meter = Meter::new(Total::Known(plan.size()));
     let mut input = Measured::new(plan.into_reader(), meter);
     let compression = match format {

@@ -69,10 +69,11 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let Some(undo) = flags.undo.as_ref().filter(|_| !flags.dry_run && !patch.is_empty()) else {
         return Ok(());
     };
+    let file = writable(&flags.file)?;
     let mut kept = File::create_new(undo).with_context(|| format!("cannot create {}", undo.display()))?;
     write!(kept, "{}", patch.undo())?;
     kept.sync_all()?;
-    apply(&patch, &flags.file)
+    apply(&patch, &file)
 }
 
 /// Takes a change back.
@@ -80,13 +81,16 @@ pub(crate) fn undo(flags: &UndoFlags) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&flags.undo).with_context(|| format!("cannot read {}", flags.undo.display()))?;
     let patch: Patch = text.parse()?;
     show(&patch, flags.json)?;
-    apply(&patch, &flags.file)
+    apply(&patch, &writable(&flags.file)?)
 }
 
-fn apply(patch: &Patch, path: &Path) -> anyhow::Result<()> {
+fn writable(path: &Path) -> anyhow::Result<File> {
     let file = File::options().read(true).write(true).open(path);
-    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    patch.apply(&file)?;
+    file.with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn apply(patch: &Patch, file: &File) -> anyhow::Result<()> {
+    patch.apply(file)?;
     file.sync_all()?;
     note("Written, and read back.");
     Ok(())
@@ -129,6 +133,11 @@ fn hex(bytes: &[u8]) -> String {
 fn unhex(digits: &str) -> anyhow::Result<Vec<u8>> {
     let digits: Vec<_> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     ensure!(digits.len().is_multiple_of(2), "an odd number of hexadecimal digits");
+    // A sign would be taken for a digit.
+    ensure!(
+        digits.iter().all(u8::is_ascii_hexdigit),
+        "--hex takes pairs of hexadecimal digits"
+    );
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let bytes = digits.chunks(2).map(byte).collect::<Option<Vec<_>>>();
     bytes.context("--hex takes pairs of hexadecimal digits")

@@ -146,6 +146,17 @@ fn the_usual_changes() {
     editor.set_mac(&vif, "3a:00:5e:00:00:01").unwrap();
     editor.set("network", &network, "name_label", "DMZ").unwrap();
     editor.set("network", &network, "bridge", "xenbr1").unwrap();
+    let before = editor.xml().to_owned();
+    for refused in [
+        editor.set_mac(&vif, "3a:00:5e:00:00"),
+        editor.set_mac(&vif, ""),
+        editor.set_vcpus(&vm, 0),
+        editor.set_memory(&vm, 0),
+        editor.set_memory(&vm, u64::MAX),
+    ] {
+        assert!(matches!(refused, Err(EditError::BadValue { .. })), "{refused:?}");
+    }
+    assert_eq!(editor.xml(), before);
     let ova = editor.finish().unwrap();
     for (class, field, value) in [
         ("VM", "name_label", "after"),

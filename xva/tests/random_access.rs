@@ -3,7 +3,7 @@
 mod common;
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Cursor, ErrorKind};
+use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 
 use common::{Builder, FLAVOURS, Flavour, Hash, UNIT, header, noise, ova, ova_of_version, read, sparse};
@@ -203,6 +203,36 @@ fn what_is_damaged_is_not_given_out() {
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
 }
 
+/// The last block is never left out, so behind the last one that is there nothing is known to be zero.
+#[test]
+fn what_was_cut_off_is_no_hole() {
+    let raw = sparse(20, 0, &[0, 1, 2, 3, 9, 19]);
+    let build = |units: &[u64]| {
+        let start = Builder::xapi().entry("ova.xml", ova(&[("Ref:1", raw.len())]).as_bytes());
+        let block = |builder: Builder, &unit: &u64| builder.block("Ref:1", unit, &raw[unit as usize * UNIT..][..UNIT]);
+        units.iter().fold(start, block)
+    };
+    let cut_off = build(&[0, 1, 2]).bytes;
+    let without_the_last = build(&[0, 1, 2]).end();
+    let inside_a_block = build(&[0, 1, 2, 3]).bytes[..cut_off.len() + 600].to_vec();
+    let mut sector = [0; 512];
+    for (bytes, known) in [(cut_off, 3), (without_the_last, 3), (inside_a_block, 4)] {
+        let archive = Archive::open(&bytes).unwrap();
+        let index: Index = archive.index().unwrap().to_string().parse().unwrap();
+        for archive in [archive, Archive::open(&bytes).unwrap().with_index(&index).unwrap()] {
+            let disk = archive.disk("Ref:1").unwrap();
+            disk.read(2 * UNIT as u64, &mut sector).unwrap();
+            assert_eq!(sector, raw[2 * UNIT..][..512]);
+            let known = known * UNIT as u64;
+            for at in [known, 12 * UNIT as u64, raw.len() as u64 - 512] {
+                let error = disk.read(at, &mut sector).unwrap_err();
+                assert!(matches!(error, Error::DiskShort { end, .. } if end == known), "{error}");
+            }
+            assert!(disk.next_data(known).is_err() && disk.stretch(known).is_err());
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_opened_says_why() {
     assert!(matches!(Archive::open(vec![]), Err(Error::NoMetadata)));
@@ -316,6 +346,61 @@ fn a_change_in_place_keeps_the_archive_sound_and_can_be_taken_back() {
     }
 }
 
+/// Fails in the middle of a write, once.
+struct Torn {
+    file: Cursor<Vec<u8>>,
+    left: usize,
+}
+
+impl Read for Torn {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buf)
+    }
+}
+
+impl Seek for Torn {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+impl Write for Torn {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let some = self.left.min(buf.len());
+        self.left -= some;
+        match some {
+            0 => Err(io::Error::other("gone")),
+            some => self.file.write(&buf[..some]),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_write_that_broke_off_can_be_repeated_or_taken_back() {
+    let raw = sparse(3, 0, &[0, 1, 2]);
+    let before = Builder::xapi()
+        .entry("ova.xml", ova(&[("Ref:1", raw.len())]).as_bytes())
+        .disk("Ref:1", &raw)
+        .end();
+    let new: Vec<u8> = raw[UNIT..UNIT + 1000].iter().map(|byte| !byte).collect();
+    let patch = Archive::open(&before).unwrap().disk("Ref:1").unwrap();
+    let patch = patch.patch(UNIT as u64, &new).unwrap();
+    for left in [1, 400, 1000, 1007] {
+        let file = Cursor::new(before.clone());
+        let mut torn = Torn { file, left };
+        assert!(matches!(patch.apply(&mut torn), Err(PatchError::Io { .. })));
+        let mut back = torn.file.clone();
+        patch.undo().apply(&mut back).unwrap();
+        assert!(back.into_inner() == before, "{left}");
+        patch.apply(&mut torn.file).unwrap();
+        assert_eq!(read(&torn.file.get_ref()[..]).unwrap()[0].1[UNIT..UNIT + 1000], new);
+    }
+}
+
 #[test]
 fn what_cannot_be_changed_in_place_is_refused() {
     let raw = sparse(20, 0, &[0, 1, 2, 3, 9, 19]);
@@ -370,6 +455,7 @@ fn what_cannot_be_changed_in_place_is_refused() {
         "xva-patch-1 5\n1 00",
         "xva-patch-1 5\n1 00 0000",
         "xva-patch-1 5\n1 0g 00",
+        "xva-patch-1 5\n1 +1 00",
     ] {
         assert!(text.parse::<Patch>().is_err(), "{text}");
     }

@@ -331,6 +331,13 @@ fn cut_off_anywhere() {
 }
 
 #[test]
+fn what_is_no_archive_is_not_whole() {
+    for bytes in [vec![], vec![0; 4096], noise(100_000, 5)] {
+        assert!(!salvage(&bytes).0.is_whole());
+    }
+}
+
+#[test]
 fn blocks_without_checksums_wait_for_the_table() {
     let raw = sparse(3, 0, &[0, 1, 2]);
     let build = |vsn| {

@@ -318,3 +318,88 @@ async fn damage_is_found_and_the_rest_is_saved() {
         .count();
     assert_eq!(differing, 1, "the damaged byte and no other");
 }
+
+/// An archive of one disk of 4 MiB, made by the tool itself; `None` where it was not built.
+async fn packed() -> Option<Sample> {
+    let folder = tempfile::tempdir().unwrap();
+    let (raw, archive) = (folder.path().join("raw.img"), folder.path().join("packed.xva"));
+    let disk = raw_with(&[(0, 1), (3 << 20, 2)]);
+    std::fs::write(&raw, &disk).unwrap();
+    let mut pack = tool("xva-tool")?;
+    pack.arg("pack")
+        .arg(&archive)
+        .args(["--name", "packed", "--disk"])
+        .arg(&raw);
+    assert!(pack.output().await.unwrap().status.success());
+    Some(Sample {
+        folder,
+        disks: [disk, Vec::new()],
+    })
+}
+
+fn raw_with(bytes: &[(usize, u8)]) -> Vec<u8> {
+    let mut raw = vec![0; 4 << 20];
+    for &(place, byte) in bytes {
+        raw[place] = byte;
+    }
+    raw
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_cut_off_is_not_read_as_zeros() {
+    let Some(sample) = packed().await else { return };
+    let whole = std::fs::read(sample.path("packed.xva")).unwrap();
+    let cut = sample.path("cut.xva");
+    // The last block, with its checksum and the zero blocks at the end.
+    std::fs::write(&cut, &whole[..whole.len() - (1 << 20) - 1536 - 1024]).unwrap();
+    let image = sample.path("cut.raw");
+    let converted = run("convert", &cut, &[image.to_str().unwrap()]).await;
+    assert!(
+        complained(&converted).contains("ends at 1048576 of 4194304"),
+        "{converted:?}"
+    );
+    assert!(!image.exists());
+    let read = run("cat", &cut, &["--offset", "2097152", "--length", "1"]).await;
+    assert!(!read.status.success() && read.stdout.is_empty(), "{read:?}");
+    let noise = sample.path("noise");
+    std::fs::write(&noise, vec![0xa5; 5000]).unwrap();
+    let saved = run("salvage", &noise, &["--to", sample.folder.path().to_str().unwrap()]).await;
+    assert!(!saved.status.success(), "{saved:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_archive_is_converted_from_standard_input() {
+    let Some(sample) = packed().await else { return };
+    let mut convert = tool("xva-tool").unwrap();
+    let image = sample.path("piped.raw");
+    convert.arg("convert").arg("-").arg(&image);
+    let archive = std::fs::File::open(sample.path("packed.xva")).unwrap();
+    let output = convert.stdin(archive).output().await.unwrap();
+    assert!(output.status.success(), "{}", complained(&output));
+    assert!(std::fs::read(image).unwrap() == sample.disks[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_makes_no_sense_is_refused_and_leaves_nothing_behind() {
+    let Some(sample) = packed().await else { return };
+    let (archive, new) = (sample.path("packed.xva"), sample.path("new"));
+    let new_name = new.to_str().unwrap();
+    for (job, more) in [
+        ("patch", &["--offset", "0", "--hex", "+f", "--undo", new_name][..]),
+        ("edit", &[new_name, "--memory", "17592186044417"]),
+        ("edit", &[new_name, "--mac", "web"]),
+        ("edit", &[new_name, "--vcpus", "0"]),
+        ("cat", &["--offset", "4194305"]),
+        (
+            "extract",
+            &["--disk", "1", "--to", sample.folder.path().to_str().unwrap()],
+        ),
+    ] {
+        let output = run(job, &archive, more).await;
+        assert!(!output.status.success(), "{job} {more:?}");
+        assert!(!new.exists(), "{job} {more:?}");
+    }
+    let to = sample.folder.path().to_str().unwrap();
+    let first = run("extract", &archive, &["--disk", "0", "--to", to]).await;
+    assert!(first.status.success(), "{}", complained(&first));
+}

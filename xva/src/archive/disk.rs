@@ -17,7 +17,7 @@ use xen_disk::ReadAt;
 /// How many blocks that were read last are kept, for the small reads that follow each other.
 const KEPT: usize = 4;
 
-/// A disk of an [`Archive`](super::Archive), read anywhere. What no block covers reads as zeros.
+/// A disk of an [`Archive`](super::Archive), read anywhere. What was left out between two blocks reads as zeros.
 ///
 /// A block is read and verified whole, whatever part of it is asked for, and the last four are kept: 4 MiB in all. With
 /// [`Verify::Off`] only the bytes asked for are read.
@@ -135,8 +135,9 @@ impl<S: ReadAt> ArchiveDisk<S> {
     /// Fills `buf` with the disk's bytes from `offset` on.
     ///
     /// # Errors
-    /// [`Error::BeyondDisk`] where the disk ends before; [`Error::Checksum`] where a block is damaged;
-    /// [`Error::Moved`] where a block is not where the others say it is, which a damaged archive causes.
+    /// [`Error::BeyondDisk`] where the disk ends before; [`Error::DiskShort`] where the archive does, as one that was cut
+    /// off; [`Error::Checksum`] where a block is damaged; [`Error::Moved`] where a block is not where the others say it
+    /// is, which a damaged archive causes.
     pub fn read(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let end = offset.checked_add(buf.len() as u64).filter(|&end| end <= self.size);
         let end = end.ok_or_else(|| self.beyond(offset))?;

@@ -76,6 +76,7 @@ impl Map {
         while !self.complete && self.end() <= offset {
             self.explore(ground)?;
         }
+        self.require_end(offset)?;
         let after = self.runs.partition_point(|run| run.offset <= offset);
         let next = self.runs.get(after).map_or(u64::MAX, |run| run.offset);
         let Some(place) = after.checked_sub(1) else {
@@ -119,6 +120,21 @@ impl Map {
             self.explore(ground)?;
         }
         Ok(())
+    }
+
+    /// A disk's last block is never left out: what no block follows was cut off, and is not zero.
+    fn require_end(&self, offset: u64) -> Result<()> {
+        match self.virtual_size {
+            Some(virtual_size) if self.complete && (self.end()..virtual_size).contains(&offset) => {
+                Err(Error::DiskShort {
+                    position: self.frontier,
+                    disk: self.id.clone(),
+                    end: self.end(),
+                    virtual_size,
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The block of this disk whose entry starts at a place, if one does.

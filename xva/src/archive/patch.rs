@@ -203,7 +203,7 @@ impl Patch {
         }
         for change in &self.changes {
             let there = change.there(&mut file).map_err(failed(change.position))?;
-            if there != change.old && there != change.new {
+            if !change.is_old_or_new(&there) {
                 return Err(PatchError::Differs {
                     position: change.position,
                 });
@@ -227,6 +227,12 @@ impl Patch {
 }
 
 impl Change {
+    /// Whether each byte is what it was or what it becomes: a write that broke off leaves some of both.
+    fn is_old_or_new(&self, there: &[u8]) -> bool {
+        let mut bytes = there.iter().zip(self.old.iter().zip(&self.new));
+        bytes.all(|(byte, (old, new))| byte == old || byte == new)
+    }
+
     /// What is in the file now.
     fn there(&self, file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
         file.seek(SeekFrom::Start(self.position))?;
@@ -288,7 +294,9 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
     pairs
         .map(|pair| {
-            let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+            // A sign would be taken for a digit.
+            let is_digits = pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit);
+            let pair = std::str::from_utf8(pair).ok().filter(|_| is_digits)?;
             u8::from_str_radix(pair, 16).ok()
         })
         .collect()

@@ -8,6 +8,7 @@ mod xml;
 use std::fmt;
 
 pub(crate) use escape::{escape, is_xml_text};
+pub(crate) use value::is_mac;
 pub use value::{Secret, Value};
 pub use xml::OvaError;
 

@@ -86,3 +86,9 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(…)")
     }
 }
+
+/// Whether a text is a MAC address as servers write it.
+pub(crate) fn is_mac(text: &str) -> bool {
+    let octet = |octet: &str| octet.len() == 2 && octet.bytes().all(|b| b.is_ascii_hexdigit());
+    text.split(':').count() == 6 && text.split(':').all(octet)
+}

@@ -93,10 +93,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether every byte of every disk that the archive should hold is trusted.
+    /// Whether every byte of every disk that the archive should hold is trusted. Where neither metadata nor a disk was
+    /// found, nobody knows what it should hold, and it is not.
     pub fn is_whole(&self) -> bool {
         let missing = |finding: &Finding| matches!(finding, Finding::DiskMissing { .. });
-        self.findings_left_out == 0
+        let is_something = self.ova.is_some() || !self.disks.is_empty();
+        is_something
+            && self.findings_left_out == 0
             && self.failure.is_none()
             && !self.findings.iter().any(missing)
             && self.disks.iter().all(SavedDisk::is_whole)

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use crate::ova::is_mac;
+
 /// What can be wrong with the description of a machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -325,11 +327,6 @@ fn set(map: &mut Vec<(String, String)>, key: String, value: String) {
         Some(entry) => entry.1 = value,
         None => map.push((key, value)),
     }
-}
-
-fn is_mac(text: &str) -> bool {
-    let octet = |octet: &str| octet.len() == 2 && octet.bytes().all(|b| b.is_ascii_hexdigit());
-    text.split(':').count() == 6 && text.split(':').all(octet)
 }
 
 fn check_text(field: &'static str, text: &str) -> Result<(), SpecError> {
