@@ -32,6 +32,7 @@
 //! - [`volume`]: what partitions and disks hold, logical volumes, and the files of all file systems in one way.
 //! - [`patch`]: changing them there: planned, shown, applied, undone.
 //! - [`ntfs`]: the files of Windows volumes.
+//! - [`registry`]: hives of the Windows registry: read, and values changed where they are.
 //! - [`cbt`]: which blocks of a disk changed, and only them of the disk.
 //! - `nbd`, with the feature of this name: disks on servers, such as those of a pool.
 //! - [`xen_disk`], passed on from here: [`ReadAt`](xen_disk::ReadAt), the one trait through which disks are read.
@@ -55,6 +56,7 @@ pub mod partition;
 pub mod patch;
 #[cfg(all(feature = "qcow2", unix))]
 pub mod qcow2;
+pub mod registry;
 mod size;
 pub mod vhd;
 pub mod volume;
