@@ -74,17 +74,18 @@ impl WantedDisk {
     /// Makes sure that it is a disk that can be written.
     ///
     /// # Errors
-    /// Where it is in an archive, or a snapshot of it is to be taken.
+    /// Where a snapshot of it is to be taken.
     pub fn ensure_writable(&self) -> anyhow::Result<()> {
-        ensure!(
-            self.xva.is_none(),
-            "the blocks of an archive are changed with xva-tool patch"
-        );
         ensure!(
             !self.snapshot,
             "a snapshot stays as it was taken: shut the VM down and leave --snapshot out"
         );
         Ok(())
+    }
+
+    /// The archive, where one is named.
+    pub fn archive(&self) -> Option<&Path> {
+        self.xva.as_deref()
     }
 
     /// How the disk is to be read.

@@ -8,12 +8,20 @@ use clap::Subcommand;
 use vhd_mbr::patch::{Undo, WritePlan};
 use vhd_mbr::xen_disk::ReadAt;
 
-use crate::files;
+use crate::{boot, files, registry};
 
 #[derive(Clone, Subcommand)]
 pub(crate) enum Change {
     /// Put other content into a file, without growing it
     Put(files::Put),
+    /// Give a value of the Windows registry other data
+    RegSet(registry::RegSet),
+    /// Leave off a driver or service of Windows from its next start on, or start it otherwise
+    DriverOff(registry::DriverOff),
+    /// Let a kernel debugger into Windows over a serial port
+    BcdDebug(boot::BcdDebug),
+    /// Have Linux talk on a serial port from its next start on
+    GrubSerial(boot::GrubSerial),
     /// Take a change back
     Undo {
         /// What `--undo` has kept
@@ -31,6 +39,10 @@ impl Change {
     pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
         match self {
             Self::Put(put) => put.plan(disk, partition),
+            Self::RegSet(set) => set.plan(disk, partition),
+            Self::DriverOff(off) => off.plan(disk, partition),
+            Self::BcdDebug(debug) => debug.plan(disk, partition),
+            Self::GrubSerial(serial) => serial.plan(disk, partition),
             Self::Undo { kept } => {
                 let file = File::open(kept).with_context(|| format!("cannot open {}", kept.display()))?;
                 Ok(Undo::read(file)?.plan_for(disk)?)

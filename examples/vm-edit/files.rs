@@ -26,7 +26,7 @@ pub(crate) struct Put {
 }
 
 /// The most that a file may have to be changed: it is held in memory.
-const LONGEST: u64 = 64 << 20;
+pub(crate) const LONGEST: u64 = 64 << 20;
 
 impl Put {
     pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
@@ -37,7 +37,7 @@ impl Put {
             // Here a file may become longer, too.
             return Ok(put_on_fat(disk, placed.place, &self.path, &read(from)?)?);
         }
-        change_file(&placed, disk, &self.path, |old| self.changes(old))
+        change_content(&placed, disk, &self.path, |old| self.changes(old))
     }
 
     fn changes(&self, old: &[u8]) -> anyhow::Result<Vec<Change>> {
@@ -73,7 +73,7 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Plans the changes of a file that are made out of its content.
-pub(crate) fn change_file(
+pub(crate) fn change_content(
     placed: &PlacedVolume<&dyn ReadAt>,
     disk: &dyn ReadAt,
     path: &str,

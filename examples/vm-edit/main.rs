@@ -4,17 +4,22 @@
 //!         --with 'console=hvc0' --undo web-01.undo
 //!     cargo run --release --example vm-edit -- --image web-01.vhd put /etc/hostname --from hostname --dry-run
 //!     cargo run --release --example vm-edit -- --vm web-01 undo web-01.undo
+//!     cargo run --release --example vm-edit -- --vm win-01 driver-off xenbus --undo win-01.undo
+//!     cargo run --release --example vm-edit -- --vm web-01 grub-serial --undo web-01.undo
 //!
 //! Every change is shown first, byte by byte, and written only where nothing speaks against it; `--undo` keeps what takes
 //! it back, and what was written is read again. To a pool go the sectors that change and nothing else.
 
+mod archive;
+mod boot;
 mod change;
 mod files;
 mod image;
+mod registry;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,8 +27,10 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use vhd_mbr::Size;
 use vhd_mbr::patch::WritePlan;
+use vhd_mbr::xen_disk::WriteAt;
 use xenapi_examples::{Connection, OpenDisk, Pool, WantedDisk, disk_of_vm, ensure_untouched, finish, note, put_back};
 
+use crate::archive::InArchive;
 use crate::change::Change;
 
 /// Changes files on the disk of a halted VM, where they are
@@ -55,9 +62,8 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     if flags.undo.is_none() && !flags.dry_run && !flags.change.is_undo() {
         bail!("say where to keep what takes the change back with --undo FILE, or look first with --dry-run");
     }
-    if let Some(path) = flags.disk.image() {
-        let path = path.to_owned();
-        return tokio::task::spawn_blocking(move || in_image(&path, &flags)).await?;
+    if flags.disk.image().is_some() || flags.disk.archive().is_some() {
+        return tokio::task::spawn_blocking(move || in_file(&flags)).await?;
     }
     flags.disk.ensure_writable()?;
     let connection = flags.connection.clone();
@@ -66,8 +72,12 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
         .await
 }
 
-fn in_image(path: &Path, flags: &Flags) -> anyhow::Result<()> {
-    let mut disk = image::writable(path)?;
+fn in_file(flags: &Flags) -> anyhow::Result<()> {
+    let mut disk: Box<dyn WriteAt> = match (flags.disk.image(), flags.disk.archive()) {
+        (Some(path), _) => image::writable(path)?,
+        (_, Some(path)) => Box::new(InArchive::open(path, flags.disk.position())?),
+        _ => bail!("there is no file to change"),
+    };
     let plan = flags.change.plan(&*disk, flags.partition)?;
     write!(io::stdout(), "{plan}")?;
     if flags.dry_run || plan.is_empty() {

@@ -32,6 +32,7 @@
 //! - [`volume`]: what partitions and disks hold, logical volumes, and the files of all file systems in one way.
 //! - [`patch`]: changing them there: planned, shown, applied, undone.
 //! - [`ntfs`]: the files of Windows volumes.
+//! - [`bootloader`]: Linux on the serial port, by a change of GRUB's configuration that keeps its length.
 //! - [`registry`]: hives of the Windows registry: read, and values changed where they are.
 //! - [`cbt`]: which blocks of a disk changed, and only them of the disk.
 //! - `nbd`, with the feature of this name: disks on servers, such as those of a pool.
@@ -42,6 +43,7 @@
 //!
 //! No runtime, no `unsafe`, no network but for the feature `nbd`; the bytes of a disk are never trusted.
 
+pub mod bootloader;
 mod bytes;
 pub mod cbt;
 pub mod ext4;

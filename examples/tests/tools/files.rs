@@ -1,10 +1,14 @@
 //! Files on disks: listed, read, changed and changed back.
 
+#[path = "../../../vhd-mbr/tests/registry/builder.rs"]
+mod builder;
+
 use std::path::Path;
 
 use tokio::io::AsyncReadExt;
 use xenapi_sim::{DiskImage, VmSpec};
 
+use self::builder::Key;
 use crate::harness::{Folder, Pool, complained, dense_disk, run, said, tool};
 
 /// A disk with an MBR partition that holds a file system made by a program of the distribution; none where the program
@@ -319,4 +323,111 @@ async fn volumes_and_directories_are_listed() {
     assert!(said(&image).contains("app.conf"), "{image:?}");
     let missing = list(&["/nowhere"]).await;
     assert!(complained(&missing).contains("/nowhere"), "{missing:?}");
+}
+
+/// A disk with a FAT volume that has these files.
+fn fat(folder: &Folder, files: &[(&str, Vec<u8>)]) -> Option<Vec<u8>> {
+    partitioned(folder, |tree: &Path, volume: &Path| {
+        for (path, bytes) in files {
+            let file = tree.join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, bytes).unwrap();
+        }
+        let mut command = std::process::Command::new("bash");
+        let script = "set -e; mkfs.fat \"$2\" > /dev/null; mcopy -s -i \"$2\" \"$1\"/* ::";
+        command.args(["-c", script, "bash"]).args([tree, volume]);
+        command
+    })
+}
+
+fn system_hive() -> Vec<u8> {
+    let driver = Key::new("xenbus")
+        .value("Start", 4, 0_u32.to_le_bytes())
+        .value("Type", 4, 1_u32.to_le_bytes())
+        .value("Group", 1, builder::text("Boot Bus Extender"));
+    let set = Key::new("ControlSet001").key(Key::new("Services").key(driver));
+    let select = Key::new("Select").value("Current", 4, 1_u32.to_le_bytes());
+    builder::hive(&Key::new("ROOT").key(select).key(set), 5)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_and_boot_loaders_are_changed_from_outside() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let pool = Pool::new(0).await;
+    if pool.tool("vm-edit").is_none() {
+        return;
+    }
+    let grub = "# a comment that gives its place to the console of the kernel\nlinux /vmlinuz root=/dev/xvda1 quiet\n";
+    let files = [
+        ("Windows/System32/config/SYSTEM", system_hive()),
+        ("boot/grub/grub.cfg", grub.as_bytes().to_vec()),
+    ];
+    let Some(disk) = fat(&folder, &files) else { return };
+    let raw = folder.path("disk.raw");
+    std::fs::write(&raw, &disk).unwrap();
+    let (raw_text, undo) = (raw.to_str().unwrap(), folder.path("undo"));
+    let edit = async |args: &[&str]| {
+        let _ = std::fs::remove_file(&undo);
+        let args = [args, &["--undo", undo.to_str().unwrap()]].concat();
+        let output = run("vm-edit", &args, &[]).await;
+        assert!(output.status.success(), "{args:?}: {}", complained(&output));
+    };
+    let differing = |file: &Path, before: &[u8]| {
+        let after = std::fs::read(file).unwrap();
+        after.iter().zip(before).filter(|(new, old)| new != old).count()
+    };
+    let image = ["--image", raw_text];
+    edit(&[&image[..], &["driver-off", "XENBUS"]].concat()).await;
+    assert_eq!(differing(&raw, &disk), 1);
+    let set = ["reg-set", r"SYSTEM\ControlSet001\Services\xenbus", "Start", "0x0"];
+    edit(&[&image[..], &set].concat()).await;
+    assert_eq!(differing(&raw, &disk), 0);
+    edit(&[&image[..], &["grub-serial"]].concat()).await;
+    let cat = run("vm-cat", &["--image", raw_text, "/boot/grub/grub.cfg"], &[]).await;
+    let new = said(&cat);
+    let line = "linux /vmlinuz root=/dev/xvda1 console=tty0 console=ttyS0,115200\n";
+    assert!(new.len() == grub.len() && new.starts_with(line), "{new}");
+    let back = run("vm-edit", &["--image", raw_text, "undo", undo.to_str().unwrap()], &[]).await;
+    assert!(
+        back.status.success() && differing(&raw, &disk) == 0,
+        "{}",
+        complained(&back)
+    );
+    for (args, reason) in [
+        (&["driver-off", "nothing"][..], "no key \"nothing\""),
+        (&["reg-set", r"SYSTEM\Select", "Current", "many"], "\"many\" is none"),
+        (&["bcd-debug"], "the disk has none of /Boot/BCD"),
+        (
+            &["grub-serial", "--config", "/Windows/System32/config/SYSTEM"],
+            "no line that starts a Linux",
+        ),
+    ] {
+        let refused = run("vm-edit", &[&image[..], args, &["--dry-run"]].concat(), &[]).await;
+        assert!(complained(&refused).contains(reason), "{args:?}: {refused:?}");
+    }
+
+    // In an archive, one byte and the checksum of its block change; on a pool, one sector goes up.
+    let mut halted = DiskImage::new(100 << 20);
+    halted.write(0, &disk);
+    pool.simulator.add_vm(VmSpec::new("win").halted().disk(halted)).unwrap();
+    let archive = folder.path("win.xva");
+    let mut export = pool.tool("vm-export").unwrap();
+    let exported = export.args(["--vm", "win"]).arg(&archive).output().await.unwrap();
+    assert!(exported.status.success(), "{}", complained(&exported));
+    let before = std::fs::read(&archive).unwrap();
+    edit(&["--xva", archive.to_str().unwrap(), "driver-off", "xenbus"]).await;
+    let changed = differing(&archive, &before);
+    assert!((2..=17).contains(&changed), "{changed}");
+    let verified = run("xva-tool", &["verify"], &[&archive]).await;
+    assert!(verified.status.success(), "{}", complained(&verified));
+    let mut off = pool.tool("vm-edit").unwrap();
+    let _ = std::fs::remove_file(&undo);
+    let off = off
+        .args(["--vm", "win", "driver-off", "xenbus", "--undo"])
+        .arg(&undo)
+        .output()
+        .await
+        .unwrap();
+    assert!(complained(&off).contains("4.0 KiB sent, and read back."), "{off:?}");
+    pool.assert_tidy().await;
 }
