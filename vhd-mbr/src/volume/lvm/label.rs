@@ -28,7 +28,9 @@ impl Label {
         for number in 0..LABEL_SECTORS.min(source.size() / SECTOR) {
             let offset = number * SECTOR;
             let sector = source.read(offset, SECTOR as usize)?;
-            if is_at(&sector, 0, b"LABELONE") && is_at(&sector, 24, b"LVM2 001") {
+            let is_label = is_at(&sector, 0, b"LABELONE") && is_at(&sector, 24, b"LVM2 001");
+            // A copy of a label elsewhere is not the one of this volume.
+            if is_label && u64_at(&sector, 8) == number {
                 return Self::parse(&sector, offset);
             }
         }
