@@ -44,7 +44,7 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<str>) -> Result<Layout, Erro
 /// # Errors
 /// If the volume cannot be read, is of another kind or is damaged.
 pub fn obstacles(volume: &dyn ReadAt) -> Result<Vec<Obstacle>, Error> {
-    Volume::open(volume)?.obstacles()
+    Volume::open(volume)?.volume_obstacles()
 }
 
 pub(crate) struct Volume<'a> {
@@ -66,7 +66,7 @@ impl<'a> Volume<'a> {
 }
 
 impl Volume<'_> {
-    fn obstacles(&self) -> Result<Vec<Obstacle>, Error> {
+    fn volume_obstacles(&self) -> Result<Vec<Obstacle>, Error> {
         let is_clean = !self.boot.is_marked_dirty && self.table.is_clean()?;
         Ok(if is_clean {
             Vec::new()
@@ -196,11 +196,13 @@ impl List for Volume<'_> {
         Ok(node.stat())
     }
 
-    fn layout(&self, file: &Node) -> Result<Layout, Error> {
+    fn extents(&self, file: &Node) -> Result<Layout, Error> {
         let mapping = self.table.chain(file.cluster, Some(file.size))?;
         let layout = mapping.layout(file.size, |offset| layout::Place::Data { offset });
-        let mut layout = layout.map_err(|why| Error::damaged(self.boot.table, why.as_str()))?;
-        layout.obstacles = self.obstacles()?;
-        Ok(layout)
+        layout.map_err(|why| Error::damaged(self.boot.table, why.as_str()))
+    }
+
+    fn obstacles(&self, _file: &Node) -> Result<Vec<Obstacle>, Error> {
+        self.volume_obstacles()
     }
 }

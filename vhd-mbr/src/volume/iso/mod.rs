@@ -226,7 +226,7 @@ impl List for Volume<'_> {
         Ok(node.stat.clone())
     }
 
-    fn layout(&self, file: &Node) -> Result<Layout, Error> {
+    fn extents(&self, file: &Node) -> Result<Layout, Error> {
         if let Some(feature) = file.unsupported {
             return Err(Error::Unsupported { feature });
         }
@@ -239,9 +239,11 @@ impl List for Volume<'_> {
             extents.push(Extent::new(at..at + len, Place::Data { offset }));
             at += len;
         }
-        let mut layout = Layout::new(at, extents);
-        layout.obstacles.push(Obstacle::ReadOnly);
-        Ok(layout)
+        Ok(Layout::new(at, extents))
+    }
+
+    fn obstacles(&self, _file: &Node) -> Result<Vec<Obstacle>, Error> {
+        Ok(vec![Obstacle::ReadOnly])
     }
 }
 
