@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use vhd_mbr::patch::{Change, OnDisk, Padding, Undo, WritePlan};
+use vhd_mbr::patch::{Change, Padding, Undo, WritePlan};
 use vhd_mbr::vhd::{Kind, Vhd};
 use vhd_mbr::xen_disk::WriteAt;
-use xenapi_examples::{Image, ImageFormat, Printable, Volume, note};
+use xenapi_examples::{FoundVolume, Image, ImageFormat, Printable, WhichVolume, note};
 
 #[derive(Args)]
 pub(crate) struct Place {
@@ -19,9 +19,8 @@ pub(crate) struct Place {
     /// The file, such as /etc/fstab or \Windows\System32\config\SYSTEM
     #[arg(value_name = "PATH")]
     path: String,
-    /// The number of the partition; needless where only one can be read
-    #[arg(long, value_name = "NUMBER")]
-    partition: Option<u32>,
+    #[command(flatten)]
+    which: WhichVolume,
 }
 
 #[derive(Args)]
@@ -66,30 +65,25 @@ const LONGEST: u64 = 64 << 20;
 
 pub(crate) fn cat(flags: &CatFlags) -> anyhow::Result<()> {
     let image = Image::open(&flags.place.image)?;
-    let volume = Volume::open(&image.disk, flags.place.partition)?;
+    let found = FoundVolume::open(&image.disk, &flags.place.which)?;
     let mut out = io::stdout().lock();
-    volume.copy(&flags.place.path, &mut out)?;
+    found.volume.content(&flags.place.path)?.copy_to(&mut out)?;
     Ok(out.flush()?)
 }
 
 pub(crate) fn put(flags: &PutFlags) -> anyhow::Result<()> {
     let place = &flags.place;
     let image = Image::open(&place.image)?;
-    let volume = Volume::open(&image.disk, place.partition)?;
-    let layout = volume.layout(&place.path)?;
+    let found = FoundVolume::open(&image.disk, &place.which)?;
+    let layout = found.volume.layout(&place.path)?;
     ensure!(
         layout.size <= LONGEST,
         "{} is too long to be changed",
         Printable(&place.path)
     );
     let mut old = Vec::new();
-    volume.copy(&place.path, &mut old)?;
-    let plan = WritePlan::for_file(
-        &image.disk,
-        &OnDisk::from(volume.place()),
-        &layout,
-        &changes(flags, &old)?,
-    )?;
+    found.volume.content(&place.path)?.copy_to(&mut old)?;
+    let plan = WritePlan::for_file(&image.disk, found.on_disk()?, &layout, &changes(flags, &old)?)?;
     write!(io::stdout(), "{plan}")?;
     let Some(undo) = flags.undo.as_ref().filter(|_| !flags.dry_run && !plan.is_empty()) else {
         return Ok(());

@@ -34,7 +34,7 @@ enum Job {
     Partitions(partitions::Flags),
     /// Make an image in another format; a chain becomes one image
     Convert(convert::Flags),
-    /// A file of the disk on standard output: from NTFS, ext2 to ext4, XFS or FAT
+    /// A file of the disk on standard output: from NTFS, ext2 to ext4, XFS, btrfs, FAT or ISO 9660, also in LVM2
     Cat(files::CatFlags),
     /// Change a file where it is, without growing it
     Put(files::PutFlags),

@@ -28,4 +28,4 @@ pub use self::pool::Pool;
 pub use self::printable::Printable;
 pub use self::selection::{Chosen, Selection};
 pub use self::snapshot::with_snapshot;
-pub use self::volume::Volume;
+pub use self::volume::{FoundVolume, WhichVolume};

@@ -1,165 +1,212 @@
-//! Files on the volumes of a disk.
+//! The volumes of a disk: in partitions, in logical volumes of LVM2, or the whole disk.
 
-use std::io::{self, Write};
-use std::ops::Range;
-
-use anyhow::{Context, bail, ensure};
-use vhd_mbr::layout::{Layout, Place};
-use vhd_mbr::ntfs::Ntfs;
+use anyhow::{Context, bail};
+use clap::Args;
+use vhd_mbr::PartitionTable;
+use vhd_mbr::patch::OnDisk;
+use vhd_mbr::volume::lvm::VolumeGroup;
+use vhd_mbr::volume::{ContentKind, Contents, Error, Volume};
 use vhd_mbr::xen_disk::{ReadAt, Window};
-use vhd_mbr::{PartitionTable, ext4, fat, xfs};
 
-/// A file system whose files can be read, at its place on a disk.
+/// Which volume of a disk.
+#[derive(Args, Clone, Debug, Default)]
+pub struct WhichVolume {
+    /// The number of the partition; needless where only one can be read
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<u32>,
+    /// The logical volume, such as root or guest/root; needless where only one can be read
+    #[arg(long, value_name = "NAME")]
+    pub volume: Option<String>,
+}
+
+/// A volume whose files can be read, and its place on the disk.
 #[derive(Debug)]
-pub struct Volume<D> {
-    window: Window<D>,
-    place: Range<u64>,
-    kind: Kind,
+pub struct FoundVolume<'d> {
+    /// What to call it: `partition 2`, `guest/root` or `the whole disk`.
+    pub name: String,
+    /// The volume.
+    pub volume: Volume<Box<dyn ReadAt + 'd>>,
+    on_disk: Result<OnDisk, String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Ntfs,
-    Ext,
-    Xfs,
-    Fat,
-}
-
-/// How much of a file is copied at once.
-const PIECE: usize = 1 << 20;
-
-impl<D: ReadAt + Clone> Volume<D> {
-    /// The volume in a partition; without a number, the whole disk, or its only partition that can be read.
+impl<'d> FoundVolume<'d> {
+    /// The only volume of the disk that is wanted and can be read.
     ///
     /// # Errors
-    /// Where there is no such partition, or its file system is none that can be read.
-    pub fn open(disk: D, partition: Option<u32>) -> anyhow::Result<Self> {
-        let whole = 0..disk.size()?;
-        if partition.is_none()
-            && let Some(kind) = kind(&disk)?
-        {
-            return Ok(Self::new(disk, whole, kind));
+    /// Where there is none, with the reason, or where there are several, with their names.
+    pub fn open(disk: &'d dyn ReadAt, which: &WhichVolume) -> anyhow::Result<Self> {
+        if which.partition.is_none() && Contents::detect(disk)?.kind != ContentKind::PartitionTable {
+            let whole = [(String::from("the whole disk"), 0, disk.size()?)];
+            return only(which, Self::at(disk, &whole, 0, which)?);
         }
+        let mut found = Vec::new();
+        let mut refused = None;
         let table = PartitionTable::read_disk(&disk)?;
-        if let Some(number) = partition {
-            return Self::of(disk, &table, number);
-        }
-        let mut readable = Vec::new();
-        for entry in table.partitions() {
-            if let Some(kind) = kind(&entry.of(&disk))? {
-                readable.push((entry.number, kind));
+        for number in which.partitions(&table)? {
+            match Self::of(disk, &table, number, which) {
+                Ok(more) => found.extend(more),
+                Err(error) => refused = refused.or(Some(error)),
             }
         }
-        match readable[..] {
-            [(number, _)] => Self::of(disk, &table, number),
-            [] => bail!("no partition of the disk holds NTFS, ext, XFS or FAT"),
-            _ => {
-                let numbers: Vec<_> = readable
-                    .iter()
-                    .map(|(number, kind)| format!("{number} ({kind:?})"))
-                    .collect();
-                bail!("choose a partition with --partition: {}", numbers.join(", "))
-            }
+        match refused {
+            Some(error) if found.is_empty() => Err(error),
+            _ => only(which, found),
         }
     }
 
-    /// The volume in a partition of a table that was read before.
+    /// The volumes in a partition of a table that was read before: one, or the logical ones.
     ///
     /// # Errors
-    /// Where the table has no such partition, or its file system is none that can be read.
-    pub fn of(disk: D, table: &PartitionTable, number: u32) -> anyhow::Result<Self> {
-        let entry = table.partition(number).context("the disk has no such partition")?;
-        let kind = kind(&entry.of(&disk))?;
-        let kind = kind.with_context(|| {
-            format!(
-                "partition {number} ({}) holds no NTFS, ext, XFS or FAT",
-                entry.partition_type()
+    /// Where there is none that can be read.
+    pub fn of(
+        disk: &'d dyn ReadAt,
+        table: &PartitionTable,
+        number: u32,
+        which: &WhichVolume,
+    ) -> anyhow::Result<Vec<Self>> {
+        let size = disk.size()?;
+        let place = |entry: &vhd_mbr::partition::Partition| {
+            let start = entry.start.min(size);
+            (
+                format!("partition {}", entry.number),
+                start,
+                entry.end().min(size) - start,
             )
-        })?;
-        let end = entry.end().min(disk.size()?);
-        Ok(Self::new(disk, entry.start..end, kind))
+        };
+        let places: Vec<_> = table.partitions().iter().map(place).collect();
+        let index = table.partitions().iter().position(|entry| entry.number == number);
+        Self::at(disk, &places, index.context("the disk has no such partition")?, which)
     }
 
-    fn new(disk: D, place: Range<u64>, kind: Kind) -> Self {
-        Self {
-            window: Window::new(disk, place.start, place.end - place.start),
-            place,
-            kind,
+    /// The volumes at one of several places, each with its start and length.
+    fn at(
+        disk: &'d dyn ReadAt,
+        places: &[(String, u64, u64)],
+        index: usize,
+        which: &WhichVolume,
+    ) -> anyhow::Result<Vec<Self>> {
+        let (name, start, len) = &places[index];
+        let window = Window::new(disk, *start, *len);
+        match Volume::open(Box::new(window) as Box<dyn ReadAt + 'd>) {
+            Ok(volume) if which.volume.is_none() => Ok(vec![Self {
+                name: name.clone(),
+                volume,
+                on_disk: Ok(OnDisk::from(*start..start + len)),
+            }]),
+            Ok(_) => bail!("{name} has no logical volumes"),
+            Err(Error::NotReadable { contents }) if contents.kind == ContentKind::Lvm => {
+                logical(disk, places, index, which).with_context(|| name.clone())
+            }
+            Err(error) => Err(error).with_context(|| name.clone()),
         }
     }
 
-    /// Where the volume is on the disk, in bytes.
-    pub fn place(&self) -> Range<u64> {
-        self.place.clone()
-    }
-
-    /// Where a file's bytes are on the volume.
+    /// Which bytes of the disk it is made of, to be changed there.
     ///
     /// # Errors
-    /// Where the path leads to no file, or the volume is damaged.
-    pub fn layout(&self, path: &str) -> anyhow::Result<Layout> {
-        Ok(match self.kind {
-            Kind::Ntfs => Ntfs::open(&self.window)?.lookup(path)?.layout()?,
-            Kind::Ext => ext4::layout(&self.window, path)?,
-            Kind::Xfs => xfs::layout(&self.window, path)?,
-            Kind::Fat => fat::layout(&self.window, path)?,
-        })
+    /// Where they must not be changed.
+    pub fn on_disk(&self) -> anyhow::Result<&OnDisk> {
+        self.on_disk.as_ref().map_err(|why| anyhow::anyhow!("{why}"))
     }
+}
 
-    /// Copies a file's content.
+impl WhichVolume {
+    /// The numbers of the partitions that are wanted.
     ///
     /// # Errors
-    /// Where the path leads to no file that can be read, or the output fails.
-    pub fn copy(&self, path: &str, output: &mut impl Write) -> anyhow::Result<u64> {
-        if self.kind == Kind::Ntfs {
-            let volume = Ntfs::open(&self.window)?;
-            let content = volume.lookup(path)?.content()?;
-            return Ok(copy(&content, content.len(), output)?);
+    /// Where the table has no such partition.
+    pub fn partitions(&self, table: &PartitionTable) -> anyhow::Result<Vec<u32>> {
+        let mut numbers: Vec<_> = table.partitions().iter().map(|entry| entry.number).collect();
+        if let Some(wanted) = self.partition {
+            numbers.retain(|number| *number == wanted);
         }
-        let layout = self.layout(path)?;
-        for extent in &layout.extents {
-            let length = extent.file.end - extent.file.start;
-            match extent.place {
-                Place::Data { offset } => copy(&Window::new(&self.window, offset, length), length, output)?,
-                Place::Hole | Place::Unwritten { .. } => io::copy(&mut io::Read::take(io::repeat(0), length), output)?,
-                _ => bail!("{path} is not stored as it is"),
+        anyhow::ensure!(!numbers.is_empty(), "the disk has no such partition");
+        Ok(numbers)
+    }
+
+    fn takes(&self, group: &str, name: &str) -> bool {
+        let wanted = self.volume.as_deref();
+        wanted.is_none_or(|wanted| wanted == name || wanted.strip_prefix(group) == Some(&format!("/{name}")))
+    }
+}
+
+/// The volumes in the logical volumes of the groups that the physical volume at `index` belongs to.
+fn logical<'d>(
+    disk: &'d dyn ReadAt,
+    places: &[(String, u64, u64)],
+    index: usize,
+    which: &WhichVolume,
+) -> anyhow::Result<Vec<FoundVolume<'d>>> {
+    let window = |index: usize| Window::new(disk, places[index].1, places[index].2);
+    let mut physical = vec![index];
+    // Only where the group has others is it looked for them.
+    if VolumeGroup::find([window(index)])?
+        .iter()
+        .any(|group| !group.missing().is_empty())
+    {
+        for other in (0..places.len()).filter(|other| *other != index) {
+            if Contents::detect(&window(other))?.kind == ContentKind::Lvm {
+                physical.push(other);
+            }
+        }
+    }
+    let find = || VolumeGroup::find(physical.iter().map(|index| window(*index)));
+    let mut found = Vec::new();
+    let mut refused = None;
+    for (number, group) in find()?.iter().enumerate() {
+        for info in group.logical_volumes() {
+            if !which.takes(group.name(), &info.name) {
+                continue;
+            }
+            let Some(group) = find()?.into_iter().nth(number) else {
+                continue;
             };
+            let name = format!("{}/{}", group.name(), info.name);
+            match open_logical(group, &info.name, places, &physical) {
+                Ok((volume, on_disk)) => found.push(FoundVolume { name, volume, on_disk }),
+                Err(error) => refused = refused.or(Some(error.context(name))),
+            }
         }
-        Ok(layout.size)
+    }
+    match refused {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
     }
 }
 
-fn copy(source: &dyn ReadAt, length: u64, output: &mut impl Write) -> io::Result<u64> {
-    let mut piece = vec![0; PIECE.min(length as usize)];
-    let mut at = 0;
-    while at < length {
-        let count = (length - at).min(PIECE as u64) as usize;
-        source.read_exact_at(at, &mut piece[..count])?;
-        output.write_all(&piece[..count])?;
-        at += count as u64;
-    }
-    Ok(length)
+type Opened<'d> = (Volume<Box<dyn ReadAt + 'd>>, Result<OnDisk, String>);
+
+fn open_logical<'d>(
+    group: VolumeGroup<Window<&'d dyn ReadAt>>,
+    name: &str,
+    places: &[(String, u64, u64)],
+    physical: &[usize],
+) -> anyhow::Result<Opened<'d>> {
+    let logical = group.into_open(name)?;
+    let on_disk = logical.on_disk(0..logical.len()).map_err(|error| error.to_string());
+    let on_disk = on_disk.map(|ranges| {
+        let of_disk = ranges.into_iter().map(|range| {
+            let (_, start, _) = places[physical[range.disk]];
+            start + range.bytes.start..start + range.bytes.end
+        });
+        of_disk.collect()
+    });
+    Ok((Volume::open(Box::new(logical) as Box<dyn ReadAt + 'd>)?, on_disk))
 }
 
-/// The file system that a volume's first bytes tell of.
-fn kind(volume: &impl ReadAt) -> anyhow::Result<Option<Kind>> {
-    let mut start = [0; 2048];
-    if volume.size()? < start.len() as u64 {
-        return Ok(None);
+fn only<'d>(which: &WhichVolume, mut found: Vec<FoundVolume<'d>>) -> anyhow::Result<FoundVolume<'d>> {
+    match (found.pop(), &found[..]) {
+        (Some(only), []) => Ok(only),
+        (None, _) => match &which.volume {
+            Some(name) => bail!("the disk has no logical volume {name}"),
+            None => bail!("the disk has no volume whose files can be read"),
+        },
+        (Some(last), others) => {
+            let names = others.iter().chain([&last]);
+            let names: Vec<_> = names
+                .map(|found| format!("{} ({})", found.name, found.volume.kind()))
+                .collect();
+            bail!("choose one with --partition or --volume: {}", names.join(", "))
+        }
     }
-    volume.read_exact_at(0, &mut start)?;
-    let is_at = |offset: usize, magic: &[u8]| start[offset..].starts_with(magic);
-    ensure!(!is_at(3, b"-FVE-FS-"), "the volume is encrypted with BitLocker");
-    ensure!(!is_at(0, b"LUKS\xba\xbe"), "the volume is encrypted with LUKS");
-    Ok(if is_at(3, b"NTFS    ") {
-        Some(Kind::Ntfs)
-    } else if is_at(0, b"XFSB") {
-        Some(Kind::Xfs)
-    } else if is_at(1080, &[0x53, 0xef]) {
-        Some(Kind::Ext)
-    } else if is_at(510, &[0x55, 0xaa]) && (is_at(54, b"FAT") || is_at(82, b"FAT32")) {
-        Some(Kind::Fat)
-    } else {
-        None
-    })
 }

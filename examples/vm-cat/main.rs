@@ -4,7 +4,7 @@
 //!     cargo run --release --example vm-cat -- --vm win-01 '\Windows\System32\config\SYSTEM' --output SYSTEM
 //!     cargo run --release --example vm-cat -- --xva backup.xva.zst /etc/passwd --partition 2
 //!
-//! Reads NTFS, ext2 to ext4, XFS and FAT. What of the disk has passed is kept in a sparse temporary file.
+//! Reads NTFS, ext2 to ext4, XFS, btrfs, FAT and ISO 9660, also in logical volumes of LVM2. What of the disk has passed is kept in a sparse temporary file.
 
 mod take;
 
@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, DuplexStream};
 use tokio::runtime::Handle;
 use vhd_mbr::Size;
 use xenapi::{Ref, Vm};
-use xenapi_examples::{Connection, Pool, choose_vm, finish, note, with_snapshot};
+use xenapi_examples::{Connection, Pool, WhichVolume, choose_vm, finish, note, with_snapshot};
 
 use crate::take::{Wanted, take};
 
@@ -41,9 +41,8 @@ struct Flags {
     /// The disk's position in the VM (0, 1, …); otherwise the one that it boots from
     #[arg(long, value_name = "POSITION")]
     disk: Option<String>,
-    /// The number of the partition; otherwise the first that has the file
-    #[arg(long, value_name = "NUMBER")]
-    partition: Option<u32>,
+    #[command(flatten)]
+    which: WhichVolume,
     /// Where the content goes; it must not be there yet. Otherwise standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -124,7 +123,7 @@ async fn from_source(source: impl Read + Send + 'static, flags: &Flags) -> anyho
     let wanted = Wanted {
         path: flags.path.clone(),
         disk: flags.disk.clone(),
-        partition: flags.partition,
+        which: flags.which.clone(),
     };
     let output: Box<dyn Write + Send> = match &flags.output {
         Some(path) => Box::new(File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?),

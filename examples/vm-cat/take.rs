@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use anyhow::Context;
 use vhd_mbr::PartitionTable;
 use vhd_mbr::xen_disk::ReadAt;
-use xenapi_examples::Volume;
+use xenapi_examples::{FoundVolume, WhichVolume};
 use xva::ova::Ova;
 use xva::{Reader, StreamedDisk};
 
@@ -13,7 +13,7 @@ use xva::{Reader, StreamedDisk};
 pub(crate) struct Wanted {
     pub(crate) path: String,
     pub(crate) disk: Option<String>,
-    pub(crate) partition: Option<u32>,
+    pub(crate) which: WhichVolume,
 }
 
 /// How much of a disk's start is looked at for its partition table: what the first block of an archive has.
@@ -25,8 +25,8 @@ pub(crate) fn take(source: impl Read, wanted: &Wanted, mut output: impl Write) -
     let ova = reader.ova()?.context("the archive has no metadata")?.clone();
     let folder = folder(&ova, wanted.disk.as_deref())?;
     let disk = StreamedDisk::open(reader, Some(&folder), tempfile::tempfile()?)?;
-    let volume = volume(&disk, wanted)?;
-    volume.copy(&wanted.path, &mut output)?;
+    let found = volume(&disk, wanted)?;
+    found.volume.content(&wanted.path)?.copy_to(&mut output)?;
     output.flush()?;
     Ok(disk.bytes_read())
 }
@@ -46,24 +46,26 @@ fn folder(ova: &Ova, position: Option<&str>) -> anyhow::Result<String> {
 }
 
 /// The volume that was asked for, or the first that has the file.
-fn volume<D: ReadAt + Clone>(disk: D, wanted: &Wanted) -> anyhow::Result<Volume<D>> {
+fn volume<'d>(disk: &'d dyn ReadAt, wanted: &Wanted) -> anyhow::Result<FoundVolume<'d>> {
     let mut start = vec![0; START.min(disk.size()?) as usize];
     disk.read_exact_at(0, &mut start)?;
     // Looking at all of the disk would have the archive come in to its end, where a GPT has its copy.
     let table = PartitionTable::options().disk_size(disk.size()?).read(&start);
     let Ok(table) = table else {
-        return Volume::open(disk, wanted.partition);
+        return FoundVolume::open(disk, &wanted.which);
     };
-    let entries = table.partitions().iter().map(|entry| entry.number);
-    let mut last = anyhow::anyhow!("the start of the disk tells of no such partition");
-    for number in entries.filter(|&number| wanted.partition.is_none_or(|wanted| wanted == number)) {
-        let found = Volume::of(disk.clone(), &table, number).and_then(|volume| {
-            volume.layout(&wanted.path)?;
-            Ok(volume)
-        });
-        match found {
-            Ok(volume) => return Ok(volume),
-            Err(error) => last = error.context(format!("partition {number}")),
+    let mut last = anyhow::anyhow!("the disk has no volume whose files can be read");
+    for number in wanted.which.partitions(&table)? {
+        match FoundVolume::of(disk, &table, number, &wanted.which) {
+            Ok(volumes) => {
+                for found in volumes {
+                    match found.volume.stat(&wanted.path) {
+                        Ok(_) => return Ok(found),
+                        Err(error) => last = anyhow::Error::from(error).context(found.name),
+                    }
+                }
+            }
+            Err(error) => last = error,
         }
     }
     Err(last)

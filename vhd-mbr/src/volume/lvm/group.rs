@@ -99,21 +99,38 @@ impl<D: ReadAt> VolumeGroup<D> {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Unsupported`] where it is of a kind that is not read here; [`Error::Missing`] where
     /// a part of it is not here.
-    pub fn open(&self, name: &str) -> Result<LogicalVolume<'_, D>, Error> {
-        if !self.metadata.logical.contains_key(name) {
-            let names: Vec<_> = self.logical_volumes().into_iter().map(|volume| volume.name).collect();
-            return Err(Error::NotFound {
-                group: self.metadata.name.clone(),
-                name: name.to_owned(),
-                others: if names.is_empty() {
-                    "none".to_owned()
-                } else {
-                    names.join(", ")
-                },
-            });
+    pub fn open(&self, name: &str) -> Result<LogicalVolume<&D>, Error> {
+        let map = self.map(name)?;
+        let disks = self
+            .disks
+            .iter()
+            .map(|(id, (index, disk))| (id.clone(), (*index, disk)));
+        Ok(LogicalVolume::new(name, disks.collect(), map))
+    }
+
+    /// The same, with the physical volumes in it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn into_open(self, name: &str) -> Result<LogicalVolume<D>, Error> {
+        let map = self.map(name)?;
+        Ok(LogicalVolume::new(name, self.disks, map))
+    }
+
+    fn map(&self, name: &str) -> Result<Map, Error> {
+        if self.metadata.logical.contains_key(name) {
+            return Map::of(&self.metadata, &self.disks, name);
         }
-        let map = Map::of(&self.metadata, &self.disks, name)?;
-        Ok(LogicalVolume::new(name, &self.disks, map))
+        let names: Vec<_> = self.logical_volumes().into_iter().map(|volume| volume.name).collect();
+        Err(Error::NotFound {
+            group: self.metadata.name.clone(),
+            name: name.to_owned(),
+            others: if names.is_empty() {
+                "none".to_owned()
+            } else {
+                names.join(", ")
+            },
+        })
     }
 }
 

@@ -235,14 +235,14 @@ fn unsupported(name: &str, kind: &str) -> Error {
 }
 
 /// A logical volume, read through [`ReadAt`].
-pub struct LogicalVolume<'g, D> {
+pub struct LogicalVolume<D> {
     name: String,
-    disks: &'g BTreeMap<String, (usize, D)>,
+    disks: BTreeMap<String, (usize, D)>,
     map: Map,
 }
 
-impl<'g, D: ReadAt> LogicalVolume<'g, D> {
-    pub(super) fn new(name: &str, disks: &'g BTreeMap<String, (usize, D)>, map: Map) -> Self {
+impl<D: ReadAt> LogicalVolume<D> {
+    pub(super) fn new(name: &str, disks: BTreeMap<String, (usize, D)>, map: Map) -> Self {
         Self {
             name: name.to_owned(),
             disks,
@@ -293,7 +293,7 @@ impl<'g, D: ReadAt> LogicalVolume<'g, D> {
     }
 }
 
-impl<D: ReadAt> ReadAt for LogicalVolume<'_, D> {
+impl<D: ReadAt> ReadAt for LogicalVolume<D> {
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         let end = offset.checked_add(buf.len() as u64).filter(|&end| end <= self.map.size);
         let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -312,7 +312,7 @@ impl<D: ReadAt> ReadAt for LogicalVolume<'_, D> {
     }
 }
 
-impl<D> fmt::Debug for LogicalVolume<'_, D> {
+impl<D> fmt::Debug for LogicalVolume<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogicalVolume")
             .field("name", &self.name)
