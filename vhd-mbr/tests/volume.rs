@@ -8,6 +8,7 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use images::{Workplace, assert_same, files, have, noise, run, tool};
+use vhd_mbr::layout::{Obstacle, Place};
 use vhd_mbr::volume::{ContentKind, Error, FileKind, PathError, Volume};
 use xen_disk::ReadAt;
 
@@ -56,7 +57,7 @@ fn compare<D: ReadAt>(work: &Workplace, volume: &Volume<D>) {
         assert_same(&content(volume, &path), &expected, &path);
         let content = volume.content(&path).unwrap();
         for (from, to) in [(1, 2), (4095, 4098), (5000, 70_000), (size.saturating_sub(3), size)] {
-            let (from, to) = ((from as u64).min(size), (to as u64).min(size));
+            let (from, to) = (size.min(from), size.min(to));
             let mut part = vec![1; (to - from) as usize];
             content.read_exact_at(from, &mut part).unwrap();
             assert_same(&part, &expected[from as usize..to as usize], &path);
@@ -400,7 +401,8 @@ fn ntfs() {
         .map(|entry| entry.unwrap().name.to_string());
     assert!(inside.collect::<Vec<_>>().contains(&"$Reparse".to_owned()));
     let boot = volume.layout("$Boot").unwrap();
-    assert_eq!(boot.on_volume(0..512), Some(vec![0..512]));
+    assert_eq!(boot.extents[0].place, Place::Data { offset: 0 });
+    assert_eq!(boot.obstacles, [Obstacle::SystemFile]);
 }
 
 #[test]

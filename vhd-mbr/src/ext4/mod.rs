@@ -36,7 +36,7 @@ use self::directory::Reading;
 pub use self::error::Error;
 use self::inode::Inode;
 use self::superblock::Superblock;
-use crate::filetree::{Kind, List, Named, Source, Stat, Tree, find_file};
+use crate::filetree::{Kind, List, Named, Names, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{Layout, Obstacle, Place};
 
@@ -115,7 +115,7 @@ impl List for Volume<'_> {
         Ok((reading, directory.offset))
     }
 
-    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Names<Self::Link>>, Error> {
         let Some(entries) = reading.next(&self.source, &self.superblock)? else {
             return Ok(None);
         };

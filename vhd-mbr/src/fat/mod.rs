@@ -1,6 +1,6 @@
 //! Where files are on FAT12, FAT16 and FAT32 volumes.
 //!
-//! [`layout`] follows a path and tells where the bytes of the file are and what speaks against changing them in place.
+//! [`layout()`] follows a path and tells where the bytes of the file are and what speaks against changing them in place.
 //! Names are compared without case, long and short ones; `\` parts them like `/`. Short names with characters of a code
 //! page are found by their long name only.
 //!
@@ -24,7 +24,7 @@ use self::boot::{Boot, Root};
 use self::directory::{ENTRY, Entry, Found, Node, Scan};
 pub use self::error::Error;
 use self::table::Table;
-use crate::filetree::{Kind, List, Mapping, Named, Source, Stat, Tree, find_file};
+use crate::filetree::{Kind, List, Mapping, Named, Names, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{self, Layout, Obstacle};
 
@@ -176,7 +176,7 @@ impl List for Volume<'_> {
         })
     }
 
-    fn next_names(&self, reading: &mut Reading) -> Result<Option<Vec<Named<Node>>>, Error> {
+    fn next_names(&self, reading: &mut Reading) -> Result<Option<Names<Node>>, Error> {
         let named = |entry: Entry| {
             let link = entry.node;
             Named {

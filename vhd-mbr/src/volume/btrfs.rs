@@ -9,7 +9,7 @@ use lambutter::{BlockRead, Inode, Path};
 use xen_disk::ReadAt;
 
 use super::Error;
-use crate::filetree::{Kind, List, Named, Stat, Tree};
+use crate::filetree::{Kind, List, Named, Names, Stat, Tree};
 use crate::layout::{Layout, Obstacle};
 
 /// A volume, at the subvolume that a mount without options shows.
@@ -149,7 +149,7 @@ impl<D: ReadAt> List for &Btrfs<D> {
         Ok(Some(directory.path.clone()))
     }
 
-    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Names<Self::Link>>, Error> {
         let Some(directory) = reading.take() else {
             return Ok(None);
         };

@@ -3,7 +3,7 @@
 use xen_disk::ReadAt;
 
 use super::Error;
-use crate::filetree::{Kind, List, Named, Stat, Tree};
+use crate::filetree::{Kind, List, Named, Names, Stat, Tree};
 use crate::layout::{Layout, Obstacle};
 use crate::ntfs::{self, File, FileReference, Name, Ntfs, ReadDir, Reparse};
 
@@ -77,7 +77,7 @@ impl<'v, D: ReadAt> List for NtfsTree<'v, D> {
         Ok(directory.file.read_dir()?)
     }
 
-    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Vec<Named<FileReference>>>, Error> {
+    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Names<FileReference>>, Error> {
         for entry in reading {
             let entry = entry?;
             if !entry.is_system_file() {

@@ -32,7 +32,7 @@ use self::directory::Reading;
 pub use self::error::Error;
 use self::inode::Inode;
 use self::superblock::Superblock;
-use crate::filetree::{Kind, List, Named, Source, Stat, Tree, find_file};
+use crate::filetree::{Kind, List, Named, Names, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{Layout, Obstacle, Place};
 
@@ -105,7 +105,7 @@ impl List for Volume<'_> {
         Ok((reading, directory.offset))
     }
 
-    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Names<Self::Link>>, Error> {
         let names = reading.next(&self.source, &self.superblock)?;
         let with_place = |Named { name, link }| Named {
             name,

@@ -13,7 +13,7 @@ pub use self::error::Error;
 use self::record::{Record, SECTOR};
 use self::rock_ridge::Fields;
 use crate::bytes::u16_at;
-use crate::filetree::{Kind, List, Named, Source, Stat, Tree};
+use crate::filetree::{self, Kind, List, Named, Source, Stat, Tree};
 use crate::layout::{Extent, Layout, Obstacle, Place};
 
 pub(crate) struct Volume<'a> {
@@ -69,7 +69,7 @@ impl Volume<'_> {
     }
 
     /// The files of the next sector.
-    fn next(&self, reading: &mut Reading) -> Result<Option<Vec<Named<Node>>>, Error> {
+    fn next(&self, reading: &mut Reading) -> Result<Option<filetree::Names<Node>>, Error> {
         if reading.at >= reading.end {
             return Ok(None);
         }
@@ -214,7 +214,7 @@ impl List for Volume<'_> {
         self.reading(directory)
     }
 
-    fn next_names(&self, reading: &mut Reading) -> Result<Option<Vec<Named<Node>>>, Error> {
+    fn next_names(&self, reading: &mut Reading) -> Result<Option<filetree::Names<Node>>, Error> {
         self.next(reading)
     }
 

@@ -13,13 +13,13 @@ const DEEPEST: usize = 16;
 pub(super) enum Value {
     Number(u64),
     Text(String),
-    List(Vec<Value>),
+    List(Vec<Self>),
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Section {
     values: BTreeMap<String, Value>,
-    pub(super) sections: BTreeMap<String, Section>,
+    pub(super) sections: BTreeMap<String, Self>,
 }
 
 impl Section {
