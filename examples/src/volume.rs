@@ -39,12 +39,19 @@ impl<'d> FoundVolume<'d> {
             let whole = [(String::from("the whole disk"), 0, disk.size()?)];
             return only(which, Self::at(disk, &whole, 0, which)?);
         }
-        let mut found = Vec::new();
+        let mut found: Vec<Self> = Vec::new();
         let mut refused = None;
         let table = PartitionTable::read_disk(&disk)?;
         for number in which.partitions(&table)? {
             match Self::of(disk, &table, number, which) {
-                Ok(more) => found.extend(more),
+                // A group on two partitions is found on both.
+                Ok(more) => {
+                    for volume in more {
+                        if found.iter().all(|known| known.name != volume.name) {
+                            found.push(volume);
+                        }
+                    }
+                }
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
