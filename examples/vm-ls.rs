@@ -15,7 +15,7 @@ use serde_json::json;
 use vhd_mbr::volume::{Contents, Entry, FileKind};
 use vhd_mbr::xen_disk::ReadAt;
 use vhd_mbr::{PartitionTable, Size};
-use xenapi_examples::{AnyDisk, Connection, OpenDisk, PlacedVolume, Printable, WantedDisk, finish};
+use xenapi_examples::{AnyDisk, Connection, FoundVolume, OpenDisk, Printable, WantedDisk, WhichVolume, finish};
 
 /// Lists what is on a VM's disk: its volumes, and the files of one
 #[derive(Parser)]
@@ -23,9 +23,8 @@ struct Flags {
     /// The directory, such as /etc or \Windows; without it, the volumes
     #[arg(value_name = "PATH")]
     path: Option<String>,
-    /// The number of the partition; otherwise the first that has the path
-    #[arg(long, value_name = "NUMBER")]
-    partition: Option<u32>,
+    #[command(flatten)]
+    volume: WhichVolume,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -42,9 +41,9 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> anyhow::Result<()> {
     let work = async |disk: &OpenDisk| {
-        let (path, partition, json) = (flags.path.clone(), flags.partition, flags.json);
+        let (path, volume, json) = (flags.path.clone(), flags.volume.clone(), flags.json);
         disk.work(move |disk| match path {
-            Some(path) => files(disk, partition, &path, json),
+            Some(path) => files(disk, &volume, &path, json),
             None => volumes(disk, json),
         })
         .await
@@ -78,10 +77,10 @@ fn volumes(disk: &AnyDisk, as_json: bool) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-fn files(disk: &AnyDisk, partition: Option<u32>, path: &str, as_json: bool) -> anyhow::Result<()> {
-    let placed = PlacedVolume::open(disk, partition, Some(path))?;
+fn files(disk: &AnyDisk, which: &WhichVolume, path: &str, as_json: bool) -> anyhow::Result<()> {
+    let found = FoundVolume::open(disk, which, Some(path))?;
     let mut out = io::stdout().lock();
-    for entry in placed.volume.list(path)? {
+    for entry in found.volume.list(path)? {
         let entry = entry?;
         if as_json {
             writeln!(out, "{}", object(&entry))?;

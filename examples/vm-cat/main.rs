@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use vhd_mbr::Size;
-use xenapi_examples::{AnyDisk, Connection, OpenDisk, PlacedVolume, WantedDisk, finish, note};
+use xenapi_examples::{AnyDisk, Connection, FoundVolume, OpenDisk, WantedDisk, WhichVolume, finish, note};
 
 /// Takes one file off a VM's disk, and reads no more of the disk than it takes
 #[derive(Parser)]
@@ -24,9 +24,8 @@ struct Flags {
     /// The file, such as /etc/fstab or \Windows\win.ini
     #[arg(value_name = "PATH")]
     path: String,
-    /// The number of the partition; otherwise the first that has the file
-    #[arg(long, value_name = "NUMBER")]
-    partition: Option<u32>,
+    #[command(flatten)]
+    volume: WhichVolume,
     /// Where the content goes; it must not be there yet. Otherwise standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -43,8 +42,8 @@ async fn main() -> ExitCode {
 
 async fn run(flags: Flags) -> anyhow::Result<()> {
     let work = async |disk: &OpenDisk| {
-        let (path, partition, output) = (flags.path.clone(), flags.partition, flags.output.clone());
-        disk.work(move |disk| take(disk, &path, partition, output.as_deref()))
+        let (path, volume, output) = (flags.path.clone(), flags.volume.clone(), flags.output.clone());
+        disk.work(move |disk| take(disk, &path, &volume, output.as_deref()))
             .await?;
         if disk.bytes_read() > 0 {
             note(format!("{} read", Size(disk.bytes_read())));
@@ -54,9 +53,9 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     flags.disk.read("vm-cat", &flags.connection, work).await
 }
 
-fn take(disk: &AnyDisk, path: &str, partition: Option<u32>, output: Option<&Path>) -> anyhow::Result<()> {
-    let placed = PlacedVolume::open(disk, partition, Some(path))?;
-    let content = placed.volume.content(path)?;
+fn take(disk: &AnyDisk, path: &str, which: &WhichVolume, output: Option<&Path>) -> anyhow::Result<()> {
+    let found = FoundVolume::open(disk, which, Some(path))?;
+    let content = found.volume.content(path)?;
     let Some(output) = output else {
         let mut out = io::stdout().lock();
         content.copy_to(&mut out)?;

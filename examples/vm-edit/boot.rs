@@ -6,7 +6,7 @@ use vhd_mbr::bootloader::SerialConsole;
 use vhd_mbr::patch::{Change, WritePlan};
 use vhd_mbr::registry::bcd;
 use vhd_mbr::xen_disk::ReadAt;
-use xenapi_examples::PlacedVolume;
+use xenapi_examples::{FoundVolume, WhichVolume};
 
 use crate::files::change_content;
 use crate::registry::change_hive;
@@ -49,22 +49,22 @@ const CONFIGS: [&str; 8] = [
 ];
 
 impl BcdDebug {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
-        let path = first(disk, partition, &STORES)?;
-        change_hive(disk, partition, path, |hive| {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
+        let path = first(disk, which, &STORES)?;
+        change_hive(disk, which, path, |hive| {
             Ok(bcd::enable_debug(hive, self.port, self.baud_rate)?)
         })
     }
 }
 
 impl GrubSerial {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
         let path = match &self.config {
             Some(path) => path,
-            None => first(disk, partition, &CONFIGS)?,
+            None => first(disk, which, &CONFIGS)?,
         };
-        let placed = PlacedVolume::open(disk, partition, Some(path))?;
-        change_content(&placed, disk, path, |old| {
+        let found = FoundVolume::open(disk, which, Some(path))?;
+        change_content(&found, disk, path, |old| {
             let new = SerialConsole::new(self.port, self.baud_rate).put_into(old)?;
             Ok(vec![Change::write(0, new).expecting(old)])
         })
@@ -72,8 +72,8 @@ impl GrubSerial {
 }
 
 /// The first of some paths that the disk has.
-fn first<'p>(disk: &dyn ReadAt, partition: Option<u32>, paths: &[&'p str]) -> anyhow::Result<&'p str> {
-    let is_there = |path: &str| PlacedVolume::open(disk, partition, Some(path)).is_ok();
+fn first<'p>(disk: &dyn ReadAt, which: &WhichVolume, paths: &[&'p str]) -> anyhow::Result<&'p str> {
+    let is_there = |path: &str| FoundVolume::open(disk, which, Some(path)).is_ok();
     let found = paths.iter().find(|path| is_there(path)).copied();
     found.with_context(|| format!("the disk has none of {}", paths.join(", ")))
 }

@@ -8,6 +8,8 @@ use clap::Subcommand;
 use vhd_mbr::patch::{Undo, WritePlan};
 use vhd_mbr::xen_disk::ReadAt;
 
+use xenapi_examples::WhichVolume;
+
 use crate::{boot, files, registry};
 
 #[derive(Clone, Subcommand)]
@@ -36,13 +38,13 @@ impl Change {
     }
 
     /// What is to be written to the disk.
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
         match self {
-            Self::Put(put) => put.plan(disk, partition),
-            Self::RegSet(set) => set.plan(disk, partition),
-            Self::DriverOff(off) => off.plan(disk, partition),
-            Self::BcdDebug(debug) => debug.plan(disk, partition),
-            Self::GrubSerial(serial) => serial.plan(disk, partition),
+            Self::Put(put) => put.plan(disk, which),
+            Self::RegSet(set) => set.plan(disk, which),
+            Self::DriverOff(off) => off.plan(disk, which),
+            Self::BcdDebug(debug) => debug.plan(disk, which),
+            Self::GrubSerial(serial) => serial.plan(disk, which),
             Self::Undo { kept } => {
                 let file = File::open(kept).with_context(|| format!("cannot open {}", kept.display()))?;
                 Ok(Undo::read(file)?.plan_for(disk)?)

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use vhd_mbr::patch::{Change, OnDisk, Padding, WritePlan, put_on_fat};
+use vhd_mbr::patch::{Change, Padding, WritePlan, put_on_fat};
 use vhd_mbr::volume::ContentKind;
 use vhd_mbr::xen_disk::ReadAt;
-use xenapi_examples::{PlacedVolume, Printable};
+use xenapi_examples::{FoundVolume, Printable, WhichVolume};
 
 #[derive(Args, Clone)]
 pub(crate) struct Put {
@@ -29,15 +29,20 @@ pub(crate) struct Put {
 pub(crate) const LONGEST: u64 = 64 << 20;
 
 impl Put {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
-        let placed = PlacedVolume::open(disk, partition, Some(&self.path))?;
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
+        let found = FoundVolume::open(disk, which, Some(&self.path))?;
         if let (Some(from), ContentKind::Fat12 | ContentKind::Fat16 | ContentKind::Fat32) =
-            (&self.from, placed.volume.kind())
+            (&self.from, found.volume.kind())
         {
             // Here a file may become longer, too.
-            return Ok(put_on_fat(disk, placed.place, &self.path, &read(from)?)?);
+            let on_disk = found.on_disk()?;
+            let ranges = on_disk.ranges(0..on_disk.size()).unwrap_or_default();
+            let [place] = &ranges[..] else {
+                bail!("the volume is in several pieces on the disk");
+            };
+            return Ok(put_on_fat(disk, place.clone(), &self.path, &read(from)?)?);
         }
-        change_content(&placed, disk, &self.path, |old| self.changes(old))
+        change_content(&found, disk, &self.path, |old| self.changes(old))
     }
 
     fn changes(&self, old: &[u8]) -> anyhow::Result<Vec<Change>> {
@@ -74,15 +79,14 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// Plans the changes of a file that are made out of its content.
 pub(crate) fn change_content(
-    placed: &PlacedVolume<&dyn ReadAt>,
+    found: &FoundVolume<'_>,
     disk: &dyn ReadAt,
     path: &str,
     changes: impl FnOnce(&[u8]) -> anyhow::Result<Vec<Change>>,
 ) -> anyhow::Result<WritePlan> {
-    let layout = placed.volume.layout(path)?;
+    let layout = found.volume.layout(path)?;
     ensure!(layout.size <= LONGEST, "{} is too long to be changed", Printable(path));
     let mut old = Vec::new();
-    placed.volume.content(path)?.copy_to(&mut old)?;
-    let on_disk = OnDisk::from(placed.place.clone());
-    Ok(WritePlan::for_file(disk, &on_disk, &layout, &changes(&old)?)?)
+    found.volume.content(path)?.copy_to(&mut old)?;
+    Ok(WritePlan::for_file(disk, found.on_disk()?, &layout, &changes(&old)?)?)
 }

@@ -28,7 +28,9 @@ use clap::Parser;
 use vhd_mbr::Size;
 use vhd_mbr::patch::WritePlan;
 use vhd_mbr::xen_disk::WriteAt;
-use xenapi_examples::{Connection, OpenDisk, Pool, WantedDisk, disk_of_vm, ensure_untouched, finish, note, put_back};
+use xenapi_examples::{
+    Connection, OpenDisk, Pool, WantedDisk, WhichVolume, disk_of_vm, ensure_untouched, finish, note, put_back,
+};
 
 use crate::archive::InArchive;
 use crate::change::Change;
@@ -38,9 +40,8 @@ use crate::change::Change;
 struct Flags {
     #[command(subcommand)]
     change: Change,
-    /// The number of the partition; otherwise the first that has the file
-    #[arg(long, value_name = "NUMBER", global = true)]
-    partition: Option<u32>,
+    #[command(flatten)]
+    volume: WhichVolume,
     /// Where to keep what takes the change back; it must not be there yet
     #[arg(long, value_name = "FILE", global = true)]
     undo: Option<PathBuf>,
@@ -78,7 +79,7 @@ fn in_file(flags: &Flags) -> anyhow::Result<()> {
         (_, Some(path)) => Box::new(InArchive::open(path, flags.disk.position())?),
         _ => bail!("there is no file to change"),
     };
-    let plan = flags.change.plan(&*disk, flags.partition)?;
+    let plan = flags.change.plan(&*disk, &flags.volume)?;
     write!(io::stdout(), "{plan}")?;
     if flags.dry_run || plan.is_empty() {
         return Ok(());
@@ -96,8 +97,8 @@ async fn in_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let disk = OpenDisk::of_pool(pool, Some(vm), vdi, flags.disk.via()).await?;
     let outcome = pool
         .unless_interrupted(async {
-            let (change, partition) = (flags.change.clone(), flags.partition);
-            let plan = disk.work(move |disk| change.plan(disk, partition)).await?;
+            let (change, volume) = (flags.change.clone(), flags.volume.clone());
+            let plan = disk.work(move |disk| change.plan(disk, &volume)).await?;
             write!(io::stdout(), "{plan}")?;
             if flags.dry_run || plan.is_empty() {
                 return Ok(None);

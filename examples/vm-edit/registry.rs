@@ -7,7 +7,7 @@ use vhd_mbr::registry::windows::{self, StartType};
 use vhd_mbr::registry::{Hive, Value, ValueType};
 use vhd_mbr::volume::Volume;
 use vhd_mbr::xen_disk::ReadAt;
-use xenapi_examples::PlacedVolume;
+use xenapi_examples::{FoundVolume, WhichVolume};
 
 use crate::files::{LONGEST, change_content};
 
@@ -50,7 +50,7 @@ enum Start {
 }
 
 impl RegSet {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
         let (hive, key) = match &self.hive {
             Some(path) => (path.clone(), &*self.key),
             None => {
@@ -61,7 +61,7 @@ impl RegSet {
                 (format!("{CONFIG}/{name}"), key)
             }
         };
-        change_hive(disk, partition, &hive, |hive| {
+        change_hive(disk, which, &hive, |hive| {
             let value = hive.value(key, &self.name)?;
             Ok(value.change(&data(&value, &self.data)?)?)
         })
@@ -69,7 +69,7 @@ impl RegSet {
 }
 
 impl DriverOff {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, partition: Option<u32>) -> anyhow::Result<WritePlan> {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
         let start = match self.start {
             Start::Boot => StartType::Boot,
             Start::System => StartType::System,
@@ -77,7 +77,7 @@ impl DriverOff {
             Start::Manual => StartType::Manual,
             Start::Disabled => StartType::Disabled,
         };
-        change_hive(disk, partition, &format!("{CONFIG}/SYSTEM"), |hive| {
+        change_hive(disk, which, &format!("{CONFIG}/SYSTEM"), |hive| {
             Ok(windows::set_start(hive, &self.service, start)?)
         })
     }
@@ -86,15 +86,15 @@ impl DriverOff {
 /// Plans what changes in a hive that is a file of the disk.
 pub(crate) fn change_hive(
     disk: &dyn ReadAt,
-    partition: Option<u32>,
+    which: &WhichVolume,
     path: &str,
     changes: impl FnOnce(&Hive<Vec<u8>>) -> anyhow::Result<Vec<Change>>,
 ) -> anyhow::Result<WritePlan> {
-    let placed = PlacedVolume::open(disk, partition, Some(path))?;
-    change_content(&placed, disk, path, |content| {
+    let found = FoundVolume::open(disk, which, Some(path))?;
+    change_content(&found, disk, path, |content| {
         let logs: Vec<_> = [".LOG1", ".LOG2", ".LOG"]
             .iter()
-            .filter_map(|extension| log(&placed.volume, &format!("{path}{extension}")))
+            .filter_map(|extension| log(&found.volume, &format!("{path}{extension}")))
             .collect();
         let logs: Vec<&dyn ReadAt> = logs.iter().map(|log| log as &dyn ReadAt).collect();
         changes(&Hive::open_with_logs(content.to_vec(), &logs)?)

@@ -36,7 +36,7 @@ use self::directory::Reading;
 pub use self::error::Error;
 use self::inode::Inode;
 use self::superblock::Superblock;
-use crate::filetree::{Kind, List, Named, Source, Stat, Tree, find_file};
+use crate::filetree::{Kind, List, Named, Names, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{Layout, Obstacle, Place};
 
@@ -115,7 +115,7 @@ impl List for Volume<'_> {
         Ok((reading, directory.offset))
     }
 
-    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Names<Self::Link>>, Error> {
         let Some(entries) = reading.next(&self.source, &self.superblock)? else {
             return Ok(None);
         };
@@ -135,26 +135,26 @@ impl List for Volume<'_> {
         Ok(node.stat())
     }
 
-    fn layout(&self, file: &Inode) -> Result<Layout, Error> {
-        let encrypted = file.is_encrypted();
+    fn extents(&self, file: &Inode) -> Result<Layout, Error> {
         let mapping = file.mapping(&self.source, &self.superblock)?;
-        let place = if encrypted {
+        let place = if file.is_encrypted() {
             |offset| Place::Encoded { offset }
         } else {
             |offset| Place::Data { offset }
         };
         let layout = mapping.layout(file.size, place);
-        let mut layout = layout.map_err(|why| Error::misplaced(file.offset, why))?;
-        layout.obstacles = self.superblock.obstacles(&self.source)?;
+        layout.map_err(|why| Error::misplaced(file.offset, why))
+    }
+
+    fn obstacles(&self, file: &Inode) -> Result<Vec<Obstacle>, Error> {
+        let mut obstacles = self.superblock.obstacles(&self.source)?;
         let of_file = [
             (file.is_inline(), Obstacle::Inline),
-            (encrypted, Obstacle::Encrypted),
+            (file.is_encrypted(), Obstacle::Encrypted),
             (file.has_verity(), Obstacle::Verity),
             (self.superblock.is_own(file.number), Obstacle::SystemFile),
         ];
-        layout
-            .obstacles
-            .extend(of_file.into_iter().filter(|(there, _)| *there).map(|(_, what)| what));
-        Ok(layout)
+        obstacles.extend(of_file.into_iter().filter(|(there, _)| *there).map(|(_, what)| what));
+        Ok(obstacles)
     }
 }

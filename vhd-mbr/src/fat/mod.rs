@@ -1,6 +1,6 @@
 //! Where files are on FAT12, FAT16 and FAT32 volumes.
 //!
-//! [`layout`] follows a path and tells where the bytes of the file are and what speaks against changing them in place.
+//! [`layout()`] follows a path and tells where the bytes of the file are and what speaks against changing them in place.
 //! Names are compared without case, long and short ones; `\` parts them like `/`. Short names with characters of a code
 //! page are found by their long name only.
 //!
@@ -24,7 +24,7 @@ use self::boot::{Boot, Root};
 use self::directory::{ENTRY, Entry, Found, Node, Scan};
 pub use self::error::Error;
 use self::table::Table;
-use crate::filetree::{Kind, List, Mapping, Named, Source, Stat, Tree, find_file};
+use crate::filetree::{Kind, List, Mapping, Named, Names, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{self, Layout, Obstacle};
 
@@ -44,7 +44,7 @@ pub fn layout(volume: &dyn ReadAt, path: impl AsRef<str>) -> Result<Layout, Erro
 /// # Errors
 /// If the volume cannot be read, is of another kind or is damaged.
 pub fn obstacles(volume: &dyn ReadAt) -> Result<Vec<Obstacle>, Error> {
-    Volume::open(volume)?.obstacles()
+    Volume::open(volume)?.volume_obstacles()
 }
 
 pub(crate) struct Volume<'a> {
@@ -66,7 +66,7 @@ impl<'a> Volume<'a> {
 }
 
 impl Volume<'_> {
-    fn obstacles(&self) -> Result<Vec<Obstacle>, Error> {
+    fn volume_obstacles(&self) -> Result<Vec<Obstacle>, Error> {
         let is_clean = !self.boot.is_marked_dirty && self.table.is_clean()?;
         Ok(if is_clean {
             Vec::new()
@@ -176,7 +176,7 @@ impl List for Volume<'_> {
         })
     }
 
-    fn next_names(&self, reading: &mut Reading) -> Result<Option<Vec<Named<Node>>>, Error> {
+    fn next_names(&self, reading: &mut Reading) -> Result<Option<Names<Node>>, Error> {
         let named = |entry: Entry| {
             let link = entry.node;
             Named {
@@ -196,11 +196,13 @@ impl List for Volume<'_> {
         Ok(node.stat())
     }
 
-    fn layout(&self, file: &Node) -> Result<Layout, Error> {
+    fn extents(&self, file: &Node) -> Result<Layout, Error> {
         let mapping = self.table.chain(file.cluster, Some(file.size))?;
         let layout = mapping.layout(file.size, |offset| layout::Place::Data { offset });
-        let mut layout = layout.map_err(|why| Error::damaged(self.boot.table, why.as_str()))?;
-        layout.obstacles = self.obstacles()?;
-        Ok(layout)
+        layout.map_err(|why| Error::damaged(self.boot.table, why.as_str()))
+    }
+
+    fn obstacles(&self, _file: &Node) -> Result<Vec<Obstacle>, Error> {
+        self.volume_obstacles()
     }
 }

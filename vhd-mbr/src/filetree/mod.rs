@@ -7,7 +7,7 @@ mod stat;
 
 pub(crate) use mapping::{Mapping, Misplaced, Piece};
 pub use path::PathError;
-pub(crate) use path::{LastLink, List, Named, Tree, find, find_file};
+pub(crate) use path::{LastLink, List, Named, Names, Tree, find, find_file};
 pub use source::ReadError;
 pub(crate) use source::Source;
 pub use stat::{Kind, Stat};

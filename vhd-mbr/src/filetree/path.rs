@@ -1,5 +1,5 @@
 use super::{Kind, Stat};
-use crate::layout::Layout;
+use crate::layout::{Layout, Obstacle};
 
 /// Symbolic links followed on one path, as in Linux.
 const MAX_LINKS: u32 = 40;
@@ -73,11 +73,19 @@ pub(crate) trait List: Tree {
 
     fn read_dir(&self, directory: &Self::Node) -> Result<Self::Reading, Self::Error>;
     /// The next names, as many as are read at once; none at the end.
-    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Self::Error>;
+    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Names<Self::Link>>, Self::Error>;
     fn node(&self, link: Self::Link) -> Result<Self::Node, Self::Error>;
     fn stat(&self, node: &Self::Node) -> Result<Stat, Self::Error>;
-    /// Where the content of a regular file is.
-    fn layout(&self, file: &Self::Node) -> Result<Layout, Self::Error>;
+    /// Where the content of a regular file is, without what speaks against changing it there.
+    fn extents(&self, file: &Self::Node) -> Result<Layout, Self::Error>;
+    /// What speaks against that.
+    fn obstacles(&self, file: &Self::Node) -> Result<Vec<Obstacle>, Self::Error>;
+
+    fn layout(&self, file: &Self::Node) -> Result<Layout, Self::Error> {
+        let mut layout = self.extents(file)?;
+        layout.obstacles = self.obstacles(file)?;
+        Ok(layout)
+    }
 
     /// Where a symbolic link leads to, to be shown.
     fn shown_target(&self, link: &Self::Node) -> Result<String, Self::Error> {
@@ -91,6 +99,9 @@ pub(crate) struct Named<L> {
     pub(crate) name: Vec<u8>,
     pub(crate) link: L,
 }
+
+/// Several of them.
+pub(crate) type Names<L> = Vec<Named<L>>;
 
 /// What to do with a symbolic link at the end of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! btrfs, read by `lambutter`.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -8,19 +9,39 @@ use lambutter::{BlockRead, Inode, Path};
 use xen_disk::ReadAt;
 
 use super::Error;
-use crate::filetree::{Kind, List, Named, Stat, Tree};
-use crate::layout::Layout;
+use crate::filetree::{Kind, List, Named, Names, Stat, Tree};
+use crate::layout::{Layout, Obstacle};
 
 /// A volume, at the subvolume that a mount without options shows.
 pub(super) struct Btrfs<D: ReadAt>(Mutex<lambutter::Btrfs<Disk<D>>>);
 
-struct Disk<D>(D);
+/// The disk, with the nodes that were read last: each question starts at the root of a tree again.
+struct Disk<D> {
+    disk: D,
+    nodes: HashMap<u64, Vec<u8>>,
+}
+
+/// No node is larger than this.
+const NODE: usize = 64 << 10;
+/// So many are kept.
+const MOST_NODES: usize = 64;
 
 impl<D: ReadAt> BlockRead for Disk<D> {
     type Error = io::Error;
 
     fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(offset, buf)
+        if let Some(node) = self.nodes.get(&offset).filter(|node| node.len() == buf.len()) {
+            buf.copy_from_slice(node);
+            return Ok(());
+        }
+        self.disk.read_exact_at(offset, buf)?;
+        if buf.len() <= NODE {
+            if self.nodes.len() == MOST_NODES {
+                self.nodes.clear();
+            }
+            self.nodes.insert(offset, buf.to_vec());
+        }
+        Ok(())
     }
 }
 
@@ -34,7 +55,9 @@ impl From<lambutter::Error> for Error {
 impl<D: ReadAt> Btrfs<D> {
     pub(super) fn open(disk: D) -> Result<Self, Error> {
         let size = disk.size().map_err(crate::filetree::ReadError::Size)?;
-        Ok(Self(Mutex::new(lambutter::Btrfs::open(Disk(disk), size)?)))
+        let nodes = HashMap::new();
+        let disk = Disk { disk, nodes };
+        Ok(Self(Mutex::new(lambutter::Btrfs::open(disk, size)?)))
     }
 
     fn with<T>(
@@ -126,7 +149,7 @@ impl<D: ReadAt> List for &Btrfs<D> {
         Ok(Some(directory.path.clone()))
     }
 
-    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Names<Self::Link>>, Error> {
         let Some(directory) = reading.take() else {
             return Ok(None);
         };
@@ -147,11 +170,15 @@ impl<D: ReadAt> List for &Btrfs<D> {
         Ok(Stat::new(node.kind, node.size))
     }
 
-    fn layout(&self, _file: &Node) -> Result<Layout, Error> {
+    fn extents(&self, _file: &Node) -> Result<Layout, Error> {
         Err(Error::NoLayout {
             system: "btrfs",
             why: "it keeps checksums of data and never writes in place",
         })
+    }
+
+    fn obstacles(&self, _file: &Node) -> Result<Vec<Obstacle>, Error> {
+        Ok(vec![Obstacle::CopyOnWrite])
     }
 }
 

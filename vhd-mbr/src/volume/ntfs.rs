@@ -3,8 +3,8 @@
 use xen_disk::ReadAt;
 
 use super::Error;
-use crate::filetree::{Kind, List, Named, Stat, Tree};
-use crate::layout::Layout;
+use crate::filetree::{Kind, List, Named, Names, Stat, Tree};
+use crate::layout::{Layout, Obstacle};
 use crate::ntfs::{self, File, FileReference, Name, Ntfs, ReadDir, Reparse};
 
 /// The tree of directories of a volume.
@@ -77,7 +77,7 @@ impl<'v, D: ReadAt> List for NtfsTree<'v, D> {
         Ok(directory.file.read_dir()?)
     }
 
-    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Vec<Named<FileReference>>>, Error> {
+    fn next_names(&self, reading: &mut Self::Reading) -> Result<Option<Names<FileReference>>, Error> {
         for entry in reading {
             let entry = entry?;
             if !entry.is_system_file() {
@@ -103,8 +103,12 @@ impl<'v, D: ReadAt> List for NtfsTree<'v, D> {
         Ok(stat)
     }
 
-    fn layout(&self, file: &Self::Node) -> Result<Layout, Error> {
+    fn extents(&self, file: &Self::Node) -> Result<Layout, Error> {
         Ok(file.file.layout()?)
+    }
+
+    fn obstacles(&self, file: &Self::Node) -> Result<Vec<Obstacle>, Error> {
+        Ok(file.file.layout()?.obstacles)
     }
 
     fn shown_target(&self, link: &Self::Node) -> Result<String, Error> {

@@ -147,7 +147,7 @@ impl<D: ReadAt> Volume<D> {
             }
             System::Ext(disk) | System::Xfs(disk) | System::Fat(disk) | System::Iso(disk, _) => disk,
         };
-        let layout = self.layout(&path)?;
+        let layout = with_tree!(self, tree => tree::extents(&tree, &path))?;
         if layout
             .extents
             .iter()

@@ -25,6 +25,14 @@ where
     Ok(tree.layout(&find_file(tree, path)?)?)
 }
 
+/// The same without what speaks against changing the file, which takes a look at more of the volume.
+pub(super) fn extents<T: List>(tree: &T, path: &[u8]) -> Result<Layout, Error>
+where
+    Error: From<T::Error>,
+{
+    Ok(tree.extents(&find_file(tree, path)?)?)
+}
+
 pub(super) fn list<'v, T>(tree: T, path: &[u8]) -> Result<Box<dyn Iterator<Item = Result<Entry, Error>> + 'v>, Error>
 where
     T: List + 'v,

@@ -5,7 +5,7 @@ use super::Error;
 use super::fields::{u16_at, u32_at, u64_at};
 use super::inode::{Format, Inode};
 use super::superblock::Superblock;
-use crate::filetree::{Mapping, Named, Source};
+use crate::filetree::{Mapping, Named, Names, Source};
 
 /// A directory larger than this is damage: with the longest names it has four million entries.
 const MAX_SIZE: u64 = 1 << 30;
@@ -43,7 +43,7 @@ impl Reading {
     }
 
     /// The next names with their inodes.
-    pub(super) fn next(&mut self, source: &Source<'_>, volume: &Superblock) -> Result<Option<Names>, Error> {
+    pub(super) fn next(&mut self, source: &Source<'_>, volume: &Superblock) -> Result<Option<Names<u64>>, Error> {
         match &mut self.place {
             Place::Local(unread) => std::mem::take(unread)
                 .then(|| local(volume, &self.directory))
@@ -61,8 +61,6 @@ impl Reading {
         }
     }
 }
-
-pub(super) type Names = Vec<Named<u64>>;
 
 /// The inode of `name` in a directory.
 pub(super) fn find(
@@ -88,7 +86,7 @@ fn is_same(volume: &Superblock, one: &[u8], other: &[u8]) -> bool {
     }
 }
 
-fn local(volume: &Superblock, directory: &Inode) -> Result<Names, Error> {
+fn local(volume: &Superblock, directory: &Inode) -> Result<Names<u64>, Error> {
     let content = directory.local()?;
     let damaged = Error::damaged(directory.fork_offset(), "an entry of a directory leaves its inode");
     let &[count, wide, ..] = content else {
@@ -118,7 +116,7 @@ fn local(volume: &Superblock, directory: &Inode) -> Result<Names, Error> {
     Ok(names)
 }
 
-fn in_block(volume: &Superblock, directory: &Inode, block: &[u8]) -> Result<Names, Error> {
+fn in_block(volume: &Superblock, directory: &Inode, block: &[u8]) -> Result<Names<u64>, Error> {
     let damaged = |what| Err(Error::damaged(directory.offset, what));
     // A directory of one block has its hashes at the end of it.
     let (is_whole, header) = match block.first_chunk() {

@@ -32,7 +32,7 @@ use self::directory::Reading;
 pub use self::error::Error;
 use self::inode::Inode;
 use self::superblock::Superblock;
-use crate::filetree::{Kind, List, Named, Source, Stat, Tree, find_file};
+use crate::filetree::{Kind, List, Named, Names, Source, Stat, Tree, find_file};
 pub use crate::filetree::{PathError, ReadError};
 use crate::layout::{Layout, Obstacle, Place};
 
@@ -43,28 +43,28 @@ use crate::layout::{Layout, Obstacle, Place};
 /// regular file, or to one on a realtime device.
 pub fn layout(volume: &dyn ReadAt, path: impl AsRef<[u8]>) -> Result<Layout, Error> {
     let volume = Volume::open(volume)?;
-    let file = find_file(&volume, path.as_ref()).map_err(|error| match error {
-        Error::Path(missing @ PathError::NotFound { .. }) if !volume.is_clean => Error::NotReplayed(missing),
-        other => other,
-    })?;
-    volume.layout(&file)
+    match find_file(&volume, path.as_ref()) {
+        Err(Error::Path(missing @ PathError::NotFound { .. })) if !volume.is_clean()? => {
+            Err(Error::NotReplayed(missing))
+        }
+        found => volume.layout(&found?),
+    }
 }
 
 pub(crate) struct Volume<'a> {
     source: Source<'a>,
     superblock: Superblock,
-    is_clean: bool,
 }
 
 impl<'a> Volume<'a> {
     pub(crate) fn open(disk: &'a dyn ReadAt) -> Result<Self, Error> {
         let source = Source::new(disk)?;
         let superblock = Superblock::read(&source)?;
-        Ok(Self {
-            is_clean: log::is_clean(&source, &superblock)?,
-            source,
-            superblock,
-        })
+        Ok(Self { source, superblock })
+    }
+
+    fn is_clean(&self) -> Result<bool, Error> {
+        log::is_clean(&self.source, &self.superblock)
     }
 }
 
@@ -105,7 +105,7 @@ impl List for Volume<'_> {
         Ok((reading, directory.offset))
     }
 
-    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Vec<Named<Self::Link>>>, Error> {
+    fn next_names(&self, (reading, offset): &mut Self::Reading) -> Result<Option<Names<Self::Link>>, Error> {
         let names = reading.next(&self.source, &self.superblock)?;
         let with_place = |Named { name, link }| Named {
             name,
@@ -122,23 +122,25 @@ impl List for Volume<'_> {
         Ok(node.stat(&self.superblock))
     }
 
-    fn layout(&self, file: &Inode) -> Result<Layout, Error> {
+    fn extents(&self, file: &Inode) -> Result<Layout, Error> {
         if file.is_realtime() {
             return Err(Error::unsupported("the realtime device, where this file is"));
         }
         let (source, superblock) = (&self.source, &self.superblock);
         let mapping = file.mapping(source, superblock)?;
         let layout = mapping.layout(file.size, |offset| Place::Data { offset });
-        let mut layout = layout.map_err(|why| Error::damaged(file.offset, why.as_str()))?;
+        layout.map_err(|why| Error::damaged(file.offset, why.as_str()))
+    }
+
+    fn obstacles(&self, file: &Inode) -> Result<Vec<Obstacle>, Error> {
+        let superblock = &self.superblock;
         let found = [
-            (!self.is_clean, Obstacle::JournalNotEmpty),
+            (!self.is_clean()?, Obstacle::JournalNotEmpty),
             (!superblock.is_writable, Obstacle::ReadOnly),
             (file.is_shared(superblock), Obstacle::Shared),
             (superblock.own_inodes.contains(&file.number), Obstacle::SystemFile),
         ];
-        layout
-            .obstacles
-            .extend(found.into_iter().filter(|(there, _)| *there).map(|(_, what)| what));
-        Ok(layout)
+        let found = found.into_iter().filter(|(there, _)| *there).map(|(_, what)| what);
+        Ok(found.collect())
     }
 }

@@ -13,7 +13,7 @@ pub use self::error::Error;
 use self::record::{Record, SECTOR};
 use self::rock_ridge::Fields;
 use crate::bytes::u16_at;
-use crate::filetree::{Kind, List, Named, Source, Stat, Tree};
+use crate::filetree::{self, Kind, List, Named, Source, Stat, Tree};
 use crate::layout::{Extent, Layout, Obstacle, Place};
 
 pub(crate) struct Volume<'a> {
@@ -69,7 +69,7 @@ impl Volume<'_> {
     }
 
     /// The files of the next sector.
-    fn next(&self, reading: &mut Reading) -> Result<Option<Vec<Named<Node>>>, Error> {
+    fn next(&self, reading: &mut Reading) -> Result<Option<filetree::Names<Node>>, Error> {
         if reading.at >= reading.end {
             return Ok(None);
         }
@@ -214,7 +214,7 @@ impl List for Volume<'_> {
         self.reading(directory)
     }
 
-    fn next_names(&self, reading: &mut Reading) -> Result<Option<Vec<Named<Node>>>, Error> {
+    fn next_names(&self, reading: &mut Reading) -> Result<Option<filetree::Names<Node>>, Error> {
         self.next(reading)
     }
 
@@ -226,7 +226,7 @@ impl List for Volume<'_> {
         Ok(node.stat.clone())
     }
 
-    fn layout(&self, file: &Node) -> Result<Layout, Error> {
+    fn extents(&self, file: &Node) -> Result<Layout, Error> {
         if let Some(feature) = file.unsupported {
             return Err(Error::Unsupported { feature });
         }
@@ -239,9 +239,11 @@ impl List for Volume<'_> {
             extents.push(Extent::new(at..at + len, Place::Data { offset }));
             at += len;
         }
-        let mut layout = Layout::new(at, extents);
-        layout.obstacles.push(Obstacle::ReadOnly);
-        Ok(layout)
+        Ok(Layout::new(at, extents))
+    }
+
+    fn obstacles(&self, _file: &Node) -> Result<Vec<Obstacle>, Error> {
+        Ok(vec![Obstacle::ReadOnly])
     }
 }
 
