@@ -129,12 +129,16 @@ async fn no_trace_and_no_error_repeats_a_secret() {
     let appliance = client.vm_appliance(Ref::NULL);
     let elsewhere: Ref<Session> = session.parse().unwrap();
     let destination = Map::from([("session_id", session.as_str())]);
-    let (mut host_leaves, mut pool_leaves) = (LeaveHost::default(), LeavePool::default());
-    host_leaves.config = config.clone();
-    pool_leaves.config = config.clone();
-    let mut updates = SyncUpdatesOptions::default();
-    updates.token = SECRET.to_owned();
-    updates.password = SECRET.to_owned();
+    let host_leaves = LeaveHost {
+        config: config.clone(),
+        ..LeaveHost::default()
+    };
+    let pool_leaves = LeavePool { config: config.clone() };
+    let updates = SyncUpdatesOptions {
+        token: SECRET.to_owned(),
+        password: SECRET.to_owned(),
+        ..SyncUpdatesOptions::default()
+    };
     let attempts: Vec<Attempt> = vec![
         attempt(client.sessions().change_password(SECRET, SECRET)),
         attempt(client.secret(Ref::NULL).set_value(SECRET)),
