@@ -18,7 +18,7 @@ pub(crate) type Value<'a> = (&'a str, u32, Vec<u8>);
 pub(crate) struct Key<'a> {
     pub(crate) name: &'a str,
     pub(crate) values: Vec<Value<'a>>,
-    pub(crate) keys: Vec<Key<'a>>,
+    pub(crate) keys: Vec<Self>,
 }
 
 impl<'a> Key<'a> {
@@ -34,7 +34,7 @@ impl<'a> Key<'a> {
         self
     }
 
-    pub(crate) fn key(mut self, key: Key<'a>) -> Self {
+    pub(crate) fn key(mut self, key: Self) -> Self {
         self.keys.push(key);
         self
     }

@@ -11,7 +11,7 @@ fn marvin(bytes: &[u8]) -> u64 {
     let (mut p0, mut p1): (u32, u32) = (0x7a4e_55c5, 0x82ef_4d88);
     let mut padded = bytes.to_vec();
     padded.push(0x80);
-    while padded.len() % 4 != 0 {
+    while !padded.len().is_multiple_of(4) {
         padded.push(0);
     }
     padded.extend([0; 4]);
