@@ -22,7 +22,7 @@ pub(crate) struct Pumped {
 
 /// The reading end of a download, for code that waits.
 #[derive(Debug)]
-pub(crate) struct Pieces {
+pub struct Pieces {
     received: mpsc::Receiver<io::Result<Bytes>>,
     held: Bytes,
     count: Arc<AtomicU64>,
@@ -48,6 +48,21 @@ impl Pumped {
         let _ = self.enough.send(());
         let _ = self.pump.await;
     }
+}
+
+/// Does some work with what a download gives, in code that waits for it; the work can ask how many bytes came.
+///
+/// # Errors
+/// The work's own, with what broke the download inside.
+pub async fn pumped<T: Send + 'static>(
+    download: Download,
+    work: impl FnOnce(Pieces, &dyn Fn() -> u64) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let count = Arc::<AtomicU64>::default();
+    let (pumped, pieces) = Pumped::begin(download, count.clone());
+    let done = tokio::task::spawn_blocking(move || work(pieces, &|| count.load(Ordering::Relaxed))).await;
+    pumped.end().await;
+    done?
 }
 
 async fn pump(mut download: Download, pieces: mpsc::Sender<io::Result<Bytes>>, mut enough: oneshot::Receiver<()>) {

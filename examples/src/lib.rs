@@ -22,6 +22,7 @@ mod wanted;
 pub use self::batch::{Batch, Job};
 pub use self::choice::{Nameable, choose_vm, named};
 pub use self::connection::Connection;
+pub use self::download::{Pieces, pumped};
 pub use self::image::{AnyDisk, Image, ImageFormat, write_image};
 pub use self::inspection::Inspection;
 pub use self::interrupt::Interrupted;

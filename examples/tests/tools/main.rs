@@ -1,6 +1,7 @@
 //! The tools as people run them: programs, against a simulated pool behind TLS.
 
 mod archives;
+mod deltas;
 mod files;
 mod harness;
 mod images;

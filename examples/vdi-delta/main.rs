@@ -1,0 +1,141 @@
+//! Keeps a copy of a virtual machine's disk up to date, and moves only what has changed since the last time.
+//!
+//!     cargo run --release --example vdi-delta -- --vm web-01 /srv/copies/web-01
+//!     cargo run --release --example vdi-delta -- --vm web-01 --disk 1 /srv/copies/web-01-data --verify
+//!
+//! The first time, the folder gets the whole disk as a raw image. Then a snapshot of the disk stays on the pool, and each
+//! further time only the difference from it comes over: the blocks that the server has tracked (CBT), read over NBD, or a
+//! VHD of differences. The VM may run meanwhile.
+
+mod copy;
+mod state;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::Parser;
+use vhd_mbr::Size;
+use xenapi::{Ref, Vdi};
+use xenapi_examples::{Connection, Pool, choose_vm, disk_of_vm, finish, note};
+
+use crate::copy::{Change, Way};
+use crate::state::State;
+
+/// Keeps a copy of a VM's disk up to date, and moves only what has changed since the last time
+#[derive(Parser)]
+struct Flags {
+    /// Where the copy is: `disk.raw`, and a file that says of what
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// The name or UUID of the VM
+    #[arg(long, value_name = "NAME")]
+    vm: Option<String>,
+    /// The disk's position in the VM (0, 1, …); otherwise the one that it boots from
+    #[arg(long, value_name = "POSITION")]
+    disk: Option<String>,
+    /// How the difference comes; otherwise by tracked blocks where the server has them, else as a VHD
+    #[arg(long)]
+    way: Option<Way>,
+    /// Compare the copy with all of the disk afterwards
+    #[arg(long)]
+    verify: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let outcome = flags
+        .connection
+        .run("vdi-delta", async |pool: &Pool| run(pool, &flags).await)
+        .await;
+    finish(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
+    let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
+    let (vm, _) = choose_vm(&vms, flags.vm.as_deref(), |_| false)?;
+    let vdi = disk_of_vm(pool, vm, flags.disk.as_deref()).await?;
+    let record = pool.vdi(vdi).record().await?;
+    let size = u64::try_from(record.virtual_size).context("the disk has no size")?;
+    let before = State::read(&flags.folder)?;
+    if let Some(before) = &before {
+        ensure!(
+            before.vdi == record.uuid,
+            "{} is a copy of another disk, {}",
+            flags.folder.display(),
+            before.vdi
+        );
+        ensure!(before.size <= size, "the disk has become smaller, which no disk does");
+    }
+    let base = match &before {
+        Some(state) if state.is_whole => base(pool, state).await?,
+        _ => None,
+    };
+    if flags.dry_run {
+        note(match base {
+            Some(_) => "The difference from the last snapshot would come over.".to_owned(),
+            None => format!("All of the disk would come over, {}.", Size(size)),
+        });
+        return Ok(());
+    }
+    std::fs::create_dir_all(&flags.folder)
+        .with_context(|| format!("cannot make the folder {}", flags.folder.display()))?;
+    let snapshot = pool.vdi(vdi).snapshot().await?;
+    let uuid = pool.vdi(snapshot).uuid().await?;
+    let state = |is_whole| State {
+        vdi: record.uuid.clone(),
+        snapshot: uuid.clone(),
+        size,
+        is_whole,
+    };
+    // Should this break off, the copy is neither the old state nor the new one, and the next run takes all of it again.
+    state(false).write(&flags.folder)?;
+    let change = Change {
+        base,
+        snapshot,
+        size,
+        way: flags.way,
+    };
+    let copied = pool.unless_interrupted(change.bring(pool, &flags.folder)).await;
+    let moved = match copied {
+        Ok(moved) => moved,
+        Err(error) => {
+            discard(pool, snapshot).await;
+            return Err(error);
+        }
+    };
+    state(true).write(&flags.folder)?;
+    if let Some(base) = base {
+        discard(pool, base).await;
+    }
+    note(format!("{} of {} came over.", Size(moved), Size(size)));
+    if flags.verify {
+        let verified = pool.unless_interrupted(change.verify(pool, &flags.folder)).await;
+        verified.context("the copy was taken, and the comparison failed: take it again into another folder")?;
+        note("The copy is the disk, byte for byte.");
+    }
+    Ok(())
+}
+
+/// The snapshot that the copy is of, if it is still there.
+async fn base(pool: &Pool, state: &State) -> anyhow::Result<Option<Ref<Vdi>>> {
+    let vdis = pool.unless_interrupted(pool.vdis().all_records()).await?;
+    let base = vdis.iter().find(|(_, vdi)| vdi.uuid == state.snapshot);
+    if base.is_none() {
+        note("The snapshot of the last time is gone: all of the disk comes over.");
+    }
+    Ok(base.map(|(vdi, _)| *vdi))
+}
+
+/// Destroys a snapshot that is not needed any more; what is left is named.
+async fn discard(pool: &Pool, snapshot: Ref<Vdi>) {
+    if let Err(error) = pool.vdi(snapshot).destroy().await {
+        note(format!("The snapshot {snapshot} is left on the pool: {error}"));
+    }
+}
