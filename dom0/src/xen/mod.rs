@@ -1,0 +1,3 @@
+/// x
+#[derive(Debug, thiserror::Error)]
+pub enum XenError {}
