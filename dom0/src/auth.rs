@@ -30,12 +30,18 @@ impl Auth {
 
     /// A private key without a passphrase.
     pub fn key_file(file: impl Into<PathBuf>) -> Self {
-        Self(Method::KeyFile { file: file.into(), passphrase: None })
+        Self(Method::KeyFile {
+            file: file.into(),
+            passphrase: None,
+        })
     }
 
     /// A private key with a passphrase.
     pub fn encrypted_key_file(file: impl Into<PathBuf>, passphrase: impl Into<Secret>) -> Self {
-        Self(Method::KeyFile { file: file.into(), passphrase: Some(passphrase.into()) })
+        Self(Method::KeyFile {
+            file: file.into(),
+            passphrase: Some(passphrase.into()),
+        })
     }
 
     /// A password; it is given as the answer to a lone prompt as well, where a host insists on asking.

@@ -43,7 +43,7 @@ pub enum CommandError {
     /// The shell would take the program for an option of its own.
     #[error("the program's name is empty or begins with a minus: {shown:?}")]
     Program {
-        /// The name, escaped.
+        /// The line.
         shown: String,
     },
 }
@@ -68,7 +68,12 @@ impl Command {
     }
 
     fn from_line(line: Line) -> Self {
-        Self { line, input: Bytes::new(), limit: DEFAULT_LIMIT, ends_with_connection: false }
+        Self {
+            line,
+            input: Bytes::new(),
+            limit: DEFAULT_LIMIT,
+            ends_with_connection: false,
+        }
     }
 
     /// Adds a word.
@@ -126,12 +131,12 @@ impl Command {
         self.limit
     }
 
-    pub(crate) fn program(&self) -> String {
-        let name = match &self.line {
-            Line::Words(words) => words.first().map(Vec::as_slice).unwrap_or_default(),
-            Line::Raw(_) => b"sh",
-        };
-        name.escape_ascii().to_string()
+    /// The program; none for a script, which has many.
+    pub(crate) fn program(&self) -> Option<String> {
+        match &self.line {
+            Line::Words(words) => words.first().map(|name| name.escape_ascii().to_string()),
+            Line::Raw(_) => None,
+        }
     }
 
     /// The line for the login shell, which says its process id first: `exec` keeps it, and sshd makes it the id of a
@@ -161,16 +166,29 @@ impl Command {
         Ok(line)
     }
 
+    /// The line as the shell reads it, byte for byte.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match &self.line {
+            Line::Words(words) => join(words),
+            Line::Raw(script) => script.clone(),
+        }
+    }
+
     fn check(&self) -> Result<(), CommandError> {
         let words = match &self.line {
             Line::Words(words) => words.as_slice(),
             Line::Raw(script) => std::slice::from_ref(script),
         };
         if let Some((index, word)) = words.iter().enumerate().find(|(_, word)| word.contains(&0)) {
-            return Err(CommandError::Nul { index, shown: word.escape_ascii().to_string() });
+            return Err(CommandError::Nul {
+                index,
+                shown: word.escape_ascii().to_string(),
+            });
         }
         match (&self.line, words.first().and_then(|program| program.first())) {
-            (Line::Words(_), None | Some(b'-')) => Err(CommandError::Program { shown: self.program() }),
+            (Line::Words(_), None | Some(b'-')) => Err(CommandError::Program {
+                shown: self.to_string(),
+            }),
             _ => Ok(()),
         }
     }
@@ -191,11 +209,7 @@ fn join(words: &[Vec<u8>]) -> Vec<u8> {
 /// The line as the shell reads it.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = match &self.line {
-            Line::Words(words) => join(words),
-            Line::Raw(script) => script.clone(),
-        };
-        f.write_str(&String::from_utf8_lossy(&line))
+        f.write_str(&String::from_utf8_lossy(&self.to_bytes()))
     }
 }
 
@@ -218,7 +232,13 @@ mod tests {
     #[test]
     fn what_no_line_can_carry_is_refused() {
         let nul = Command::new("echo").arg("a\0b").wire();
-        assert_eq!(nul, Err(CommandError::Nul { index: 1, shown: "a\\x00b".into() }));
+        assert_eq!(
+            nul,
+            Err(CommandError::Nul {
+                index: 1,
+                shown: "a\\x00b".into()
+            })
+        );
         assert!(Command::new("").wire().is_err());
         assert!(Command::new("-x").wire().is_err());
         assert!(Command::raw("a\0").wire().is_err());

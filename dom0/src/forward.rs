@@ -21,7 +21,9 @@ const MOST_CONNECTIONS: usize = 32;
 
 impl Forward {
     pub(crate) async fn start(dom0: Dom0, target: Target) -> Result<Self, Error> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Listen)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(Error::Listen)?;
         let address = listener.local_addr().map_err(Error::Listen)?;
         let (sender, errors) = mpsc::channel(16);
         let task = tokio::spawn(serve(listener, dom0, target, sender)).abort_handle();

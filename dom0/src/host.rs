@@ -20,7 +20,11 @@ pub struct Host {
 impl Host {
     /// The user `root` at port 22 of a name or an address.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { user: "root".into(), name: name.into(), port: 22 }
+        Self {
+            user: "root".into(),
+            name: name.into(),
+            port: 22,
+        }
     }
 
     /// Logs in as somebody else.
@@ -73,7 +77,10 @@ pub struct ParseHostError {
 
 impl ParseHostError {
     pub(crate) fn new(text: &str, reason: &'static str) -> Self {
-        Self { text: text.to_owned(), reason }
+        Self {
+            text: text.to_owned(),
+            reason,
+        }
     }
 }
 
@@ -88,13 +95,19 @@ impl FromStr for Host {
                 let (name, after) = rest.split_once(']').ok_or_else(|| wrong("the bracket is not closed"))?;
                 let port = match after {
                     "" => None,
-                    _ => Some(after.strip_prefix(':').ok_or_else(|| wrong("after the bracket comes a colon"))?),
+                    _ => Some(
+                        after
+                            .strip_prefix(':')
+                            .ok_or_else(|| wrong("after the bracket comes a colon"))?,
+                    ),
                 };
                 (name, port)
             }
             // Two colons or more are an IPv6 address without a port.
             None if place.matches(':').count() > 1 => (place, None),
-            None => place.split_once(':').map_or((place, None), |(name, port)| (name, Some(port))),
+            None => place
+                .split_once(':')
+                .map_or((place, None), |(name, port)| (name, Some(port))),
         };
         let port = match port {
             None => 22,
@@ -111,7 +124,11 @@ impl FromStr for Host {
         if odd(user) || odd(name) || name.contains(',') {
             return Err(wrong("names have no blanks or commas and do not begin with a minus"));
         }
-        Ok(Self { user: user.into(), name: name.into(), port })
+        Ok(Self {
+            user: user.into(),
+            name: name.into(),
+            port,
+        })
     }
 }
 
@@ -129,7 +146,18 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_host() {
-        for text in ["", "@xs1", "root@", "xs1:", "xs1:0", "xs1:65536", "[fd00::2", "[fd00::2]22", "-oProxyCommand=x", "a b"] {
+        for text in [
+            "",
+            "@xs1",
+            "root@",
+            "xs1:",
+            "xs1:0",
+            "xs1:65536",
+            "[fd00::2",
+            "[fd00::2]22",
+            "-oProxyCommand=x",
+            "a b",
+        ] {
             assert!(text.parse::<Host>().is_err(), "{text}");
         }
     }

@@ -44,9 +44,13 @@ fn find(text: &[u8]) -> Option<(usize, usize, u32)> {
     let mut start = 0;
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         let end = start + line.len();
-        let number = line.strip_prefix(PID_MARK.as_bytes()).and_then(|rest| rest.strip_suffix(b"\n"));
+        let number = line
+            .strip_prefix(PID_MARK.as_bytes())
+            .and_then(|rest| rest.strip_suffix(b"\n"));
         // Process 1 and 0 are never ours, and signals to them hit everybody.
-        let process = number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).filter(|&id| id > 1);
+        let process = number
+            .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+            .filter(|&id| id > 1);
         if let Some(process) = process {
             return Some((start, end, process));
         }
@@ -64,7 +68,10 @@ mod tests {
         let text = b"motd\ndom0-process:4711\nfirst\ndom0-process:5\n";
         for cut in 0..text.len() {
             let mut line = ProcessLine::default();
-            let (a, b) = (line.feed(Bytes::from_static(&text[..cut])), line.feed(Bytes::from_static(&text[cut..])));
+            let (a, b) = (
+                line.feed(Bytes::from_static(&text[..cut])),
+                line.feed(Bytes::from_static(&text[cut..])),
+            );
             assert_eq!(a.1.or(b.1), Some(4711));
             assert_eq!([a.0, b.0, line.finish()].concat(), b"motd\nfirst\ndom0-process:5\n");
         }
@@ -79,6 +86,9 @@ mod tests {
         }
         got.extend(line.finish());
         assert_eq!(got.len(), 100_000);
-        assert_eq!(ProcessLine::default().feed(Bytes::from_static(b"dom0-process:1\n")).1, None);
+        assert_eq!(
+            ProcessLine::default().feed(Bytes::from_static(b"dom0-process:1\n")).1,
+            None
+        );
     }
 }

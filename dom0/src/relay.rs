@@ -62,9 +62,11 @@ impl Relay {
             (Self::Socat, target) => Command::new("socat").arg("-t43200").arg("-").arg(socat_address(target)),
             (Self::Nc, Target::Tcp { host, port }) => Command::new("nc").arg("--").arg(host).arg(port.to_string()),
             (Self::Nc, Target::Unix { path }) => Command::new("nc").arg("-U").arg("--").arg(path),
-            (Self::Python, Target::Tcp { host, port }) => {
-                Command::new("python3").arg("-c").arg(PYTHON).arg(host).arg(port.to_string())
-            }
+            (Self::Python, Target::Tcp { host, port }) => Command::new("python3")
+                .arg("-c")
+                .arg(PYTHON)
+                .arg(host)
+                .arg(port.to_string()),
             (Self::Python, Target::Unix { path }) => Command::new("python3").arg("-c").arg(PYTHON).arg(path),
         }
     }

@@ -50,7 +50,12 @@ impl Running {
 
     /// The id of its process, which is also that of its process group.
     pub async fn process(&mut self) -> Result<u32, Error> {
-        let known = self.process.wait_for(Option::is_some).await.ok().and_then(|process| *process);
+        let known = self
+            .process
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|process| *process);
         known.ok_or_else(|| Error::NoProcess { host: self.dom0.host() })
     }
 
@@ -59,7 +64,11 @@ impl Running {
     /// SSH's own signals are not used: servers before OpenSSH 7.9, which XenServer 8 still has, do not know them.
     pub async fn signal(&mut self, signal: Signal) -> Result<(), Error> {
         let process = self.process().await?;
-        let kill = Command::new("kill").arg("-s").arg(signal.name()).arg("--").arg(format!("-{process}"));
+        let kill = Command::new("kill")
+            .arg("-s")
+            .arg(signal.name())
+            .arg("--")
+            .arg(format!("-{process}"));
         self.sent = Some(signal);
         self.dom0.run(&kill).await?;
         Ok(())
@@ -74,7 +83,9 @@ impl Running {
     /// discarded.
     pub async fn wait(&mut self) -> Result<Exit, Error> {
         (self.stdin, self.stdout, self.stderr) = (None, None, None);
-        let exit = (&mut self.exit).await.unwrap_or_else(|_| Err(self.dom0.lost("nothing is known of the command")));
+        let exit = (&mut self.exit)
+            .await
+            .unwrap_or_else(|_| Err(self.dom0.lost("nothing is known of the command")));
         Ok(match (exit?, self.sent) {
             // The ssh program says this of commands that a signal has ended.
             (Exit::Code(255), Some(sent)) if self.dom0.hides_signals() => Exit::Signal(sent.name().into()),
@@ -102,7 +113,11 @@ impl Running {
             command: command.to_string(),
             limit,
         })?;
-        Ok(Output { exit: self.wait().await?, stdout, stderr })
+        Ok(Output {
+            exit: self.wait().await?,
+            stdout,
+            stderr,
+        })
     }
 }
 

@@ -36,7 +36,10 @@ impl Dom0 {
     }
 
     pub(crate) fn new(backend: Backend) -> Self {
-        Self(Arc::new(Shared { backend, relay: OnceCell::new() }))
+        Self(Arc::new(Shared {
+            backend,
+            relay: OnceCell::new(),
+        }))
     }
 
     /// The host, as messages name it.
@@ -84,11 +87,18 @@ impl Dom0 {
         if let (Some(reason), Target::Unix { path }) = (said, target) {
             let there = Command::new("test").arg("-S").arg(path);
             if !self.output(&there).await?.exit.success() {
-                return Err(Error::Unreachable { host: self.host(), target: target.clone(), reason });
+                return Err(Error::Unreachable {
+                    host: self.host(),
+                    target: target.clone(),
+                    reason,
+                });
             }
         }
         let relay = self.0.relay.get_or_try_init(|| Relay::probe(self)).await?;
-        let relay = relay.ok_or_else(|| Error::NoRelay { host: self.host(), target: target.clone() })?;
+        let relay = relay.ok_or_else(|| Error::NoRelay {
+            host: self.host(),
+            target: target.clone(),
+        })?;
         let command = relay.command(target);
         Ok(relay::stream(self.exec(&command).await?, target.clone()))
     }
@@ -101,15 +111,26 @@ impl Dom0 {
 
     pub(crate) fn failed(&self, command: &Command, exit: Exit, stderr: &[u8]) -> Error {
         // 127 is what shells return for a program that is not there; scripts may return it for what they miss.
-        if exit == Exit::Code(127) {
-            return Error::CommandNotFound { host: self.host(), program: command.program() };
+        if let (Exit::Code(127), Some(program)) = (&exit, command.program()) {
+            return Error::CommandNotFound {
+                host: self.host(),
+                program,
+            };
         }
         let errors = crate::running::last_words(stderr);
-        Error::Failed { host: self.host(), command: command.to_string(), exit, errors }
+        Error::Failed {
+            host: self.host(),
+            command: command.to_string(),
+            exit,
+            errors,
+        }
     }
 
     pub(crate) fn lost(&self, reason: &str) -> Error {
-        Error::Lost { host: self.host(), reason: reason.into() }
+        Error::Lost {
+            host: self.host(),
+            reason: reason.into(),
+        }
     }
 
     pub(crate) fn hides_signals(&self) -> bool {

@@ -28,7 +28,13 @@ pub struct ByteStream {
 impl ByteStream {
     pub(crate) fn new() -> (mpsc::Sender<io::Result<Bytes>>, Self) {
         let (sender, queue) = mpsc::channel(QUEUE);
-        (sender, Self { queue, current: Bytes::new() })
+        (
+            sender,
+            Self {
+                queue,
+                current: Bytes::new(),
+            },
+        )
     }
 
     /// The next bytes, `None` at the end.

@@ -21,7 +21,10 @@ pub enum Target {
 impl Target {
     /// A TCP port.
     pub fn tcp(host: impl Into<String>, port: u16) -> Self {
-        Self::Tcp { host: host.into(), port }
+        Self::Tcp {
+            host: host.into(),
+            port,
+        }
     }
 
     /// A unix socket.

@@ -17,22 +17,40 @@ async fn outputs_errors_and_exit_codes() {
     }
     let sshd = Sshd::start();
     for (name, dom0) in both(&sshd).await {
-        let echo = Command::new("printf").arg("%s|").arg("a b").arg("$(x)").arg("'").arg("").arg("\n");
+        let echo = Command::new("printf")
+            .arg("%s|")
+            .arg("a b")
+            .arg("$(x)")
+            .arg("'")
+            .arg("")
+            .arg("\n");
         assert_eq!(dom0.run(&echo).await.expect(name), "a b|$(x)|'||\n|", "{name}");
 
         let script = Command::raw("echo out; echo err >&2; exit 3");
         let output = dom0.output(&script).await.expect(name);
-        assert_eq!((output.exit, &output.stdout[..], &output.stderr[..]), (Exit::Code(3), &b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(
+            (output.exit, &output.stdout[..], &output.stderr[..]),
+            (Exit::Code(3), &b"out\n"[..], &b"err\n"[..])
+        );
 
         let cat = Command::new("cat").input("what goes in");
         assert_eq!(dom0.run(&cat).await.expect(name), "what goes in", "{name}");
 
         let failed = error_of(dom0.run(&script).await);
-        assert!(matches!(&failed, Error::Failed { exit: Exit::Code(3), errors, .. } if errors == "err"), "{failed}");
+        assert!(
+            matches!(&failed, Error::Failed { exit: Exit::Code(3), errors, .. } if errors == "err"),
+            "{failed}"
+        );
         let missing = error_of(dom0.run(&Command::new("no-such-program")).await);
-        assert!(matches!(&missing, Error::CommandNotFound { program, .. } if program == "no-such-program"), "{missing}");
+        assert!(
+            matches!(&missing, Error::CommandNotFound { program, .. } if program == "no-such-program"),
+            "{missing}"
+        );
         let endless = error_of(dom0.run(&Command::new("cat").arg("/dev/zero").limit(100_000)).await);
-        assert!(matches!(endless, Error::TooMuchOutput { limit: 100_000, .. }), "{endless}");
+        assert!(
+            matches!(endless, Error::TooMuchOutput { limit: 100_000, .. }),
+            "{endless}"
+        );
         let nul = error_of(dom0.run(&Command::new("echo").arg("a\0")).await);
         assert!(matches!(nul, Error::Command(_)), "{nul}");
         let status = dom0.output(&Command::raw("exit 255")).await.expect(name).exit;
@@ -63,7 +81,11 @@ async fn streams_go_both_ways_at_once() {
         let mut got = Vec::new();
         stdout.read_to_end(&mut got).await.unwrap();
         send.await.unwrap();
-        assert!(got.len() == SIZE && got.iter().all(|&byte| byte == 7), "{name}: {}", got.len());
+        assert!(
+            got.len() == SIZE && got.iter().all(|&byte| byte == 7),
+            "{name}: {}",
+            got.len()
+        );
         assert!(cat.wait().await.expect(name).success());
     }
 }
@@ -91,7 +113,10 @@ async fn signals_reach_the_command_and_its_children() {
         let group = tree.process().await.expect(name);
         tree.kill().await.expect(name);
         assert_eq!(tree.wait().await.expect(name), Exit::Signal("KILL".into()), "{name}");
-        let left = dom0.output(&Command::new("pgrep").args(["-r", "R,S,D", "-g"]).arg(group.to_string())).await.expect(name);
+        let left = dom0
+            .output(&Command::new("pgrep").args(["-r", "R,S,D", "-g"]).arg(group.to_string()))
+            .await
+            .expect(name);
         assert_eq!(left.stdout, "", "{name}");
     }
 }
@@ -114,7 +139,10 @@ async fn a_guarded_command_ends_with_its_connection() {
             assert!(Instant::now() < end, "{name}: still there");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let done = dom0.output(&Command::raw("echo done; exit 4").end_with_connection()).await.expect(name);
+        let done = dom0
+            .output(&Command::raw("echo done; exit 4").end_with_connection())
+            .await
+            .expect(name);
         assert_eq!((done.exit, &done.stdout[..]), (Exit::Code(4), &b"done\n"[..]), "{name}");
     }
 }

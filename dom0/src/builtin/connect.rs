@@ -28,7 +28,10 @@ impl Connect {
             host_keys: HostKeys::default(),
             through: None,
             timeout: Duration::from_secs(15),
-            keepalive: Some(Keepalive { interval: Duration::from_secs(15), unanswered: 3 }),
+            keepalive: Some(Keepalive {
+                interval: Duration::from_secs(15),
+                unanswered: 3,
+            }),
         }
     }
 
@@ -59,7 +62,10 @@ impl Connect {
     /// After how much silence the host is asked for a sign of life, and how many questions may stay unanswered before the
     /// connection is given up: 15 seconds, 3.
     pub fn keepalive(mut self, interval: Duration, unanswered: u16) -> Self {
-        self.keepalive = Some(Keepalive { interval, unanswered: unanswered.max(1) });
+        self.keepalive = Some(Keepalive {
+            interval,
+            unanswered: unanswered.max(1),
+        });
         self
     }
 

@@ -29,9 +29,11 @@ impl Refusal {
         match self {
             Self::Lost(error) => error,
             Self::Unreachable(reason) => Error::Unreachable { host, target, reason },
-            Self::Forbidden => {
-                Error::Unreachable { host, target, reason: "forwarding is forbidden (AllowTcpForwarding)".into() }
-            }
+            Self::Forbidden => Error::Unreachable {
+                host,
+                target,
+                reason: "forwarding is forbidden (AllowTcpForwarding)".into(),
+            },
         }
     }
 }
@@ -43,7 +45,10 @@ impl Connection {
 
     pub(super) fn lost(&self) -> Error {
         let reason = self.lost.get().map_or("the host hung up", String::as_str).to_owned();
-        Error::Lost { host: self.host.to_string(), reason }
+        Error::Lost {
+            host: self.host.to_string(),
+            reason,
+        }
     }
 
     /// A channel in which a command runs.
@@ -72,7 +77,9 @@ impl Connection {
     pub(super) async fn open(&self, target: &Target) -> Result<Channel<Msg>, Refusal> {
         let channel = match target {
             Target::Tcp { host, port } => {
-                self.handle.channel_open_direct_tcpip(host.as_str(), (*port).into(), "127.0.0.1", 0).await
+                self.handle
+                    .channel_open_direct_tcpip(host.as_str(), (*port).into(), "127.0.0.1", 0)
+                    .await
             }
             Target::Unix { path } => self.handle.channel_open_direct_streamlocal(path.as_str()).await,
         };

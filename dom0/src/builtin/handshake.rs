@@ -20,11 +20,17 @@ pub(super) async fn connect(plan: &Plan) -> Result<Connection, Error> {
     let connection = match hello(plan, &shown).await {
         Err(Rejected::Unknown) => {
             let key = shown.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let key = key.ok_or_else(|| Error::UnknownHostKey { host: plan.host.to_string(), fingerprint: None })?;
+            let key = key.ok_or_else(|| Error::UnknownHostKey {
+                host: plan.host.to_string(),
+                fingerprint: None,
+            })?;
             match plan.host_keys.decide(&plan.host, &key).await? {
                 Decision::Refuse => {
                     let fingerprint = Some(fingerprint(&key));
-                    return Err(Error::UnknownHostKey { host: plan.host.to_string(), fingerprint });
+                    return Err(Error::UnknownHostKey {
+                        host: plan.host.to_string(),
+                        fingerprint,
+                    });
                 }
                 Decision::Once => {}
                 Decision::Remember => plan.host_keys.remember(&plan.host, &key)?,
@@ -37,7 +43,10 @@ pub(super) async fn connect(plan: &Plan) -> Result<Connection, Error> {
     };
     let mut connection = connection.map_err(|rejected| match rejected {
         Rejected::Error(error) => error,
-        Rejected::Unknown => Error::UnknownHostKey { host: plan.host.to_string(), fingerprint: None },
+        Rejected::Unknown => Error::UnknownHostKey {
+            host: plan.host.to_string(),
+            fingerprint: None,
+        },
     })?;
     if let Some(key) = shown.lock().unwrap_or_else(PoisonError::into_inner).take() {
         plan.memory.trust(key);
@@ -67,16 +76,26 @@ async fn hello(plan: &Plan, shown: &Arc<Mutex<Option<PublicKey>>>) -> Result<Con
         shown: shown.clone(),
         lost: lost.clone(),
     };
-    let late = |doing| Error::Timeout { host: plan.host.to_string(), limit: plan.timeout, doing };
+    let late = |doing| Error::Timeout {
+        host: plan.host.to_string(),
+        limit: plan.timeout,
+        doing,
+    };
     let (handle, through) = match &plan.through {
         None => {
             let address = (plan.host.name(), plan.host.port());
             let socket = tokio::time::timeout(plan.timeout, TcpStream::connect(address));
             let socket = socket.await.map_err(|_| late("connecting"))?;
-            let socket = socket.and_then(|socket| socket.set_nodelay(true).map(|()| socket)).map_err(|error| {
-                Error::Connect { host: plan.host.to_string(), reason: error.to_string() }
-            })?;
-            (tokio::time::timeout(plan.timeout, client::connect_stream(config, socket, gate)).await, None)
+            let socket = socket
+                .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
+                .map_err(|error| Error::Connect {
+                    host: plan.host.to_string(),
+                    reason: error.to_string(),
+                })?;
+            (
+                tokio::time::timeout(plan.timeout, client::connect_stream(config, socket, gate)).await,
+                None,
+            )
         }
         Some(jump) => {
             let jump = Arc::new(Box::pin(connect(jump)).await?);
@@ -85,11 +104,19 @@ async fn hello(plan: &Plan, shown: &Arc<Mutex<Option<PublicKey>>>) -> Result<Con
             let socket = socket.await.map_err(|_| late("connecting through the jump host"))?;
             let socket = socket.map_err(|refusal| refusal.into_error(&jump.host, target))?;
             let socket = super::pump::stream(socket, jump.clone());
-            (tokio::time::timeout(plan.timeout, client::connect_stream(config, socket, gate)).await, Some(jump))
+            (
+                tokio::time::timeout(plan.timeout, client::connect_stream(config, socket, gate)).await,
+                Some(jump),
+            )
         }
     };
     match handle.map_err(|_| late("agreeing on keys"))? {
-        Ok(handle) => Ok(Connection { handle, host: plan.host.clone(), lost, _through: through }),
+        Ok(handle) => Ok(Connection {
+            handle,
+            host: plan.host.clone(),
+            lost,
+            _through: through,
+        }),
         Err(GateError::Key(error)) => Err(Rejected::Error(*error)),
         Err(GateError::Ssh(russh::Error::UnknownKey)) => Err(Rejected::Unknown),
         Err(GateError::Ssh(error)) => {
@@ -97,7 +124,11 @@ async fn hello(plan: &Plan, shown: &Arc<Mutex<Option<PublicKey>>>) -> Result<Con
                 russh::Error::HUP | russh::Error::Disconnect => "it hung up".into(),
                 other => other.to_string(),
             };
-            Err(Error::Handshake { host: plan.host.to_string(), reason }.into())
+            Err(Error::Handshake {
+                host: plan.host.to_string(),
+                reason,
+            }
+            .into())
         }
     }
 }
@@ -125,7 +156,11 @@ fn config(plan: &Plan) -> Result<client::Config, Error> {
     let (mut algorithms, others): (Vec<_>, Vec<_>) = HOST_KEYS.iter().cloned().partition(is_known);
     algorithms.extend(others);
     Ok(client::Config {
-        preferred: Preferred { key: Cow::Owned(algorithms), cipher: Cow::Borrowed(CIPHERS), ..Preferred::DEFAULT },
+        preferred: Preferred {
+            key: Cow::Owned(algorithms),
+            cipher: Cow::Borrowed(CIPHERS),
+            ..Preferred::DEFAULT
+        },
         channel_buffer_size: QUEUE,
         keepalive_interval: plan.keepalive.map(|keepalive| keepalive.interval),
         keepalive_max: plan.keepalive.map_or(0, |keepalive| keepalive.unanswered.into()),
@@ -137,11 +172,21 @@ fn config(plan: &Plan) -> Result<client::Config, Error> {
 /// Without the oldest, whose signatures are of SHA-1.
 const HOST_KEYS: &[Algorithm] = &[
     Algorithm::Ed25519,
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP384 },
-    Algorithm::Ecdsa { curve: EcdsaCurve::NistP521 },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-    Algorithm::Rsa { hash: Some(HashAlg::Sha256) },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP256,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP384,
+    },
+    Algorithm::Ecdsa {
+        curve: EcdsaCurve::NistP521,
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha512),
+    },
+    Algorithm::Rsa {
+        hash: Some(HashAlg::Sha256),
+    },
 ];
 
 /// Lets in the hosts whose keys are trusted, and keeps the reason why the connection ended.
@@ -183,7 +228,9 @@ impl client::Handler for Gate {
                 }))),
             };
         }
-        self.host_keys.check(&self.host, &key).map_err(|error| GateError::Key(Box::new(error)))
+        self.host_keys
+            .check(&self.host, &key)
+            .map_err(|error| GateError::Key(Box::new(error)))
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<GateError>) -> Result<(), GateError> {

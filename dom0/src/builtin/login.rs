@@ -22,10 +22,19 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) async fn login(connection: &mut Connection, plan: &Plan) -> Result<(), Error> {
     let Connection { handle, lost, .. } = connection;
-    let mut attempt = Attempt { session: handle, user: plan.host.user(), accepts: Vec::new(), tried: Vec::new() };
+    let mut attempt = Attempt {
+        session: handle,
+        user: plan.host.user(),
+        accepts: Vec::new(),
+        tried: Vec::new(),
+    };
     match tokio::time::timeout(LIMIT, attempt.all(plan)).await {
         Ok(true) => Ok(()),
-        Err(_) => Err(Error::Timeout { host: plan.host.to_string(), limit: LIMIT, doing: "logging in" }),
+        Err(_) => Err(Error::Timeout {
+            host: plan.host.to_string(),
+            limit: LIMIT,
+            doing: "logging in",
+        }),
         Ok(false) => {
             let (mut tried, accepts) = (attempt.tried, attempt.accepts);
             if handle.is_closed() {
@@ -33,7 +42,11 @@ pub(super) async fn login(connection: &mut Connection, plan: &Plan) -> Result<()
                 tried.push(format!("and then the connection ended: {reason}"));
             }
             let accepts = accepts.iter().map(String::from).collect();
-            Err(Error::Denied { host: plan.host.to_string(), tried, accepts })
+            Err(Error::Denied {
+                host: plan.host.to_string(),
+                tried,
+                accepts,
+            })
         }
     }
 }
@@ -76,7 +89,13 @@ impl Attempt<'_> {
 
     async fn hash_for(&self, key: &PublicKey) -> Option<HashAlg> {
         match key.algorithm().is_rsa() {
-            true => self.session.best_supported_rsa_hash().await.ok().flatten().unwrap_or(Some(HashAlg::Sha512)),
+            true => self
+                .session
+                .best_supported_rsa_hash()
+                .await
+                .ok()
+                .flatten()
+                .unwrap_or(Some(HashAlg::Sha512)),
             false => None,
         }
     }
@@ -115,7 +134,10 @@ impl Attempt<'_> {
     /// Hosts that ask for the password instead of taking it: one hidden prompt is answered, anything else is not.
     async fn answer(&mut self, password: &Secret) -> bool {
         let none: Option<String> = None;
-        let mut reply = self.session.authenticate_keyboard_interactive_start(self.user, none).await;
+        let mut reply = self
+            .session
+            .authenticate_keyboard_interactive_start(self.user, none)
+            .await;
         let mut answered = false;
         loop {
             let responses = match reply {
@@ -164,11 +186,15 @@ impl Attempt<'_> {
             let hash = self.hash_for(&identity.public_key()).await;
             let result = match identity {
                 AgentIdentity::PublicKey { key, .. } => {
-                    self.session.authenticate_publickey_with(self.user, key.clone(), hash, &mut agent).await
+                    self.session
+                        .authenticate_publickey_with(self.user, key.clone(), hash, &mut agent)
+                        .await
                 }
                 AgentIdentity::Certificate { certificate, .. } => {
                     let certificate = certificate.clone();
-                    self.session.authenticate_certificate_with(self.user, certificate, hash, &mut agent).await
+                    self.session
+                        .authenticate_certificate_with(self.user, certificate, hash, &mut agent)
+                        .await
                 }
             };
             match result {
@@ -182,8 +208,13 @@ impl Attempt<'_> {
                 break;
             }
         }
-        let failed = failed.map(|error| format!(", failed to sign: {error}")).unwrap_or_default();
-        self.tried.push(format!("the agent ({} keys, {refused} refused{failed})", identities.len()));
+        let failed = failed
+            .map(|error| format!(", failed to sign: {error}"))
+            .unwrap_or_default();
+        self.tried.push(format!(
+            "the agent ({} keys, {refused} refused{failed})",
+            identities.len()
+        ));
         false
     }
 }
@@ -202,7 +233,9 @@ async fn agent_at(
     socket: Option<&Path>,
 ) -> Result<AgentClient<tokio::net::windows::named_pipe::NamedPipeClient>, String> {
     let pipe = socket.unwrap_or(Path::new(r"\\.\pipe\openssh-ssh-agent"));
-    AgentClient::connect_named_pipe(pipe).await.map_err(|error| error.to_string())
+    AgentClient::connect_named_pipe(pipe)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 /// Opening an encrypted key takes a noticeable time of computing on purpose.
@@ -211,7 +244,9 @@ async fn open(file: &Path, passphrase: Option<&Secret>) -> Result<Arc<PrivateKey
 
     let (path, secret) = (file.to_owned(), passphrase.cloned());
     let load = move || russh::keys::load_secret_key(path, secret.as_ref().map(Secret::expose));
-    let loaded = tokio::task::spawn_blocking(load).await.map_err(|error| error.to_string())?;
+    let loaded = tokio::task::spawn_blocking(load)
+        .await
+        .map_err(|error| error.to_string())?;
     loaded.map(Arc::new).map_err(|error| match error {
         KeyError::KeyIsEncrypted => "it needs a passphrase".into(),
         KeyError::IO(error) => error.to_string(),

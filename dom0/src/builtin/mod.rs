@@ -42,7 +42,12 @@ impl Builtin {
     async fn connect(plan: Plan) -> Result<Self, Error> {
         let control = Arc::new(handshake::connect(&plan).await?);
         let control_channels = Arc::new(Semaphore::new(CONTROL_CHANNELS));
-        Ok(Self { plan, control, control_channels, idle: Arc::default() })
+        Ok(Self {
+            plan,
+            control,
+            control_channels,
+            idle: Arc::default(),
+        })
     }
 
     pub(crate) fn host(&self) -> &Host {
@@ -56,9 +61,20 @@ impl Builtin {
     /// Runs a command whose output is collected at once.
     pub(crate) async fn control(&self, line: Vec<u8>) -> Result<Ends, Error> {
         // The semaphore is never closed.
-        let permit = self.control_channels.clone().acquire_owned().await.map_err(|_| self.control.lost())?;
+        let permit = self
+            .control_channels
+            .clone()
+            .acquire_owned()
+            .await
+            .map_err(|_| self.control.lost())?;
         let channel = self.control.exec(line).await?;
-        Ok(pump::command(channel, Shared { connection: self.control.clone(), _permit: permit }))
+        Ok(pump::command(
+            channel,
+            Shared {
+                connection: self.control.clone(),
+                _permit: permit,
+            },
+        ))
     }
 
     /// Runs a command whose output is read at leisure.
@@ -90,7 +106,10 @@ impl Builtin {
             Some(connection) => connection,
             None => Arc::new(handshake::connect(&self.plan).await?),
         };
-        Ok(Lease { connection, idle: self.idle.clone() })
+        Ok(Lease {
+            connection,
+            idle: self.idle.clone(),
+        })
     }
 }
 

@@ -44,10 +44,16 @@ impl Memory {
 
     pub(crate) fn opened(&self, file: &Path) -> Option<Arc<PrivateKey>> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        opened.iter().find(|(known, _)| known == file).map(|(_, key)| key.clone())
+        opened
+            .iter()
+            .find(|(known, _)| known == file)
+            .map(|(_, key)| key.clone())
     }
 
     pub(crate) fn open(&self, file: &Path, key: Arc<PrivateKey>) {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push((file.to_owned(), key));
+        self.opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((file.to_owned(), key));
     }
 }

@@ -40,7 +40,13 @@ pub(super) fn command(channel: Channel<Msg>, hold: impl Hold) -> Ends {
         exit: exit_sender,
     };
     tokio::spawn(run(channel, input, outputs, hold));
-    Ends { stdin: Stdin(stdin), stdout, stderr, process, exit }
+    Ends {
+        stdin: Stdin(stdin),
+        stdout,
+        stderr,
+        process,
+        exit,
+    }
 }
 
 /// The channel of a socket.
@@ -48,9 +54,18 @@ pub(super) fn stream(channel: Channel<Msg>, hold: impl Hold) -> RemoteStream {
     let (stdin, input) = tokio::io::duplex(INPUT_BUFFER);
     let (sender, read) = ByteStream::new();
     let (exit, _) = oneshot::channel();
-    let outputs = Outputs { stdout: Some(sender), stderr: None, line: ProcessLine::default(), process: None, exit };
+    let outputs = Outputs {
+        stdout: Some(sender),
+        stderr: None,
+        line: ProcessLine::default(),
+        process: None,
+        exit,
+    };
     tokio::spawn(run(channel, input, outputs, hold));
-    RemoteStream { read, write: Stdin(stdin) }
+    RemoteStream {
+        read,
+        write: Stdin(stdin),
+    }
 }
 
 async fn run(channel: Channel<Msg>, input: DuplexStream, mut outputs: Outputs, hold: impl Hold) {

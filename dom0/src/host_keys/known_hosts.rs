@@ -29,7 +29,11 @@ pub(super) fn of_host(text: &str, host: &str, port: u16) -> Vec<Known> {
                 Some(Marker::Revoked) => true,
                 Some(Marker::CertAuthority) => return None,
             };
-            let known = || Known { line: index + 1, key: entry.public_key().clone(), revoked };
+            let known = || Known {
+                line: index + 1,
+                key: entry.public_key().clone(),
+                revoked,
+            };
             speaks_of(entry.host_patterns(), &name).then(known)
         })
         .collect()
@@ -123,6 +127,9 @@ mod tests {
 
     #[test]
     fn many_stars_take_no_time() {
-        assert!(!wildcard(&[b"*a".repeat(200), b"b".to_vec()].concat(), &b"a".repeat(4000)));
+        assert!(!wildcard(
+            &[b"*a".repeat(200), b"b".to_vec()].concat(),
+            &b"a".repeat(4000)
+        ));
     }
 }

@@ -71,7 +71,10 @@ impl HostKeys {
     ///
     /// A file that does not exist has no hosts in it.
     pub fn known_hosts(file: impl Into<PathBuf>) -> Self {
-        Self(Trust::File { file: file.into(), unknown: Unknown::Refuse })
+        Self(Trust::File {
+            file: file.into(),
+            unknown: Unknown::Refuse,
+        })
     }
 
     /// Trusts one key, by its fingerprint `SHA256:…`.
@@ -103,7 +106,11 @@ impl HostKeys {
             Trust::File { file, .. } => {
                 let text = read(file)?;
                 let known = known_hosts::of_host(&text, host.name(), host.port());
-                Ok(known.into_iter().filter(|known| !known.revoked).map(|known| known.key.algorithm()).collect())
+                Ok(known
+                    .into_iter()
+                    .filter(|known| !known.revoked)
+                    .map(|known| known.key.algorithm())
+                    .collect())
             }
         }
     }
@@ -113,16 +120,28 @@ impl HostKeys {
         let found = fingerprint(key);
         match &self.0 {
             Trust::Pinned(expected) if *expected == found => Ok(true),
-            Trust::Pinned(expected) => {
-                Err(Error::WrongHostKey { host: host.to_string(), expected: expected.clone(), found })
-            }
+            Trust::Pinned(expected) => Err(Error::WrongHostKey {
+                host: host.to_string(),
+                expected: expected.clone(),
+                found,
+            }),
             Trust::File { file, .. } => {
                 let text = read(file)?;
                 let known = known_hosts::of_host(&text, host.name(), host.port());
                 let same = |known: &&known_hosts::Known| known.key.key_data() == key.key_data();
-                if let Some(line) = known.iter().filter(same).find(|known| known.revoked).map(|known| known.line) {
+                if let Some(line) = known
+                    .iter()
+                    .filter(same)
+                    .find(|known| known.revoked)
+                    .map(|known| known.line)
+                {
                     let (host, file) = (host.to_string(), file.clone());
-                    return Err(Error::RevokedHostKey { host, fingerprint: found, file, line });
+                    return Err(Error::RevokedHostKey {
+                        host,
+                        fingerprint: found,
+                        file,
+                        line,
+                    });
                 }
                 if known.iter().any(|known| same(&known)) {
                     return Ok(true);
@@ -143,7 +162,9 @@ impl HostKeys {
 
     /// What becomes of an unknown key.
     pub(crate) async fn decide(&self, host: &Host, key: &PublicKey) -> Result<Decision, Error> {
-        let Trust::File { unknown, .. } = &self.0 else { return Ok(Decision::Refuse) };
+        let Trust::File { unknown, .. } = &self.0 else {
+            return Ok(Decision::Refuse);
+        };
         match unknown {
             Unknown::Refuse => Ok(Decision::Refuse),
             Unknown::Remember => Ok(Decision::Remember),
@@ -163,14 +184,20 @@ impl HostKeys {
 
     /// Adds a key to the file.
     pub(crate) fn remember(&self, host: &Host, key: &PublicKey) -> Result<(), Error> {
-        let Trust::File { file, .. } = &self.0 else { return Ok(()) };
+        let Trust::File { file, .. } = &self.0 else {
+            return Ok(());
+        };
         let name = known_hosts::name_of(host.name(), host.port());
-        let line = key.to_openssh().map_err(io::Error::other).map(|key| format!("{name} {key}\n"));
-        line.and_then(|line| append(file, &line)).map_err(|source| Error::KnownHosts {
-            file: file.clone(),
-            doing: "written",
-            source,
-        })
+        let line = key
+            .to_openssh()
+            .map_err(io::Error::other)
+            .map(|key| format!("{name} {key}\n"));
+        line.and_then(|line| append(file, &line))
+            .map_err(|source| Error::KnownHosts {
+                file: file.clone(),
+                doing: "written",
+                source,
+            })
     }
 }
 
@@ -205,7 +232,11 @@ fn read(file: &Path) -> Result<String, Error> {
     match std::fs::read(file) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(Error::KnownHosts { file: file.to_owned(), doing: "read", source }),
+        Err(source) => Err(Error::KnownHosts {
+            file: file.to_owned(),
+            doing: "read",
+            source,
+        }),
     }
 }
 
@@ -213,7 +244,11 @@ fn append(file: &Path, line: &str) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut file = std::fs::OpenOptions::new().read(true).append(true).create(true).open(file)?;
+    let mut file = std::fs::OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(file)?;
     let mut last = [b'\n'];
     if file.seek(SeekFrom::End(-1)).is_ok() {
         file.read_exact(&mut last)?;

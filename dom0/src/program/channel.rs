@@ -46,7 +46,13 @@ pub(super) fn start(mut child: Child, master: Master) -> io::Result<Ends> {
         }
         let _ = exit_sender.send(verdict);
     });
-    Ok(Ends { stdin: Stdin(stdin), stdout, stderr, process, exit })
+    Ok(Ends {
+        stdin: Stdin(stdin),
+        stdout,
+        stderr,
+        process,
+        exit,
+    })
 }
 
 async fn verdict(child: &mut Child, master: &Master) -> Result<Exit, Error> {
@@ -55,7 +61,10 @@ async fn verdict(child: &mut Child, master: &Master) -> Result<Exit, Error> {
         // Its own failures look like a command that returned this.
         Some(255) if !master.is_alive().await => Err(master.lost().await),
         Some(code) => Ok(Exit::Code(code.unsigned_abs())),
-        None => Err(Error::Lost { host: master.destination().into(), reason: format!("the ssh program ended: {status}") }),
+        None => Err(Error::Lost {
+            host: master.destination().into(),
+            reason: format!("the ssh program ended: {status}"),
+        }),
     }
 }
 

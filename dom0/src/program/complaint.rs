@@ -9,16 +9,39 @@ pub(super) fn error(host: &str, said: &str) -> Error {
     if said.contains("REMOTE HOST IDENTIFICATION HAS CHANGED")
         && let Some((file, line)) = offending(said)
     {
-        return Error::ChangedHostKey { host, fingerprint: fingerprint(said), file, line };
+        return Error::ChangedHostKey {
+            host,
+            fingerprint: fingerprint(said),
+            file,
+            line,
+        };
     }
     if said.contains("Host key verification failed") || said.contains("host key is known for") {
-        return Error::UnknownHostKey { host, fingerprint: fingerprint(said) };
+        return Error::UnknownHostKey {
+            host,
+            fingerprint: fingerprint(said),
+        };
     }
     if let Some(accepts) = denied(said) {
-        return Error::Denied { host, tried: vec!["what the ssh program is configured to".into()], accepts };
+        return Error::Denied {
+            host,
+            tried: vec!["what the ssh program is configured to".into()],
+            accepts,
+        };
     }
-    let last = said.lines().last().unwrap_or("the ssh program ended without a word").trim().to_owned();
-    let unreachable = ["Connection refused", "timed out", "No route to host", "Network is unreachable", "Could not resolve"];
+    let last = said
+        .lines()
+        .last()
+        .unwrap_or("the ssh program ended without a word")
+        .trim()
+        .to_owned();
+    let unreachable = [
+        "Connection refused",
+        "timed out",
+        "No route to host",
+        "Network is unreachable",
+        "Could not resolve",
+    ];
     match unreachable.iter().any(|sign| said.contains(sign)) {
         true => Error::Connect { host, reason: last },
         false => Error::Handshake { host, reason: last },
@@ -27,7 +50,9 @@ pub(super) fn error(host: &str, said: &str) -> Error {
 
 /// `Offending ED25519 key in /home/me/.ssh/known_hosts:7`
 fn offending(said: &str) -> Option<(PathBuf, usize)> {
-    let line = said.lines().find(|line| line.starts_with("Offending") && line.contains(" key in "))?;
+    let line = said
+        .lines()
+        .find(|line| line.starts_with("Offending") && line.contains(" key in "))?;
     let (_, place) = line.split_once(" key in ")?;
     let (file, line) = place.trim().rsplit_once(':')?;
     Some((file.into(), line.parse().ok()?))
@@ -56,9 +81,20 @@ mod tests {
             The fingerprint for the ED25519 key sent by the remote host is\nSHA256:Xh0SOHNHOiGmwSFHTvHBkDMIBfnTwJCoYJwDCl2FSWo.\r\n\
             Add correct host key in /tmp/kh to get rid of this message.\r\nOffending ED25519 key in /home/me:x/kh:7\r\n\
             Host key for [127.0.0.1]:22022 has changed and you have requested strict checking.\r\nHost key verification failed.";
-        let Error::ChangedHostKey { file, line, fingerprint, .. } = error("xs1", said) else { panic!("{said}") };
+        let Error::ChangedHostKey {
+            file,
+            line,
+            fingerprint,
+            ..
+        } = error("xs1", said)
+        else {
+            panic!("{said}")
+        };
         assert_eq!((file.to_str(), line), (Some("/home/me:x/kh"), 7));
-        assert_eq!(fingerprint.as_deref(), Some("SHA256:Xh0SOHNHOiGmwSFHTvHBkDMIBfnTwJCoYJwDCl2FSWo"));
+        assert_eq!(
+            fingerprint.as_deref(),
+            Some("SHA256:Xh0SOHNHOiGmwSFHTvHBkDMIBfnTwJCoYJwDCl2FSWo")
+        );
     }
 
     #[test]

@@ -35,17 +35,40 @@ const LIMIT: Duration = Duration::from_secs(120);
 impl Master {
     pub(super) async fn start(program: String, destination: String, arguments: Vec<OsString>) -> Result<Self, Error> {
         if destination.is_empty() || destination.starts_with('-') {
-            return Err(ParseHostError::new(&destination, "a destination is not empty and does not begin with a minus").into());
+            return Err(ParseHostError::new(
+                &destination,
+                "a destination is not empty and does not begin with a minus",
+            )
+            .into());
         }
-        let cannot_run = |source| Error::Program { program: program.clone(), source };
+        let cannot_run = |source| Error::Program {
+            program: program.clone(),
+            source,
+        };
         let folder = tempfile::Builder::new().prefix("dom0-").tempdir().map_err(cannot_run)?;
         let mut process = super::process(&program);
-        process.args(FIXED).args(&arguments).arg("-S").arg(socket(&folder)).args(["-M", "-N", "-T", "--", &destination]);
-        let child = process.stderr(Stdio::piped()).kill_on_drop(true).spawn().map_err(cannot_run)?;
+        process
+            .args(FIXED)
+            .args(&arguments)
+            .arg("-S")
+            .arg(socket(&folder))
+            .args(["-M", "-N", "-T", "--", &destination]);
+        let child = process
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(cannot_run)?;
         let (sender, mut ended) = watch::channel(None);
         let keeper = tokio::spawn(keep(child, sender)).abort_handle();
         let socket = socket(&folder);
-        let master = Self(Arc::new(Shared { program, destination, arguments, folder, ended: ended.clone(), keeper }));
+        let master = Self(Arc::new(Shared {
+            program,
+            destination,
+            arguments,
+            folder,
+            ended: ended.clone(),
+            keeper,
+        }));
         tokio::select! {
             said = ended.wait_for(Option::is_some) => {
                 let said = said.ok().and_then(|said| said.clone()).unwrap_or_default();
@@ -63,7 +86,10 @@ impl Master {
     }
 
     pub(super) fn cannot_run(&self, source: io::Error) -> Error {
-        Error::Program { program: self.0.program.clone(), source }
+        Error::Program {
+            program: self.0.program.clone(),
+            source,
+        }
     }
 
     pub(super) fn ended(&self) -> Option<String> {
@@ -73,8 +99,14 @@ impl Master {
     /// A process that shares the connection. It makes none of its own, should that be gone.
     pub(super) fn client(&self) -> Process {
         let mut process = super::process(&self.0.program);
-        process.args(FIXED).args(["-o", "ProxyCommand=exit 1", "-o", "ControlMaster=no"]);
-        process.args(&self.0.arguments).arg("-S").arg(socket(&self.0.folder)).arg("-T");
+        process
+            .args(FIXED)
+            .args(["-o", "ProxyCommand=exit 1", "-o", "ControlMaster=no"]);
+        process
+            .args(&self.0.arguments)
+            .arg("-S")
+            .arg(socket(&self.0.folder))
+            .arg("-T");
         process
     }
 
@@ -90,8 +122,13 @@ impl Master {
         let mut ended = self.0.ended.clone();
         let said = tokio::time::timeout(Duration::from_secs(1), ended.wait_for(Option::is_some)).await;
         let said = said.ok().and_then(|said| said.ok()?.clone());
-        let reason = said.filter(|said| !said.is_empty()).unwrap_or_else(|| "the host hung up".into());
-        Error::Lost { host: self.0.destination.clone(), reason }
+        let reason = said
+            .filter(|said| !said.is_empty())
+            .unwrap_or_else(|| "the host hung up".into());
+        Error::Lost {
+            host: self.0.destination.clone(),
+            reason,
+        }
     }
 }
 

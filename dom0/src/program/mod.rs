@@ -35,8 +35,15 @@ impl Program {
             return Err(self.master.lost().await);
         }
         let mut process = self.master.client();
-        process.arg("--").arg(self.master.destination()).arg(OsString::from_vec(line));
-        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        process
+            .arg("--")
+            .arg(self.master.destination())
+            .arg(OsString::from_vec(line));
+        process
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
         let child = process.spawn().map_err(|source| self.master.cannot_run(source))?;
         channel::start(child, self.master.clone()).map_err(|source| self.master.cannot_run(source))
     }

@@ -24,9 +24,14 @@ pub struct SshProgram {
 
 impl SshProgram {
     pub(crate) fn new(destination: String) -> Self {
-        Self { destination, program: "ssh".into(), config: None, options: Vec::new() }
-            .option("ConnectTimeout", "15")
-            .keepalive(Duration::from_secs(15), 3)
+        Self {
+            destination,
+            program: "ssh".into(),
+            config: None,
+            options: Vec::new(),
+        }
+        .option("ConnectTimeout", "15")
+        .keepalive(Duration::from_secs(15), 3)
     }
 
     /// Another program than the `ssh` in the PATH.
@@ -59,7 +64,10 @@ impl SshProgram {
     }
 
     fn arguments(&self) -> Vec<OsString> {
-        let config = self.config.iter().flat_map(|file| ["-F".into(), file.clone().into_os_string()]);
+        let config = self
+            .config
+            .iter()
+            .flat_map(|file| ["-F".into(), file.clone().into_os_string()]);
         let options = self.options.iter().flat_map(|option| ["-o".into(), option.into()]);
         config.chain(options).collect()
     }

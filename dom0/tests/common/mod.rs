@@ -12,7 +12,7 @@ use dom0::{Auth, Connect, Dom0, Error, HostKeys, SshProgram};
 use tempfile::TempDir;
 
 /// What a test needs from the system, or the reason why it is skipped; with CI set, there is no skipping.
-pub fn needs(programs: &[&str]) -> bool {
+pub(crate) fn needs(programs: &[&str]) -> bool {
     let missing: Vec<_> = programs.iter().filter(|program| find(program).is_none()).collect();
     if missing.is_empty() {
         return true;
@@ -22,15 +22,15 @@ pub fn needs(programs: &[&str]) -> bool {
     false
 }
 
-pub fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     folders.map(|folder| folder.join(program)).find(|file| file.exists())
 }
 
-pub struct Sshd {
-    pub folder: TempDir,
-    pub port: u16,
+pub(crate) struct Sshd {
+    pub(crate) folder: TempDir,
+    pub(crate) port: u16,
     process: Child,
 }
 
@@ -42,19 +42,19 @@ impl Drop for Sshd {
     }
 }
 
-pub fn keygen(file: &Path, kind: &str, passphrase: &str) {
+pub(crate) fn keygen(file: &Path, kind: &str, passphrase: &str) {
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", kind, "-N", passphrase, "-f"]).arg(file);
     assert!(keygen.status().expect("ssh-keygen").success());
 }
 
 impl Sshd {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with("")
     }
 
     /// With more lines of configuration.
-    pub fn with(lines: &str) -> Self {
+    pub(crate) fn with(lines: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path();
         keygen(&path.join("host"), "ed25519", "");
@@ -63,7 +63,7 @@ impl Sshd {
         let at = path.display();
         let config = format!(
             "{lines}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized_keys\nPidFile none\n\
-             UsePAM no\nStrictModes no\nPermitRootLogin yes\nLogLevel ERROR\nMaxStartups 100\n"
+             UsePAM no\nSetEnv HOME={at}\nStrictModes no\nPermitRootLogin yes\nLogLevel ERROR\nMaxStartups 100\n"
         );
         fs::write(path.join("sshd_config"), config).expect("sshd_config");
         if rustix::process::getuid().is_root() {
@@ -79,45 +79,57 @@ impl Sshd {
         use std::os::unix::process::CommandExt;
 
         let mut sshd = Command::new(find("sshd").expect("sshd"));
-        sshd.args(["-D", "-e", "-p", &port.to_string(), "-f"]).arg(path.join("sshd_config"));
+        sshd.args(["-D", "-e", "-p", &port.to_string(), "-f"])
+            .arg(path.join("sshd_config"));
         let log = fs::File::create(path.join("log")).expect("a log");
-        let process = sshd.stderr(log).stdin(Stdio::null()).process_group(0).spawn().expect("sshd starts");
+        let process = sshd
+            .stderr(log)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("sshd starts");
         let end = Instant::now() + Duration::from_secs(5);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "sshd does not listen: {:?}", fs::read_to_string(path.join("log")));
+            assert!(
+                Instant::now() < end,
+                "sshd does not listen: {:?}",
+                fs::read_to_string(path.join("log"))
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         process
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         let user = user_name();
         format!("{user}@127.0.0.1:{}", self.port)
     }
 
     /// A file that knows this server's key.
-    pub fn known_hosts(&self) -> PathBuf {
+    pub(crate) fn known_hosts(&self) -> PathBuf {
         let key = fs::read_to_string(self.path("host.pub")).expect("the host's key");
         let file = self.path("known_hosts");
         fs::write(&file, format!("[127.0.0.1]:{} {key}", self.port)).expect("known_hosts");
         file
     }
 
-    pub fn auth(&self) -> Auth {
+    pub(crate) fn auth(&self) -> Auth {
         Auth::key_file(self.path("id"))
     }
 
     /// The built-in SSH, with the right keys.
-    pub fn builtin(&self) -> Connect {
-        Dom0::connect(self.address()).auth(self.auth()).host_keys(HostKeys::known_hosts(self.known_hosts()))
+    pub(crate) fn builtin(&self) -> Connect {
+        Dom0::connect(self.address())
+            .auth(self.auth())
+            .host_keys(HostKeys::known_hosts(self.known_hosts()))
     }
 
     /// The ssh program, with the right keys and no configuration.
-    pub fn program(&self) -> SshProgram {
+    pub(crate) fn program(&self) -> SshProgram {
         let known = self.known_hosts();
         Dom0::with_ssh_program(format!("{}@127.0.0.1", user_name()))
             .config("/dev/null")
@@ -130,16 +142,22 @@ impl Sshd {
     }
 
     /// Sends a signal to the server and all its sessions.
-    pub fn signal_all(&self, signal: &str) {
+    pub(crate) fn signal_all(&self, signal: &str) {
         for process in descendants(self.process.id()).into_iter().chain([self.process.id()]) {
-            let _ = Command::new("kill").args(["-s", signal, &process.to_string()]).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args(["-s", signal, &process.to_string()])
+                .stderr(Stdio::null())
+                .status();
         }
     }
 
     /// Sends a signal to the sessions, not to the server.
-    pub fn signal_sessions(&self, signal: &str) {
+    pub(crate) fn signal_sessions(&self, signal: &str) {
         for process in descendants(self.process.id()) {
-            let _ = Command::new("kill").args(["-s", signal, &process.to_string()]).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .args(["-s", signal, &process.to_string()])
+                .stderr(Stdio::null())
+                .status();
         }
     }
 }
@@ -155,29 +173,40 @@ fn descendants(of: u32) -> Vec<u32> {
             let name = fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
             name.starts_with("sshd")
         };
-        found.extend(children.split_whitespace().filter_map(|id| id.parse().ok()).filter(is_sshd));
+        found.extend(
+            children
+                .split_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .filter(is_sshd),
+        );
     }
     found.split_off(1)
 }
 
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port()
 }
 
-pub fn user_name() -> String {
+pub(crate) fn user_name() -> String {
     let id = Command::new("id").arg("-un").output().expect("id");
     String::from_utf8_lossy(&id.stdout).trim().to_owned()
 }
 
 /// A session over each of the backends.
-pub async fn both(sshd: &Sshd) -> [(&'static str, Dom0); 2] {
+pub(crate) async fn both(sshd: &Sshd) -> [(&'static str, Dom0); 2] {
     [
-        ("built-in", sshd.builtin().await.expect("a session over the built-in SSH")),
+        (
+            "built-in",
+            sshd.builtin().await.expect("a session over the built-in SSH"),
+        ),
         ("program", sshd.program().await.expect("a session over the ssh program")),
     ]
 }
 
-pub fn error_of<T>(result: Result<T, Error>) -> Error {
+pub(crate) fn error_of<T>(result: Result<T, Error>) -> Error {
     match result {
         Ok(_) => panic!("it should have failed"),
         Err(error) => error,
