@@ -2,13 +2,15 @@ use std::fmt;
 
 use crate::builtin::Builtin;
 use crate::ends::Ends;
+#[cfg(unix)]
 use crate::program::Program;
 use crate::stream::RemoteStream;
 use crate::{Error, Target};
 
 /// What carries a session.
 pub(crate) enum Backend {
-    Builtin(Builtin),
+    Builtin(Box<Builtin>),
+    #[cfg(unix)]
     Program(Program),
 }
 
@@ -24,6 +26,7 @@ impl Backend {
     pub(crate) fn host(&self) -> String {
         match self {
             Self::Builtin(builtin) => builtin.host().to_string(),
+            #[cfg(unix)]
             Self::Program(program) => program.host(),
         }
     }
@@ -31,14 +34,21 @@ impl Backend {
     pub(crate) fn is_lost(&self) -> bool {
         match self {
             Self::Builtin(builtin) => builtin.is_lost(),
+            #[cfg(unix)]
             Self::Program(program) => program.is_lost(),
         }
+    }
+
+    /// Whether a command that a signal has ended looks like one that returned 255.
+    pub(crate) fn hides_signals(&self) -> bool {
+        !matches!(self, Self::Builtin(_))
     }
 
     /// Runs a line whose output is collected at once.
     pub(crate) async fn control(&self, line: Vec<u8>) -> Result<Ends, Error> {
         match self {
             Self::Builtin(builtin) => builtin.control(line).await,
+            #[cfg(unix)]
             Self::Program(program) => program.exec(line).await,
         }
     }
@@ -47,6 +57,7 @@ impl Backend {
     pub(crate) async fn exec(&self, line: Vec<u8>) -> Result<Ends, Error> {
         match self {
             Self::Builtin(builtin) => builtin.exec(line).await,
+            #[cfg(unix)]
             Self::Program(program) => program.exec(line).await,
         }
     }
@@ -54,6 +65,7 @@ impl Backend {
     pub(crate) async fn open(&self, target: &Target) -> Result<Opened, Error> {
         match self {
             Self::Builtin(builtin) => builtin.open(target).await,
+            #[cfg(unix)]
             Self::Program(program) => program.open(target).await,
         }
     }
@@ -63,6 +75,7 @@ impl fmt::Debug for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::Builtin(_) => "built-in",
+            #[cfg(unix)]
             Self::Program(_) => "ssh program",
         };
         write!(f, "{} over the {name}", self.host())

@@ -11,7 +11,10 @@ use crate::{Dom0, Error, Exit, Target};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relay {
     Socat,
-    Nc,
+    /// The end of the input is passed on by all of them, by OpenBSD's only where it is told to.
+    Nc {
+        told: bool,
+    },
     Python,
 }
 
@@ -42,16 +45,21 @@ while True:
         data = data[os.write(1, data):]
 "#;
 
+const PROBE: &str = r#"has() { command -v "$1" >/dev/null; }
+if has socat; then echo socat
+elif has nc; then case "$(nc -h 2>&1)" in *-N[[:space:]]*) echo nc -N ;; *) echo nc ;; esac
+elif has python3; then echo python3
+fi"#;
+
 impl Relay {
     /// The first of the programs that is there.
     pub(crate) async fn probe(dom0: &Dom0) -> Result<Option<Self>, Error> {
-        let look = Command::raw("command -v socat || command -v nc || command -v python3");
-        let found = dom0.output(&look).await?;
-        let path = String::from_utf8_lossy(&found.stdout);
-        Ok(match path.trim().rsplit('/').next() {
-            Some("socat") => Some(Self::Socat),
-            Some("nc") => Some(Self::Nc),
-            Some("python3") => Some(Self::Python),
+        let found = dom0.run(&Command::raw(PROBE)).await?;
+        Ok(match &found[..] {
+            b"socat\n" => Some(Self::Socat),
+            b"nc\n" => Some(Self::Nc { told: false }),
+            b"nc -N\n" => Some(Self::Nc { told: true }),
+            b"python3\n" => Some(Self::Python),
             _ => None,
         })
     }
@@ -60,8 +68,13 @@ impl Relay {
         match (self, target) {
             // Half a day may pass between the ends of the two directions, not half a second.
             (Self::Socat, target) => Command::new("socat").arg("-t43200").arg("-").arg(socat_address(target)),
-            (Self::Nc, Target::Tcp { host, port }) => Command::new("nc").arg("--").arg(host).arg(port.to_string()),
-            (Self::Nc, Target::Unix { path }) => Command::new("nc").arg("-U").arg("--").arg(path),
+            (Self::Nc { told }, target) => {
+                let nc = Command::new("nc").args(told.then_some("-N"));
+                match target {
+                    Target::Tcp { host, port } => nc.arg("--").arg(host).arg(port.to_string()),
+                    Target::Unix { path } => nc.arg("-U").arg("--").arg(path),
+                }
+            }
             (Self::Python, Target::Tcp { host, port }) => Command::new("python3")
                 .arg("-c")
                 .arg(PYTHON)
@@ -148,7 +161,7 @@ mod tests {
 
     #[test]
     fn options_of_nc_cannot_be_smuggled_in() {
-        let command = Relay::Nc.command(&Target::tcp("-e/bin/sh", 1));
+        let command = Relay::Nc { told: false }.command(&Target::tcp("-e/bin/sh", 1));
         assert_eq!(command.to_string(), "nc -- -e/bin/sh 1");
     }
 }

@@ -8,6 +8,7 @@ use crate::backend::{Backend, Opened};
 use crate::builtin::Connect;
 use crate::command::Command;
 use crate::forward::Forward;
+#[cfg(unix)]
 use crate::program::SshProgram;
 use crate::relay::{self, Relay};
 use crate::running::{Output, Running};
@@ -31,6 +32,7 @@ impl Dom0 {
 
     /// Connects with the user's own `ssh` program: his `~/.ssh/config` with its names, jump hosts and proxies, his agent,
     /// his smart cards.
+    #[cfg(unix)]
     pub fn with_ssh_program(destination: impl Into<String>) -> SshProgram {
         SshProgram::new(destination.into())
     }
@@ -85,7 +87,7 @@ impl Dom0 {
             Opened::Forbidden(said) => said,
         };
         if let (Some(reason), Target::Unix { path }) = (said, target) {
-            let there = Command::new("test").arg("-S").arg(path);
+            let there = Command::raw(r#"test -S "$1""#).arg(path);
             if !self.output(&there).await?.exit.success() {
                 return Err(Error::Unreachable {
                     host: self.host(),
@@ -134,7 +136,7 @@ impl Dom0 {
     }
 
     pub(crate) fn hides_signals(&self) -> bool {
-        matches!(self.0.backend, Backend::Program(_))
+        self.0.backend.hides_signals()
     }
 }
 

@@ -132,17 +132,21 @@ async fn a_guarded_command_ends_with_its_connection() {
         let mut running = dom0.exec(&sleep).await.expect(name);
         let process = running.process().await.expect(name);
         let alive = || std::fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|comm| comm == "sleep\n");
-        assert!(alive(), "{name}");
+        until(&format!("{name}: it starts"), &alive).await;
         drop(running);
-        let end = Instant::now() + Duration::from_secs(3);
-        while alive() {
-            assert!(Instant::now() < end, "{name}: still there");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until(&format!("{name}: it ends"), || !alive()).await;
         let done = dom0
             .output(&Command::raw("echo done; exit 4").end_with_connection())
             .await
             .expect(name);
         assert_eq!((done.exit, &done.stdout[..]), (Exit::Code(4), &b"done\n"[..]), "{name}");
+    }
+}
+
+async fn until(what: &str, so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(3);
+    while !so() {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -93,6 +93,10 @@ impl IntoFuture for Connect {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(Dom0::new(Backend::Builtin(Builtin::connect(self.plan()?).await?))) })
+        Box::pin(async move {
+            Ok(Dom0::new(Backend::Builtin(Box::new(
+                Builtin::connect(self.plan()?).await?,
+            ))))
+        })
     }
 }

@@ -9,7 +9,6 @@ use russh::client::{AuthResult, KeyboardInteractiveAuthResponse};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::{AgentClient, AgentStream};
 use russh::keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKey};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::Connection;
 use super::handshake::Session;
@@ -166,10 +165,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn identities<S: AgentStream + Send + Unpin + 'static>(&mut self, mut agent: AgentClient<S>) -> bool
-    where
-        S: AsyncRead + AsyncWrite,
-    {
+    async fn identities<S: AgentStream + Send + Unpin>(&mut self, mut agent: AgentClient<S>) -> bool {
         if let Some(binding) = self.session.agent_session_binding().cloned() {
             // Agents that do not know this have no keys that depend on it.
             let _ = agent.bind_session(&binding, false).await;

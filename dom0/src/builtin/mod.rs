@@ -32,8 +32,8 @@ pub(crate) struct Builtin {
 
 type Idle = Arc<Mutex<Vec<Arc<Connection>>>>;
 
-/// OpenSSH allows ten channels to a connection.
-const CONTROL_CHANNELS: usize = 8;
+/// OpenSSH allows ten channels to a connection, and counts those that close for a moment longer than the others open.
+const CONTROL_CHANNELS: usize = 5;
 
 /// Connections without a stream that are kept for the next one.
 const MOST_IDLE: usize = 2;
@@ -67,14 +67,18 @@ impl Builtin {
             .acquire_owned()
             .await
             .map_err(|_| self.control.lost())?;
-        let channel = self.control.exec(line).await?;
-        Ok(pump::command(
-            channel,
-            Shared {
-                connection: self.control.clone(),
-                _permit: permit,
-            },
-        ))
+        match self.control.exec(line.clone()).await {
+            Ok(channel) => {
+                let shared = Shared {
+                    connection: self.control.clone(),
+                    _permit: permit,
+                };
+                Ok(pump::command(channel, shared))
+            }
+            // Commands that were given up while they ran are counted until they end.
+            Err(Error::Refused { .. }) => self.exec(line).await,
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs a command whose output is read at leisure.
@@ -108,26 +112,31 @@ impl Builtin {
         };
         Ok(Lease {
             connection,
-            idle: self.idle.clone(),
+            idle: Some(self.idle.clone()),
         })
     }
 }
 
-/// A connection for one stream, which goes back to the idle ones.
+/// A connection for one stream, which goes back to the idle ones unless something still runs there.
 struct Lease {
     connection: Arc<Connection>,
-    idle: Idle,
+    idle: Option<Idle>,
 }
 
 impl pump::Hold for Lease {
     fn connection(&self) -> &Connection {
         &self.connection
     }
+
+    fn given_up(&mut self) {
+        self.idle = None;
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(idle) = &self.idle else { return };
+        let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST_IDLE && !self.connection.is_lost() {
             idle.push(self.connection.clone());
         }

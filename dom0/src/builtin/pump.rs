@@ -17,6 +17,9 @@ use crate::{Error, Exit};
 /// Whatever keeps the connection of a channel alive.
 pub(super) trait Hold: Send + Sync + 'static {
     fn connection(&self) -> &Connection;
+
+    /// The channel was closed from here; its command may still run.
+    fn given_up(&mut self) {}
 }
 
 impl Hold for std::sync::Arc<Connection> {
@@ -68,7 +71,7 @@ pub(super) fn stream(channel: Channel<Msg>, hold: impl Hold) -> RemoteStream {
     }
 }
 
-async fn run(channel: Channel<Msg>, input: DuplexStream, mut outputs: Outputs, hold: impl Hold) {
+async fn run(channel: Channel<Msg>, input: DuplexStream, mut outputs: Outputs, mut hold: impl Hold) {
     let (mut reader, writer) = channel.split();
     let end = tokio::select! {
         end = outputs.fill(&mut reader) => end,
@@ -78,6 +81,9 @@ async fn run(channel: Channel<Msg>, input: DuplexStream, mut outputs: Outputs, h
     if !matches!(end, End::Silent) {
         // Fails where the connection is gone, and then the channel is too.
         let _ = writer.close().await;
+    }
+    if matches!(end, End::Forgotten) {
+        hold.given_up();
     }
     outputs.finish(end, hold.connection()).await;
 }

@@ -44,6 +44,9 @@ impl Drop for Sshd {
 
 pub(crate) fn keygen(file: &Path, kind: &str, passphrase: &str) {
     let mut keygen = Command::new("ssh-keygen");
+    if kind == "rsa" {
+        keygen.args(["-b", "2048"]);
+    }
     keygen.args(["-q", "-t", kind, "-N", passphrase, "-f"]).arg(file);
     assert!(keygen.status().expect("ssh-keygen").success());
 }
@@ -61,9 +64,14 @@ impl Sshd {
         keygen(&path.join("id"), "ed25519", "");
         fs::copy(path.join("id.pub"), path.join("authorized_keys")).expect("authorized_keys");
         let at = path.display();
+        // Only the first of these lines counts. The user's own shell settings stay out of it.
+        let lines = match lines.contains("SetEnv ") {
+            true => lines.replace("SetEnv ", &format!("SetEnv HOME={at} ")),
+            false => format!("{lines}\nSetEnv HOME={at}"),
+        };
         let config = format!(
             "{lines}\nListenAddress 127.0.0.1\nHostKey {at}/host\nAuthorizedKeysFile {at}/authorized_keys\nPidFile none\n\
-             UsePAM no\nSetEnv HOME={at}\nStrictModes no\nPermitRootLogin yes\nLogLevel ERROR\nMaxStartups 100\n"
+             UsePAM no\nStrictModes no\nPermitRootLogin yes\nLogLevel ERROR\nMaxStartups 100\n"
         );
         fs::write(path.join("sshd_config"), config).expect("sshd_config");
         if rustix::process::getuid().is_root() {
