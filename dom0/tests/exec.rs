@@ -92,7 +92,7 @@ async fn streams_go_both_ways_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_reach_the_command_and_its_children() {
-    if !needs(PROGRAMS) {
+    if !needs(PROGRAMS) || !needs(&["pgrep"]) {
         return;
     }
     let sshd = Sshd::start();

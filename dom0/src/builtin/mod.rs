@@ -101,6 +101,9 @@ impl Builtin {
     }
 
     async fn lease(&self) -> Result<Lease, Error> {
+        if self.is_lost() {
+            return Err(self.control.lost());
+        }
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.retain(|connection| !connection.is_lost());

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dom0::{Auth, Connect, Dom0, Error, HostKeys, SshProgram};
@@ -78,34 +79,40 @@ impl Sshd {
             // Where it separates its privileges to; packages make it when the service starts.
             let _ = fs::create_dir_all("/run/sshd");
         }
-        let port = free_port();
-        let process = Self::spawn(path, port);
-        Self { folder, port, process }
+        // A port may be taken between being found and being used.
+        for _ in 0..5 {
+            let port = free_port();
+            if let Some(process) = Self::spawn(path, port) {
+                return Self { folder, port, process };
+            }
+        }
+        panic!("sshd does not start: {:?}", fs::read_to_string(path.join("log")));
     }
 
-    fn spawn(path: &Path, port: u16) -> Child {
+    /// None: it ended at once.
+    fn spawn(path: &Path, port: u16) -> Option<Child> {
         use std::os::unix::process::CommandExt;
 
         let mut sshd = Command::new(find("sshd").expect("sshd"));
         sshd.args(["-D", "-e", "-p", &port.to_string(), "-f"])
             .arg(path.join("sshd_config"));
         let log = fs::File::create(path.join("log")).expect("a log");
-        let process = sshd
+        let mut process = sshd
             .stderr(log)
             .stdin(Stdio::null())
             .process_group(0)
             .spawn()
             .expect("sshd starts");
         let end = Instant::now() + Duration::from_secs(5);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(
-                Instant::now() < end,
-                "sshd does not listen: {:?}",
-                fs::read_to_string(path.join("log"))
-            );
+        while Instant::now() < end && process.try_wait().expect("its status").is_none() {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Some(process);
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
-        process
+        let _ = process.kill();
+        let _ = process.wait();
+        None
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -191,11 +198,18 @@ fn descendants(of: u32) -> Vec<u32> {
     found.split_off(1)
 }
 
+/// A port that no other test of this process has been given.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port()
+    static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("a port").port();
+        let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if !given.contains(&port) {
+            given.push(port);
+            return port;
+        }
+    }
 }
 
 pub(crate) fn user_name() -> String {
