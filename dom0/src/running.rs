@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{oneshot, watch};
@@ -30,6 +32,9 @@ pub struct Running {
     _guard: Option<Stdin>,
 }
 
+/// The process is told before anything else, so this is a generous time for a shell to start.
+const PROCESS_LIMIT: Duration = Duration::from_secs(20);
+
 impl Running {
     pub(crate) fn new(dom0: Dom0, command: &Command, ends: Ends) -> Self {
         let (stdin, guard) = match command.ends_with_connection() {
@@ -50,12 +55,9 @@ impl Running {
 
     /// The id of its process, which is also that of its process group.
     pub async fn process(&mut self) -> Result<u32, Error> {
-        let known = self
-            .process
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|process| *process);
+        // A server that runs another command than it was told to never says.
+        let known = tokio::time::timeout(PROCESS_LIMIT, self.process.wait_for(Option::is_some)).await;
+        let known = known.ok().and_then(|known| *known.ok()?);
         known.ok_or_else(|| Error::NoProcess { host: self.dom0.host() })
     }
 

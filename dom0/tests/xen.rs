@@ -23,7 +23,8 @@ const LS: &str = r#"[ "$2" = -- ] && shift
 cd "$STORE" && find ".$2" -mindepth 2 -name value | sort | while read -r file; do
 path=${file#.}; printf '%s = "%s"\n' "${path%/value}" "$(cat "$file")"; done"#;
 const RM: &str = r#"[ "$1" = -- ] && shift
-[ -d "$STORE$1" ] && rm -r "$STORE$1" || { echo "xenstore-rm: could not remove path $1" >&2; exit 1; }"#;
+[ -e "$STORE/forbidden" ] || [ ! -d "$STORE${1%/*}" ] && { echo "xenstore-rm: could not remove path $1" >&2; exit 1; }
+rm -rf "$STORE$1""#;
 const WATCH: &str = r#"[ "$1" = -- ] && shift
 echo "$1"; echo "$1/below"; exec sleep 65"#;
 
@@ -61,7 +62,7 @@ async fn xenstore_and_domains() {
         assert_eq!(xenstore.read(&path("absent")).await.expect(name), None);
         assert_eq!(xenstore.list(&path("absent")).await.expect(name), None);
         assert_eq!(xenstore.tree(&path("absent")).await.expect(name), None);
-        assert!(!xenstore.remove(&path("absent")).await.expect(name));
+        xenstore.remove(&path("absent")).await.expect(name);
         for value in [&b"plain"[..], b"", b"-5", b"$(x) ; ' \" \\ \n", b"\x00\x07\xff\xc3\xa4"] {
             xenstore.write(&path("data/x"), value).await.expect(name);
             assert_eq!(
@@ -103,9 +104,14 @@ async fn xenstore_and_domains() {
 
         let mut watch = xenstore.watch(&path("data")).await.expect(name);
         assert_eq!(watch.next().await.expect(name), Some(path("data")));
+        xenstore.write(&path("data/below"), b"new").await.expect(name);
         assert_eq!(watch.next().await.expect(name), Some(path("data/below")));
         drop(watch);
-        assert!(xenstore.remove(&XenStorePath::domain(7)).await.expect(name));
+        fs::write(store.path().join("forbidden"), "").unwrap();
+        let forbidden = error_of(xenstore.remove(&path("vm")).await);
+        assert!(matches!(forbidden, Error::Failed { .. }), "{forbidden}");
+        fs::remove_file(store.path().join("forbidden")).unwrap();
+        xenstore.remove(&XenStorePath::domain(7)).await.expect(name);
     }
 }
 

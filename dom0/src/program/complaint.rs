@@ -79,7 +79,7 @@ mod tests {
     fn a_changed_key() {
         let said = "@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@@\r\nIT IS POSSIBLE ...\r\n\
             The fingerprint for the ED25519 key sent by the remote host is\nSHA256:Xh0SOHNHOiGmwSFHTvHBkDMIBfnTwJCoYJwDCl2FSWo.\r\n\
-            Add correct host key in /tmp/kh to get rid of this message.\r\nOffending ED25519 key in /home/me:x/kh:7\r\n\
+            Add correct host key in /home/me/kh to get rid of this message.\r\nOffending ED25519 key in /home/me:x/kh:7\r\n\
             Host key for [127.0.0.1]:22022 has changed and you have requested strict checking.\r\nHost key verification failed.";
         let Error::ChangedHostKey {
             file,

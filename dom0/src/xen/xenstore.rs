@@ -88,12 +88,17 @@ impl XenStore {
         self.dom0.run(&write).await.map(drop)
     }
 
-    /// Removes a path and what is below it; false when there is no such path, or it may not be removed.
-    pub async fn remove(&self, path: &XenStorePath) -> Result<bool, Error> {
-        let done = self
-            .ask("xenstore-rm", &[path.as_str()], "could not remove path")
-            .await?;
-        Ok(done.is_some())
+    /// Removes a path and what is below it, if it is there.
+    pub async fn remove(&self, path: &XenStorePath) -> Result<(), Error> {
+        let remove = Command::new("xenstore-rm").arg("--").arg(path.as_str());
+        match self.dom0.run(&remove).await {
+            Ok(_) => Ok(()),
+            // oxenstored complains of an absent path where its folder is absent as well.
+            Err(Error::Failed {
+                exit: Exit::Code(1), ..
+            }) if self.read(path).await?.is_none() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tells of every change at or below a path, and once at the start.
