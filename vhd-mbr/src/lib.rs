@@ -43,6 +43,9 @@
 //!
 //! No runtime, no `unsafe`, no network but for the feature `nbd`; the bytes of a disk are never trusted.
 
+// docs.rs shows the sources anyway; a second copy of them would double the pages.
+#![doc(html_no_source)]
+
 pub mod bootloader;
 mod bytes;
 pub mod cbt;

@@ -1,3 +1,5 @@
+// docs.rs shows the sources anyway; a second copy of them would double the pages.
+#![doc(html_no_source)]
 #![doc = include_str!("../README.md")]
 
 mod bulk;

@@ -30,6 +30,9 @@
 //! in XML. What no reading could save is a [`DecodeError`], never a panic. Nothing is allocated for a size that is
 //! only claimed, and values nest at most 128 deep.
 
+// docs.rs shows the sources anyway; a second copy of them would double the pages.
+#![doc(html_no_source)]
+
 mod class;
 mod codes;
 mod datetime;
