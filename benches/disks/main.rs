@@ -1,0 +1,195 @@
+//! Disks from the inside, beside the programs that people use for it: a file out of a file system, a partition table, a
+//! VHD made raw, a disk read over NBD.
+//!
+//! Each job is done in turns with its peer, on the same files in the page cache, and the best time of each counts; a peer
+//! that is a program also starts. What we read of the disk is counted. `--quick`, or the variable `BENCH_QUICK`, takes
+//! smaller disks. A peer that is not installed is left out, with a line that says so.
+
+mod counted;
+mod images;
+
+use std::fs::File;
+use std::io;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use vhd_mbr::PartitionTable;
+use vhd_mbr::nbd::{Nbd, Target};
+use vhd_mbr::vhd::{Vhd, copy_to_raw};
+use vhd_mbr::volume::Volume;
+
+use crate::counted::Counted;
+use crate::images::Images;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const ROUNDS: usize = 5;
+
+fn main() -> Result<()> {
+    let quick =
+        std::env::args().any(|arg| arg == "--quick" || arg == "--test") || std::env::var_os("BENCH_QUICK").is_some();
+    let images = Images::make(if quick { 256 } else { 4096 }, if quick { 16 } else { 96 })?;
+    println!(
+        "a disk of {} MiB, a file of {} MiB, the best of {ROUNDS}:",
+        images.disk_size >> 20,
+        images.file_size >> 20
+    );
+    for volume in &images.volumes {
+        let path = &volume.path;
+        let mut read = (0, 0);
+        let ours = || {
+            let disk = Counted::new(File::open(path)?);
+            let length = Volume::open(&disk)?.content("/big")?.copy_to(&mut io::sink())?;
+            assert_eq!(length, images.file_size);
+            read = (disk.reads(), disk.bytes());
+            Ok(())
+        };
+        let peer = || volume.cat(path);
+        compare(&format!("cat, {}", volume.kind), volume.peer, ours, peer)?;
+        println!(
+            "{:28} {} reads, {:.1} MiB read",
+            "",
+            read.0,
+            read.1 as f64 / f64::from(1 << 20)
+        );
+    }
+    partitions(&images)?;
+    vhd(&images)?;
+    nbd(&images)
+}
+
+fn partitions(images: &Images) -> Result<()> {
+    let mut read = (0, 0);
+    let ours = || {
+        let disk = Counted::new(File::open(&images.partitioned)?);
+        assert_eq!(PartitionTable::read_disk(&disk)?.partitions().len(), 3);
+        read = (disk.reads(), disk.bytes());
+        Ok(())
+    };
+    let mut sfdisk = Command::new("sfdisk");
+    sfdisk.arg("--json").arg(&images.partitioned);
+    compare("partitions", "sfdisk", ours, || quiet(&mut sfdisk))?;
+    println!("{:28} {} reads, {} bytes read", "", read.0, read.1);
+    Ok(())
+}
+
+fn vhd(images: &Images) -> Result<()> {
+    let Some(vhd) = &images.vhd else { return Ok(()) };
+    let raw = images.folder.path().join("out.raw");
+    let ours = || {
+        let _ = std::fs::remove_file(&raw);
+        let mut file = File::create(&raw)?;
+        copy_to_raw(&Vhd::open(File::open(vhd)?)?, &mut file)?;
+        Ok(())
+    };
+    let mut convert = Command::new("qemu-img");
+    convert.args(["convert", "-f", "vpc", "-O", "raw"]).arg(vhd).arg(&raw);
+    let peer = || {
+        let _ = std::fs::remove_file(&raw);
+        quiet(&mut convert)
+    };
+    compare("VHD to raw", "qemu-img convert", ours, peer)
+}
+
+fn nbd(images: &Images) -> Result<()> {
+    let socket = images.folder.path().join("nbd");
+    let Some(_server) = Server::start(&images.dense, &socket) else {
+        println!("NBD: skipped, there is no nbdkit");
+        return Ok(());
+    };
+    let connections = NonZeroUsize::new(4).ok_or("four connections")?;
+    let ours = || {
+        let disk = Nbd::options()
+            .connections(connections)
+            .connect(&Target::unix(&socket, ""))?;
+        disk.copy_to(io::sink())?;
+        Ok(())
+    };
+    let mut nbdcopy = Command::new("nbdcopy");
+    let uri = format!("nbd+unix:///?socket={}", socket.display());
+    nbdcopy.args(["--connections=4", &uri, "null:"]);
+    compare("NBD, read whole", "nbdcopy", ours, || quiet(&mut nbdcopy))
+}
+
+/// Does a job in turns with a peer, and prints the best times.
+fn compare(
+    job: &str,
+    name: &str,
+    mut ours: impl FnMut() -> Result<()>,
+    mut peer: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let (mut best, mut best_peer) = (Duration::MAX, Duration::MAX);
+    let mut missing = None;
+    for _ in 0..ROUNDS {
+        best = best.min(timed(&mut ours)?);
+        if missing.is_none() {
+            match timed(&mut peer) {
+                Ok(time) => best_peer = best_peer.min(time),
+                Err(error) => missing = Some(error),
+            }
+        }
+    }
+    match missing {
+        None => println!(
+            "{job:28} {:>9.1} ms; {name} {:.1} ms; {:.2} times as fast",
+            millis(best),
+            millis(best_peer),
+            best_peer.as_secs_f64() / best.as_secs_f64()
+        ),
+        Some(error) => println!("{job:28} {:>9.1} ms; {name} skipped: {error}", millis(best)),
+    }
+    Ok(())
+}
+
+fn timed(work: &mut impl FnMut() -> Result<()>) -> Result<Duration> {
+    let begun = Instant::now();
+    work()?;
+    Ok(begun.elapsed())
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Runs a program whose output nobody needs.
+fn quiet(command: &mut Command) -> Result<()> {
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("it ended with {status}").into())
+    }
+}
+
+/// A server of one image, for as long as it is needed.
+struct Server(Child);
+
+impl Server {
+    fn start(image: &Path, socket: &Path) -> Option<Self> {
+        let mut command = Command::new("nbdkit");
+        command
+            .args(["--foreground", "--readonly", "--unix"])
+            .arg(socket)
+            .arg("file")
+            .arg(image);
+        let child = command.stderr(Stdio::null()).spawn().ok()?;
+        let server = Self(child);
+        for _ in 0..200 {
+            if socket.exists() {
+                return Some(server);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has nothing to save.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
