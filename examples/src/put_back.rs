@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use vhd_mbr::patch::{SectorRange, WritePlan};
 use vhd_mbr::xen_disk::ReadAt;
 use xenapi::vm::PowerState;
-use xenapi::{DiskFormat, Ref, Source, Vdi, Vm};
+use xenapi::{DiskFormat, Error, ErrorCode, Ref, Source, Vdi, Vm};
 
 use crate::{OpenDisk, Pool, Printable, Via};
 
+/// How often, and with which pauses, to try where the server has not let go of the disk yet.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 /// What the server writes is whole sectors of disks of either kind.
 const SECTOR: u32 = 4096;
 
@@ -66,7 +70,8 @@ pub async fn ensure_untouched(pool: &Pool, vdi: Ref<Vdi>) -> anyhow::Result<Unto
 }
 
 /// Sends what a plan changes to a disk of a pool, in whole sectors and nothing else, and reads it back. `read` is the
-/// disk that the plan was made with, and `before` the moment at which that was opened.
+/// disk that the plan was made with, and `before` the moment at which that was opened. It is closed first: the server
+/// writes to no disk that is being read.
 ///
 /// Answers with the number of bytes that were sent.
 ///
@@ -75,29 +80,51 @@ pub async fn ensure_untouched(pool: &Pool, vdi: Ref<Vdi>) -> anyhow::Result<Unto
 pub async fn put_back(
     pool: &Pool,
     vdi: Ref<Vdi>,
-    read: &OpenDisk,
+    read: OpenDisk,
     before: &Untouched,
     plan: Arc<WritePlan>,
     via: Option<Via>,
 ) -> anyhow::Result<u64> {
     let ranges = read
         .work(move |disk| Ok(plan.sectors(disk, SECTOR).collect::<Result<Vec<_>, _>>()?))
-        .await?;
+        .await;
+    read.close().await;
+    let ranges = ranges?;
     ensure!(
         ensure_untouched(pool, vdi).await? == *before,
         "the VM ran while its disk was read: try again"
     );
-    let source = source(&ranges);
-    let length = source.length();
-    pool.vdi(vdi)
-        .import_raw(DiskFormat::Raw, source)
+    let length = source(&ranges).length();
+    send(pool, vdi, &ranges)
         .await
-        .context("the change was sent, and may be there in part: undo it when the disk can be reached again")?;
+        .context("the change may be there in part: undo it when the disk can be reached again")?;
     let again = OpenDisk::of_pool(pool, None, vdi, via.filter(|&via| via != Via::Xva)).await?;
     let compared = again.work(move |disk| compare(disk, &ranges)).await;
     again.close().await;
     compared?;
     Ok(length)
+}
+
+/// Sends the ranges, as soon as the server has let go of the disk that was read.
+async fn send(pool: &Pool, vdi: Ref<Vdi>, ranges: &[SectorRange]) -> xenapi::Result<()> {
+    let mut attempt = 1;
+    loop {
+        match pool.vdi(vdi).import_raw(DiskFormat::Raw, source(ranges)).await {
+            Err(error) if is_busy(&error) && attempt < ATTEMPTS => {
+                attempt += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome.map(drop),
+        }
+    }
+}
+
+/// Whether nothing was written because something still has the disk.
+fn is_busy(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(ErrorCode::VdiInUse | ErrorCode::OtherOperationInProgress | ErrorCode::DeviceAlreadyAttached)
+    )
 }
 
 fn source(ranges: &[SectorRange]) -> Source {

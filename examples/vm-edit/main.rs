@@ -107,17 +107,22 @@ async fn in_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
             anyhow::Ok(Some(plan))
         })
         .await;
-    let written = match outcome {
-        // From here on it is not left off halfway.
-        Ok(Some(plan)) => {
-            let sent = put_back(pool, vdi, &disk, &untouched, Arc::new(plan), flags.disk.via()).await;
-            sent.map(|sent| note(format!("{} sent, and read back.", Size(sent))))
-        }
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
+    let Some(plan) = outcome.transpose() else {
+        disk.close().await;
+        return Ok(());
     };
-    disk.close().await;
-    written
+    match plan {
+        // From here on it is not left off halfway.
+        Ok(plan) => {
+            let sent = put_back(pool, vdi, disk, &untouched, Arc::new(plan), flags.disk.via()).await?;
+            note(format!("{} sent, and read back.", Size(sent)));
+            Ok(())
+        }
+        Err(error) => {
+            disk.close().await;
+            Err(error)
+        }
+    }
 }
 
 impl Flags {
