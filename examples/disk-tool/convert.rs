@@ -13,6 +13,9 @@ pub(crate) struct Flags {
     /// The image, with all that it is built on
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
+    /// Its format, where its name does not tell
+    #[arg(long, value_name = "FORMAT")]
+    image_format: Option<ImageFormat>,
     /// The image to make; it must not be there yet
     #[arg(value_name = "NEW")]
     new: PathBuf,
@@ -24,7 +27,7 @@ pub(crate) struct Flags {
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let format = flags.format.or_else(|| ImageFormat::of_name(&flags.new));
     let format = format.context("the new image's name ends in none of .raw, .img, .vhd and .qcow2: say --format")?;
-    let image = Image::open(&flags.image)?;
+    let image = Image::open(&flags.image, flags.image_format)?;
     let size = image.disk.size()?;
     let meter = Meter::new(Total::Known(size));
     write_image(&image.disk, &flags.new, format, &meter)?;

@@ -15,13 +15,16 @@ pub(crate) struct Flags {
     /// The image
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
+    /// Its format, where its name does not tell
+    #[arg(long, value_name = "FORMAT")]
+    image_format: Option<ImageFormat>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
-    let image = Image::open(&flags.image)?;
+    let image = Image::open(&flags.image, flags.image_format)?;
     let size = image.disk.size()?;
     let data = data(&image.disk)?;
     let length = flags.image.metadata()?.len();

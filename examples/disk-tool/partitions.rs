@@ -6,20 +6,23 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use vhd_mbr::PartitionTable;
-use xenapi_examples::{Image, Printable};
+use xenapi_examples::{Image, ImageFormat, Printable};
 
 #[derive(Args)]
 pub(crate) struct Flags {
     /// The image
     #[arg(value_name = "IMAGE")]
     image: PathBuf,
+    /// Its format, where its name does not tell
+    #[arg(long, value_name = "FORMAT")]
+    image_format: Option<ImageFormat>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
-    let image = Image::open(&flags.image)?;
+    let image = Image::open(&flags.image, flags.image_format)?;
     let table = PartitionTable::read_disk(&image.disk)?;
     let mut out = io::stdout();
     if flags.json {

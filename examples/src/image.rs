@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use vhd_mbr::qcow2::{self, Qcow2};
-use vhd_mbr::vhd::{Chain, Writer, copy_to_raw};
+use vhd_mbr::vhd::{Chain, Kind, Vhd, Writer, copy_to_raw};
 use vhd_mbr::xen_disk::ReadAt;
 use xva::Archive;
 
@@ -84,19 +84,39 @@ pub struct Image {
 }
 
 impl Image {
-    /// Opens an image with all that it is built on.
+    /// Opens an image with all that it is built on. Its format is the one that is said, else that of its name, else the
+    /// one that its content shows.
+    ///
+    /// What a guest writes to a raw disk can look like an image that is built on any file of this machine. So an image
+    /// whose format was not said, and is not told by its name, is opened only where it stands alone.
     ///
     /// # Errors
-    /// Where it cannot be read, or what it is built on is not there.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
+    /// Where it cannot be read, what it is built on is not there, or its format has to be said.
+    pub fn open(path: &Path, format: Option<ImageFormat>) -> anyhow::Result<Self> {
         let cannot = || format!("cannot open {}", path.display());
         let file = File::open(path).with_context(cannot)?;
-        let format = ImageFormat::of_file(&file).with_context(cannot)?;
+        let said = format.or_else(|| ImageFormat::of_name(path));
+        let format = match said {
+            Some(format) => format,
+            None => ImageFormat::of_file(&file).with_context(cannot)?,
+        };
+        ensure!(
+            said.is_some() || !is_built_on_another(&file, format).with_context(cannot)?,
+            "{} looks like {format} that is built on another file, as anybody can make a disk look who may write to it: \
+             say --image-format {} if that is what it is, or --image-format raw",
+            path.display(),
+            format.to_string().to_lowercase()
+        );
         let disk: AnyDisk = match format {
             ImageFormat::Raw => {
                 ensure!(
                     Archive::open(&file).is_err(),
                     "{} is an archive of VMs: xva-tool takes its disks out",
+                    path.display()
+                );
+                ensure!(
+                    said.is_some() || !is_compressed(&file).with_context(cannot)?,
+                    "{} is compressed: xva-tool reads compressed archives, and --image-format raw takes it as it is",
                     path.display()
                 );
                 Box::new(file)
@@ -114,6 +134,30 @@ impl fmt::Debug for Image {
             .field("format", &self.format)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether an image names other files that its content comes from.
+fn is_built_on_another(file: &File, format: ImageFormat) -> io::Result<bool> {
+    let mut head = [0; 104];
+    let size = ReadAt::size(file)?.min(head.len() as u64) as usize;
+    ReadAt::read_exact_at(file, 0, &mut head[..size])?;
+    Ok(match format {
+        ImageFormat::Raw => false,
+        // A file that cannot be opened is told of later.
+        ImageFormat::Vhd => Vhd::open(file).is_ok_and(|vhd| vhd.footer().kind == Kind::Differencing),
+        // The name of a backing file, and the bit for data in a file of its own.
+        ImageFormat::Qcow2 => head[8..16] != [0; 8] || head[79] & 4 != 0,
+    })
+}
+
+/// Whether a file starts as those of gzip and zstd do.
+fn is_compressed(file: &File) -> io::Result<bool> {
+    let mut start = [0; 4];
+    if ReadAt::size(file)? < start.len() as u64 {
+        return Ok(false);
+    }
+    ReadAt::read_exact_at(file, 0, &mut start)?;
+    Ok(start.starts_with(&[0x1f, 0x8b, 8]) || start == [0x28, 0xb5, 0x2f, 0xfd])
 }
 
 /// Writes a disk as a new image. One that could not be completed is taken away again.

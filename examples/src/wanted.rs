@@ -11,7 +11,7 @@ use clap::Args;
 use xenapi::{Ref, Vm, VmRecord};
 use xva::{Reader, StreamedDisk};
 
-use crate::{Connection, Image, OpenDisk, Pool, Via, choose_vm, disk_of_vm, with_snapshot};
+use crate::{Connection, Image, ImageFormat, OpenDisk, Pool, Via, choose_vm, disk_of_vm, with_snapshot};
 
 /// Which disk: of a VM, of an archive, or in an image.
 #[derive(Args, Clone, Debug)]
@@ -32,6 +32,9 @@ pub struct WantedDisk {
     /// An image in place of a pool: raw, VHD with its parents, qcow2 with its backing files
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = Connection::FLAGS, conflicts_with_all = ["vm", "xva", "disk"])]
     image: Option<PathBuf>,
+    /// The format of the image, where its name does not tell
+    #[arg(long, global = true, value_name = "FORMAT", requires = "image")]
+    image_format: Option<ImageFormat>,
     /// An archive in place of a pool; - reads standard input
     #[arg(long, global = true, value_name = "FILE", conflicts_with_all = Connection::FLAGS, conflicts_with = "vm")]
     xva: Option<PathBuf>,
@@ -93,6 +96,11 @@ impl WantedDisk {
         self.via
     }
 
+    /// The format of the image, where it is said.
+    pub fn image_format(&self) -> Option<ImageFormat> {
+        self.image_format
+    }
+
     /// The VM that is named.
     ///
     /// # Errors
@@ -111,7 +119,10 @@ impl WantedDisk {
     /// The disk on this machine, where one is named.
     async fn local(&self) -> anyhow::Result<Option<OpenDisk>> {
         if let Some(path) = &self.image {
-            return Ok(Some(OpenDisk::local(Image::open(path)?.disk, Arc::default())));
+            return Ok(Some(OpenDisk::local(
+                Image::open(path, self.image_format)?.disk,
+                Arc::default(),
+            )));
         }
         let Some(path) = self.xva.clone() else { return Ok(None) };
         let position = self.disk.clone();

@@ -9,10 +9,14 @@ use vhd_mbr::xen_disk::WriteAt;
 use xenapi_examples::ImageFormat;
 
 /// The disk in an image, to be changed in place.
-pub(crate) fn writable(path: &Path) -> anyhow::Result<Box<dyn WriteAt>> {
+pub(crate) fn writable(path: &Path, format: Option<ImageFormat>) -> anyhow::Result<Box<dyn WriteAt>> {
     let file = File::options().read(true).write(true).open(path);
     let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-    match ImageFormat::of_file(&file)? {
+    let format = match format.or_else(|| ImageFormat::of_name(path)) {
+        Some(format) => format,
+        None => ImageFormat::of_file(&file)?,
+    };
+    match format {
         ImageFormat::Raw => Ok(Box::new(file)),
         ImageFormat::Vhd => {
             let vhd = Vhd::open(file)?;

@@ -75,7 +75,7 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
 
 fn in_file(flags: &Flags) -> anyhow::Result<()> {
     let mut disk: Box<dyn WriteAt> = match (flags.disk.image(), flags.disk.archive()) {
-        (Some(path), _) => image::writable(path)?,
+        (Some(path), _) => image::writable(path, flags.disk.image_format())?,
         (_, Some(path)) => Box::new(InArchive::open(path, flags.disk.position())?),
         _ => bail!("there is no file to change"),
     };

@@ -58,8 +58,11 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
 
 /// Which bytes of the disk a block has.
 fn block(disk: &ArchiveDisk<File>, number: u64) -> anyhow::Result<Range<u64>> {
-    let named = |part: &xva::Stretch| part.block.is_some_and(|block| block.number == number);
-    let part = crate::ls::blocks(disk)?.into_iter().find(named);
+    let named = |part: &xva::Result<xva::Stretch>| match part {
+        Ok(part) => part.block.is_some_and(|block| block.number == number),
+        Err(_) => true,
+    };
+    let part = crate::ls::blocks(disk).find(named).transpose()?;
     let part = part.with_context(|| format!("{} has no block {number:08}; ls --blocks lists them", disk.id()))?;
     Ok(part.offset..part.end)
 }

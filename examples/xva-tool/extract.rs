@@ -64,8 +64,14 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
             .truncate(flags.overwrite)
             .open(&path)
             .with_context(|| format!("cannot create {}; --overwrite replaces what is there", path.display()))?;
-        let size = disk.copy_to(&mut image)?;
-        made.push((path, size));
+        match disk.copy_to(&mut image) {
+            Ok(size) => made.push((path, size)),
+            Err(error) => {
+                // Half an image is of no use to anybody; `salvage` is for what is left of an archive.
+                let _ = std::fs::remove_file(&path);
+                return Err(error.into());
+            }
+        }
     }
     let summary = archive.finish()?.clone();
     let read = meter.summary(archive.bytes_read());

@@ -1,11 +1,12 @@
 //! Which parts of its disks are in an archive.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
+use std::iter;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use vhd_mbr::Size;
 use xenapi_examples::Printable;
 use xva::{ArchiveDisk, BlockPlace, ReadAt, Stretch};
@@ -25,43 +26,53 @@ pub(crate) struct Flags {
 
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     let archive = crate::archive(&flags.file)?;
-    let mut out = io::stdout().lock();
-    let mut documents = Vec::new();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let mut separator = "[";
     for id in archive.disks()? {
         let disk = archive.disk(&id)?;
-        let parts = if flags.blocks { blocks(&disk)? } else { ranges(&disk)? };
-        let held: u64 = parts.iter().map(|part| part.end - part.offset).sum();
+        // Twice through the archive, so that nothing of it has to be kept.
+        let mut held = 0;
+        for block in blocks(&disk) {
+            let block = block?;
+            held += block.end - block.offset;
+        }
         if flags.json {
-            documents.push(document(&disk, held, &parts, flags.blocks)?);
+            write!(out, "{separator}")?;
+            separator = ",";
+            document(&mut out, &disk, held, flags.blocks)?;
         } else {
-            print(&mut out, &disk, held, &parts, flags.blocks)?;
+            print(&mut out, &disk, held, flags.blocks)?;
         }
     }
     if flags.json {
-        writeln!(out, "{:#}", json!(documents))?;
+        writeln!(out, "{}]", if separator == "[" { "[" } else { "" })?;
     }
-    Ok(())
+    Ok(out.flush()?)
 }
 
-fn document(disk: &ArchiveDisk<File>, held: u64, parts: &[Stretch], blocks: bool) -> io::Result<Value> {
-    let part = |part: &Stretch| match part.block.filter(|_| blocks) {
-        Some(block) => json!({
-            "number": block.number,
-            "offset": part.offset,
-            "length": part.end - part.offset,
-            "content": block.content,
-        }),
-        None => json!([part.offset, part.end]),
-    };
-    Ok(json!({
-        "folder": disk.id(),
-        "virtual_size": disk.size()?,
-        "held": held,
-        if blocks { "blocks" } else { "data" }: parts.iter().map(part).collect::<Vec<_>>(),
-    }))
+fn document(out: &mut impl Write, disk: &ArchiveDisk<File>, held: u64, blocks: bool) -> anyhow::Result<()> {
+    let of = json!({ "folder": disk.id(), "virtual_size": disk.size()?, "held": held }).to_string();
+    let parts = if blocks { "blocks" } else { "data" };
+    write!(out, "\n  {},\n   \"{parts}\": [", of.trim_end_matches('}'))?;
+    let mut separator = "\n    ";
+    for part in parts_of(disk, blocks) {
+        let part = part?;
+        let value = match part.block.filter(|_| blocks) {
+            Some(block) => json!({
+                "number": block.number,
+                "offset": part.offset,
+                "length": part.end - part.offset,
+                "content": block.content,
+            }),
+            None => json!([part.offset, part.end]),
+        };
+        write!(out, "{separator}{value}")?;
+        separator = ",\n    ";
+    }
+    Ok(write!(out, "]}}")?)
 }
 
-fn print(out: &mut impl Write, disk: &ArchiveDisk<File>, held: u64, parts: &[Stretch], blocks: bool) -> io::Result<()> {
+fn print(out: &mut impl Write, disk: &ArchiveDisk<File>, held: u64, blocks: bool) -> anyhow::Result<()> {
     writeln!(
         out,
         "{}: {} of {} are in the archive",
@@ -69,7 +80,8 @@ fn print(out: &mut impl Write, disk: &ArchiveDisk<File>, held: u64, parts: &[Str
         Size(held),
         Size(disk.size()?)
     )?;
-    for Stretch { offset, end, block, .. } in parts {
+    for part in parts_of(disk, blocks) {
+        let Stretch { offset, end, block, .. } = part?;
         let length = Size(end - offset);
         match block.filter(|_| blocks) {
             Some(BlockPlace { number, content, .. }) => writeln!(
@@ -82,27 +94,44 @@ fn print(out: &mut impl Write, disk: &ArchiveDisk<File>, held: u64, parts: &[Str
     Ok(())
 }
 
-/// The parts of a disk that are in the archive, block by block.
-pub(crate) fn blocks(disk: &ArchiveDisk<File>) -> anyhow::Result<Vec<Stretch>> {
-    let mut blocks = Vec::new();
-    let mut at = 0;
-    while let Some(stretch) = disk.stretch(at)? {
-        at = stretch.end;
-        if stretch.is_data() {
-            blocks.push(stretch);
-        }
+type Parts<'d> = Box<dyn Iterator<Item = xva::Result<Stretch>> + 'd>;
+
+/// The blocks of a disk that are in the archive, or its parts: blocks that touch are one.
+fn parts_of(disk: &ArchiveDisk<File>, by_block: bool) -> Parts<'_> {
+    if by_block {
+        return Box::new(blocks(disk));
     }
-    Ok(blocks)
+    let mut blocks = blocks(disk).peekable();
+    Box::new(iter::from_fn(move || {
+        let mut part = match blocks.next()? {
+            Ok(block) => block,
+            Err(error) => return Some(Err(error)),
+        };
+        while let Some(Ok(next)) = blocks.next_if(|next| next.as_ref().is_ok_and(|next| next.offset == part.end)) {
+            part.end = next.end;
+        }
+        Some(Ok(part))
+    }))
 }
 
-/// The parts of a disk that are in the archive; those that touch are one.
-fn ranges(disk: &ArchiveDisk<File>) -> anyhow::Result<Vec<Stretch>> {
-    let mut ranges: Vec<Stretch> = Vec::new();
-    for block in blocks(disk)? {
-        match ranges.last_mut().filter(|last| last.end == block.offset) {
-            Some(last) => last.end = block.end,
-            None => ranges.push(block),
+/// The parts of a disk that are in the archive, block by block.
+pub(crate) fn blocks(disk: &ArchiveDisk<File>) -> impl Iterator<Item = xva::Result<Stretch>> {
+    let mut at = Some(0);
+    iter::from_fn(move || {
+        loop {
+            match disk.stretch(at?) {
+                Ok(Some(stretch)) => {
+                    at = Some(stretch.end);
+                    if stretch.is_data() {
+                        return Some(Ok(stretch));
+                    }
+                }
+                Ok(None) => at = None,
+                Err(error) => {
+                    at = None;
+                    return Some(Err(error));
+                }
+            }
         }
-    }
-    Ok(ranges)
+    })
 }

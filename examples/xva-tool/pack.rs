@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 use vhd_mbr::Size;
-use xenapi_examples::{Image, Meter, Total, note};
+use xenapi_examples::{Image, ImageFormat, Meter, Total, note};
 use xva::write::{Compressor, DiskSpec, Firmware, Plan, VifSpec, VmSpec, Writer};
 use xva::{Compression, ReadAt};
 
@@ -26,6 +26,9 @@ pub(crate) struct Flags {
     /// An image (raw, VHD or qcow2) for the VM's next disk; the first one is booted from. Holes are not read
     #[arg(long = "disk", value_name = "IMAGE", required = true)]
     disks: Vec<PathBuf>,
+    /// The format of the images, where their names do not tell
+    #[arg(long, value_name = "FORMAT")]
+    image_format: Option<ImageFormat>,
     /// Memory in MiB
     #[arg(long, value_name = "MiB", default_value_t = 2048, value_parser = mebibytes())]
     memory: u64,
@@ -60,7 +63,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
         .memory(flags.memory << 20)
         .vcpus(flags.vcpus)
         .firmware(firmware);
-    let images = flags.disks.iter().map(|image| Image::open(image));
+    let images = flags.disks.iter().map(|image| Image::open(image, flags.image_format));
     let images = images.collect::<anyhow::Result<Vec<_>>>()?;
     let sizes = images.iter().map(|image| image.disk.size());
     let meter = Arc::new(Meter::new(Total::Known(sizes.sum::<io::Result<u64>>()?)));

@@ -149,3 +149,56 @@ async fn disks_leave_archives_in_any_format_and_come_back() {
     let refused = run("disk-tool", &["info"], &[&new]).await;
     assert!(complained(&refused).contains("xva-tool"), "{refused:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_guest_wrote_does_not_open_other_files() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    if tool("disk-tool").is_none() {
+        return;
+    }
+    let secret = folder.path("secret");
+    std::fs::write(&secret, vec![0x5a; 1 << 20]).unwrap();
+    // A disk that starts as a qcow2 does that is built on the secret.
+    let mut evil = vec![0; 2 << 20];
+    let words: [(usize, &[u8]); 8] = [
+        (0, b"QFI\xfb\0\0\0\x03"),
+        (8, &512_u64.to_be_bytes()),
+        (16, &(secret.to_str().unwrap().len() as u32).to_be_bytes()),
+        (20, &16_u32.to_be_bytes()),
+        (24, &(1_u64 << 20).to_be_bytes()),
+        (36, &1_u32.to_be_bytes()),
+        (40, &65_536_u64.to_be_bytes()),
+        (100, &104_u32.to_be_bytes()),
+    ];
+    for (at, bytes) in words {
+        evil[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    evil[512..512 + secret.to_str().unwrap().len()].copy_from_slice(secret.to_str().unwrap().as_bytes());
+    let (raw, unnamed) = (folder.path("evil.raw"), folder.path("evil"));
+    std::fs::write(&raw, &evil).unwrap();
+    std::fs::write(&unnamed, &evil).unwrap();
+    let new = folder.path("new.raw");
+    let named = run("disk-tool", &["convert"], &[&raw, &new]).await;
+    assert!(named.status.success(), "{}", complained(&named));
+    assert!(std::fs::read(&new).unwrap() == evil, "its name says that it is raw");
+    std::fs::remove_file(&new).unwrap();
+    for (job, paths) in [("convert", &[&*unnamed, &*new][..]), ("info", &[&*unnamed])] {
+        let refused = run("disk-tool", &[job], paths).await;
+        assert!(complained(&refused).contains("--image-format"), "{refused:?}");
+    }
+    let archive = folder.path("new.xva");
+    let packed = run(
+        "xva-tool",
+        &["pack", "--name", "x", "--disk", unnamed.to_str().unwrap()],
+        &[&archive],
+    )
+    .await;
+    assert!(
+        complained(&packed).contains("--image-format") && !archive.exists(),
+        "{packed:?}"
+    );
+    let compressed = folder.path("archive");
+    std::fs::write(&compressed, [&[0x28, 0xb5, 0x2f, 0xfd][..], &[0; 4096]].concat()).unwrap();
+    let refused = run("disk-tool", &["info"], &[&compressed]).await;
+    assert!(complained(&refused).contains("is compressed"), "{refused:?}");
+}
