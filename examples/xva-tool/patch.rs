@@ -7,10 +7,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::Args;
 use serde_json::json;
-use xenapi_examples::note;
-use xva::{Change, Patch};
+use vhd_mbr::patch::Overlay;
+use vhd_mbr::xen_disk::WriteAt;
+use xenapi_examples::{Meter, Total, note};
+use xva::write::Writer;
+use xva::{Archive, Change, Patch};
 
 use crate::choice::Choice;
+use crate::measured::Measured;
+use crate::pack::complete;
+
+/// What the blocks of a change's ends have beside it.
+const MARGIN: u64 = 8192;
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -34,8 +42,12 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Where to keep what takes the change back; it must not be there yet
-    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["dry_run", "repack"])]
     undo: Option<PathBuf>,
+    /// Leave the archive as it is, and make another one that has the change: also where the disk was zero, so that the
+    /// archive has no block to be changed
+    #[arg(long, value_name = "NEW", conflicts_with_all = ["undo", "dry_run", "json"])]
+    repack: Option<PathBuf>,
     /// Only show what would be written
     #[arg(long)]
     dry_run: bool,
@@ -64,7 +76,11 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
         (None, None) => Vec::new(),
     };
     let archive = crate::archive(&flags.file)?;
-    let patch = flags.choice.open(&archive)?.patch(flags.offset, &bytes)?;
+    let disk = flags.choice.open(&archive)?;
+    if let Some(new) = &flags.repack {
+        return repack(&archive, disk.id(), flags.offset, &bytes, new);
+    }
+    let patch = disk.patch(flags.offset, &bytes)?;
     show(&patch, flags.json)?;
     let Some(undo) = flags.undo.as_ref().filter(|_| !flags.dry_run && !patch.is_empty()) else {
         return Ok(());
@@ -74,6 +90,25 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
     write!(kept, "{}", patch.undo())?;
     kept.sync_all()?;
     apply(&patch, &file)
+}
+
+/// Makes an archive with the same metadata, whose disks are the same but for some bytes of one.
+fn repack(archive: &Archive<File>, id: &str, offset: u64, bytes: &[u8], new: &Path) -> anyhow::Result<()> {
+    let mut disks = Vec::new();
+    for other in archive.disks()? {
+        let mut disk = Overlay::new(archive.disk(&other)?, bytes.len() as u64 + MARGIN);
+        if other == id {
+            disk.write_all_at(offset, bytes)
+                .with_context(|| format!("the disk ends before {} bytes at {offset} do", bytes.len()))?;
+        }
+        disks.push((other, disk));
+    }
+    let plan = Writer::with_ova(archive.ova().xml(), disks).plan()?;
+    let meter = Meter::new(Total::Known(plan.size()));
+    complete(new, |output| {
+        io::copy(&mut Measured::new(plan.into_reader(), meter), output)?;
+        Ok(())
+    })
 }
 
 /// Takes a change back.

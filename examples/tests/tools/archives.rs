@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use xenapi_sim::{DiskImage, VmSpec};
 
-use crate::harness::{Pool, complained, dense_disk, json, said, tool};
+use crate::harness::{Folder, Pool, complained, dense_disk, json, said, tool};
 
 /// An archive of a VM with two disks, and the disks.
 struct Sample {
@@ -402,4 +402,59 @@ async fn what_makes_no_sense_is_refused_and_leaves_nothing_behind() {
     let to = sample.folder.path().to_str().unwrap();
     let first = run("extract", &archive, &["--disk", "0", "--to", to]).await;
     assert!(first.status.success(), "{}", complained(&first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_goes_where_the_archive_has_no_block() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    if tool("xva-tool").is_none() {
+        return;
+    }
+    let (image, second) = (folder.path("system.raw"), folder.path("data.raw"));
+    let mut bytes = vec![0; 12 << 20];
+    bytes[..1000].fill(1);
+    bytes[9 << 20] = 2;
+    std::fs::write(&image, &bytes).unwrap();
+    std::fs::write(&second, vec![3; 2 << 20]).unwrap();
+    let (old, new) = (folder.path("old.xva"), folder.path("new.xva"));
+    let disks = ["--disk", image.to_str().unwrap(), "--disk", second.to_str().unwrap()];
+    let packed = run(
+        "pack",
+        &old,
+        &[&["--name", "web", "--network", "lab"][..], &disks].concat(),
+    )
+    .await;
+    assert!(packed.status.success(), "{}", complained(&packed));
+    let change = ["--disk", "0", "--offset", "5000000", "--hex", "ab cd"];
+    let refused = run("patch", &old, &[&change[..], &["--dry-run"]].concat()).await;
+    assert!(!refused.status.success(), "there is no block");
+    let before = std::fs::read(&old).unwrap();
+    let repacked = run(
+        "patch",
+        &old,
+        &[&change[..], &["--repack", new.to_str().unwrap()]].concat(),
+    )
+    .await;
+    assert!(repacked.status.success(), "{}", complained(&repacked));
+    assert!(std::fs::read(&old).unwrap() == before, "the archive stays as it is");
+    bytes[5_000_000..5_000_002].copy_from_slice(&[0xab, 0xcd]);
+    for (disk, expected) in [("0", &bytes), ("1", &vec![3; 2 << 20])] {
+        let cat = run("cat", &new, &["--disk", disk]).await;
+        assert!(cat.stdout == *expected, "{disk}: {}", complained(&cat));
+    }
+    let verified = run("verify", &new, &[]).await;
+    assert!(verified.status.success(), "{}", complained(&verified));
+    let info = async |archive: &Path| json(&run("info", archive, &["--json"]).await);
+    let known = info(&old).await;
+    assert_eq!(known, info(&new).await);
+    let interface = &known["vms"][0]["interfaces"][0];
+    assert_eq!(interface["network_name"], "lab");
+    let edit = format!("VIF:{}:MAC=02:00:00:00:00:07", interface["id"].as_str().unwrap());
+    let edited = folder.path("edited.xva");
+    let output = run("edit", &new, &["--set", &edit, edited.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", complained(&output));
+    assert_eq!(
+        info(&edited).await["vms"][0]["interfaces"][0]["mac"],
+        "02:00:00:00:00:07"
+    );
 }

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 
 use xen_disk::{ReadAt, WriteAt};
 
@@ -75,6 +76,17 @@ impl<D: ReadAt> ReadAt for Overlay<D> {
     fn size(&self) -> io::Result<u64> {
         self.disk.size()
     }
+
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        let below = self.disk.next_data(from)?;
+        let written = self.blocks.range(from / BLOCK..);
+        let mut written = written.map(|(number, block)| number * BLOCK..number * BLOCK + block.len() as u64);
+        let written = written.find(|range| range.end > from);
+        Ok(match (below, written) {
+            (Some(below), Some(written)) if written.start < below.start => Some(written),
+            (below, written) => below.or(written),
+        })
+    }
 }
 
 impl<D: ReadAt> WriteAt for Overlay<D> {
@@ -106,5 +118,34 @@ impl<D: ReadAt> WriteAt for Overlay<D> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xen_disk::WithExtents;
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_in_a_hole_is_data() {
+        let disk = WithExtents::new(vec![0; (1 << 20) - 1000], [100_000..200_000, 900_000..900_100]);
+        let mut overlay = Overlay::new(disk, 1 << 20);
+        let last = (1 << 20) - 1001;
+        for offset in [0, 150_000, 500_000, last] {
+            overlay.write_all_at(offset, &[7]).unwrap();
+        }
+        let mut data = Vec::new();
+        let mut at = 0;
+        while let Some(range) = overlay.next_data(at).unwrap() {
+            at = range.end;
+            data.push(range);
+        }
+        let covered = |place: u64| data.iter().any(|range| range.contains(&place));
+        for place in [0, 100_000, 150_000, 199_999, 500_000, 900_050, last] {
+            assert!(covered(place), "{place} of {data:?}");
+        }
+        assert!(!covered(50_000) && !covered(300_000) && !covered(950_000), "{data:?}");
+        assert!(data.windows(2).all(|pair| pair[0].end < pair[1].end));
     }
 }
