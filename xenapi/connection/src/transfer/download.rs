@@ -11,7 +11,6 @@ use futures_core::Stream;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use super::read_ahead::ReadAhead;
 use super::task::TransferTask;
 use crate::transport::BodyStream;
 use crate::wire::Ref;
@@ -46,7 +45,7 @@ enum State {
 }
 
 struct Reading {
-    body: ReadAhead,
+    body: BodyStream,
     task: TransferTask,
     silent: Pin<Box<Sleep>>,
 }
@@ -62,7 +61,7 @@ impl Download {
             received: 0,
             silence,
             state: State::Reading(Reading {
-                body: ReadAhead::new(body),
+                body,
                 task,
                 silent: Box::pin(tokio::time::sleep(silence)),
             }),
@@ -189,7 +188,7 @@ enum Cut {
 
 impl Reading {
     fn poll(&mut self, context: &mut Context<'_>, silence: Duration) -> Poll<Result<Option<Bytes>, Cut>> {
-        if let Poll::Ready(piece) = Pin::new(&mut self.body).poll_next(context) {
+        if let Poll::Ready(piece) = self.body.as_mut().poll_next(context) {
             self.silent.as_mut().reset(Instant::now() + silence);
             return Poll::Ready(piece.transpose().map_err(|error| Cut::Broken(error.to_string())));
         }

@@ -4,7 +4,6 @@ mod call;
 mod download;
 mod handler;
 mod hosts;
-mod read_ahead;
 mod request;
 mod source;
 mod task;
