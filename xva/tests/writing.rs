@@ -514,13 +514,19 @@ impl ReadAt for Changing {
     }
 }
 
+fn with_byte(mut disk: Vec<u8>, place: usize) -> Vec<u8> {
+    disk[place] ^= 1;
+    disk
+}
+
 #[test]
 fn a_disk_that_changes_is_an_error() {
     let before = disk(6 * MIB, &[1, 3]);
     let cases = [
-        ("a byte of a block", disk(6 * MIB, &[1]), 3),
+        ("a block that is zero now", disk(6 * MIB, &[1]), 3),
+        ("a byte of a block", with_byte(disk(6 * MIB, &[1, 3]), 3 * MIB + 77), 0),
         ("a block that was zero", disk(6 * MIB, &[1, 2, 3]), 2),
-        ("the last block", disk(6 * MIB, &[1, 3, 5]), 5),
+        ("the last block", disk(6 * MIB, &[1, 3, 5]), 0),
         ("a block behind", disk(6 * MIB, &[1, 3, 4]), 4),
         ("a longer disk", disk(7 * MIB, &[1, 3]), 6),
         ("a shorter disk", disk(5 * MIB, &[1, 3]), 5),

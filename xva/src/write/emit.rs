@@ -2,9 +2,11 @@
 
 use std::io::{self, Read};
 
+use twox_hash::XxHash64;
 use xen_disk::ReadAt;
 
-use super::plan::{PlannedBlock, PlannedDisk};
+use super::blocks::{Comparison, Differs};
+use super::plan::PlannedDisk;
 use super::scan::Scan;
 use super::{BLOCK, Plan, WriteError};
 use crate::checksum::Algorithm;
@@ -24,9 +26,8 @@ enum Stage {
     Metadata,
     Disk {
         disk: usize,
-        /// How many of its blocks are out.
-        block: usize,
         scan: Scan,
+        comparison: Comparison,
     },
     End,
     Over,
@@ -53,14 +54,18 @@ impl Emitter {
                     self.entry("ova.xml", plan.xml.as_bytes(), plan.mtime)?;
                     self.stage = start_of(plan, 0);
                 }
-                Stage::Disk { disk, block, mut scan } => {
+                Stage::Disk {
+                    disk,
+                    mut scan,
+                    mut comparison,
+                } => {
                     let planned = &plan.disks[disk];
-                    self.stage = if block < planned.blocks.len() {
-                        self.block(planned, block, &mut scan, plan.algorithm)?;
-                        let block = block + 1;
-                        Stage::Disk { disk, block, scan }
-                    } else {
-                        start_of(plan, disk + 1)
+                    self.stage = match comparison.expected(&planned.blocks) {
+                        Some(number) => {
+                            self.block(planned, number, &mut scan, &mut comparison, plan.algorithm)?;
+                            Stage::Disk { disk, scan, comparison }
+                        }
+                        None => start_of(plan, disk + 1),
                     };
                 }
                 Stage::End => {
@@ -82,15 +87,16 @@ impl Emitter {
     fn block<S: ReadAt>(
         &mut self,
         disk: &PlannedDisk<S>,
-        index: usize,
+        expected: u64,
         scan: &mut Scan,
+        comparison: &mut Comparison,
         algorithm: Algorithm,
     ) -> Result<(), WriteError> {
         let changed = |offset| WriteError::Changed {
             disk: disk.label.clone(),
             offset,
         };
-        if index == 0 {
+        if expected == 0 {
             let size = disk.image.source.size();
             let size = size.map_err(|source| WriteError::Read {
                 disk: disk.label.clone(),
@@ -102,25 +108,20 @@ impl Emitter {
             }
         }
         self.piece.resize(tar::BLOCK + BLOCK, 0);
-        let expected = disk.blocks[index];
         let found = scan
             .next(&disk.image, &mut self.piece[tar::BLOCK..])
             .map_err(|failed| disk.read_failed(failed))?;
-        self.piece
-            .truncate(tar::BLOCK + disk.image.block_len(expected.number.into()));
+        self.piece.truncate(tar::BLOCK + disk.image.block_len(expected));
         let data = &self.piece[tar::BLOCK..];
-        match found {
-            Some(number) if number != expected.number.into() => {
-                return Err(changed((number * BLOCK as u64).min(expected.offset())));
-            }
-            Some(number) if PlannedBlock::new(number, data) == expected => {}
-            Some(_) | None => return Err(changed(expected.offset())),
-        }
+        let hash = XxHash64::oneshot(0, data);
+        comparison
+            .found(&disk.blocks, expected, found, hash)
+            .map_err(|Differs(offset)| changed(offset))?;
         let checksum = match algorithm {
-            Algorithm::Xxh64 => format!("{:016X}", expected.hash),
+            Algorithm::Xxh64 => format!("{:016X}", hash),
             Algorithm::Sha1 => Algorithm::Sha1.digest(data).to_string(),
         };
-        let name = format!("{}/{:08}", disk.id, expected.number);
+        let name = format!("{}/{:08}", disk.id, expected);
         let header = header(&name, data.len() as u64, 0)?;
         self.piece[..tar::BLOCK].copy_from_slice(&header);
         self.entry(&format!("{name}.{}", suffix(algorithm)), checksum.as_bytes(), 0)
@@ -138,8 +139,8 @@ fn start_of<S>(plan: &Plan<S>, disk: usize) -> Stage {
     match plan.disks.get(disk) {
         Some(_) => Stage::Disk {
             disk,
-            block: 0,
             scan: Scan::default(),
+            comparison: Comparison::default(),
         },
         None => Stage::End,
     }

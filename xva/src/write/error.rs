@@ -23,11 +23,14 @@ pub enum WriteError {
         source: io::Error,
     },
     /// A disk is no longer what it was when the archive was planned.
-    #[error("disk {disk} changed at byte {offset} since the archive was planned; write from a snapshot, or plan anew")]
+    #[error(
+        "disk {disk} changed at or behind byte {offset} since the archive was planned; write from a snapshot, or plan anew"
+    )]
     Changed {
         /// The disk.
         disk: String,
-        /// Start of the first block that differs, or the place of a block that is now needed, in bytes.
+        /// Start of the 64 MiB in which bytes differ, or the place of a block that is now needed or no longer, in
+        /// bytes.
         offset: u64,
     },
     /// The output failed.

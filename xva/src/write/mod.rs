@@ -7,6 +7,7 @@
 //! The archives are those that xapi would export: the disks in byte-wise order of their ids, in blocks of 1 MiB of which
 //! those that are all zero are left out, except for the first and the last.
 
+mod blocks;
 mod compress;
 mod emit;
 mod error;
@@ -169,15 +170,13 @@ fn described<S: ReadAt>(vm: VmSpec<S>, exact: bool) -> Result<(String, Disks<S>)
         .collect();
     let (xml, ids) = metadata::describe(&vm, &sizes, &positions);
     let disks = vm.disks.into_iter().zip(ids).zip(source_sizes.into_iter().zip(sizes));
-    let disks = disks.map(|((disk, id), (source_size, size))| PlannedDisk {
-        id,
-        label: disk.name_label,
-        image: Image {
+    let disks = disks.map(|((disk, id), (source_size, size))| {
+        let image = Image {
             source: disk.source,
             source_size,
             size,
-        },
-        blocks: Vec::new(),
+        };
+        PlannedDisk::new(id, disk.name_label, image)
     });
     Ok((xml, disks.collect()))
 }
@@ -189,16 +188,12 @@ fn given<S: ReadAt>(xml: String, disks: Vec<(String, S)>) -> Result<(String, Dis
         let virtual_size = ova.vdi(&id).and_then(|vdi| vdi.virtual_size);
         // Any other length is found to differ by the plan.
         let size = virtual_size.filter(|&size| size == rounded_up(source_size));
-        Ok(PlannedDisk {
-            label: id.clone(),
-            id,
-            image: Image {
-                source,
-                source_size,
-                size: size.unwrap_or(source_size),
-            },
-            blocks: Vec::new(),
-        })
+        let image = Image {
+            source,
+            source_size,
+            size: size.unwrap_or(source_size),
+        };
+        Ok(PlannedDisk::new(id.clone(), id, image))
     });
     let disks = disks.collect::<Result<_, WriteError>>()?;
     Ok((ova.xml().to_owned(), disks))

@@ -7,6 +7,7 @@ use twox_hash::XxHash64;
 
 use xen_disk::ReadAt;
 
+use super::blocks::Blocks;
 use super::emit::Emitter;
 use super::scan::{Image, ReadFailed, Scan};
 use super::{BLOCK, PlanReader, WriteError};
@@ -26,7 +27,7 @@ const TAR_BLOCK: u64 = tar::BLOCK as u64;
 ///
 /// Every disk has been read once for this, to find the blocks that are all zero; it is read again as the archive is
 /// written. Both reads must find the same bytes: where they do not, writing fails with [`WriteError::Changed`]. To make
-/// sure of that, 16 bytes are kept for each block, so 16 MiB for 1 TiB of data.
+/// sure of that, 16 bytes are kept for each 64 MiB of a disk, so 256 KiB for 1 TiB.
 #[derive(Debug)]
 pub struct Plan<S> {
     pub(super) xml: String,
@@ -44,14 +45,9 @@ pub(super) struct PlannedDisk<S> {
     pub(super) id: String,
     pub(super) label: String,
     pub(super) image: Image<S>,
-    pub(super) blocks: Vec<PlannedBlock>,
-}
-
-/// A block that the archive will hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PlannedBlock {
-    pub(super) number: u32,
-    pub(super) hash: u64,
+    pub(super) blocks: Blocks,
+    /// How long the blocks are together, in bytes.
+    data_len: u64,
 }
 
 /// What a plan is made from.
@@ -139,13 +135,24 @@ impl<S: ReadAt> Draft<S> {
     fn archive_size(&self) -> u64 {
         let metadata = TAR_BLOCK + (self.xml.len() as u64).next_multiple_of(TAR_BLOCK);
         // Each block has a header, and its checksum another and a tar block of its own.
-        let entries = |disk: &PlannedDisk<S>| disk.data_len() + 3 * TAR_BLOCK * disk.blocks.len() as u64;
+        let entries = |disk: &PlannedDisk<S>| disk.data_len + 3 * TAR_BLOCK * disk.blocks.count();
         let end = if self.end_blocks { 2 * TAR_BLOCK } else { 0 };
         metadata + self.disks.iter().map(entries).sum::<u64>() + end
     }
 }
 
 impl<S> PlannedDisk<S> {
+    /// A disk of which nothing is known yet but its size.
+    pub(super) fn new(id: String, label: String, image: Image<S>) -> Self {
+        Self {
+            id,
+            label,
+            image,
+            blocks: Blocks::default(),
+            data_len: 0,
+        }
+    }
+
     fn check(&self) -> Result<(), WriteError> {
         let (disk, size) = (self.label.clone(), self.image.size);
         let is_folder = self.id.bytes().all(|b| b.is_ascii_graphic() && b != b'/');
@@ -161,12 +168,7 @@ impl<S> PlannedDisk<S> {
     }
 
     fn leaves_blocks_out(&self) -> bool {
-        (self.blocks.len() as u64) < self.image.size.div_ceil(BLOCK as u64)
-    }
-
-    fn data_len(&self) -> u64 {
-        let len = |block: &PlannedBlock| self.image.block_len(block.number.into()) as u64;
-        self.blocks.iter().map(len).sum()
+        self.blocks.count() < self.image.size.div_ceil(BLOCK as u64)
     }
 
     pub(super) fn read_failed(&self, failed: ReadFailed) -> WriteError {
@@ -186,24 +188,11 @@ impl<S: ReadAt> PlannedDisk<S> {
             .next(&self.image, &mut buffer)
             .map_err(|failed| self.read_failed(failed))?
         {
-            let block = PlannedBlock::new(number, &buffer[..self.image.block_len(number)]);
-            self.blocks.push(block);
+            let data = &buffer[..self.image.block_len(number)];
+            self.blocks.add(number, XxHash64::oneshot(0, data));
+            self.data_len += data.len() as u64;
         }
         Ok(())
-    }
-}
-
-impl PlannedBlock {
-    pub(super) fn new(number: u64, data: &[u8]) -> Self {
-        Self {
-            // Checked against the limit of eight digits before.
-            number: number as u32,
-            hash: XxHash64::oneshot(0, data),
-        }
-    }
-
-    pub(super) fn offset(self) -> u64 {
-        u64::from(self.number) * BLOCK as u64
     }
 }
 
@@ -215,7 +204,7 @@ impl<S: ReadAt> Plan<S> {
 
     /// How many bytes of the disks it will hold; the rest are zeros that are left out.
     pub fn data_size(&self) -> u64 {
-        self.disks.iter().map(PlannedDisk::data_len).sum()
+        self.disks.iter().map(|disk| disk.data_len).sum()
     }
 
     /// The metadata that will be written.
