@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::Args;
@@ -36,8 +36,19 @@ pub(crate) struct Flags {
     json: bool,
 }
 
+impl Flags {
+    /// What helps where an image is there already.
+    fn hint(&self, image: &Path) -> &'static str {
+        match !self.overwrite && image.exists() {
+            true => "; --overwrite replaces what is there",
+            false => "",
+        }
+    }
+}
+
 /// Reads the archive once, verifies all of it, and writes what was asked for.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
+    crate::make_folder(&flags.to)?;
     let source = crate::stream(&flags.file)?;
     let meter = Meter::new(crate::total(&flags.file));
     let verify = if flags.keep_damaged {
@@ -63,7 +74,7 @@ pub(crate) fn run(flags: &Flags) -> anyhow::Result<()> {
             .create_new(!flags.overwrite)
             .truncate(flags.overwrite)
             .open(&path)
-            .with_context(|| format!("cannot create {}; --overwrite replaces what is there", path.display()))?;
+            .with_context(|| format!("cannot create {}{}", path.display(), flags.hint(&path)))?;
         match disk.copy_to(&mut image) {
             Ok(size) => made.push((path, size)),
             Err(error) => {

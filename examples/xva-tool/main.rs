@@ -111,6 +111,11 @@ fn total(path: &Path) -> Total {
     std::fs::metadata(path).map_or(Total::Unknown, |file| Total::Known(file.len()))
 }
 
+/// The folder for images, made where it is missing.
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))
+}
+
 fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path).with_context(|| format!("cannot open {}", path.display()))
 }

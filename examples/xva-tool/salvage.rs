@@ -29,6 +29,7 @@ pub(crate) struct Flags {
 
 /// Goes on over whatever is wrong, and tells what is not to be trusted; a failure where that is anything.
 pub(crate) fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
+    crate::make_folder(&flags.to)?;
     let meter = Meter::new(crate::total(&flags.file));
     let source = Measured::new(crate::stream(&flags.file)?, meter);
     let report = Salvager::new().run_into(source, |disk| {

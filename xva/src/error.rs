@@ -222,8 +222,8 @@ pub enum Error {
     },
     /// A compressed archive cannot be read anywhere but from its start.
     #[error(
-        "the archive is compressed with {compression}, so nobody knows where its blocks are: decompress it, or read it \
-         from its start with `Reader`"
+        "the archive is compressed with {compression}, so nobody knows where its blocks are: decompress it first, or \
+         read it from its start (`xva::Reader`)"
     )]
     Compressed {
         /// How the archive is compressed.
