@@ -24,6 +24,17 @@ pub(super) struct Map {
     counter: Counter,
     /// Whether the frontier is behind the disk's last entry.
     pub(super) complete: bool,
+    pace: Pace,
+}
+
+/// How the entries of a run are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// Where the distance between two says that they are. An empty block takes a number and no place on the disk, so
+    /// where numbers are missing between two entries, only a disk that ends where it should proves that none were empty.
+    Leap,
+    /// One by one, where leaping went wrong.
+    Step,
 }
 
 /// Where a byte of a disk is.
@@ -51,6 +62,7 @@ impl Map {
             frontier: position,
             counter: Counter::default(),
             complete: false,
+            pace: Pace::Leap,
         }
     }
 
@@ -63,6 +75,7 @@ impl Map {
             frontier,
             counter: Counter::default(),
             complete: true,
+            pace: Pace::Leap,
         }
     }
 
@@ -73,8 +86,30 @@ impl Map {
 
     /// Where the byte at `offset` is. Looks on in the archive where that is not known.
     pub(super) fn find(&mut self, ground: &Ground<'_, impl ReadAt>, offset: u64) -> Result<Place> {
+        self.or_step(|map| map.search(ground, offset))
+    }
+
+    /// Does something again at the slower pace where blocks are not where the faster one took them to be.
+    fn or_step<T>(&mut self, mut task: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
+        match task(self) {
+            Err(Error::Moved { .. }) if self.pace == Pace::Leap => {
+                let start = self.runs.first().map_or(self.frontier, |run| run.position);
+                *self = Self {
+                    pace: Pace::Step,
+                    ..Self::new(&self.id, self.virtual_size, start)
+                };
+                task(self)
+            }
+            done => done,
+        }
+    }
+
+    fn search(&mut self, ground: &Ground<'_, impl ReadAt>, offset: u64) -> Result<Place> {
         while !self.complete && self.end() <= offset {
             self.explore(ground)?;
+        }
+        if self.is_doubtful() {
+            self.finish(ground)?;
         }
         self.require_end(offset)?;
         let after = self.runs.partition_point(|run| run.offset <= offset);
@@ -116,10 +151,26 @@ impl Map {
 
     /// Goes on to the end of the disk.
     pub(super) fn complete(&mut self, ground: &Ground<'_, impl ReadAt>) -> Result<()> {
+        self.or_step(|map| map.finish(ground))
+    }
+
+    fn finish(&mut self, ground: &Ground<'_, impl ReadAt>) -> Result<()> {
         while !self.complete {
             self.explore(ground)?;
         }
-        Ok(())
+        match self.is_doubtful() {
+            true => Err(Error::Moved {
+                position: self.frontier,
+                disk: self.id.clone(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether there may be empty blocks among those that were leapt over.
+    fn is_doubtful(&self) -> bool {
+        let proven = self.complete && self.virtual_size == Some(self.end());
+        self.pace == Pace::Leap && !proven && self.runs.iter().any(Run::has_gaps)
     }
 
     /// A disk's last block is never left out: what no block follows was cut off, and is not zero.
@@ -207,6 +258,9 @@ impl Map {
     /// Finds how far blocks follow each other at the same distance: tries the farthest that can be, then twice as far as
     /// known each time, then halves what is left.
     fn extend(&self, ground: &Ground<'_, impl ReadAt>, run: &mut Run) -> Result<()> {
+        if self.pace == Pace::Step {
+            return self.step(ground, run);
+        }
         let most_on_disk = self
             .virtual_size
             .map_or(u64::MAX, |size| (size - run.offset) / run.unit);
@@ -259,14 +313,13 @@ impl Map {
         if end >= ground.size || !matches!(look(ground.source, ground.size, end)?, Found::Other(_)) {
             return Ok(());
         }
-        let mut walked = Run::new(run.position, run.stride, run.head, run.offset, run.unit, run.number);
-        loop {
-            let next = walked.entries();
-            if !self.belongs(ground, &mut walked, next)? {
-                break;
-            }
-        }
-        *run = walked;
+        *run = Run::new(run.position, run.stride, run.head, run.offset, run.unit, run.number);
+        self.step(ground, run)
+    }
+
+    /// Goes on entry by entry as long as they belong to the run.
+    fn step(&self, ground: &Ground<'_, impl ReadAt>, run: &mut Run) -> Result<()> {
+        while self.belongs(ground, run, run.entries())? {}
         Ok(())
     }
 }

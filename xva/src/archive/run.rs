@@ -87,6 +87,12 @@ impl Run {
         self.number + self.last().1
     }
 
+    /// Whether numbers are missing between its first and its last entry.
+    pub(super) fn has_gaps(&self) -> bool {
+        let (entry, number) = self.last();
+        number > entry
+    }
+
     /// Where the last block ends on the disk.
     pub(super) fn end(&self) -> u64 {
         self.offset + (self.last().1 + 1) * self.unit
