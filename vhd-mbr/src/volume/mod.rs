@@ -39,7 +39,7 @@
 //! # What is not read
 //!
 //! Journals are not replayed: a volume that was not unmounted reads as its structures stand, and the
-//! [layout](Volume::layout) of a file tells so. Of btrfs only single disks with CRC32C are read, and times are not told.
+//! [layout](Volume::layout) of a file tells so. Of btrfs, volumes of a single disk with CRC32C are read; checksums are verified.
 //! What of a volume can be read at all but is refused by file, as encrypted ones, is refused by name.
 
 mod btrfs;
@@ -54,6 +54,7 @@ mod ntfs;
 mod opened;
 mod tree;
 
+pub use self::btrfs::Error as BtrfsError;
 pub use self::content::Content;
 pub use self::contents::{ContentKind, Contents};
 pub use self::entry::{Entry, ReadDir};
