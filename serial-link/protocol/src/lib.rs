@@ -90,6 +90,8 @@
 //! secret has at least [`MIN_SECRET`] bytes and should be random. There is no forward secrecy: no keys are exchanged,
 //! and there is nothing secret in the past to protect.
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod checksum;
 mod error;
 mod frame;

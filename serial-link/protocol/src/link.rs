@@ -137,7 +137,7 @@ pub struct Link<R: Role> {
     events: VecDeque<Event<R::Incoming>>,
     silent: bool,
     counters: Counters,
-    role: std::marker::PhantomData<R>,
+    role: std::marker::PhantomData<fn() -> R>,
 }
 
 impl<R: Role> Link<R> {

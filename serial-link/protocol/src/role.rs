@@ -5,9 +5,9 @@ use crate::link::encoded;
 use crate::message::{Failure, FailureKind, Reply, Request};
 
 /// Which end of the line this is: [`Host`] or [`Agent`].
-pub trait Role: sealed::Sealed {
+pub trait Role: sealed::Sealed + 'static {
     /// What the other end says.
-    type Incoming: DeserializeOwned + std::fmt::Debug;
+    type Incoming: DeserializeOwned + std::fmt::Debug + Send;
     #[doc(hidden)]
     type Outgoing: Serialize;
     #[doc(hidden)]
