@@ -188,7 +188,7 @@ pub enum Reply {
         size: u64,
     },
     /// About the system. Last.
-    Report(Report),
+    Report(Box<Report>),
     /// The answer to a ping. Last.
     Pong {
         /// The ping's.

@@ -141,7 +141,7 @@ impl Client {
         match self.reply(&channel)? {
             Reply::Report(report) => {
                 channel.close();
-                Ok(report)
+                Ok(*report)
             }
             other => Err(unexpected(&channel, other)),
         }
