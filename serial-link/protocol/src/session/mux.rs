@@ -418,3 +418,97 @@ fn encoded(item: Item, bytes: &[u8]) -> Vec<u8> {
     payload.extend_from_slice(bytes);
     payload
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn payload() -> impl Strategy<Value = Vec<u8>> {
+        let port = prop_oneof![Just(Port::Input), Just(Port::Output), Just(Port::Errors)];
+        let item =
+            (0_u8..5, 0_u32..100, port, any::<bool>(), any::<u64>()).prop_map(|(kind, channel, port, more, upto)| {
+                match kind {
+                    0 => Item::Message { channel, more },
+                    1 => Item::Bytes { channel, port },
+                    2 => Item::End { channel, port },
+                    3 => Item::Credit { channel, port, upto },
+                    _ => Item::Stop { channel, port },
+                }
+            });
+        let sensible = (item, 0_usize..1024).prop_map(|(item, size)| encoded(item, &vec![7; size]));
+        prop_oneof![4 => sensible, 1 => proptest::collection::vec(any::<u8>(), 0..40)]
+    }
+
+    fn held(mux: &Mux) -> usize {
+        let incoming: usize = mux
+            .incoming
+            .values()
+            .flat_map(|stream| &stream.pieces)
+            .map(Vec::len)
+            .sum();
+        incoming + mux.channels.values().map(Vec::len).sum::<usize>() + mux.queue.iter().map(Vec::len).sum::<usize>()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// Whoever has the secret can say what he likes, and still not make this end hold more than it promised.
+        #[test]
+        fn nothing_that_is_said_breaks_or_bursts_it(payloads in proptest::collection::vec(payload(), 0..400), accepts: bool) {
+            let mut mux = Mux::new(if accepts { Side::Accepts } else { Side::Opens });
+            let own = (!accepts).then(|| mux.open(b"request").unwrap());
+            for payload in payloads {
+                mux.take(&payload);
+                mux.events.clear();
+                if let Some(channel) = own {
+                    let _ = mux.write(channel, Port::Input, &[1; 5000]);
+                    let _ = mux.read(channel, Port::Output, 10);
+                }
+                while mux.next(100).is_some() {}
+            }
+            let streams = mux.incoming.len() as u64;
+            prop_assert!(held(&mux) as u64 <= streams * STREAM_WINDOW + (MAX_CHANNELS * MAX_MESSAGE + MAX_QUEUE) as u64);
+            prop_assert!(mux.channels.len() <= MAX_CHANNELS);
+        }
+    }
+
+    #[test]
+    fn more_than_the_credit_is_dropped_and_counted() {
+        let mut mux = Mux::new(Side::Opens);
+        let channel = mux.open(b"request").unwrap();
+        let piece = encoded(
+            Item::Bytes {
+                channel,
+                port: Port::Output,
+            },
+            &[7; 1000],
+        );
+        for _ in 0..1000 {
+            mux.take(&piece);
+        }
+        assert!(held(&mux) as u64 <= STREAM_WINDOW + 100);
+        assert!(mux.violations > 700);
+    }
+
+    #[test]
+    fn a_message_of_any_length_goes_in_payloads_of_any_size() {
+        for limit in [32, 100, 1024] {
+            let (mut from, mut to) = (Mux::new(Side::Opens), Mux::new(Side::Accepts));
+            let message: Vec<u8> = (0..10_000_u32).map(|number| number as u8).collect();
+            let channel = from.open(&message).unwrap();
+            while let Some(payload) = from.next(limit) {
+                assert!(payload.len() <= limit);
+                to.take(&payload);
+            }
+            assert_eq!(
+                to.events.pop_front(),
+                Some(MuxEvent::Message {
+                    channel,
+                    bytes: message
+                })
+            );
+        }
+    }
+}
