@@ -34,6 +34,8 @@ pub(crate) struct Machine {
     pub(crate) client: Client,
     pub(crate) console: Arc<Mutex<Vec<u8>>>,
     connection: Arc<Mutex<Option<UnixStream>>>,
+    /// The socket of a second port, with nothing on it.
+    pub(crate) raw: PathBuf,
     qemu: Child,
     _folder: TempDir,
 }
@@ -60,6 +62,7 @@ impl Machine {
         let initramfs = folder.path().join("initramfs");
         fs::write(&initramfs, content(&tools)).unwrap();
         let socket = folder.path().join("serial");
+        let raw = folder.path().join("raw");
         let qemu = Command::new(tools.qemu)
             .args([
                 "-accel",
@@ -73,6 +76,7 @@ impl Machine {
                 "-serial",
             ])
             .arg(format!("unix:{},server,nowait", socket.display()))
+            .args(["-serial", &format!("unix:{},server,nowait", raw.display())])
             .args(["-append", "console=ttyS0 panic=-1", "-kernel"])
             .args([tools.kernel.as_os_str(), "-initrd".as_ref(), initramfs.as_os_str()])
             .stdin(Stdio::null())
@@ -88,6 +92,7 @@ impl Machine {
             client,
             console,
             connection,
+            raw,
             qemu,
             _folder: folder,
         };

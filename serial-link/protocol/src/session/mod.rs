@@ -87,7 +87,7 @@ impl Session {
         self.sender.acknowledged(&header.ack, now);
         match header.kind {
             Kind::Tell => return,
-            Kind::Ask => {}
+            Kind::Ask => self.sender.asked(now),
             Kind::Data { number } => self.receiver.take(number, payload, |payload| self.mux.take(payload)),
         }
         self.receiver.heard(header.order);

@@ -5,7 +5,9 @@ use crate::packet::{Ack, Kind, WINDOW};
 use crate::session::pace::Pace;
 
 /// The greatest exponent of the pause between questions that nobody answers.
-const MOST_DOUBLINGS: u32 = 2;
+const MOST_DOUBLINGS: u32 = 1;
+/// Between two questions that are answers to questions.
+const ECHO: Duration = Duration::from_millis(200);
 
 /// Sends payloads until each has arrived.
 ///
@@ -24,6 +26,7 @@ pub(crate) struct Sender {
     arrived: u64,
     /// The question that is out, and when it was asked.
     question: Option<(u64, Duration)>,
+    last_question: Option<Duration>,
     /// When something was last sent or heard that gives reason to wait.
     waiting_since: Duration,
     unanswered: u32,
@@ -61,6 +64,7 @@ impl Sender {
             order: 0,
             arrived: 0,
             question: None,
+            last_question: None,
             waiting_since: now,
             unanswered: 0,
             pace: Pace::new(),
@@ -121,6 +125,7 @@ impl Sender {
     pub(crate) fn ask(&mut self, now: Duration) -> Transmission<'static> {
         self.order += 1;
         self.question = Some((self.order, now));
+        self.last_question = Some(now);
         self.waiting_since = now;
         self.unanswered = self.unanswered.saturating_add(1);
         Transmission {
@@ -143,6 +148,14 @@ impl Sender {
     pub(crate) fn hurry(&mut self) {
         self.waiting_since = Duration::ZERO;
         self.unanswered = 0;
+    }
+
+    /// The other end asks: it may have noticed that the line was away, which this end cannot. So ask as well, but not
+    /// in turns for ever.
+    pub(crate) fn asked(&mut self, now: Duration) {
+        if self.last_question.is_none_or(|at| now.saturating_sub(at) >= ECHO) {
+            self.hurry();
+        }
     }
 
     pub(crate) fn acknowledged(&mut self, ack: &Ack, now: Duration) {
