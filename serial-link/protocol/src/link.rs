@@ -351,7 +351,8 @@ impl<R: Role> Link<R> {
             .filter(|_| self.is_patient(now))
             .and_then(|session| session.ask_at(heartbeat));
         let silence = self.silence_at();
-        [self.deframer.wake_at(), self.handshake.wake_at(), ask, silence]
+        let tell = session.and_then(Session::tell_at);
+        [self.deframer.wake_at(), self.handshake.wake_at(), ask, tell, silence]
             .into_iter()
             .flatten()
             .min()

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::blocking::{Channel, ClientError, Pump, Running};
 use crate::error::LinkError;
-use crate::link::{Config, Event};
+use crate::link::{Config, Counters, Event};
 use crate::message::{Command, Exit, Port, Reply, Report, Request};
 use crate::packet::Refusal;
 use crate::role::Host;
@@ -160,6 +160,12 @@ impl Client {
             }
             other => Err(unexpected(&channel, other)),
         }
+    }
+
+    /// What the link has counted.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.pump.with(|link, _| link.counters())
     }
 
     pub(super) fn open(&self, request: &Request) -> Result<Channel<Host>, LinkError> {

@@ -1,4 +1,4 @@
-//! Threads around a [`Link`]: a pump between it and any [`Read`](std::io::Read) and [`Write`](std::io::Write), and a
+//! Threads around a [`Link`](crate::Link): a pump between it and any [`Read`](std::io::Read) and [`Write`](std::io::Write), and a
 //! client for hosts that can wait.
 
 mod channel;

@@ -13,6 +13,10 @@ use crate::frame::{self, Frame};
 use crate::packet::{Kind, Packet, SessionHeader};
 use crate::secret::FrameKey;
 
+/// So many payloads may come before they are acknowledged, and so long: each acknowledgement costs the line, and an
+/// emulated port's guest its time.
+const UNTOLD: (u32, Duration) = (4, Duration::from_millis(5));
+
 /// One end of a session: it begins with a handshake and ends with the next.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -21,8 +25,10 @@ pub(crate) struct Session {
     sender: Sender,
     receiver: Receiver,
     pub(crate) mux: Mux,
-    /// An acknowledgement is due.
-    tell: bool,
+    /// When an acknowledgement is due.
+    tell: Option<Duration>,
+    /// The payloads that it will be for.
+    untold: u32,
     heard: Duration,
     asked: Duration,
 }
@@ -48,7 +54,8 @@ impl Session {
             sender: Sender::new(now),
             receiver: Receiver::default(),
             mux,
-            tell: true,
+            tell: Some(now),
+            untold: 0,
             heard: now,
             asked: now,
         }
@@ -72,7 +79,7 @@ impl Session {
 
     /// Something is to be acknowledged.
     pub(crate) fn tell(&mut self) {
-        self.tell = true;
+        self.tell = Some(Duration::ZERO);
     }
 
     /// The line is back.
@@ -87,11 +94,18 @@ impl Session {
         self.sender.acknowledged(&header.ack, now);
         match header.kind {
             Kind::Tell => return,
-            Kind::Ask => self.sender.asked(now),
+            Kind::Ask => {
+                self.sender.asked(now);
+                self.tell();
+            }
             Kind::Data { number } => self.receiver.take(number, payload, |payload| self.mux.take(payload)),
         }
         self.receiver.heard(header.order);
-        self.tell = true;
+        self.untold += 1;
+        if self.untold >= UNTOLD.0 || self.receiver.misses_something() {
+            self.tell();
+        }
+        self.tell.get_or_insert(now.saturating_add(UNTOLD.1));
     }
 
     /// Writes the next frame, if there is something to say; `heartbeat` is for the end that keeps asking.
@@ -112,7 +126,7 @@ impl Session {
             lost
         } else if let Some(payload) = self.sender.has_room().then(|| self.mux.next(payload)).flatten() {
             self.sender.send(payload, now)
-        } else if self.tell {
+        } else if self.tell.is_some_and(|at| now >= at) {
             Transmission {
                 order: 0,
                 kind: Kind::Tell,
@@ -121,7 +135,7 @@ impl Session {
         } else {
             return false;
         };
-        self.tell = false;
+        (self.tell, self.untold) = (None, 0);
         let header = SessionHeader {
             session: self.id,
             order: transmission.order,
@@ -135,6 +149,11 @@ impl Session {
             out,
         );
         true
+    }
+
+    /// When an acknowledgement is due.
+    pub(crate) fn tell_at(&self) -> Option<Duration> {
+        self.tell
     }
 
     /// When a question is due, if nothing is heard until then.

@@ -46,6 +46,10 @@ impl Receiver {
         }
     }
 
+    pub(crate) fn misses_something(&self) -> bool {
+        !self.beyond.is_empty()
+    }
+
     pub(crate) fn ack(&self) -> Ack {
         let mut beyond = [0; 4];
         for (at, _) in self.beyond.iter().enumerate().filter(|(_, slot)| slot.is_some()) {
