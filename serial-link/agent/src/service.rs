@@ -86,20 +86,20 @@ impl Desk {
                     "no file is being written in this channel",
                 ))
             }
-            Request::Report => self.start(key, None, move |channel, _, _| {
+            Request::Report => self.start(key, Work::Download, move |channel, _, _| {
                 let _ = channel.reply(&Reply::Report(Box::new(report::report())));
             }),
-            Request::Exec(command) => self.start(key, Some(Work::Starting), move |channel, works, permit| {
+            Request::Exec(command) => self.start(key, Work::Starting, move |channel, works, permit| {
                 command::run(&channel, &command, &works, &permit);
             }),
-            Request::Get { path, offset } => self.start(key, Some(Work::Download), move |channel, _, _| {
+            Request::Get { path, offset } => self.start(key, Work::Download, move |channel, _, _| {
                 if let Some(reply) = download::run(&channel, &path, offset) {
                     let _ = channel.reply(&reply);
                 }
             }),
             Request::Put(put) => {
                 let (sender, digests) = mpsc::channel();
-                self.start(key, Some(Work::Upload(sender)), move |channel, _, _| {
+                self.start(key, Work::Upload(sender), move |channel, _, _| {
                     if let Some(reply) = upload::run(&channel, &put, &digests) {
                         let _ = channel.reply(&reply);
                     }
@@ -116,7 +116,7 @@ impl Desk {
     fn start(
         &self,
         key: (u32, u32),
-        work: Option<Work>,
+        work: Work,
         act: impl FnOnce(Channel<Agent>, Arc<Works>, Permit) + Send + 'static,
     ) -> Option<Reply> {
         let works = Arc::clone(&self.works);
@@ -124,8 +124,13 @@ impl Desk {
             let message = format!("{MOST} commands and transfers are going on: wait until some have ended");
             return Some(refused(FailureKind::Busy, message));
         };
-        if let Some(work) = work {
-            works.insert(key, work);
+        if !works.begin(key, work) {
+            // The answer closes the channel, so nobody could end it later.
+            works.signal(key, Signal::Kill);
+            return Some(refused(
+                FailureKind::Invalid,
+                "something is going on in this channel already",
+            ));
         }
         let channel = Channel::new(pump.clone(), key.0, key.1);
         let started = thread::Builder::new().spawn(move || {
@@ -133,6 +138,9 @@ impl Desk {
             works.remove(key);
             channel.close();
         });
-        started.err().map(|error| failed("cannot start a thread", &error))
+        started.err().map(|error| {
+            self.works.remove(key);
+            failed("cannot start a thread", &error)
+        })
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,7 @@ pub(crate) enum Work {
     Command(Arc<Group>),
     /// A file from the host: its checksum.
     Upload(Sender<Digest>),
-    /// A file to the host: nothing.
+    /// A file or a report to the host: nothing.
     Download,
 }
 
@@ -41,8 +42,15 @@ impl Works {
         (taken < MOST).then_some(permit)
     }
 
-    pub(crate) fn insert(&self, key: Key, work: Work) {
-        self.lock().insert(key, work);
+    /// Whether nothing was going on there.
+    pub(crate) fn begin(&self, key: Key, work: Work) -> bool {
+        match self.lock().entry(key) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(work);
+                true
+            }
+        }
     }
 
     /// Takes note that a command runs; not if it was cancelled, or its session ended, while it was being started.

@@ -76,7 +76,8 @@ pub enum Event<M> {
         /// What it says.
         message: M,
     },
-    /// A stream has something to [`read`](Link::read), or has ended.
+    /// A stream has something to [`read`](Link::read), or has ended. Read it until [`Read::Pending`]: as long as
+    /// something is left, more that comes need not be told again.
     Readable {
         /// The channel.
         channel: u32,
