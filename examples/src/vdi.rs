@@ -51,15 +51,15 @@ impl OpenDisk {
     /// Where the pool refuses to give it.
     pub async fn of_pool(pool: &Pool, vm: Option<Ref<Vm>>, vdi: Ref<Vdi>, via: Option<Via>) -> anyhow::Result<Self> {
         let count = Arc::<AtomicU64>::default();
-        let via = match via {
-            Some(via) => via,
-            None if pool.vdi(vdi).nbd_info().await.is_ok_and(|offers| !offers.is_empty()) => Via::Nbd,
-            None => Via::Raw,
-        };
-        if via == Via::Nbd {
-            let disk = open_nbd(pool, vdi, WithoutTls::Refuse).await?;
-            return Ok(Self::local(Box::new(disk), count));
+        let is_offered = async || pool.vdi(vdi).nbd_info().await.is_ok_and(|offers| !offers.is_empty());
+        if via == Some(Via::Nbd) || via.is_none() && is_offered().await {
+            match open_nbd(pool, vdi, WithoutTls::Refuse).await {
+                Ok(disk) => return Ok(Self::local(Box::new(disk), count)),
+                Err(error) if via.is_none() => note(format!("not over NBD, but as an export: {error:#}")),
+                Err(error) => return Err(error),
+            }
         }
+        let via = via.unwrap_or(Via::Raw);
         let record = pool.vdi(vdi).record().await?;
         let size = u64::try_from(record.virtual_size).context("the disk has no size")?;
         let download = match via {

@@ -269,6 +269,17 @@ fn btrfs() {
     cases("btrfs", &["mkfs.btrfs"], make, 8);
 }
 
+/// What ends within whatever it begins with.
+#[test]
+fn short_disks() {
+    for len in 0..2048 {
+        let disk = vec![0xeb; len];
+        assert!(Volume::open(&disk).is_err(), "{len} bytes");
+        let marks = noise(len as u64, len);
+        assert!(Volume::open(&marks).is_err(), "{len} bytes");
+    }
+}
+
 /// The bytes of nothing in particular, behind the mark of something.
 #[test]
 fn noise_behind_a_mark() {

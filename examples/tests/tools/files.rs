@@ -177,7 +177,7 @@ async fn a_file_comes_out_of_a_vm_before_its_export_ends() {
 }
 
 /// A halted VM's disk with an ext4 volume in its first partition, and much behind it.
-fn vm_with_files(folder: &Folder) -> Option<(Vec<u8>, DiskImage)> {
+pub(crate) fn vm_with_files(folder: &Folder) -> Option<(Vec<u8>, DiskImage)> {
     let mke2fs = |tree: &Path, volume: &Path| {
         let mut command = std::process::Command::new("mke2fs");
         command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);

@@ -24,6 +24,10 @@ pub struct Counters {
     pub imports: u64,
     /// The most uploads that were read at one time.
     pub most_imports: u64,
+    /// Disks that were opened over NBD.
+    pub nbd_connections: u64,
+    /// Bytes that were read over NBD.
+    pub nbd_bytes: u64,
     /// Calls that are being answered now.
     pub pending: u64,
     /// The most calls that were being answered at one time.

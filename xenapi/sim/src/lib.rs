@@ -67,6 +67,7 @@ mod ids;
 mod importer;
 mod inventory;
 mod inventory_file;
+mod nbd;
 mod ova;
 mod qcow2;
 mod query;

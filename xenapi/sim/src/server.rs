@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use crate::builder::BuildError;
 use crate::dispatch::Origin;
 use crate::http::{Listener, serve};
+use crate::nbd;
 use crate::simulator::Simulator;
 use crate::state::Shared;
 
@@ -90,6 +91,7 @@ pub(crate) async fn listen(
     tls: bool,
 ) -> Result<Server, BuildError> {
     let mut sockets = Vec::new();
+    let mut disks = Vec::new();
     let mut wanted = address.to_owned();
     for _ in pool.addresses() {
         let failure = |source| BuildError::Listen {
@@ -100,7 +102,16 @@ pub(crate) async fn listen(
         let local = socket.local_addr().map_err(failure)?;
         wanted = SocketAddr::new(local.ip(), 0).to_string();
         sockets.push((socket, local));
+        disks.push(bound(&wanted).await.map_err(|source| BuildError::Listen {
+            address: wanted.clone(),
+            source,
+        })?);
     }
+    let nbd = disks.iter().map(TcpListener::local_addr).collect::<io::Result<_>>();
+    pool.set_nbd_addresses(nbd.map_err(|source| BuildError::Listen {
+        address: wanted,
+        source,
+    })?);
     let locals: Vec<_> = sockets.iter().map(|(_, local)| *local).collect();
     pool.set_addresses(&locals);
     let addresses: Arc<[String]> = locals.iter().map(SocketAddr::to_string).collect();
@@ -125,7 +136,14 @@ pub(crate) async fn listen(
             },
         ))
     });
-    let listeners = listeners.collect();
+    let mut listeners: Vec<_> = listeners.collect();
+    listeners.extend(disks.into_iter().enumerate().map(|(host, socket)| {
+        let tls = shared
+            .certificates
+            .get(host)
+            .map(crate::certificate::Certificate::acceptor);
+        tokio::spawn(nbd::serve(Arc::clone(&shared), nbd::Listener { socket, tls, host }))
+    }));
     let urls = locals.iter().map(|local| format!("{scheme}://{local}")).collect();
     Ok(Server {
         pool,

@@ -1,6 +1,7 @@
 //! Everything that a pool is, behind one lock.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -94,6 +95,8 @@ pub(crate) struct State {
     /// Running tasks that were destroyed and go when they end.
     pub(crate) doomed: HashSet<String>,
     pub(crate) faults: Vec<Fault>,
+    /// Where each host serves disks over NBD; empty without ports.
+    pub(crate) nbd: Vec<SocketAddr>,
     pub(crate) counters: Counters,
     pub(crate) last_domid: i64,
 }
@@ -118,6 +121,7 @@ impl State {
             cancelled: HashSet::new(),
             doomed: HashSet::new(),
             faults: Vec::new(),
+            nbd: Vec::new(),
             counters: Counters::default(),
             last_domid: 0,
             config,

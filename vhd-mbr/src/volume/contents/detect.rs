@@ -88,8 +88,9 @@ fn ext(start: &[u8]) -> Option<ContentKind> {
 
 /// FAT has no mark: its first sector is known by values that fit together, and the kind by the number of clusters.
 fn fat(start: &[u8]) -> Option<ContentKind> {
+    let start = start.get(..512)?;
     let jumps = matches!(start, [0xe9, ..] | [0xeb, _, 0x90, ..]);
-    let (sector, per_cluster) = (u16_at(start, 11), *start.get(13)?);
+    let (sector, per_cluster) = (u16_at(start, 11), start[13]);
     let (reserved, tables, media) = (u16_at(start, 14), start[16], start[21]);
     let fits = jumps
         && matches!(sector, 512 | 1024 | 2048 | 4096)
