@@ -1,0 +1,3 @@
+//! A virtual machine's serial port, without its traps.
+
+pub mod setup;
