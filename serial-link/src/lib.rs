@@ -1,3 +1,4 @@
 //! A virtual machine's serial port, without its traps.
 
+pub mod reach;
 pub mod setup;
