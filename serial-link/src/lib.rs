@@ -1,0 +1,6 @@
+//! A virtual machine's serial port, without its traps.
+
+pub mod bridge;
+pub mod reach;
+pub mod serve;
+pub mod setup;
