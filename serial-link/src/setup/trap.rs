@@ -60,7 +60,7 @@ pub enum Trap {
 #[error("not set: {trap}")]
 pub struct Refused {
     /// The form.
-    pub form: Form,
+    pub form: Box<Form>,
     /// The worst that is wrong with it.
     pub trap: Trap,
 }
@@ -103,7 +103,7 @@ impl Form {
         let traps = self.traps();
         match traps.first().filter(|trap| trap.stops_the_vm()) {
             Some(trap) => Err(Refused {
-                form: self.clone(),
+                form: Box::new(self.clone()),
                 trap: trap.clone(),
             }),
             None => Ok(traps),
