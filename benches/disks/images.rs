@@ -43,6 +43,20 @@ impl VolumeImage {
     }
 }
 
+impl VolumeImage {
+    /// The same by libguestfs, whose appliance mounts the file system; `virt-cat` does so behind a search for a system.
+    pub(crate) fn cat_in_appliance(&self, path: &Path) -> Result<()> {
+        let mut command = Command::new("guestfish");
+        command
+            .env("LIBGUESTFS_BACKEND", "direct")
+            .env("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg")
+            .args(["--ro", "--mount", "/dev/sda", "--add"])
+            .arg(path)
+            .args(["download", "/big", "/dev/null"]);
+        quiet(&mut command)
+    }
+}
+
 impl Images {
     /// Makes disks of so many MiB, and a file of so many in each file system.
     pub(crate) fn make(disk: u64, file: u64) -> Result<Self> {

@@ -2,6 +2,7 @@
 
 mod archives;
 mod deltas;
+mod disks;
 mod files;
 mod harness;
 mod images;
