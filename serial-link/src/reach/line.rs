@@ -62,7 +62,8 @@ pub enum Mode {
     /// The port's bytes as they are: what a plain socket carries, and what debuggers need.
     #[default]
     Raw,
-    /// Telnet: negotiation (RFC 854, also RFC 2217's) is answered and taken out.
+    /// Telnet: negotiation (RFC 854, also RFC 2217's) is answered and taken out. For text: QEMU's telnet does
+    /// not escape bytes of 255 that the guest sends.
     Telnet,
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::form::{Address, Form, LONGEST_PATH, Reconnect, Role, Socket};
+use super::form::{Address, Form, LONGEST_PATH, Protocol, Reconnect, Role, Socket};
 
 /// Something about a form that bites later.
 ///
@@ -39,6 +39,8 @@ pub enum Trap {
     },
     /// XenServer and XCP-ng run QEMU without a network, except for a value that begins with `tcp`.
     NoNetwork,
+    /// Telnet as QEMU speaks it: what the guest sends is not escaped.
+    LosesBytes,
     /// A file stops to grow.
     FileLimit {
         /// The file.
@@ -139,6 +141,9 @@ impl Socket {
                 reconnect: Some(reconnect),
             } => traps.push(Trap::ReconnectSpelling(reconnect)),
         }
+        if matches!(self.protocol, Protocol::Telnet | Protocol::Tn3270) {
+            traps.push(Trap::LosesBytes);
+        }
         if let Some((_, path)) = self.more.iter().find(|(name, _)| name == "logfile") {
             traps.push(Trap::FileLimit { path: path.clone() });
         }
@@ -190,6 +195,10 @@ impl fmt::Display for Trap {
             Self::NoNetwork => f.write_str(
                 "XenServer and XCP-ng run QEMU without a network, except where the value begins with `tcp`: nobody reaches \
                  this one (telnet works as `tcp:…,telnet`)",
+            ),
+            Self::LosesBytes => f.write_str(
+                "QEMU does not escape the bytes of 255 that the guest sends, so that a telnet client loses them and what is \
+                 behind: good for text, not for a debugger or for files",
             ),
             Self::FileLimit { path } => write!(f, "{path} stops to grow at 1 MiB on XenServer and XCP-ng; the VM goes on"),
             Self::RelativePath { path } => write!(f, "{path:?} is not absolute: it lies in whatever folder QEMU runs in"),
@@ -247,12 +256,15 @@ mod tests {
             [Trap::OpenToNetwork { host: String::new() }]
         );
         assert_eq!(warned("pty"), [Trap::Exclusive]);
-        assert_eq!(warned("telnet:127.0.0.1:1,server,nowait"), [Trap::NoNetwork]);
+        assert_eq!(
+            warned("telnet:127.0.0.1:1,server,nowait"),
+            [Trap::NoNetwork, Trap::LosesBytes]
+        );
         assert_eq!(
             warned("tcp:10.0.0.5:1,reconnect=1"),
             [Trap::ReconnectSpelling(Reconnect::Seconds(1))]
         );
-        assert_eq!(warned("tcp:127.0.0.1:1,telnet,server,nowait"), []);
+        assert_eq!(warned("tcp:127.0.0.1:1,telnet,server,nowait"), [Trap::LosesBytes]);
         assert_eq!(warned("none"), []);
     }
 }
