@@ -128,6 +128,14 @@ fn list(numbers: &[u32]) -> String {
 }
 
 impl Error {
+    /// The thread that writes is gone without a word.
+    pub(super) fn panicked() -> Self {
+        Self::Sink {
+            sink: "the sink".into(),
+            source: io::Error::other("its writer panicked"),
+        }
+    }
+
     /// Whether whoever read the capture, such as Wireshark, has closed it: an end, rather than a failure.
     pub fn is_reader_gone(&self) -> bool {
         matches!(self, Self::Sink { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
