@@ -38,6 +38,10 @@
 //!
 //! No runtime, no network, no `unsafe`; bytes are never trusted.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "live")]
+pub mod live;
 mod mac;
 mod packet;
 pub mod pcap;

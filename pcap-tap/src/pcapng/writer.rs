@@ -21,6 +21,8 @@ const GATHERED: usize = 256 << 10;
 pub struct Writer<W: Write> {
     output: W,
     gathered: Vec<u8>,
+    /// Bytes that have been gathered no longer.
+    passed: u64,
     interfaces: u32,
 }
 
@@ -33,6 +35,7 @@ impl<W: Write> Writer<W> {
         let mut writer = Self {
             output,
             gathered: Vec::with_capacity(GATHERED + (GATHERED >> 1)),
+            passed: 0,
             interfaces: 0,
         };
         section.write(&mut writer.gathered);
@@ -132,14 +135,17 @@ impl<W: Write> Writer<W> {
         self.passed_on()
     }
 
+    /// How many bytes there are so far, with those that are gathered.
+    pub fn written(&self) -> u64 {
+        self.passed + self.gathered.len() as u64
+    }
+
     /// Passes on what was gathered.
     ///
     /// # Errors
     /// Where the output fails; what was gathered is then lost.
     pub fn flush(&mut self) -> io::Result<()> {
-        let written = self.output.write_all(&self.gathered);
-        self.gathered.clear();
-        written?;
+        self.pass()?;
         self.output.flush()
     }
 
@@ -156,7 +162,12 @@ impl<W: Write> Writer<W> {
         if self.gathered.len() < GATHERED {
             return Ok(());
         }
+        self.pass()
+    }
+
+    fn pass(&mut self) -> io::Result<()> {
         let written = self.output.write_all(&self.gathered);
+        self.passed += self.gathered.len() as u64;
         self.gathered.clear();
         written
     }

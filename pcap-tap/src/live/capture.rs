@@ -1,0 +1,80 @@
+use std::panic;
+
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::{Error, Progress};
+
+/// A capture that runs. Dropping it ends it and every tcpdump of it, without its statistics.
+#[derive(Debug)]
+pub struct Capture {
+    followers: JoinSet<Result<(), Error>>,
+    failure: Option<Error>,
+    stop: watch::Sender<bool>,
+    progress: watch::Receiver<Progress>,
+    outcome: Option<oneshot::Receiver<Result<(), Error>>>,
+}
+
+impl Capture {
+    pub(super) fn new(
+        followers: JoinSet<Result<(), Error>>,
+        stop: watch::Sender<bool>,
+        progress: watch::Receiver<Progress>,
+        outcome: oneshot::Receiver<Result<(), Error>>,
+    ) -> Self {
+        Self {
+            followers,
+            failure: None,
+            stop,
+            progress,
+            outcome: Some(outcome),
+        }
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        *self.progress.borrow()
+    }
+
+    /// Waits until it ends by itself: with an error, or, where it does not follow, with its devices. It may be waited for
+    /// again when this was cancelled.
+    ///
+    /// # Errors
+    /// Where the connection was lost, the sink failed or its reader has gone ([`Error::is_reader_gone`]), or a device
+    /// cannot be captured. What came before is written.
+    pub async fn wait(&mut self) -> Result<Progress, Error> {
+        while let Some(joined) = self.followers.join_next().await {
+            match joined {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    self.failure.get_or_insert(error);
+                    self.stop.send_replace(true);
+                }
+                // The other reason is the end of the runtime.
+                Err(error) => {
+                    if let Ok(payload) = error.try_into_panic() {
+                        panic::resume_unwind(payload);
+                    }
+                }
+            }
+        }
+        if let Some(outcome) = &mut self.outcome {
+            let written = outcome.await.unwrap_or_else(|_| Err(Error::panicked()));
+            self.outcome = None;
+            written?;
+        }
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => Ok(self.progress()),
+        }
+    }
+
+    /// Ends it: each tcpdump says what it has lost, which goes into the file, and all is written.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub async fn stop(mut self) -> Result<Progress, Error> {
+        self.stop.send_replace(true);
+        self.wait().await
+    }
+}

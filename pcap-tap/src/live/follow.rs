@@ -1,0 +1,306 @@
+//! One NIC, through all the devices that it has in the course of time.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dom0::{ByteStream, Command, Dom0, Running, Signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::recorder::{Event, Source};
+use super::tcpdump::{Tcpdump, complaint, counts};
+use super::{Error, Options, Vm};
+
+/// What all followers of a capture share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) dom0: Dom0,
+    pub(super) tcpdump: Tcpdump,
+    pub(super) options: Options,
+    pub(super) follow: bool,
+    pub(super) interval: Duration,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// Follows one NIC.
+pub(super) struct Follower {
+    pub(super) shared: Shared,
+    /// Its number in the capture.
+    pub(super) at: usize,
+    /// The VM as it was seen last.
+    pub(super) vm: Vm,
+    pub(super) nic: u32,
+}
+
+/// Why a capture of a device is over.
+enum End {
+    /// It was asked to.
+    Stopped,
+    /// The NIC's packets pass elsewhere now.
+    Moved,
+    /// By itself.
+    Ended {
+        /// Whether it had begun.
+        had_begun: bool,
+        said: Vec<u8>,
+    },
+}
+
+/// A tcpdump that runs.
+struct Attached {
+    running: Running,
+    stdout: Option<ByteStream>,
+    said: JoinHandle<Vec<u8>>,
+}
+
+/// The last place of a NIC, for the comment on the next.
+struct Gone {
+    device: String,
+    since: Instant,
+}
+
+/// How long a tcpdump gets to say its counts.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// How long a device may be there and not be captured: it is made before it can be.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So much of what a tcpdump says is kept, and the rest is dropped.
+const MOST_SAID: usize = 16 << 10;
+
+impl Follower {
+    /// Captures until it is stopped, the reader is gone, or something fails.
+    pub(super) async fn run(mut self) -> Result<(), Error> {
+        let mut gone: Option<Gone> = None;
+        let mut failing_since: Option<Instant> = None;
+        loop {
+            let Some(device) = self.device().await? else {
+                if !self.shared.follow {
+                    return Ok(());
+                }
+                if self.pause().await {
+                    return Ok(());
+                }
+                continue;
+            };
+            let comment = gone
+                .as_ref()
+                .map(|gone| self.comment(&device, gone))
+                .unwrap_or_default();
+            let end = self.capture(&device, comment).await?;
+            let (had_begun, said) = match end {
+                End::Stopped => return Ok(()),
+                End::Moved => (true, Vec::new()),
+                End::Ended { had_begun, said } => (had_begun, said),
+            };
+            if had_begun {
+                failing_since = None;
+                gone = Some(Gone {
+                    device: device.clone(),
+                    since: Instant::now(),
+                });
+            }
+            if !self.shared.follow {
+                return Ok(());
+            }
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            if !had_begun && since.elapsed() > PATIENCE {
+                return Err(Error::Tcpdump {
+                    host: self.shared.dom0.host(),
+                    device,
+                    reason: complaint(&said),
+                });
+            }
+            if self.pause().await {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Where the NIC's packets pass now.
+    async fn device(&mut self) -> Result<Option<String>, Error> {
+        let Some(vm) = self.vm.again(&self.shared.dom0).await? else {
+            return Ok(None);
+        };
+        self.vm = vm;
+        let device = self.vm.nic(self.nic).and_then(|nic| nic.device());
+        Ok(device.map(|device| device.name.clone()))
+    }
+
+    /// Waits for a while; whether that is the end.
+    async fn pause(&mut self) -> bool {
+        let Shared {
+            stop, events, interval, ..
+        } = &mut self.shared;
+        tokio::select! {
+            () = tokio::time::sleep(*interval) => false,
+            () = events.closed() => true,
+            () = asked(stop) => true,
+        }
+    }
+
+    fn comment(&self, device: &str, gone: &Gone) -> String {
+        let seconds = gone.since.elapsed().as_secs_f32();
+        format!(
+            "{}, NIC {}: captured at {device} (domain {}) now, {seconds:.1} s after {} ended",
+            self.vm.label(),
+            self.nic,
+            self.vm.domain,
+            gone.device
+        )
+    }
+
+    fn source(&self, device: &str, comment: String) -> Source {
+        let nic = self.vm.nic(self.nic);
+        let mut description = format!("{} / NIC {}", self.vm.label(), self.nic);
+        if let Some(bridge) = nic.and_then(|nic| nic.bridge.as_deref()) {
+            description = format!("{description} / {bridge}");
+        }
+        Source {
+            device: device.into(),
+            description,
+            filter: self.shared.options.filter.clone(),
+            comment,
+            mac: nic.and_then(|nic| nic.mac),
+        }
+    }
+
+    async fn capture(&mut self, device: &str, comment: String) -> Result<End, Error> {
+        let source = self.source(device, comment);
+        let command = self.shared.tcpdump.capture(device, &self.shared.options);
+        let mut attached = Attached::start(&self.shared.dom0, &command).await?;
+        // Nothing is taken before it is known whose device it is: numbers of domains come round.
+        let mut stop = self.shared.stop.clone();
+        let (first, is_its) = tokio::select! {
+            both = async { tokio::join!(attached.chunk(), self.is_its_domain()) } => both,
+            () = asked(&mut stop) => return Ok(End::Stopped),
+        };
+        let Some(first) = first else {
+            let said = attached.ended().await?;
+            return Ok(End::Ended { had_begun: false, said });
+        };
+        if !is_its? {
+            return Ok(End::Moved);
+        }
+        self.send(Event::Begin(self.at, source)).await;
+        self.send(Event::Bytes(self.at, first)).await;
+        let end = self.pass_on(device, &mut attached).await;
+        let said = match &end {
+            Ok(None) => attached.ended().await,
+            Ok(Some(_)) => self.end(attached).await,
+            Err(_) => Ok(Vec::new()),
+        };
+        let counts = said.as_deref().ok().and_then(counts);
+        self.send(Event::End(self.at, counts)).await;
+        let said = said?;
+        Ok(end?.unwrap_or(End::Ended { had_begun: true, said }))
+    }
+
+    /// Passes packets on until the capture is to end; none where it has ended.
+    async fn pass_on(&self, device: &str, attached: &mut Attached) -> Result<Option<End>, Error> {
+        let mut stop = self.shared.stop.clone();
+        let moved = self.moved(device);
+        tokio::pin!(moved);
+        loop {
+            tokio::select! {
+                chunk = attached.chunk() => match chunk {
+                    Some(bytes) => self.send(Event::Bytes(self.at, bytes)).await,
+                    None => return Ok(None),
+                },
+                () = asked(&mut stop) => return Ok(Some(End::Stopped)),
+                () = self.shared.events.closed() => return Ok(Some(End::Stopped)),
+                moved = &mut moved, if self.shared.follow => return moved.map(|()| Some(End::Moved)),
+            }
+        }
+    }
+
+    /// Ends when the NIC's packets pass elsewhere.
+    async fn moved(&self, device: &str) -> Result<(), Error> {
+        loop {
+            tokio::time::sleep(self.shared.interval).await;
+            let vm = match self.vm.again(&self.shared.dom0).await {
+                Ok(vm) => vm,
+                Err(Error::Dom0(error)) if error.is_lost() => return Err(error.into()),
+                // A look that fails while packets come is no reason to lose them.
+                Err(_) => continue,
+            };
+            let now = vm.as_ref().and_then(|vm| vm.nic(self.nic)?.device());
+            if now.is_none_or(|now| now.name != device) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the domain is still the VM.
+    async fn is_its_domain(&self) -> Result<bool, Error> {
+        let Some(uuid) = &self.vm.uuid else { return Ok(true) };
+        let domains = self.shared.dom0.domains().await?;
+        let domain = domains.iter().find(|domain| domain.id == self.vm.domain);
+        Ok(domain.is_some_and(|domain| domain.uuid.as_ref() == Some(uuid)))
+    }
+
+    /// Has tcpdump end, and takes what it still has.
+    async fn end(&self, mut attached: Attached) -> Result<Vec<u8>, Error> {
+        let rest = async {
+            // One that has ended by itself cannot be told to.
+            let _ = attached.running.signal(Signal::Int).await;
+            while let Some(bytes) = attached.chunk().await {
+                self.send(Event::Bytes(self.at, bytes)).await;
+            }
+            attached.ended().await
+        };
+        // The guard ends it where it does not listen.
+        tokio::time::timeout(LAST_WORDS, rest).await.unwrap_or(Ok(Vec::new()))
+    }
+
+    /// Where nobody takes it any more, [`mpsc::Sender::closed`] tells.
+    async fn send(&self, event: Event) {
+        let _ = self.shared.events.send(event).await;
+    }
+}
+
+impl Attached {
+    async fn start(dom0: &Dom0, command: &Command) -> Result<Self, Error> {
+        let mut running = dom0.exec(command).await?;
+        // Both outputs share a channel, so one that nobody reads holds up the other.
+        let said = tokio::spawn(gather(running.stderr.take()));
+        Ok(Self {
+            stdout: running.stdout.take(),
+            running,
+            said,
+        })
+    }
+
+    /// The next bytes; none when it has ended, or the connection has.
+    async fn chunk(&mut self) -> Option<Bytes> {
+        self.stdout.as_mut()?.chunk().await?.ok()
+    }
+
+    /// What it said, once it has ended.
+    ///
+    /// # Errors
+    /// Where it was the connection that ended.
+    async fn ended(&mut self) -> Result<Vec<u8>, Error> {
+        let said = (&mut self.said).await.unwrap_or_default();
+        self.running.wait().await?;
+        Ok(said)
+    }
+}
+
+/// Waits to be asked to stop.
+async fn asked(stop: &mut watch::Receiver<bool>) {
+    // Where nobody can ask any more, the capture is dropped.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The counts come last, so it is the beginning that goes where there is too much.
+async fn gather(stderr: Option<ByteStream>) -> Vec<u8> {
+    let mut said = Vec::new();
+    let Some(mut stderr) = stderr else { return said };
+    while let Some(Ok(bytes)) = stderr.chunk().await {
+        said.extend_from_slice(&bytes);
+        said.drain(..said.len().saturating_sub(MOST_SAID));
+    }
+    said
+}
