@@ -197,7 +197,10 @@ impl Host {
             );
         }
         for process in processes {
-            let kill = Command::new("kill").args(["-s", "KILL", &process.to_string()]).stderr(Stdio::null()).status();
+            let kill = Command::new("kill")
+                .args(["-s", "KILL", &process.to_string()])
+                .stderr(Stdio::null())
+                .status();
             assert!(kill.is_ok());
         }
     }

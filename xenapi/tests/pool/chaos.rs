@@ -17,13 +17,22 @@ const BREAKS: u64 = 1000;
 /// How many of them among its transfers.
 const BROKEN_TRANSFERS: u64 = 150;
 
-/// Does some work, and ends the client's session again and again, as the server does.
-async fn expiring<T>(pause: Duration, simulator: &Simulator, client: &Client, work: impl Future<Output = T>) -> T {
+/// Does some work, and ends the client's session after every so many breaks, as the server does.
+async fn expiring<T>(
+    every: u64,
+    proxy: &Proxy,
+    simulator: &Simulator,
+    client: &Client,
+    work: impl Future<Output = T>,
+) -> T {
     let expire = async {
-        loop {
-            tokio::time::sleep(pause).await;
+        for round in 1.. {
+            while proxy.breaks() < round * every {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             simulator.remove("session", client.session_reference().expose());
         }
+        std::future::pending().await
     };
     tokio::select! {
         done = work => done,
@@ -97,7 +106,7 @@ async fn a_thousand_breaks_leave_every_call_with_the_right_outcome() {
     let workers = vms
         .iter()
         .map(|&vm| Calls::default().until(BREAKS, &proxy, &client, vm));
-    let workers = expiring(Duration::from_millis(100), &simulator, &client, join_all(workers)).await;
+    let workers = expiring(25, &proxy, &simulator, &client, join_all(workers)).await;
     proxy.break_connections(false);
     let records = client.vms().all_records().await.unwrap();
     let (mut done, mut lost, mut unsent, mut reads, mut failed_reads) = (0, 0, 0, 0, 0);
@@ -198,7 +207,7 @@ async fn transfers_that_break_anywhere_are_whole_or_fail() {
     let workers = vms
         .iter()
         .map(|&vm| Transfers::default().until(BROKEN_TRANSFERS, &proxy, &client, vm, whole.clone()));
-    let workers = expiring(Duration::from_millis(500), &simulator, &client, join_all(workers)).await;
+    let workers = expiring(10, &proxy, &simulator, &client, join_all(workers)).await;
     proxy.break_connections(false);
     eventually("no transfer is left", || {
         let counters = simulator.counters();
