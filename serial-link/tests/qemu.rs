@@ -192,10 +192,7 @@ async fn a_client_that_reconnects_waits_for_its_listener() {
     let vm = Vm::start(&form);
     assert!(vm.runs() && unanswered.runs(), "with nobody there");
     for number in 1..3 {
-        let incoming = Incoming::bind((Ipv4Addr::LOCALHOST, port).into(), Mode::Raw)
-            .await
-            .unwrap();
-        let bridge = Bridge::start(incoming);
+        let bridge = Bridge::start(listen_again(port).await);
         let mut reader = bridge.reader("test", Replay::All);
         bridge.writer("test").unwrap().write(&[b'P', number]).await.unwrap();
         let mut got = Vec::new();
