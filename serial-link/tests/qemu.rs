@@ -83,7 +83,7 @@ async fn much_goes_both_ways_and_unread_bytes_wait() {
         return;
     }
     let vm = Vm::start(RECOMMENDED);
-    assert!(appears(&vm.path("port")));
+    assert!(appears(&vm.path("port")) && vm.runs());
     let bridge = Bridge::start(UnixLine::new(vm.path("port"), Mode::Raw));
     // Behind the first of this, whatever the guest said at its start.
     let mut reader = bridge.reader("test", Replay::Nothing).hold_back(true);
