@@ -83,7 +83,7 @@ async fn much_goes_both_ways_and_unread_bytes_wait() {
         return;
     }
     let vm = Vm::start(RECOMMENDED);
-    assert!(appears(&vm.path("port")));
+    assert!(appears(&vm.path("port")) && vm.runs());
     let bridge = Bridge::start(UnixLine::new(vm.path("port"), Mode::Raw));
     // Behind the first of this, whatever the guest said at its start.
     let mut reader = bridge.reader("test", Replay::Nothing).hold_back(true);
@@ -192,10 +192,7 @@ async fn a_client_that_reconnects_waits_for_its_listener() {
     let vm = Vm::start(&form);
     assert!(vm.runs() && unanswered.runs(), "with nobody there");
     for number in 1..3 {
-        let incoming = Incoming::bind((Ipv4Addr::LOCALHOST, port).into(), Mode::Raw)
-            .await
-            .unwrap();
-        let bridge = Bridge::start(incoming);
+        let bridge = Bridge::start(listen_again(port).await);
         let mut reader = bridge.reader("test", Replay::All);
         bridge.writer("test").unwrap().write(&[b'P', number]).await.unwrap();
         let mut got = Vec::new();

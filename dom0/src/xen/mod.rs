@@ -1,16 +1,19 @@
 //! Xen as its control domain sees it: the domains that run, and xenstore.
 //!
 //! What the programs there print is read by plain functions without I/O; [`Dom0::domains`](crate::Dom0::domains) and
-//! [`Dom0::xenstore`](crate::Dom0::xenstore) run the programs.
+//! [`Dom0::xenstore`](crate::Dom0::xenstore) run the programs. [`Store`] speaks xenstore's own protocol, which [`wire`] has.
 
 mod domain;
 mod escape;
 mod path;
+mod store;
+pub mod wire;
 mod xenstore;
 
 pub use domain::{Domain, parse_domains};
 pub use escape::{escape, unescape};
 pub use path::XenStorePath;
+pub use store::{Store, StoreError, StoreEvent, Transaction};
 pub use xenstore::{Entry, Watch, XenStore, parse_list, parse_tree};
 
 /// Something of Xen's is not as it has to be.
