@@ -36,7 +36,10 @@
 //! - [`pcapng::Writer`] writes sections, interfaces, packets with their direction and comments, statistics and names.
 //! - [`Mac`] and [`Direction`] tell what the VM sent from what it received.
 //!
-//! No runtime, no network, no `unsafe`; bytes are never trusted.
+//! - `live`, a feature that is on by default, finds VMs' NICs and captures them over SSH. Without it there is no runtime and
+//!   no network here.
+//!
+//! No `unsafe`; bytes are never trusted.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -65,6 +65,50 @@ async fn a_vm_that_comes_back_goes_on_in_the_same_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn drivers_for_xen_take_over_from_the_emulated_nic() {
+    let Some(host) = Host::start("web-01") else { return };
+    host.emulate(7);
+    let file = host.path("web.pcapng");
+    let capture = capture(&host, Sink::file(&file)).await;
+    host.send(0..20, 1000);
+    until("the first are here", || capture.progress().packets == 20).await;
+    host.unplug_emulated(7);
+    until("it captures the other", || capture.progress().interfaces == 2).await;
+    host.send(20..40, 1000);
+    until("all are here", || capture.progress().packets == 40).await;
+    capture.stop().await.unwrap();
+    let rows = tshark(&file, &["data.data", "frame.interface_name"]);
+    for (at, row) in rows.iter().enumerate() {
+        let device = if at < 20 { "tap7.0" } else { "vif7.0" };
+        assert_eq!((number(&row[0]), row[1].as_str()), (at as u32, device));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_does_not_follow_ends_with_its_device() {
+    let Some(host) = Host::start("web-01") else { return };
+    let dom0 = host.session().await;
+    let vm = Vm::find(&dom0, "web-01").await.unwrap();
+    let tap = Tap::new(&dom0).vm(&vm).follow(false);
+    let mut capture = tap
+        .clone()
+        .start(Sink::writer("nowhere", std::io::sink()))
+        .await
+        .unwrap();
+    until("it captures", || capture.progress().attached == 1).await;
+    host.destroy(7);
+    let end = tokio::time::timeout(Duration::from_secs(10), capture.wait())
+        .await
+        .unwrap();
+    assert_eq!(end.unwrap().interfaces, 1);
+    let halted = Vm::find(&dom0, "web-01").await.expect_err("it is halted");
+    assert!(
+        matches!(&halted, Error::NoSuchVm { running, .. } if running.is_empty()),
+        "{halted}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_rotate_and_each_is_whole() {
     let Some(host) = Host::start("web-01") else { return };
     let capture = capture(&host, Sink::rotating(host.path("web.pcapng"), 4000, Some(3))).await;

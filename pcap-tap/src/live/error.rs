@@ -61,6 +61,17 @@ pub enum Error {
         number: u32,
     },
 
+    /// The NIC has no device now, and the capture is not to wait for one.
+    #[error(
+        "NIC {number} of {vm} has no device in the control domain now: it is unplugged, or the VM is just starting"
+    )]
+    NoDevice {
+        /// The VM's name.
+        vm: String,
+        /// The NIC's number.
+        number: u32,
+    },
+
     /// A capture of nothing was asked for.
     #[error("there is no NIC to capture: choose one of a VM's")]
     NoNics,

@@ -158,6 +158,9 @@ impl Tap {
                     });
                 }
                 Some(nic) if nic.kind == NicKind::SrIov => return Err(Error::SrIov { vm: name, number }),
+                Some(nic) if !self.follow && nic.device().is_none() => {
+                    return Err(Error::NoDevice { vm: name, number });
+                }
                 Some(_) => {}
             }
         }

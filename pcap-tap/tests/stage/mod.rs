@@ -128,6 +128,33 @@ impl Host {
         self.store(&format!("/local/domain/{domain}/name"), name);
     }
 
+    /// Has the VM use an emulated NIC instead of the paravirtual one.
+    pub(crate) fn emulate(&self, domain: u32) {
+        let (dom0, vm) = (&self.dom0, &self.vm);
+        let tap = format!("tap{domain}.0");
+        must(&format!("-n {vm} link set eth0 down name eth9"));
+        must(&format!("-n {dom0} link add {tap} type veth peer name eth0 netns {vm}"));
+        must(&format!("-n {dom0} link set {tap} master xenbr0 up"));
+        self.configure();
+    }
+
+    /// What drivers for Xen do when they start.
+    pub(crate) fn unplug_emulated(&self, domain: u32) {
+        must(&format!("-n {} link del tap{domain}.0", self.dom0));
+        must(&format!("-n {} link set eth9 name eth0", self.vm));
+        self.configure();
+    }
+
+    /// Gives the VM's NIC its addresses.
+    fn configure(&self) {
+        let vm = &self.vm;
+        must(&format!("-n {vm} link set eth0 address {MAC} up"));
+        must(&format!("-n {vm} addr replace 10.7.0.7/24 dev eth0"));
+        must(&format!(
+            "-n {vm} neigh replace 10.7.0.1 lladdr 02:00:00:00:00:01 dev eth0"
+        ));
+    }
+
     /// Destroys the VM.
     pub(crate) fn destroy(&self, domain: u32) {
         must(&format!("-n {} link del vif{domain}.0", self.dom0));
