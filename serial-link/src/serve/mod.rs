@@ -1,4 +1,4 @@
-//! A [`Bridge`] for programs that know nothing of it: terminals, WinDbg, gdb.
+//! A [`Bridge`](crate::bridge::Bridge) for programs that know nothing of it: terminals, WinDbg, gdb.
 //!
 //! | a program wants | the function |
 //! | --- | --- |
@@ -22,20 +22,9 @@ mod pty;
 #[cfg(windows)]
 pub use pipe::pipe;
 #[cfg(unix)]
-pub use pty::Pty;
+pub use pty::{Pty, pty};
 pub use session::{Input, Session, SessionError};
 pub use socket::tcp;
 #[cfg(unix)]
 pub use socket::{BoundUnix, unix};
 pub use stdio::stdio;
-
-use crate::bridge::Bridge;
-
-/// A bridge on a pseudo terminal, at a path that stays the same.
-///
-/// Returns when the terminal fails; the bridge goes on.
-#[cfg(unix)]
-pub async fn pty(bridge: &Bridge, pty: Pty, session: &Session) -> Result<(), SessionError> {
-    let name = pty.path().display().to_string();
-    session.run(bridge, &name, pty).await
-}

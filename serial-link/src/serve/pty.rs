@@ -10,6 +10,18 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe::{Receiver, Sender};
 
+use super::{Session, SessionError};
+use crate::bridge::Bridge;
+
+/// A bridge on a pseudo terminal, at a path that stays the same.
+///
+/// Returns when the terminal fails; the bridge goes on. While no program has the terminal open, what does not fit into it
+/// waits, so a session that holds the guest back stops it then.
+pub async fn pty(bridge: &Bridge, pty: Pty, session: &Session) -> Result<(), SessionError> {
+    let name = pty.path().display().to_string();
+    session.run(bridge, &name, pty).await
+}
+
 /// A pseudo terminal that looks like a serial device: raw, without echo, and there whether it is open or not.
 #[derive(Debug)]
 pub struct Pty {

@@ -61,8 +61,6 @@ pub enum Trap {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not set: {trap}")]
 pub struct Refused {
-    /// The form.
-    pub form: Box<Form>,
     /// The worst that is wrong with it.
     pub trap: Trap,
 }
@@ -104,10 +102,7 @@ impl Form {
     pub fn check(&self) -> Result<Vec<Trap>, Refused> {
         let traps = self.traps();
         match traps.first().filter(|trap| trap.stops_the_vm()) {
-            Some(trap) => Err(Refused {
-                form: Box::new(self.clone()),
-                trap: trap.clone(),
-            }),
+            Some(trap) => Err(Refused { trap: trap.clone() }),
             None => Ok(traps),
         }
     }
