@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
+// Generated code for the most part, which would be a tenth of all pages.
+#![doc(html_no_source)]
 
 mod cache;
 mod capability;
