@@ -259,8 +259,10 @@ fn btrfs() {
     compare(&work, &volume);
     follow_links(&work, &volume);
     refuse(&volume);
-    let refused = volume.layout("tiny").unwrap_err();
-    assert!(matches!(refused, Error::NoLayout { .. }), "{refused}");
+    let layout = volume.layout("large").unwrap();
+    assert_eq!(layout.obstacles, [Obstacle::CopyOnWrite]);
+    let disk = File::open(&image).unwrap();
+    assert_same(&images::read(&disk, &layout), &work.content("large"), "large");
 }
 
 #[test]

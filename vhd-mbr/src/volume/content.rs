@@ -44,7 +44,7 @@ impl<'v, D: ReadAt> Content<'v, D> {
         match &self.inner {
             Inner::Ntfs(stream) => stream.len(),
             Inner::Plain(_, layout) => layout.size,
-            Inner::Btrfs(content) => content.size,
+            Inner::Btrfs(content) => content.len(),
         }
     }
 
@@ -106,7 +106,6 @@ impl<D: ReadAt> ReadAt for Content<'_, D> {
     }
 
     fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
-        let size = self.len();
         match &self.inner {
             Inner::Ntfs(stream) => stream.next_data(from),
             Inner::Plain(_, layout) => {
@@ -115,7 +114,7 @@ impl<D: ReadAt> ReadAt for Content<'_, D> {
                 let data = data.find(|extent| matches!(extent.place, Place::Data { .. }));
                 Ok(data.map(|extent| extent.file.clone()))
             }
-            Inner::Btrfs(_) => Ok((from < size).then_some(from..size)),
+            Inner::Btrfs(content) => content.next_data(from),
         }
     }
 }

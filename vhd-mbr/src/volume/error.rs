@@ -1,5 +1,5 @@
 use crate::filetree::{PathError, ReadError};
-use crate::volume::{Contents, IsoError};
+use crate::volume::{BtrfsError, Contents, IsoError};
 use crate::{ext4, fat, ntfs, xfs};
 
 /// Why a volume or a file on it cannot be read.
@@ -34,49 +34,35 @@ pub enum Error {
     #[error(transparent)]
     Iso(IsoError),
     /// On a btrfs volume.
-    #[error("cannot read the btrfs volume: {what}")]
-    Btrfs {
-        /// What is wrong, or what it needs.
-        what: String,
-    },
+    #[error(transparent)]
+    Btrfs(BtrfsError),
     /// The content is encrypted by the file system.
     #[error("{path} is encrypted by its file system; only the system that has the key reads it")]
     Encrypted {
         /// The path.
         path: String,
     },
-    /// This file system does not tell where the bytes of files are.
-    #[error("files of {system} are never changed in place: {why}")]
-    NoLayout {
-        /// The file system.
-        system: &'static str,
-        /// Why they are not.
-        why: &'static str,
-    },
 }
 
+/// What has the same meaning on all file systems is said in the same way.
 macro_rules! from_file_system {
-    ($($variant:ident($module:ident)),*) => {$(
-        /// What has the same meaning on all file systems is said in the same way.
-        impl From<$module::Error> for Error {
-            fn from(error: $module::Error) -> Self {
+    ($($variant:ident($error:ty)),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                type Of = $error;
                 match error {
-                    $module::Error::Read(error) => Self::Read(error),
-                    $module::Error::Path(error) => Self::Path(error),
+                    Of::Read(error) => Self::Read(error),
+                    Of::Path(error) => Self::Path(error),
                     other => Self::$variant(other),
                 }
             }
         }
     )*};
 }
-from_file_system!(Ext(ext4), Xfs(xfs), Fat(fat));
-
-impl From<IsoError> for Error {
-    fn from(error: IsoError) -> Self {
-        match error {
-            IsoError::Read(error) => Self::Read(error),
-            IsoError::Path(error) => Self::Path(error),
-            other => Self::Iso(other),
-        }
-    }
-}
+from_file_system!(
+    Ext(ext4::Error),
+    Xfs(xfs::Error),
+    Fat(fat::Error),
+    Iso(IsoError),
+    Btrfs(BtrfsError)
+);

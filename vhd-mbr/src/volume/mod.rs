@@ -54,6 +54,7 @@ mod ntfs;
 mod opened;
 mod tree;
 
+pub use self::btrfs::Error as BtrfsError;
 pub use self::content::Content;
 pub use self::contents::{ContentKind, Contents};
 pub use self::entry::{Entry, ReadDir};

@@ -143,7 +143,7 @@ impl<D: ReadAt> Volume<D> {
             }
             System::Btrfs(volume) => {
                 let file = find_file(&volume, &path)?;
-                return Ok(Content::btrfs(volume.content(&file)));
+                return Ok(Content::btrfs(volume.content(file)));
             }
             System::Ext(disk) | System::Xfs(disk) | System::Fat(disk) | System::Iso(disk, _) => disk,
         };
@@ -163,7 +163,7 @@ impl<D: ReadAt> Volume<D> {
     /// Where the bytes of the file at `path` are on the volume, and what speaks against changing them there.
     ///
     /// # Errors
-    /// If the path leads to no regular file, or its file system does not tell, as btrfs.
+    /// If the path leads to no regular file, or the volume cannot be read.
     pub fn layout(&self, path: impl AsRef<[u8]>) -> Result<Layout, Error> {
         let path = self.with_slashes(path.as_ref());
         with_tree!(self, tree => tree::layout(&tree, &path))
