@@ -266,7 +266,7 @@ fn btrfs() {
         }
         Image { file, places, blocks }
     };
-    cases("btrfs", &["mkfs.btrfs"], make, 8);
+    cases("btrfs", &["mkfs.btrfs"], make, 100);
 }
 
 /// The bytes of nothing in particular, behind the mark of something.
