@@ -188,3 +188,86 @@ fn times_are_told_to_the_nanosecond() {
         (FileKind::Symlink, Some("../plain/text"))
     );
 }
+
+/// Numbers that are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (self.0 >> 33) as usize % limit
+    }
+}
+
+/// Damage that checksums do not tell: those of superblock and nodes are right again.
+#[test]
+fn damage_is_told_and_ends() {
+    const NODE: usize = 4096;
+    const SUPERBLOCK: usize = 65_536;
+    let whole = image();
+    let id = &whole[SUPERBLOCK + 32..SUPERBLOCK + 48];
+    let is_node = |at: &usize| whole[at + 32..].starts_with(id);
+    let nodes: Vec<_> = (SUPERBLOCK..whole.len()).step_by(NODE).filter(is_node).collect();
+    let mut numbers = Numbers(1);
+    let (mut opened, mut told) = (0, 0);
+    for _ in 0..40 {
+        let mut image = whole.clone();
+        for _ in 0..=numbers.below(8) {
+            // The superblock is one of many, and not left out.
+            let node = match numbers.below(20) {
+                0 => SUPERBLOCK,
+                _ => nodes[numbers.below(nodes.len())],
+            };
+            let used: Vec<_> = (node + 48..node + NODE).filter(|&at| image[at] != 0).collect();
+            let at = used[numbers.below(used.len())];
+            image[at] = [0, 1, 0x7f, 0x80, 0xff, image[at] ^ 1, image[at].wrapping_add(1)][numbers.below(7)];
+            let sum = crc32c::crc32c(&image[node + 32..node + NODE]);
+            image[node..node + 4].copy_from_slice(&sum.to_le_bytes());
+        }
+        let Ok(volume) = Volume::open(&image) else {
+            told += 1;
+            continue;
+        };
+        opened += 1;
+        told += usize::from(!reads_all(&volume));
+    }
+    assert!(opened > 10 && told > 10, "{opened} opened, {told} told");
+}
+
+/// Whether there is no error in anything that a user can ask of the files of the first two levels.
+fn reads_all<D: ReadAt>(volume: &Volume<D>) -> bool {
+    let mut is_whole = true;
+    let mut directories = vec![String::new()];
+    while let Some(directory) = directories.pop() {
+        let Ok(entries) = volume.list(&directory) else {
+            is_whole = false;
+            continue;
+        };
+        for entry in entries.take(100) {
+            let Ok(entry) = entry else {
+                is_whole = false;
+                continue;
+            };
+            let path = format!("{directory}/{}", entry.name);
+            is_whole &= volume.stat(&path).is_ok();
+            match entry.kind {
+                FileKind::Directory if directory.is_empty() => directories.push(path),
+                FileKind::File => is_whole &= reads(volume, &path).is_ok(),
+                _ => {}
+            }
+        }
+    }
+    is_whole
+}
+
+fn reads<D: ReadAt>(volume: &Volume<D>, path: &str) -> Result<(), Box<dyn std::error::Error>> {
+    volume.layout(path)?;
+    let content = volume.content(path)?;
+    let len = content.len();
+    for at in [0, len / 2, len.saturating_sub(5000)] {
+        let mut part = vec![0; (len - at).min(5000) as usize];
+        content.read_exact_at(at, &mut part)?;
+        content.next_data(at)?;
+    }
+    Ok(())
+}
