@@ -96,7 +96,7 @@ fn every_form_reads_as_its_source() {
     }
     let work = workplace();
     for options in [
-        &["-m", "dup", "-d", "dup", "-n", "65536", "--checksum", "xxhash"][..],
+        &["-m", "dup", "-d", "dup", "-s", "65536", "--checksum", "xxhash"][..],
         &["-m", "dup", "--checksum", "sha256", "-O", "^skinny-metadata,^extref"],
         &["--mixed", "-n", "4096", "--checksum", "blake2"],
         &["-m", "single", "-d", "single", "-n", "4096", "-O", "^no-holes"],

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use images::{assert_same, read};
 use vhd_mbr::layout::{Obstacle, Place};
-use vhd_mbr::volume::{ContentKind, FileKind, Volume};
+use vhd_mbr::volume::{BtrfsError, ContentKind, Error, FileKind, Volume};
 use xen_disk::ReadAt;
 
 fn image() -> Vec<u8> {
@@ -187,6 +187,27 @@ fn times_are_told_to_the_nanosecond() {
         (link.kind, link.target.as_deref()),
         (FileKind::Symlink, Some("../plain/text"))
     );
+}
+
+#[test]
+fn what_later_versions_need_is_refused_by_name() {
+    for (bit, feature) in [
+        (12, "zones"),
+        (13, "extent tree"),
+        (14, "stripes"),
+        (40, "later version"),
+    ] {
+        let mut image = image();
+        let superblock = &mut image[65_536..][..4096];
+        superblock[188 + bit / 8] |= 1 << (bit % 8);
+        let sum = crc32c::crc32c(&superblock[32..]);
+        superblock[..4].copy_from_slice(&sum.to_le_bytes());
+        let refused = Volume::open(&image).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Btrfs(BtrfsError::Unsupported { feature: found }) if found.contains(feature)),
+            "{refused}"
+        );
+    }
 }
 
 /// Numbers that are the same in every run.
