@@ -149,3 +149,40 @@ fn backing_files_are_read_where_they_may_be() {
     assert!(Qcow2::open(&top).is_err());
     assert!(Qcow2::open(&raw).is_err());
 }
+
+/// Headers that are damaged anywhere, and those that have made readers panic or go on for hours.
+#[test]
+fn damaged_headers_are_errors() {
+    if !have_qemu() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let raw = sample(folder.path(), 8 * MIB);
+    for version in ["compat=0.10", "compat=1.1", "compat=1.1,cluster_size=512"] {
+        let path = folder.path().join("whole.qcow2");
+        qemu_img(&["convert", "-O", "qcow2", "-o", version, text(&raw), text(&path)]);
+        let whole = fs::read(&path).unwrap();
+        let damaged = folder.path().join("damaged.qcow2");
+        let reads = |change: &dyn Fn(&mut [u8])| {
+            let mut image = whole.clone();
+            change(&mut image);
+            fs::write(&damaged, image).unwrap();
+            let Ok(disk) = Qcow2::open(&damaged) else { return false };
+            let read = disk.read_exact_at(3 * MIB, &mut [0; 4096]);
+            disk.next_data(0).and(read).is_ok()
+        };
+        assert!(reads(&|_| ()));
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..300 {
+            let (at, value) = (random.usize(4..512), random.u8(..));
+            reads(&|image| image[at] = value);
+        }
+        let absurd_size = |image: &mut [u8]| image[24] = 0x0f;
+        assert!(!reads(&absurd_size), "{version}");
+        let names = whole[..512].windows(4).position(|mark| mark == [0x68, 0x03, 0xf8, 0x57]);
+        assert_eq!(names.is_some(), version == "compat=1.1");
+        if let Some(names) = names {
+            assert!(!reads(&|image| image[names + 7] += 1), "{version}");
+        }
+    }
+}

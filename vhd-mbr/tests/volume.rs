@@ -259,7 +259,10 @@ fn btrfs() {
     compare(&work, &volume);
     follow_links(&work, &volume);
     refuse(&volume);
-    assert_eq!(volume.layout("tiny").unwrap().obstacles, [Obstacle::CopyOnWrite]);
+    let layout = volume.layout("large").unwrap();
+    assert_eq!(layout.obstacles, [Obstacle::CopyOnWrite]);
+    let disk = File::open(&image).unwrap();
+    assert_same(&images::read(&disk, &layout), &work.content("large"), "large");
 }
 
 #[test]

@@ -1,185 +1,260 @@
-//! What only Linux writes to btrfs, in images that `images/btrfs.sh` has made; and copies that stand in for damaged ones.
+//! btrfs as `mkfs.btrfs` makes it in all its forms, and what is left of it when bytes are lost.
+#![cfg(unix)]
 
-use std::collections::HashSet;
+mod images;
 
-use vhd_mbr::layout::{Obstacle, Place};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use images::{Workplace, assert_same, files, have, noise, read, run};
+use vhd_mbr::layout::Obstacle;
+use vhd_mbr::patch::{Change, OnDisk, Refused, WritePlan};
 use vhd_mbr::volume::{BtrfsError, Error, FileKind, Volume};
 use xen_disk::ReadAt;
 
-const NODE: usize = 16 << 10;
+const SIZE: u64 = 128 << 20;
 
-fn image() -> Vec<u8> {
-    zstd::decode_all(&include_bytes!("images/btrfs.img.zst")[..]).unwrap()
+fn make(work: &Workplace, options: &[&str]) -> String {
+    let (image, tree) = (work.image(SIZE), work.tree());
+    let rest = ["-q", "-f", "--rootdir", tree.to_str().unwrap(), &image];
+    run("mkfs.btrfs", &[options, &rest].concat(), "");
+    image
 }
 
-fn lines(of: &str, count: u32) -> Vec<u8> {
-    (1..=count)
-        .flat_map(|line| format!("line {line} of {of}\n").into_bytes())
+fn open(image: &str) -> Volume<File> {
+    Volume::open(File::open(image).unwrap()).unwrap()
+}
+
+fn content<D: ReadAt>(volume: &Volume<D>, path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    volume.content(path).unwrap().copy_to(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Files of many sizes and names, in directories of many sizes.
+fn workplace() -> Workplace {
+    let work = Workplace::new();
+    for size in [0, 1, 2047, 2048, 2049, 4095, 4096, 4097, 1_300_001] {
+        work.put(&format!("sizes/{size}"), &noise(size as u64, size));
+    }
+    work.put_sparse("holes", 3_000_000, &[(1_000_000, b"island"), (2_999_000, b"end")]);
+    work.put(&format!("names/{}", "ü".repeat(127)), b"a long name");
+    work.put("names/\u{1}\n\"\\ *?", b"an odd name");
+    work.put(&format!("{}deepest", "down/".repeat(40)), b"deep");
+    work.link("../sizes/4097", "names/link");
+    work.link(&format!("{}sizes/1", "./".repeat(1800)), "long");
+    let no_flags = rustix::fs::XattrFlags::empty();
+    // Older systems keep none in memory.
+    let _ = rustix::fs::setxattr(work.tree().join("sizes/1"), "user.text", &[b'x'; 1000], no_flags);
+    let time = UNIX_EPOCH + Duration::new(1_500_000_000, 123_456_789);
+    let file = File::open(work.tree().join("sizes/2049")).unwrap();
+    file.set_times(fs::FileTimes::new().set_modified(time)).unwrap();
+    work
+}
+
+/// Everything is as it is in the tree, and nothing else is there.
+fn compare<D: ReadAt>(volume: &Volume<D>, work: &Workplace) {
+    let (mut found, mut directories) = (Vec::new(), vec![String::new()]);
+    while let Some(directory) = directories.pop() {
+        for entry in volume.list(&directory).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{directory}/{}", entry.name);
+            let source = fs::symlink_metadata(work.tree().join(&path[1..])).unwrap();
+            let stat = volume.stat(&path).unwrap();
+            let modified = UNIX_EPOCH + Duration::new(source.mtime() as u64, source.mtime_nsec() as u32);
+            assert_eq!(stat.modified.map(seconds), Some(seconds(modified)), "{path}");
+            assert_eq!((entry.kind, entry.size), (stat.kind, stat.size), "{path}");
+            match entry.kind {
+                FileKind::Directory => directories.push(path),
+                FileKind::Symlink => {
+                    let target = fs::read_link(work.tree().join(&path[1..])).unwrap();
+                    assert_eq!(stat.target.as_deref(), target.to_str(), "{path}");
+                }
+                _ => found.push(path[1..].to_owned()),
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(found, files(&work.tree()));
+    for path in found {
+        let expected = work.content(&path);
+        assert_same(&content(volume, &path).unwrap(), &expected, &path);
+    }
+}
+
+/// As much as `mkfs.btrfs` keeps of a time.
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+#[test]
+fn every_form_reads_as_its_source() {
+    if !have(&["mkfs.btrfs"]) {
+        return;
+    }
+    let work = workplace();
+    for options in [
+        &["-m", "dup", "-d", "dup", "-s", "65536", "--checksum", "xxhash"][..],
+        &["-m", "dup", "--checksum", "sha256", "-O", "^skinny-metadata,^extref"],
+        &["--mixed", "-n", "4096", "--checksum", "blake2"],
+        &["-m", "single", "-d", "single", "-n", "4096", "-O", "^no-holes"],
+    ] {
+        if options.contains(&"^no-holes") {
+            for index in 0..3000 {
+                work.put(&format!("many/file-{index:04}"), format!("{index}").as_bytes());
+            }
+        }
+        let image = make(&work, options);
+        let volume = open(&image);
+        compare(&volume, &work);
+        let disk = File::open(&image).unwrap();
+        for path in ["holes", "sizes/1300001", "sizes/4097", "sizes/2047", "sizes/0"] {
+            let layout = volume.layout(path).unwrap();
+            assert_same(&read(&disk, &layout), &work.content(path), path);
+            assert!(layout.obstacles.contains(&Obstacle::CopyOnWrite), "{layout:?}");
+        }
+    }
+}
+
+#[test]
+fn the_volume_reads_as_btrfs_restore_reads_it() {
+    if !have(&["btrfs"]) {
+        return;
+    }
+    let work = Workplace::new();
+    let image = work.path("image");
+    let bytes = zstd::decode_all(&include_bytes!("btrfs_linux/linux.img.zst")[..]).unwrap();
+    fs::write(&image, bytes).unwrap();
+    let tree = work.tree();
+    run(
+        "btrfs",
+        &["restore", "-s", "-S", "-m", &image, tree.to_str().unwrap()],
+        "",
+    );
+    // The tool starts above the default subvolume, and leaves out what is not written.
+    fs::rename(tree.join("@"), work.path("default")).unwrap();
+    fs::remove_dir_all(&tree).unwrap();
+    fs::rename(work.path("default"), &tree).unwrap();
+    let volume = open(&image);
+    let paths = files(&tree);
+    assert!(paths.len() > 600, "{}", paths.len());
+    // Linux shows an empty directory there: the subvolume is none of the snapshot's.
+    for path in paths.into_iter().filter(|path| path != "snapshot/nested/file") {
+        assert_same(&content(&volume, &path).unwrap(), &work.content(&path), &path);
+    }
+}
+
+#[test]
+fn several_devices_are_refused_by_name() {
+    if !have(&["mkfs.btrfs"]) {
+        return;
+    }
+    let work = Workplace::new();
+    let (one, other) = (work.image(SIZE), work.path("other"));
+    File::create(&other).unwrap().set_len(SIZE).unwrap();
+    run(
+        "mkfs.btrfs",
+        &["-q", "-f", "-m", "raid1", "-d", "raid1", &one, &other],
+        "",
+    );
+    let refused = Volume::open(File::open(&one).unwrap()).unwrap_err();
+    assert!(
+        matches!(&refused, Error::Btrfs(BtrfsError::Unsupported { feature }) if feature.contains("other devices")),
+        "{refused}"
+    );
+}
+
+#[test]
+fn copies_are_read_where_the_first_is_lost() {
+    if !have(&["mkfs.btrfs"]) {
+        return;
+    }
+    let work = Workplace::new();
+    let text = noise(5, 300_000);
+    work.put("folder/file", &text);
+    let image = make(&work, &["-m", "dup", "-d", "dup"]);
+    let disk = File::options().read(true).write(true).open(&image).unwrap();
+    let spoil = |at: u64| {
+        let mut byte = [0];
+        FileExt::read_exact_at(&disk, &mut byte, at).unwrap();
+        disk.write_all_at(&[!byte[0]], at).unwrap();
+    };
+    let layout = open(&image).layout("folder/file").unwrap();
+    let data = layout.on_volume(0..300_000).unwrap()[0].clone();
+
+    // The label of the first superblock, then the first copy of every node, then of a sector of the file.
+    spoil(65_536 + 300);
+    compare(&open(&image), &work);
+    for place in nodes(&image) {
+        spoil(place + 100);
+    }
+    spoil(data.start + 100_000);
+    compare(&open(&image), &work);
+
+    // The second copy of a sector.
+    let copies = places_of(&image, &text[204_800..208_896]);
+    assert_eq!(copies.len(), 2);
+    for copy in copies {
+        spoil(copy);
+    }
+    let volume = open(&image);
+    let damaged = content(&volume, "folder/file").unwrap_err();
+    assert_eq!(damaged.kind(), io::ErrorKind::InvalidData);
+    assert!(damaged.to_string().contains("checksum of a file's data"), "{damaged}");
+    let file = volume.content("folder/file").unwrap();
+    let mut behind = vec![0; 1000];
+    file.read_exact_at(208_896, &mut behind).unwrap();
+    assert_eq!(behind, text[208_896..209_896], "what is whole is still read");
+
+    // And the other superblock.
+    spoil((64 << 20) + 300);
+    let lost = Volume::open(File::open(&image).unwrap()).unwrap_err();
+    assert!(
+        lost.to_string().contains("byte 65536: the checksum of the superblock"),
+        "{lost}"
+    );
+}
+
+/// Where these bytes are on the image.
+fn places_of(image: &str, bytes: &[u8]) -> Vec<u64> {
+    let image = fs::read(image).unwrap();
+    let sectors = (0..image.len()).step_by(4096);
+    let found = sectors.filter(|&at| image[at..].starts_with(bytes));
+    found.map(|at| at as u64).collect()
+}
+
+/// The first one of all nodes that say to be at the same address.
+fn nodes(image: &str) -> Vec<u64> {
+    let image = fs::read(image).unwrap();
+    let mut seen = std::collections::HashSet::new();
+    let id = &image[(64 << 20) + 32..][..16];
+    let nodes = (0..image.len())
+        .step_by(16_384)
+        .filter(|at| image[at + 32..].starts_with(id));
+    nodes
+        .filter(|at| !image[at + 64..].starts_with(b"_BHRfS_M") && seen.insert(image[at + 48..at + 56].to_vec()))
+        .map(|at| at as u64)
         .collect()
 }
 
-/// A file of 20,000 lines with a change in its middle and a hole at its end.
-fn large(of: &str) -> Vec<u8> {
-    let mut content = lines(of, 20_000);
-    let change = b"changed in the middle";
-    content[150_000..][..change.len()].copy_from_slice(change);
-    content.resize(1_000_000, 0);
-    content
-}
-
-fn content<D: ReadAt>(volume: &Volume<D>, path: &str) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let content = volume.content(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    content
-        .copy_to(&mut bytes)
-        .unwrap_or_else(|error| panic!("{path}: {error}"));
-    bytes
-}
-
-fn names<D: ReadAt>(volume: &Volume<D>, path: &str) -> Vec<String> {
-    let entries = volume.list(path).unwrap();
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().name.to_string()).collect();
-    names.sort();
-    names
-}
-
 #[test]
-fn every_compression() {
-    let volume = Volume::open(image()).unwrap();
-    for kind in ["zlib", "lzo", "zstd"] {
-        assert!(content(&volume, kind) == large(kind), "{kind}");
-        assert_eq!(content(&volume, &format!("tiny-{kind}")), lines(kind, 50), "{kind}");
-        let layout = volume.layout(kind).unwrap();
-        let places: Vec<_> = layout.extents.iter().map(|extent| extent.place).collect();
-        assert!(
-            places.iter().any(|place| matches!(place, Place::Encoded { .. })),
-            "{kind}: {places:?}"
-        );
-        assert_eq!(places.last(), Some(&Place::Hole), "{kind}");
-        assert_eq!(layout.obstacles, [Obstacle::CopyOnWrite]);
+fn files_are_never_changed_in_place() {
+    if !have(&["mkfs.btrfs"]) {
+        return;
     }
-    assert_eq!(content(&volume, "uncompressed"), lines("plain", 2000));
-}
-
-#[test]
-fn pieces_from_anywhere() {
-    let volume = Volume::open(image()).unwrap();
-    let (file, expected) = (volume.content("lzo").unwrap(), large("lzo"));
-    for start in (0..expected.len() - 5000).step_by(39_999) {
-        let mut piece = vec![0xee; 5000];
-        file.read_exact_at(start as u64, &mut piece).unwrap();
-        assert!(piece == expected[start..start + 5000], "at {start}");
-    }
-    let data = file.next_data(0).unwrap().unwrap();
-    assert_eq!(data.start, 0);
-    assert_eq!(file.next_data(999_000).unwrap(), None, "the end is a hole");
-    assert!(file.read_exact_at(999_999, &mut [0; 2]).is_err(), "behind the end");
-}
-
-#[test]
-fn space_that_is_not_written_is_zero() {
-    let volume = Volume::open(image()).unwrap();
-    let mut expected = vec![0; 200_000];
-    expected[..5].copy_from_slice(b"begun");
-    assert!(content(&volume, "unwritten") == expected);
-    let layout = volume.layout("unwritten").unwrap();
+    let work = Workplace::new();
+    work.put("file", &noise(1, 10_000));
+    let image = make(&work, &[]);
+    let disk = File::open(&image).unwrap();
+    let layout = open(&image).layout("file").unwrap();
+    let whole = OnDisk::from(0..SIZE);
+    let change = Change::write(0, "other");
+    let refused = WritePlan::for_file(&disk, &whole, &layout, &[change]).unwrap_err();
+    assert!(matches!(refused, Refused::Obstacles(_)), "{refused}");
     assert!(
-        layout
-            .extents
-            .iter()
-            .any(|extent| matches!(extent.place, Place::Unwritten { .. }))
+        refused.to_string().contains("the file system keeps checksums of data"),
+        "{refused}"
     );
-    assert_eq!(content(&volume, "unchecked"), lines("unchecked", 1000));
-}
-
-#[test]
-fn subvolumes_are_directories() {
-    let volume = Volume::open(image()).unwrap();
-    assert_eq!(content(&volume, "sub/file"), b"later\n");
-    assert_eq!(content(&volume, "snapshot/file"), b"in a subvolume\n");
-    assert_eq!(content(&volume, "sub/nested/file"), b"in a nested one\n");
-    assert_eq!(names(&volume, "snapshot"), ["file", "nested"]);
-    assert_eq!(volume.stat("snapshot/nested").unwrap().kind, FileKind::Directory);
-    assert!(
-        names(&volume, "snapshot/nested").is_empty(),
-        "a snapshot does not go into another subvolume"
-    );
-    assert!(volume.stat("sub/file").unwrap().created.is_some());
-    let image = zstd::decode_all(&include_bytes!("images/btrfs-default.img.zst")[..]).unwrap();
-    let volume = Volume::open(image).unwrap();
-    assert_eq!(names(&volume, "/"), ["file"]);
-    assert_eq!(content(&volume, "file"), b"the default\n");
-}
-
-#[test]
-fn names_with_one_hash() {
-    let volume = Volume::open(image()).unwrap();
-    assert_eq!(content(&volume, "ccaoacux"), b"first\n");
-    assert_eq!(content(&volume, "wcjifoae"), b"second\n");
-}
-
-/// The volume keeps two copies of each node, and of its superblock.
-#[test]
-fn the_copy_is_read_where_the_original_is_damaged() {
-    let mut image = image();
-    let superblocks = [64 << 10, 64 << 20];
-    let fsid = image[65_536 + 32..][..16].to_vec();
-    let mut seen = HashSet::new();
-    for at in (0..image.len()).step_by(NODE).filter(|at| !superblocks.contains(at)) {
-        let node = &mut image[at..at + NODE];
-        let address: [u8; 8] = node[0x30..0x38].try_into().unwrap();
-        if node[32..48] == fsid && seen.insert(address) {
-            node[200] ^= 1;
-        }
-    }
-    assert!(seen.len() > 5, "{} nodes", seen.len());
-    image[65_536 + 100] ^= 1;
-    let volume = Volume::open(image).unwrap();
-    assert!(content(&volume, "zstd") == large("zstd"));
-    assert_eq!(content(&volume, "sub/nested/file"), b"in a nested one\n");
-}
-
-#[test]
-fn damaged_data_is_no_content() {
-    let mut image = image();
-    let Place::Data { offset } = Volume::open(&image[..])
-        .unwrap()
-        .layout("uncompressed")
-        .unwrap()
-        .extents[0]
-        .place
-    else {
-        panic!("it is somewhere else");
-    };
-    image[offset as usize + 10_000] ^= 1;
-    let volume = Volume::open(image).unwrap();
-    let file = volume.content("uncompressed").unwrap();
-    let mut start = [0; 100];
-    file.read_exact_at(0, &mut start).unwrap();
-    assert_eq!(start, lines("plain", 100)[..100]);
-    let error = file.read_exact_at(9_990, &mut [0; 100]).unwrap_err();
-    let error = error.get_ref().and_then(|error| error.downcast_ref::<BtrfsError>());
-    let sector = offset + 8192;
-    assert!(
-        matches!(error, Some(&BtrfsError::Damaged { offset, .. }) if offset == sector),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn what_is_not_known_is_refused_by_name() {
-    let feature = |change: fn(&mut [u8])| {
-        let mut image = image();
-        let superblock = &mut image[65_536..65_536 + 4096];
-        change(superblock);
-        let sum = crc32c::crc32c(&superblock[32..]).to_le_bytes();
-        superblock[..4].copy_from_slice(&sum);
-        match Volume::open(image).unwrap_err() {
-            Error::Btrfs(BtrfsError::Unsupported { feature }) => feature,
-            other => panic!("{other}"),
-        }
-    };
-    assert!(feature(|superblock| superblock[0x88] = 2).contains("several disks"));
-    assert!(feature(|superblock| superblock[0xc4] = 1).contains("CRC32C"));
-    assert!(feature(|superblock| superblock[0xbd] |= 0x20).contains("newer"));
 }

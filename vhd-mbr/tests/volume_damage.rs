@@ -266,7 +266,7 @@ fn btrfs() {
         }
         Image { file, places, blocks }
     };
-    cases("btrfs", &["mkfs.btrfs"], make, 8);
+    cases("btrfs", &["mkfs.btrfs"], make, 100);
 }
 
 /// What ends within whatever it begins with.

@@ -34,6 +34,8 @@ pub(super) struct Boot {
     pub(super) cluster_size: u64,
     /// Where the allocation table in use is.
     pub(super) table: u64,
+    /// How long each of them is.
+    pub(super) table_len: u64,
     /// How many clusters there are; the last one's number is one more.
     pub(super) clusters: u32,
     /// Where the first cluster is.
@@ -115,6 +117,7 @@ impl Boot {
             },
             cluster_size: per_cluster * sector,
             table: (reserved + in_use * table_sectors) * sector,
+            table_len: table_sectors * sector,
             clusters: clusters as u32,
             data: data * sector,
             is_marked_dirty: raw[if is_fat32 { 65 } else { 37 }] & 1 != 0,

@@ -47,6 +47,11 @@ pub fn obstacles(volume: &dyn ReadAt) -> Result<Vec<Obstacle>, Error> {
     Volume::open(volume)?.volume_obstacles()
 }
 
+/// How many bytes each allocation table has.
+pub(crate) fn table_len(volume: &dyn ReadAt) -> Result<u64, Error> {
+    Ok(Volume::open(volume)?.boot.table_len)
+}
+
 pub(crate) struct Volume<'a> {
     source: Source<'a>,
     boot: Boot,

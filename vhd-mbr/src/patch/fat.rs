@@ -14,6 +14,8 @@ use crate::layout::Obstacle;
 
 /// Reads and writes after which a damaged volume is given up: FAT entries are read one by one.
 const MAX_STEPS: u64 = 1 << 26;
+/// `fatfs` counts the bits of a table in 32 bits.
+const MAX_TABLE: u64 = (1 << 29) - 1;
 
 /// Why a file is not put on a FAT volume. Nothing has been written then.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,12 @@ pub enum FatError {
     /// The volume cannot be read, or the path leads to something other than a file.
     #[error(transparent)]
     Volume(#[from] fat::Error),
+    /// The volume's allocation table has half a gibibyte or more, which the writer cannot count.
+    #[error("not changed: the FAT volume's allocation table has {len} bytes, and only those below 512 MiB are written")]
+    LargeTable {
+        /// How many bytes it has.
+        len: u64,
+    },
     /// Writing it failed in memory: no room on the volume, no such directory, a name that FAT cannot have.
     #[error("the file cannot be written to the FAT volume")]
     Write(#[source] io::Error),
@@ -50,6 +58,10 @@ pub fn put_on_fat(disk: &dyn ReadAt, volume: Range<u64>, path: &str, content: &[
     let obstacles = fat::obstacles(&before)?;
     if !obstacles.is_empty() {
         return Err(FatError::Obstacles(obstacles));
+    }
+    let table_len = fat::table_len(&before)?;
+    if table_len > MAX_TABLE {
+        return Err(FatError::LargeTable { len: table_len });
     }
     // Our reader goes first: it knows damage on the way that the writer would follow.
     match fat::layout(&before, path) {

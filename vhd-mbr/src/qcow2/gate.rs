@@ -9,6 +9,8 @@ use imago::file::File;
 use imago::format::gate::ImplicitOpenGate;
 use imago::{FormatAccess, FormatDriverBuilder, Storage, StorageOpenOptions};
 
+use super::header;
+
 /// More than any chain of snapshots has; a chain that is a loop ends here.
 const MAX_DEPTH: usize = 128;
 
@@ -48,7 +50,7 @@ impl Gate {
         if !kind.is_file() && !kind.is_block_device() {
             return refused(format!("the image is built on {}, which is no file", path.display()));
         }
-        Ok(())
+        header::check(&real)
     }
 }
 

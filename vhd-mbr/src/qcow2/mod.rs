@@ -12,6 +12,7 @@
 //! ```
 
 mod gate;
+mod header;
 mod reader;
 mod writer;
 

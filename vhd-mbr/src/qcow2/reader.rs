@@ -9,6 +9,7 @@ use xen_disk::ReadAt;
 
 use super::Error;
 use super::gate::Gate;
+use super::header;
 
 /// An opened qcow2 image, with its backing files.
 pub struct Qcow2 {
@@ -43,6 +44,7 @@ impl OpenOptions {
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Qcow2, Error> {
         let path = path.as_ref();
         let open = || {
+            header::check(path)?;
             let gate = Gate::new(path, &self.folders)?;
             imago::qcow2::Qcow2::<File>::builder_path(path).open(gate)
         };

@@ -44,7 +44,7 @@ impl<'v, D: ReadAt> Content<'v, D> {
         match &self.inner {
             Inner::Ntfs(stream) => stream.len(),
             Inner::Plain(_, layout) => layout.size,
-            Inner::Btrfs(content) => content.size(),
+            Inner::Btrfs(content) => content.len(),
         }
     }
 

@@ -44,15 +44,15 @@ pub enum Error {
     },
 }
 
+/// What has the same meaning on all file systems is said in the same way.
 macro_rules! from_file_system {
     ($($variant:ident($error:ty)),*) => {$(
-        /// What has the same meaning on all file systems is said in the same way.
         impl From<$error> for Error {
             fn from(error: $error) -> Self {
-                type E = $error;
+                type Of = $error;
                 match error {
-                    E::Read(error) => Self::Read(error),
-                    E::Path(error) => Self::Path(error),
+                    Of::Read(error) => Self::Read(error),
+                    Of::Path(error) => Self::Path(error),
                     other => Self::$variant(other),
                 }
             }

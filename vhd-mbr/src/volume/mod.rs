@@ -39,7 +39,14 @@
 //! # What is not read
 //!
 //! Journals are not replayed: a volume that was not unmounted reads as its structures stand, and the
-//! [layout](Volume::layout) of a file tells so. Of btrfs, volumes of a single disk with CRC32C are read; checksums are verified.
+//! [layout](Volume::layout) of a file tells so. On btrfs that is as of the last commit: what was only synced to its log
+//! since then is not seen.
+//!
+//! btrfs is read on a single device, from the default subvolume on, in which others are directories. Metadata and data are
+//! held against their checksums, of all four kinds; where those do not match and there is no better copy, reading is an
+//! error. Only files that have none (`nodatacow`) are read unverified. Volumes of several devices, with zones or of
+//! features that came later are refused by name, and nothing on btrfs is ever changed.
+//!
 //! What of a volume can be read at all but is refused by file, as encrypted ones, is refused by name.
 
 mod btrfs;

@@ -163,7 +163,7 @@ impl<D: ReadAt> Volume<D> {
     /// Where the bytes of the file at `path` are on the volume, and what speaks against changing them there.
     ///
     /// # Errors
-    /// If the path leads to no regular file.
+    /// If the path leads to no regular file, or the volume cannot be read.
     pub fn layout(&self, path: impl AsRef<[u8]>) -> Result<Layout, Error> {
         let path = self.with_slashes(path.as_ref());
         with_tree!(self, tree => tree::layout(&tree, &path))

@@ -1,6 +1,6 @@
 use crate::filetree::{PathError, ReadError};
 
-/// Why a file cannot be read on a btrfs volume. Positions are bytes from the volume's start.
+/// Why a file cannot be found or read on a btrfs volume. Positions are bytes from the volume's start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -11,7 +11,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] PathError),
     /// The volume or the file needs something that this reader does not know.
-    #[error("this btrfs volume needs {feature}, which is not supported; mount it on Linux to read it")]
+    #[error("this btrfs volume needs {feature}, which is not supported; a Linux that mounts it reads it")]
     Unsupported {
         /// What it needs.
         feature: &'static str,
@@ -24,16 +24,32 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
-    /// Something is at an address that no chunk covers.
-    #[error("the btrfs volume has nothing at its address {logical}; `btrfs check` tells more")]
-    NoChunk {
-        /// The address in the volume's own count, in bytes.
-        logical: u64,
+    /// A tree is not there.
+    #[error("the btrfs volume is damaged: there is no tree {number}; `btrfs check` tells more")]
+    NoTree {
+        /// Its number, as `btrfs subvolume list` shows those of subvolumes.
+        number: u64,
+    },
+    /// Data that should have a checksum has none.
+    #[error("the btrfs volume is damaged: data at its address {address} has no checksum; `btrfs check` tells more")]
+    NoChecksum {
+        /// The address.
+        address: u64,
+    },
+    /// Something is said to be where nothing is: addresses on btrfs have to be looked up.
+    #[error("the btrfs volume is damaged: its address {address} is nowhere on it; `btrfs check` tells more")]
+    Nowhere {
+        /// The address.
+        address: u64,
     },
 }
 
 impl Error {
     pub(super) fn damaged(offset: u64, what: &'static str) -> Self {
         Self::Damaged { offset, what }
+    }
+
+    pub(super) fn unsupported(feature: &'static str) -> Self {
+        Self::Unsupported { feature }
     }
 }

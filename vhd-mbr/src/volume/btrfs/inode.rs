@@ -1,28 +1,50 @@
-//! Files, directories and the names in them.
+//! What is known of a file.
+
+use xen_disk::ReadAt;
 
 use super::Error;
-use super::key::{KEY, Key};
-use super::node::Item;
-use crate::bytes::{u16_at, u32_at, u64_at};
+use super::node::{Key, Pointer, kind};
+use super::tree::{Item, Space};
+use crate::bytes::{u32_at, u64_at};
 use crate::filetree::{Kind, Stat, unix_time};
 
 const LEN: usize = 160;
-const NO_CHECKSUMS: u64 = 1;
-const DIR_ENTRY: usize = 30;
+/// Linux counts to here.
+const LARGEST: u64 = i64::MAX as u64;
 
-/// What is known of a file.
+/// The root directory of every subvolume has this number.
+pub(super) const ROOT: u64 = 256;
+/// That of the directory which a snapshot shows in place of a subvolume, which is none of its own.
+const EMPTY: u64 = 2;
+
+/// The tree of a subvolume.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Subvolume {
+    pub(super) number: u64,
+    pub(super) root: Pointer,
+}
+
+/// A file, directory or the like.
 #[derive(Clone, Debug)]
-pub(super) struct Inode {
+pub(in super::super) struct Inode {
+    pub(super) subvolume: Subvolume,
+    pub(super) number: u64,
+    /// Where it is on the volume.
+    pub(super) place: u64,
     pub(super) stat: Stat,
-    /// Whether its data has no checksums.
-    pub(super) is_unchecked: bool,
+    flags: u64,
 }
 
 impl Inode {
-    pub(super) fn parse(item: &Item) -> Result<Self, Error> {
-        let raw = &item.data;
+    pub(super) fn read<D: ReadAt>(space: &Space<D>, subvolume: Subvolume, number: u64) -> Result<Option<Self>, Error> {
+        let found = space.item(subvolume.root, Key::new(number, kind::INODE, 0))?;
+        found.map(|item| Self::parse(&item, subvolume, number)).transpose()
+    }
+
+    fn parse(item: &Item, subvolume: Subvolume, number: u64) -> Result<Self, Error> {
+        let (raw, place) = (item.bytes(), item.place());
         if raw.len() < LEN {
-            return Err(Error::damaged(item.place, "an inode is cut off"));
+            return Err(Error::damaged(place, "an inode is too short"));
         }
         let kind = match u32_at(raw, 52) & 0o170_000 {
             0o100_000 => Kind::File,
@@ -30,48 +52,42 @@ impl Inode {
             0o120_000 => Kind::Symlink,
             _ => Kind::Other,
         };
-        let time = |at: usize| unix_time(u64_at(raw, at) as i64, u32_at(raw, at + 8));
-        let mut stat = Stat::new(kind, u64_at(raw, 16));
+        let size = u64_at(raw, 16);
+        if size > LARGEST {
+            return Err(Error::damaged(place, "a file is larger than it can be"));
+        }
+        let time = |at| unix_time(u64_at(raw, at).cast_signed(), u32_at(raw, at + 8));
+        let mut stat = Stat::new(kind, size);
         stat.accessed = time(112);
         stat.changed = time(124);
         stat.modified = time(136);
-        // Volumes that were filled by mkfs have none.
-        stat.created = Some(148).filter(|&at| u64_at(raw, at) != 0).and_then(time);
+        // `mkfs.btrfs --rootdir` does not tell.
+        stat.created = time(148).filter(|_| raw[148..LEN] != [0; 12]);
         Ok(Self {
+            subvolume,
+            number,
+            place,
             stat,
-            is_unchecked: u64_at(raw, 64) & NO_CHECKSUMS != 0,
+            flags: u64_at(raw, 64),
         })
     }
-}
 
-/// A name in a directory.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) name: Vec<u8>,
-    /// The inode, or the tree of a subvolume.
-    pub(super) target: Key,
-}
-
-/// The entries of an item: several where names have the same hash.
-pub(super) fn entries(item: &Item) -> Result<Vec<Entry>, Error> {
-    let mut entries = Vec::new();
-    let mut rest = &item.data[..];
-    while !rest.is_empty() {
-        let (data, name) = (usize::from(u16_at(rest, 25)), usize::from(u16_at(rest, 27)));
-        let Some(text) = rest.get(DIR_ENTRY..DIR_ENTRY + name).filter(|text| !text.is_empty()) else {
-            return Err(Error::damaged(item.place, "a name is cut off"));
-        };
-        entries.push(Entry {
-            name: text.to_vec(),
-            target: Key::parse(&rest[..KEY]),
-        });
-        rest = rest.get(DIR_ENTRY + name + data..).unwrap_or_default();
+    /// An empty directory in this one.
+    pub(super) fn empty(&self) -> Self {
+        Self {
+            number: EMPTY,
+            stat: Stat::new(Kind::Directory, 0),
+            flags: 0,
+            ..*self
+        }
     }
-    Ok(entries)
-}
 
-/// By what a name is found in its directory.
-pub(super) fn name_hash(name: &[u8]) -> u64 {
-    // The checksum without its usual beginning and end.
-    u64::from(!crc32c::crc32c_append(1, name))
+    /// Whether its data has checksums.
+    pub(super) fn has_checksums(&self) -> bool {
+        self.flags & 1 == 0
+    }
+
+    pub(super) fn has_verity(&self) -> bool {
+        self.flags & 1 << 32 != 0
+    }
 }

@@ -1,127 +1,174 @@
-//! The nodes of trees.
+//! Nodes of trees, checked when they are read.
+
+use std::ops::Range;
 
 use super::Error;
-use super::key::{KEY, Key};
-use crate::bytes::{u32_at, u64_at};
+use super::superblock::Superblock;
+use crate::bytes::{array, u32_at, u64_at};
 
-const HEAD: usize = 0x65;
-const ITEM: usize = KEY + 8;
-const POINTER: usize = KEY + 16;
-const MOST_LEVELS: u8 = 8;
-
-/// Where a tree begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Root {
-    pub(super) logical: u64,
-    pub(super) level: u8,
+/// Kinds of items.
+pub(super) mod kind {
+    pub(in super::super) const INODE: u8 = 1;
+    pub(in super::super) const NAME: u8 = 84;
+    pub(in super::super) const NAME_BY_INDEX: u8 = 96;
+    pub(in super::super) const EXTENT: u8 = 108;
+    pub(in super::super) const CHECKSUMS: u8 = 128;
+    pub(in super::super) const SUBVOLUME: u8 = 132;
+    pub(in super::super) const SUBVOLUME_NAME: u8 = 156;
+    pub(in super::super) const CHUNK: u8 = 228;
 }
 
-/// A node whose checksum is right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) object: u64,
+    pub(super) kind: u8,
+    pub(super) offset: u64,
+}
+
+impl Key {
+    pub(super) const LEN: usize = 17;
+
+    pub(super) fn new(object: u64, kind: u8, offset: u64) -> Self {
+        Self { object, kind, offset }
+    }
+
+    pub(super) fn read(bytes: &[u8], at: usize) -> Self {
+        let [kind] = array(bytes, at + 8);
+        Self::new(u64_at(bytes, at), kind, u64_at(bytes, at + 9))
+    }
+}
+
+/// Trees have so many levels at most.
+const LEVELS: u8 = 8;
+const HEADER: usize = 101;
+/// An entry of a leaf: a key, and where its data is behind the header.
+const ITEM: usize = 25;
+/// An entry of another node: a key, an address and a generation.
+const CHILD: usize = 33;
+
+/// What is said of a node where it is referred to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pointer {
+    pub(super) address: u64,
+    level: u8,
+    generation: u64,
+    /// Its first key; a root is the only node that may be empty.
+    first: Option<Key>,
+}
+
+impl Pointer {
+    pub(super) fn root(address: u64, level: u8, generation: u64) -> Self {
+        Self {
+            address,
+            level,
+            generation,
+            first: None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Node {
-    bytes: Vec<u8>,
-    /// Where it is on the disk.
-    place: u64,
-    count: usize,
-    level: u8,
-}
-
-/// An entry of a leaf.
-#[derive(Debug)]
-pub(super) struct Item {
-    pub(super) key: Key,
-    pub(super) data: Vec<u8>,
-    /// Where the data is on the disk.
+    raw: Vec<u8>,
+    /// Where it is on the volume.
     pub(super) place: u64,
 }
 
 impl Node {
-    pub(super) fn parse(bytes: Vec<u8>, place: u64, root: Root) -> Result<Self, Error> {
-        let damaged = |at: u64, what| Error::damaged(place + at, what);
-        if bytes.len() < HEAD || crc32c::crc32c(&bytes[32..]) != u32_at(&bytes, 0) {
-            return Err(damaged(0, "the checksum of a node is wrong"));
-        }
-        if u64_at(&bytes, 0x30) != root.logical {
-            return Err(damaged(0x30, "a node belongs somewhere else"));
-        }
-        let (count, level) = (u32_at(&bytes, 0x60) as usize, bytes[0x64]);
-        if level != root.level || level >= MOST_LEVELS {
-            return Err(damaged(0x64, "a node is not of the level that it should be"));
-        }
-        let entry = if level == 0 { ITEM } else { POINTER };
-        if count > (bytes.len() - HEAD) / entry {
-            return Err(damaged(0x60, "a node has more entries than room"));
-        }
-        Ok(Self {
-            bytes,
-            place,
-            count,
-            level,
-        })
+    /// A node that has been read from `place`.
+    pub(super) fn parse(raw: Vec<u8>, place: u64, address: u64, superblock: &Superblock) -> Result<Self, Error> {
+        let node = Self { raw, place };
+        let what = if !superblock.checksum.matches(&node.raw[32..], &node.raw) {
+            "the checksum of a node does not match"
+        } else if u64_at(&node.raw, 48) != address || array(&node.raw, 32) != superblock.id {
+            "a node is not the one that should be here"
+        } else if node.level() >= LEVELS || !node.fits() {
+            "a node has more in it than it can hold"
+        } else if !(1..node.count()).all(|slot| node.key(slot - 1) < node.key(slot)) {
+            "the keys of a node are not in order"
+        } else {
+            return Ok(node);
+        };
+        Err(Error::damaged(place, what))
     }
 
-    pub(super) fn level(&self) -> u8 {
-        self.level
+    /// Whether this is what is referred to.
+    pub(super) fn check(&self, pointer: &Pointer) -> Result<(), Error> {
+        let is_first = match pointer.first {
+            Some(first) => self.count() > 0 && self.key(0) == first,
+            None => self.count() > 0 || self.is_leaf(),
+        };
+        if is_first && self.level() == pointer.level && u64_at(&self.raw, 80) == pointer.generation {
+            return Ok(());
+        }
+        Err(Error::damaged(
+            self.place,
+            "a node is not what the one above says that it is",
+        ))
+    }
+
+    fn fits(&self) -> bool {
+        let count = u32_at(&self.raw, 96) as usize;
+        let len = if self.is_leaf() { ITEM } else { CHILD };
+        let room = self.raw.len() - HEADER;
+        count <= room / len && (!self.is_leaf() || (0..count).all(|slot| self.range(slot).end <= self.raw.len()))
+    }
+
+    fn level(&self) -> u8 {
+        self.raw[100]
     }
 
     pub(super) fn is_leaf(&self) -> bool {
-        self.level == 0
+        self.level() == 0
     }
 
+    /// How many entries it has.
     pub(super) fn count(&self) -> usize {
-        self.count
+        u32_at(&self.raw, 96) as usize
     }
 
-    pub(super) fn place(&self) -> u64 {
-        self.place
+    fn entry(&self, slot: usize) -> usize {
+        HEADER + slot * if self.is_leaf() { ITEM } else { CHILD }
     }
 
-    fn entry(&self, index: usize) -> &[u8] {
-        let len = if self.is_leaf() { ITEM } else { POINTER };
-        let from = HEAD + index * len;
-        self.bytes.get(from..from + len).unwrap_or_default()
+    pub(super) fn key(&self, slot: usize) -> Key {
+        Key::read(&self.raw, self.entry(slot))
     }
 
-    pub(super) fn key(&self, index: usize) -> Key {
-        Key::parse(self.entry(index))
-    }
-
-    /// The node that an entry of an inner node leads to.
-    pub(super) fn child(&self, index: usize) -> Root {
-        Root {
-            logical: u64_at(self.entry(index), KEY),
-            level: self.level.saturating_sub(1),
-        }
-    }
-
-    /// An entry of a leaf.
-    pub(super) fn item(&self, index: usize) -> Result<Item, Error> {
-        let entry = self.entry(index);
-        let (from, len) = (u32_at(entry, KEY) as usize, u32_at(entry, KEY + 4) as usize);
-        let data = HEAD
-            .checked_add(from)
-            .and_then(|from| self.bytes.get(from..from.checked_add(len)?));
-        let Some(data) = data else {
-            return Err(Error::damaged(self.place, "an item is not in its node"));
-        };
-        Ok(Item {
-            key: Key::parse(entry),
-            data: data.to_vec(),
-            place: self.place + (HEAD + from) as u64,
-        })
-    }
-
-    /// How many keys at the front fulfil a condition that none behind them does.
-    pub(super) fn partition_point(&self, holds: impl Fn(Key) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
+    /// The entry that has the key or comes before it, or the first one.
+    pub(super) fn slot(&self, key: Key) -> usize {
+        let (mut low, mut high) = (0, self.count());
+        while high - low > 1 {
             let middle = low + (high - low) / 2;
-            if holds(self.key(middle)) {
-                low = middle + 1;
-            } else {
-                high = middle;
+            match self.key(middle) <= key {
+                true => low = middle,
+                false => high = middle,
             }
         }
         low
+    }
+
+    /// The child of an entry, where this is no leaf.
+    pub(super) fn child(&self, slot: usize) -> Pointer {
+        let at = self.entry(slot);
+        Pointer {
+            address: u64_at(&self.raw, at + Key::LEN),
+            level: self.level().saturating_sub(1),
+            generation: u64_at(&self.raw, at + Key::LEN + 8),
+            first: Some(self.key(slot)),
+        }
+    }
+
+    /// Where the data of an entry is, where this is a leaf.
+    pub(super) fn range(&self, slot: usize) -> Range<usize> {
+        let at = self.entry(slot);
+        // Both are below 4 GiB, of which there is room for three in any number of 64 bits.
+        let start = HEADER as u64 + u64::from(u32_at(&self.raw, at + 17));
+        let end = start + u64::from(u32_at(&self.raw, at + 21));
+        usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.raw.get(range).unwrap_or_default()
     }
 }

@@ -1,116 +1,108 @@
-//! What the volume says of itself.
+//! Where everything starts.
 
 use super::Error;
-use super::chunks::Chunks;
-use super::key::{CHUNK, KEY, Key};
-use super::node::Root;
-use crate::bytes::{is_at, u16_at, u32_at, u64_at};
+use super::checksum::Checksum;
+use super::node::Pointer;
+use crate::bytes::{array, is_at, u16_at, u32_at, u64_at};
 use crate::filetree::Source;
 
-/// Where the superblock and its copies are.
+/// The first one, and its copies as far as the volume is large enough.
 const PLACES: [u64; 3] = [64 << 10, 64 << 20, 256 << 30];
 const LEN: usize = 4096;
 const MAGIC: &[u8] = b"_BHRfS_M";
-/// Where the first chunks are listed, by which the others are found.
-const CHUNKS: usize = 0x32b;
+/// Of a node and of a sector.
+const LARGEST: u32 = 64 << 10;
+const CHUNKS: usize = 811;
 const MOST_CHUNKS: usize = 2048;
-/// Features that change nothing in how files are read, or that are read: all up to `RAID1C34`, and simple quotas.
-const KNOWN: u64 = 0xfff | 1 << 16;
 
 #[derive(Debug)]
 pub(super) struct Superblock {
-    pub(super) node_len: usize,
-    pub(super) sector: u64,
-    pub(super) root: Root,
-    pub(super) chunk_root: Root,
-    /// The object in the tree of roots that names the default subvolume.
-    pub(super) root_dir: u64,
-    device: u64,
-    system_chunks: Vec<u8>,
+    pub(super) checksum: Checksum,
+    /// What nodes of this volume are marked with.
+    pub(super) id: [u8; 16],
+    /// The number of the device that this volume is.
+    pub(super) device: u64,
+    pub(super) sector: u32,
+    pub(super) node: u32,
+    pub(super) root_tree: Pointer,
+    pub(super) chunk_tree: Pointer,
+    /// Where the name of the default subvolume is.
+    pub(super) root_directory: u64,
+    /// The chunks that are needed to read the tree of chunks, and where they are on the volume.
+    pub(super) chunks: (Vec<u8>, u64),
+    /// Whether there are changes that the next mount makes.
+    pub(super) has_log: bool,
 }
 
 impl Superblock {
-    /// The first that is whole, of the superblock and its copies.
+    /// The first superblock that is whole.
     pub(super) fn read(source: &Source<'_>) -> Result<Self, Error> {
-        let mut first = None;
-        for place in PLACES {
+        let mut first = Err(Error::damaged(PLACES[0], "it ends before its superblock"));
+        for (index, &place) in PLACES.iter().enumerate() {
             if place + LEN as u64 > source.size() {
                 break;
             }
-            match Self::parse(&source.read(place, LEN)?, place) {
-                Ok(superblock) => return Ok(superblock),
-                Err(error @ Error::Unsupported { .. }) => return Err(error),
-                Err(error) => first = first.or(Some(error)),
+            let found = source.read(place, LEN)?;
+            match Self::parse(&found, place) {
+                // That something is not supported is not told by a copy in another way.
+                Err(Error::Damaged { offset, what }) if index == 0 => first = Err(Error::Damaged { offset, what }),
+                Err(Error::Damaged { .. }) => {}
+                known => return known,
             }
         }
-        Err(first.unwrap_or(Error::damaged(PLACES[0], "it ends before its superblock")))
+        first
     }
 
     fn parse(raw: &[u8], place: u64) -> Result<Self, Error> {
-        let damaged = |at: usize, what| Error::damaged(place + at as u64, what);
-        if !is_at(raw, 0x40, MAGIC) {
-            return Err(damaged(0x40, "the superblock has no mark"));
+        let damaged = |what| Error::damaged(place, what);
+        if !is_at(raw, 64, MAGIC) || u64_at(raw, 48) != place {
+            return Err(damaged("there is no superblock"));
         }
-        if u16_at(raw, 0xc4) != 0 {
-            return Err(Error::Unsupported {
-                feature: "checksums of another kind than CRC32C",
-            });
+        let checksum = Checksum::of_type(u16_at(raw, 196));
+        let checksum = checksum.ok_or(Error::unsupported("checksums of an unknown kind"))?;
+        if !checksum.matches(&raw[32..], raw) {
+            return Err(damaged("the checksum of the superblock does not match"));
         }
-        if crc32c::crc32c(&raw[32..]) != u32_at(raw, 0) {
-            return Err(damaged(0, "the checksum of the superblock is wrong"));
+        let features = u64_at(raw, 188);
+        check_features(features)?;
+        if u64_at(raw, 136) != 1 {
+            return Err(Error::unsupported("its other devices"));
         }
-        if u64_at(raw, 0xbc) & !KNOWN != 0 {
-            return Err(Error::Unsupported {
-                feature: "a feature that is newer than this reader, or a zoned disk",
-            });
+        let (sector, node) = (u32_at(raw, 144), u32_at(raw, 148));
+        let is_size = |size: u32| size.is_power_of_two() && (4096..=LARGEST).contains(&size);
+        if !is_size(sector) || !is_size(node) || node < sector {
+            return Err(damaged("the sizes of sectors and nodes cannot be"));
         }
-        if u64_at(raw, 0x88) != 1 {
-            return Err(Error::Unsupported {
-                feature: "several disks at once",
-            });
-        }
-        let (sector, node_len) = (u32_at(raw, 0x90), u32_at(raw, 0x94));
-        let sound = |len: u32| len.is_power_of_two() && (4096..=65536).contains(&len);
-        if !sound(sector) || !sound(node_len) || node_len < sector {
-            return Err(damaged(0x90, "sectors or nodes are of no usual size"));
-        }
-        let chunks_len = u32_at(raw, 0xa0) as usize;
+        let chunks_len = u32_at(raw, 160) as usize;
         if chunks_len > MOST_CHUNKS {
-            return Err(damaged(0xa0, "the list of the first chunks is too long"));
+            return Err(damaged("the list of chunks leaves the superblock"));
         }
+        const OWN_METADATA_ID: u64 = 1 << 10;
         Ok(Self {
-            node_len: node_len as usize,
-            sector: sector.into(),
-            root: Root {
-                logical: u64_at(raw, 0x50),
-                level: raw[0xc6],
-            },
-            chunk_root: Root {
-                logical: u64_at(raw, 0x58),
-                level: raw[0xc7],
-            },
-            root_dir: u64_at(raw, 0x80),
-            device: u64_at(raw, 0xc9),
-            system_chunks: raw[CHUNKS..CHUNKS + chunks_len].to_vec(),
+            checksum,
+            id: array(raw, if features & OWN_METADATA_ID == 0 { 32 } else { 571 }),
+            device: u64_at(raw, 201),
+            sector,
+            node,
+            root_tree: Pointer::root(u64_at(raw, 80), raw[198], u64_at(raw, 72)),
+            chunk_tree: Pointer::root(u64_at(raw, 88), raw[199], u64_at(raw, 164)),
+            root_directory: u64_at(raw, 128),
+            chunks: (raw[CHUNKS..CHUNKS + chunks_len].to_vec(), place + CHUNKS as u64),
+            has_log: u64_at(raw, 96) != 0,
         })
     }
+}
 
-    /// The chunks that hold the tree of chunks.
-    pub(super) fn first_chunks(&self) -> Result<Chunks, Error> {
-        let mut chunks = Chunks::new(self.device, self.sector);
-        let mut rest = &self.system_chunks[..];
-        while !rest.is_empty() {
-            let at = (CHUNKS + self.system_chunks.len() - rest.len()) as u64;
-            let key = Key::parse(rest);
-            let Some(item) = rest.get(KEY..).filter(|_| key.kind == CHUNK) else {
-                return Err(Error::damaged(
-                    PLACES[0] + at,
-                    "the list of the first chunks is cut off",
-                ));
-            };
-            let len = chunks.add(key.offset, item, PLACES[0] + at)?;
-            rest = &item[len..];
-        }
-        Ok(chunks)
-    }
+/// What changes where or how things are; the rest of the known features is the same to a reader.
+fn check_features(features: u64) -> Result<(), Error> {
+    const SAME: u64 = 0x0fff | SIMPLE_QUOTA;
+    const SIMPLE_QUOTA: u64 = 1 << 16;
+    let feature = match features & !SAME {
+        0 => return Ok(()),
+        other if other & 1 << 12 != 0 => "zones",
+        other if other & 1 << 13 != 0 => "version 2 of the extent tree",
+        other if other & 1 << 14 != 0 => "the tree of stripes",
+        _ => "a feature of a later version",
+    };
+    Err(Error::unsupported(feature))
 }
