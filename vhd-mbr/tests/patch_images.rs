@@ -4,7 +4,7 @@
 
 mod images;
 
-use std::fs;
+use std::fs::{self, File};
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -283,6 +283,21 @@ fn what_does_not_fit_on_fat_is_refused() {
     assert_eq!(error.to_string(), "not changed: the volume was not unmounted");
     let error = put(&vec![0; 8 << 20], "x", 1);
     assert!(matches!(error, FatError::Volume(fat::Error::NotFat { .. })));
+}
+
+#[test]
+fn an_allocation_table_that_the_writer_cannot_count_is_refused() {
+    if !have(&FAT_TOOLS) {
+        return;
+    }
+    let work = Workplace::new();
+    let image = fat_volume(&work, 40 << 20, &["-F", "32"]);
+    let mut volume = File::options().read(true).write(true).open(image).unwrap();
+    volume.set_len(2 << 30).unwrap();
+    volume.write_all_at(32, &(4_u32 << 20).to_le_bytes()).unwrap();
+    volume.write_all_at(36, &(1_u32 << 20).to_le_bytes()).unwrap();
+    let error = put_on_fat(&volume, 0..2 << 30, "x", b"").unwrap_err();
+    assert!(matches!(error, FatError::LargeTable { len: 0x2000_0000 }), "{error}");
 }
 
 static SMALL: LazyLock<Option<Vec<u8>>> = LazyLock::new(|| {
