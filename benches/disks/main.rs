@@ -2,11 +2,11 @@
 //! VHD made raw, a disk read over NBD.
 //!
 //! Each job is done in turns with its peer, on the same files in the page cache, and the best time of each counts; a peer
-//! that is a program also starts. What we read of the disk is counted. `--quick`, or the variable `BENCH_QUICK`, takes
+//! that is a program also starts. What each reads and writes is counted by Linux. `--quick`, or the variable `BENCH_QUICK`, takes
 //! smaller disks. A peer that is not installed is left out, with a line that says so.
 
-mod counted;
 mod images;
+mod traffic;
 
 use std::fs::File;
 use std::io;
@@ -20,8 +20,8 @@ use vhd_mbr::nbd::{Nbd, Target};
 use vhd_mbr::vhd::{Vhd, copy_to_raw};
 use vhd_mbr::volume::Volume;
 
-use crate::counted::Counted;
 use crate::images::Images;
+use crate::traffic::Traffic;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -36,25 +36,21 @@ fn main() -> Result<()> {
         images.disk_size >> 20,
         images.file_size >> 20
     );
+    println!(
+        "{:16} {:16} {:>9} {:>7} {:>7} {:>10} {:>13}",
+        "", "", "ms", "of ours", "calls", "read, MiB", "written, MiB"
+    );
     for volume in &images.volumes {
         let path = &volume.path;
-        let mut read = (0, 0);
         let mut ours = || {
-            let disk = Counted::new(File::open(path)?);
-            let length = Volume::open(&disk)?.content("/big")?.copy_to(&mut io::sink())?;
+            let volume = Volume::open(File::open(path)?)?;
+            let length = volume.content("/big")?.copy_to(&mut io::sink())?;
             assert_eq!(length, images.file_size);
-            read = (disk.reads(), disk.bytes());
             Ok(())
         };
         let job = format!("cat, {}", volume.kind);
         compare(&job, volume.peer, ROUNDS, &mut ours, || volume.cat(path))?;
         compare(&job, "libguestfs", 1, &mut ours, || volume.cat_in_appliance(path))?;
-        println!(
-            "{:28} {} reads, {:.1} MiB read",
-            "",
-            read.0,
-            read.1 as f64 / f64::from(1 << 20)
-        );
     }
     partitions(&images)?;
     vhd(&images)?;
@@ -62,18 +58,14 @@ fn main() -> Result<()> {
 }
 
 fn partitions(images: &Images) -> Result<()> {
-    let mut read = (0, 0);
     let ours = || {
-        let disk = Counted::new(File::open(&images.partitioned)?);
-        assert_eq!(PartitionTable::read_disk(&disk)?.partitions().len(), 3);
-        read = (disk.reads(), disk.bytes());
+        let table = PartitionTable::read_disk(&File::open(&images.partitioned)?)?;
+        assert_eq!(table.partitions().len(), 3);
         Ok(())
     };
     let mut sfdisk = Command::new("sfdisk");
     sfdisk.arg("--json").arg(&images.partitioned);
-    compare("partitions", "sfdisk", ROUNDS, ours, || quiet(&mut sfdisk))?;
-    println!("{:28} {} reads, {} bytes read", "", read.0, read.1);
-    Ok(())
+    compare("partitions", "sfdisk", ROUNDS, ours, || quiet(&mut sfdisk))
 }
 
 fn vhd(images: &Images) -> Result<()> {
@@ -114,7 +106,7 @@ fn nbd(images: &Images) -> Result<()> {
     compare("NBD, read whole", "nbdcopy", ROUNDS, ours, || quiet(&mut nbdcopy))
 }
 
-/// Does a job in turns with a peer, and prints the best times.
+/// Does a job in turns with a peer, and prints the best of each.
 fn compare(
     job: &str,
     name: &str,
@@ -122,37 +114,49 @@ fn compare(
     mut ours: impl FnMut() -> Result<()>,
     mut peer: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let (mut best, mut best_peer) = (Duration::MAX, Duration::MAX);
-    let mut missing = None;
-    for _ in 0..rounds {
-        best = best.min(timed(&mut ours)?);
-        if missing.is_none() {
-            match timed(&mut peer) {
-                Ok(time) => best_peer = best_peer.min(time),
-                Err(error) => missing = Some(error),
-            }
-        }
+    let mut best = Measured::of(&mut ours)?;
+    let mut best_peer = Measured::of(&mut peer);
+    for _ in 1..rounds {
+        best = best.or(Measured::of(&mut ours)?);
+        best_peer = best_peer.and_then(|best| Ok(best.or(Measured::of(&mut peer)?)));
     }
-    match missing {
-        None => println!(
-            "{job:28} {:>9.1} ms; {name} {:.1} ms; {:.2} times as fast",
-            millis(best),
-            millis(best_peer),
-            best_peer.as_secs_f64() / best.as_secs_f64()
-        ),
-        Some(error) => println!("{job:28} {:>9.1} ms; {name} skipped: {error}", millis(best)),
+    best.print(job, "vhd-mbr", &best);
+    match best_peer {
+        Ok(peer) => peer.print("", name, &best),
+        Err(error) => println!("{:16} {name:16} skipped: {error}", ""),
     }
     Ok(())
 }
 
-fn timed(work: &mut impl FnMut() -> Result<()>) -> Result<Duration> {
-    let begun = Instant::now();
-    work()?;
-    Ok(begun.elapsed())
+/// How long a job took, and what it read and wrote.
+struct Measured {
+    time: Duration,
+    traffic: Option<Traffic>,
 }
 
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
+impl Measured {
+    fn of(work: &mut impl FnMut() -> Result<()>) -> Result<Self> {
+        let (before, begun) = (Traffic::so_far(), Instant::now());
+        work()?;
+        let (time, after) = (begun.elapsed(), Traffic::so_far());
+        let traffic = after.zip(before).map(|(after, before)| after - before);
+        Ok(Self { time, traffic })
+    }
+
+    fn or(self, other: Self) -> Self {
+        if other.time < self.time { other } else { self }
+    }
+
+    fn print(&self, job: &str, name: &str, ours: &Self) {
+        let millis = self.time.as_secs_f64() * 1e3;
+        let ratio = self.time.as_secs_f64() / ours.time.as_secs_f64();
+        print!("{job:16} {name:16} {millis:>9.2} {ratio:>7.2}");
+        if let Some(Traffic { calls, read, written }) = self.traffic {
+            let [read, written] = [read, written].map(|bytes| bytes as f64 / f64::from(1 << 20));
+            print!(" {calls:>7} {read:>10.3} {written:>13.3}");
+        }
+        println!();
+    }
 }
 
 /// Runs a program whose output nobody needs.
