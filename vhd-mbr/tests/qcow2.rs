@@ -179,7 +179,9 @@ fn damaged_headers_are_errors() {
         }
         let absurd_size = |image: &mut [u8]| image[24] = 0x0f;
         assert!(!reads(&absurd_size), "{version}");
-        let names = whole[..512].windows(4).position(|mark| mark == [0x68, 0x03, 0xf8, 0x57]);
+        let names = whole[..512]
+            .windows(4)
+            .position(|mark| mark == [0x68, 0x03, 0xf8, 0x57]);
         assert_eq!(names.is_some(), version == "compat=1.1");
         if let Some(names) = names {
             assert!(!reads(&|image| image[names + 7] += 1), "{version}");

@@ -15,9 +15,7 @@ const MAX_CLUSTER_BITS: u32 = 21;
 pub(super) fn check(path: &Path) -> io::Result<()> {
     let mut start = Vec::new();
     File::open(path)?.take(1 << MAX_CLUSTER_BITS).read_to_end(&mut start)?;
-    refusal(&start).map_or(Ok(()), |reason| {
-        Err(io::Error::new(io::ErrorKind::InvalidData, reason))
-    })
+    refusal(&start).map_or(Ok(()), |reason| Err(io::Error::new(io::ErrorKind::InvalidData, reason)))
 }
 
 fn refusal(start: &[u8]) -> Option<&'static str> {
