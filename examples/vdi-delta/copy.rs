@@ -9,7 +9,7 @@ use vhd_mbr::cbt::ChangedBlocks;
 use vhd_mbr::vhd::VhdStream;
 use vhd_mbr::xen_disk::{ReadAt, WriteAt};
 use xenapi::{DiskFormat, Ref, Vdi};
-use xenapi_examples::{OpenDisk, Pool, Via, pumped};
+use xenapi_examples::{Interrupted, OpenDisk, Pool, Via, note, pumped};
 
 /// How a difference comes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,9 +36,18 @@ pub(crate) struct Change {
 const PIECE: u64 = 1 << 20;
 
 impl Change {
-    /// Makes the copy what the snapshot is, and answers with how many bytes came over.
-    pub(crate) async fn bring(self, pool: &Pool, folder: &Path) -> anyhow::Result<u64> {
-        let file = self.file(folder)?;
+    /// Makes the copy what the snapshot is, and answers with how many bytes came over. `begin` is called before any of
+    /// it is written.
+    pub(crate) async fn bring(
+        self,
+        pool: &Pool,
+        folder: &Path,
+        begin: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<u64> {
+        let file = || {
+            begin()?;
+            self.file(folder)
+        };
         let Some(base) = self.base else {
             return self.by_vhd(pool, file, None).await;
         };
@@ -50,10 +59,35 @@ impl Change {
                 .is_ok_and(|offers| !offers.is_empty())
         };
         match self.way {
-            Some(Way::Cbt) => self.by_blocks(pool, file, base).await,
-            None if is_tracked && is_offered().await => self.by_blocks(pool, file, base).await,
+            Some(Way::Cbt) => {
+                ensure!(
+                    is_tracked,
+                    "the pool has not tracked what changed on the disk since the last time: call VDI.enable_cbt, and \
+                     take the difference by --way vhd this time"
+                );
+                let blocks = self.blocks(pool, base).await?;
+                self.by_blocks(blocks, file).await
+            }
+            None if is_tracked && is_offered().await => match self.blocks(pool, base).await {
+                Ok(blocks) => self.by_blocks(blocks, file).await,
+                Err(error) if error.is::<Interrupted>() => Err(error),
+                Err(error) => {
+                    note(format!(
+                        "The difference comes as a VHD, as tracked blocks do not: {error:#}"
+                    ));
+                    self.by_vhd(pool, file, Some(base)).await
+                }
+            },
             Some(Way::Vhd) | None => self.by_vhd(pool, file, Some(base)).await,
         }
+    }
+
+    /// What has changed, and where to read it. In this order: the server tells nothing of a disk that is being read.
+    async fn blocks(self, pool: &Pool, base: Ref<Vdi>) -> anyhow::Result<(ChangedBlocks, OpenDisk)> {
+        let changed = pool.vdi(base).list_changed_blocks(self.snapshot).await?;
+        let changed = ChangedBlocks::from_base64(&changed)?;
+        let disk = OpenDisk::of_pool(pool, None, self.snapshot, Some(Via::Nbd)).await?;
+        Ok((changed, disk))
     }
 
     /// The image, as long as the disk; empty where all of the disk comes.
@@ -72,13 +106,19 @@ impl Change {
         Ok(file)
     }
 
-    async fn by_vhd(self, pool: &Pool, mut file: File, base: Option<Ref<Vdi>>) -> anyhow::Result<u64> {
+    async fn by_vhd(
+        self,
+        pool: &Pool,
+        file: impl FnOnce() -> anyhow::Result<File>,
+        base: Option<Ref<Vdi>>,
+    ) -> anyhow::Result<u64> {
         let export = pool.vdi(self.snapshot).export_raw(DiskFormat::Vhd);
         let export = match base {
             Some(base) => export.base(base),
             None => export,
         };
         let (size, download) = (self.size, export.await?);
+        let mut file = file()?;
         pumped(download, move |pieces, count| {
             let mut stream = VhdStream::open(pieces)?;
             let of_disk = stream.footer().current_size;
@@ -93,11 +133,13 @@ impl Change {
         .await
     }
 
-    async fn by_blocks(self, pool: &Pool, mut file: File, base: Ref<Vdi>) -> anyhow::Result<u64> {
-        let changed = pool.vdi(base).list_changed_blocks(self.snapshot).await?;
-        let changed = ChangedBlocks::from_base64(&changed)?;
-        let disk = OpenDisk::of_pool(pool, None, self.snapshot, Some(Via::Nbd)).await?;
-        disk.work(move |disk| {
+    async fn by_blocks(
+        self,
+        (changed, disk): (ChangedBlocks, OpenDisk),
+        file: impl FnOnce() -> anyhow::Result<File>,
+    ) -> anyhow::Result<u64> {
+        let mut file = file()?;
+        let copied = disk.work(move |disk| {
             let mut moved = 0;
             let mut piece = Vec::new();
             for range in changed.ranges(self.size)? {
@@ -112,8 +154,10 @@ impl Change {
             }
             file.sync_all()?;
             Ok(moved)
-        })
-        .await
+        });
+        let copied = copied.await;
+        disk.close().await;
+        copied
     }
 
     /// Compares the copy with all of the disk.
