@@ -1,6 +1,7 @@
 //! Everything that a pool is, behind one lock.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -70,8 +71,10 @@ pub(crate) struct State {
     pub(crate) ids: Ids,
     /// References of the hosts.
     pub(crate) hosts: Vec<String>,
-    /// Their certificates in PEM.
-    pub(crate) certificates: Vec<String>,
+    /// Their certificates.
+    pub(crate) certificates: Vec<Certificate>,
+    /// Where their NBD servers listen; nowhere yet where this is empty.
+    pub(crate) nbd_ports: Vec<SocketAddr>,
     /// Which of them is the coordinator.
     pub(crate) coordinator: usize,
     /// Which of them nobody can reach.
@@ -106,6 +109,7 @@ impl State {
             ids: Ids::new(config.seed),
             hosts: Vec::new(),
             certificates: Vec::new(),
+            nbd_ports: Vec::new(),
             coordinator: 0,
             unreachable: HashSet::new(),
             wakes: 0,

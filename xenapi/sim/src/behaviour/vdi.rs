@@ -32,7 +32,6 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
         "copy" => copy,
         "pool_migrate" => pool_migrate,
         "update" => update,
-        "get_nbd_info" => get_nbd_info,
         _ => return None,
     })
 }
@@ -286,9 +285,4 @@ fn pool_migrate(state: &mut State, call: &Invocation) -> Result<Value> {
 fn update(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("VDI", call.text(0))?;
     Ok(void())
-}
-
-fn get_nbd_info(state: &mut State, call: &Invocation) -> Result<Value> {
-    has_content(state, call.text(0))?;
-    Ok(Value::Array(Vec::new()))
 }
