@@ -33,7 +33,7 @@ pub use self::pool::Pool;
 pub use self::printable::Printable;
 pub use self::put_back::{Untouched, ensure_untouched, put_back};
 pub use self::selection::{Chosen, Selection};
-pub use self::snapshot::with_snapshot;
+pub use self::snapshot::{destroy_disk, with_snapshot};
 pub use self::vdi::{OpenDisk, Via, disk_of_vm};
 pub use self::volume::{FoundVolume, WhichVolume};
 pub use self::wanted::WantedDisk;

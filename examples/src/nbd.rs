@@ -41,7 +41,13 @@ pub fn connect_nbd(
     for offer in offers {
         match target(offer, without_tls).and_then(|target| Ok(options.connect(&target)?)) {
             Ok(disk) => return Ok(disk),
-            Err(error) => failed.push(format!("{} port {}: {error:#}", offer.address, offer.port)),
+            Err(error) => {
+                let hint = match error.downcast_ref() {
+                    Some(vhd_mbr::nbd::Error::TlsRefused { .. }) => "; --via insecure-nbd takes that risk",
+                    _ => "",
+                };
+                failed.push(format!("{} port {}: {error:#}{hint}", offer.address, offer.port));
+            }
         }
     }
     if failed.is_empty() {

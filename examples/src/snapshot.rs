@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use xenapi::vbd::VbdType;
-use xenapi::{ErrorCode, Ref, Vdi, Vm};
+use xenapi::{Error, ErrorCode, Ref, Vdi, Vm};
 
 use crate::{Pool, note};
 
-/// How often, and with which pauses, to ask for what an export that has just been cancelled still forbids.
+/// How often, and with which pauses, to ask for what an export that has just been cancelled, or a server of NBD that has
+/// not let go of the disk yet, still forbids.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -53,9 +54,33 @@ async fn destroy(pool: &Pool, snapshot: Ref<Vm>) -> xenapi::Result<()> {
         }
     }
     for disk in disks {
-        pool.vdi(disk).destroy().await?;
+        destroy_disk(pool, disk).await?;
     }
     Ok(())
+}
+
+/// Destroys a disk as soon as the server has let go of it.
+///
+/// # Errors
+/// Where the server refuses, or still has it after a while.
+pub async fn destroy_disk(pool: &Pool, disk: Ref<Vdi>) -> xenapi::Result<()> {
+    let mut attempt = 1;
+    loop {
+        match pool.vdi(disk).destroy().await {
+            Err(error) if is_held(&error) && attempt < ATTEMPTS => {
+                attempt += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_held(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(ErrorCode::VdiInUse | ErrorCode::OtherOperationInProgress)
+    )
 }
 
 /// The disks that belong to the snapshot alone: not an ISO in its drive.

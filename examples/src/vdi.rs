@@ -1,24 +1,36 @@
 //! The disks of a pool, read anywhere.
 
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
+use tokio::sync::oneshot;
+use vhd_mbr::nbd::Nbd;
 use vhd_mbr::vhd::VhdStream;
-use vhd_mbr::xen_disk::{RawForward, Spool, Spooled, Window};
+use vhd_mbr::xen_disk::{RawForward, ReadAt, Spool, Spooled, Window};
 use xenapi::vbd::VbdType;
-use xenapi::{DiskFormat, Ref, Vdi, VdiRecord, Vm};
+use xenapi::{Client, DiskFormat, Ref, Vbd, Vdi, VdiRecord, Vm};
 use xva::{Reader, StreamedDisk};
 
 use crate::download::{Pieces, Pumped};
-use crate::{AnyDisk, Pool, WithoutTls, note, open_nbd};
+use crate::{AnyDisk, Interrupted, Pool, WithoutTls, note, open_nbd};
+
+/// How often, and with which pauses, to ask whether the pool has let go of a disk that was read over NBD.
+const ATTEMPTS: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// How a disk of a pool is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Via {
     /// Over NBD, where only what is needed is read; a network of the pool must have the purpose `nbd`.
     Nbd,
+    /// Over NBD even without TLS, as with the purpose `insecure_nbd`: whoever is on the way reads the disk, and takes over
+    /// the session.
+    InsecureNbd,
     /// As a raw export, from its start up to what is needed.
     Raw,
     /// As a VHD export, which leaves out what was never written; up to what is needed.
@@ -32,6 +44,8 @@ pub struct OpenDisk {
     disk: Arc<AnyDisk>,
     pumped: Option<Pumped>,
     count: Arc<AtomicU64>,
+    is_open: Arc<AtomicBool>,
+    held: Option<Held>,
 }
 
 impl OpenDisk {
@@ -41,25 +55,65 @@ impl OpenDisk {
             disk: Arc::new(disk),
             pumped: None,
             count,
+            is_open: Arc::new(AtomicBool::new(true)),
+            held: None,
         }
     }
 
     /// A disk of a pool, one that nobody writes; `vm` is whose it is. Without a way, over NBD where the pool offers
-    /// that, else as a raw export.
+    /// that and it works, else as a raw export.
     ///
     /// # Errors
     /// Where the pool refuses to give it.
     pub async fn of_pool(pool: &Pool, vm: Option<Ref<Vm>>, vdi: Ref<Vdi>, via: Option<Via>) -> anyhow::Result<Self> {
-        let count = Arc::<AtomicU64>::default();
-        let via = match via {
-            Some(via) => via,
-            None if pool.vdi(vdi).nbd_info().await.is_ok_and(|offers| !offers.is_empty()) => Via::Nbd,
-            None => Via::Raw,
-        };
-        if via == Via::Nbd {
-            let disk = open_nbd(pool, vdi, WithoutTls::Refuse).await?;
-            return Ok(Self::local(Box::new(disk), count));
+        match via {
+            Some(Via::Nbd) => Self::over_nbd(pool, vdi, WithoutTls::Refuse).await,
+            Some(Via::InsecureNbd) => Self::over_nbd(pool, vdi, WithoutTls::Allow).await,
+            Some(via) => Self::of_export(pool, vm, vdi, via).await,
+            None if pool.vdi(vdi).nbd_info().await.is_ok_and(|offers| !offers.is_empty()) => {
+                match Self::over_nbd(pool, vdi, WithoutTls::Refuse).await {
+                    Err(error) if !error.is::<Interrupted>() => {
+                        note(format!(
+                            "The disk comes as a raw export, as NBD does not work: {error:#}"
+                        ));
+                        Self::of_export(pool, vm, vdi, Via::Raw).await
+                    }
+                    outcome => outcome,
+                }
+            }
+            None => Self::of_export(pool, vm, vdi, Via::Raw).await,
         }
+    }
+
+    async fn over_nbd(pool: &Pool, vdi: Ref<Vdi>, without_tls: WithoutTls) -> anyhow::Result<Self> {
+        let held = Held {
+            pool: pool.client.clone(),
+            vdi,
+            others: pool.unless_interrupted(pool.vdi(vdi).vbds()).await?,
+        };
+        let opened = pool.unless_interrupted(open_nbd(pool, vdi, without_tls)).await;
+        let opened = match opened {
+            Err(error) if !error.is::<Interrupted>() && is_in_use(pool, vdi).await => Err(error).context(
+                "the disk is attached to something that runs: read a snapshot with --snapshot, or shut the VM down",
+            ),
+            opened => opened,
+        }?;
+        let count = Arc::<AtomicU64>::default();
+        let is_open = Arc::new(AtomicBool::new(true));
+        let disk = WhileOpen {
+            disk: opened,
+            count: count.clone(),
+            is_open: is_open.clone(),
+        };
+        Ok(Self {
+            is_open,
+            held: Some(held),
+            ..Self::local(Box::new(disk), count)
+        })
+    }
+
+    async fn of_export(pool: &Pool, vm: Option<Ref<Vm>>, vdi: Ref<Vdi>, via: Via) -> anyhow::Result<Self> {
+        let count = Arc::<AtomicU64>::default();
         let record = pool.vdi(vdi).record().await?;
         let size = u64::try_from(record.virtual_size).context("the disk has no size")?;
         let download = match via {
@@ -80,9 +134,8 @@ impl OpenDisk {
         let opened = tokio::task::spawn_blocking(move || forward(pieces, via, &record, size)).await?;
         match opened {
             Ok(disk) => Ok(Self {
-                disk: Arc::new(disk),
                 pumped: Some(pumped),
-                count,
+                ..Self::local(disk, count)
             }),
             Err(error) => {
                 pumped.end().await;
@@ -91,7 +144,8 @@ impl OpenDisk {
         }
     }
 
-    /// Does some work with the disk that waits for its bytes.
+    /// Does some work with the disk that waits for its bytes. Once nobody waits for the work any more, a server that is
+    /// silent does not keep the program from ending.
     ///
     /// # Errors
     /// The work's own.
@@ -100,20 +154,94 @@ impl OpenDisk {
         work: impl FnOnce(&AnyDisk) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
         let disk = self.disk.clone();
-        tokio::task::spawn_blocking(move || work(&disk)).await?
+        let (done, outcome) = oneshot::channel();
+        std::thread::spawn(move || {
+            let outcome = work(&disk);
+            // The disk is let go of before anybody hears that the work is done.
+            drop(disk);
+            let _ = done.send(outcome);
+        });
+        outcome.await.context("the work ended without an outcome")?
     }
 
-    /// How many bytes were read of what a download or a file gave; 0 where nobody counts.
+    /// How many bytes were read over NBD, or of what a download or a file gave; 0 where nobody counts.
     pub fn bytes_read(&self) -> u64 {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// Has the server end what it is still sending.
+    /// Has the server end what it is still sending, and work that still reads fail; waits until the server has let go of
+    /// the disk.
     pub async fn close(self) {
+        self.is_open.store(false, Ordering::Relaxed);
         if let Some(pumped) = self.pumped {
             pumped.end().await;
         }
+        // Who still works with it does not let go of it at once.
+        let is_last = Arc::into_inner(self.disk).is_some();
+        if let Some(held) = self.held.filter(|_| is_last) {
+            held.until_free().await;
+        }
     }
+}
+
+/// A disk that the pool attaches to a control domain for as long as it is read over NBD, and a little longer.
+struct Held {
+    pool: Client,
+    vdi: Ref<Vdi>,
+    /// What it was attached to before.
+    others: Vec<Ref<Vbd>>,
+}
+
+impl Held {
+    /// Waits until the disk is attached to nothing new any more, but not for long: others may be reading it.
+    async fn until_free(&self) {
+        for _ in 0..ATTEMPTS {
+            match self.pool.vdi(self.vdi).vbds().await {
+                Ok(vbds) if vbds.iter().any(|vbd| !self.others.contains(vbd)) => tokio::time::sleep(PAUSE).await,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// A disk on a server that gives nothing more once it was closed.
+struct WhileOpen {
+    disk: Nbd,
+    count: Arc<AtomicU64>,
+    is_open: Arc<AtomicBool>,
+}
+
+impl ReadAt for WhileOpen {
+    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        if !self.is_open.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the disk was closed"));
+        }
+        ReadAt::read_exact_at(&self.disk, offset, buf)?;
+        self.count.fetch_add(buf.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.disk.size()
+    }
+
+    fn next_data(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        self.disk.next_data(from)
+    }
+}
+
+/// Whether something that runs has the disk.
+async fn is_in_use(pool: &Pool, vdi: Ref<Vdi>) -> bool {
+    let Ok(vbds) = pool.vdi(vdi).vbds().await else {
+        return false;
+    };
+    for vbd in vbds {
+        let is_attached = pool.vbd(vbd).record().await.is_ok_and(|vbd| vbd.currently_attached);
+        if is_attached {
+            return true;
+        }
+    }
+    false
 }
 
 fn forward(pieces: Pieces, via: Via, vdi: &VdiRecord, size: u64) -> anyhow::Result<AnyDisk> {

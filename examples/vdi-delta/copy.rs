@@ -36,9 +36,18 @@ pub(crate) struct Change {
 const PIECE: u64 = 1 << 20;
 
 impl Change {
-    /// Makes the copy what the snapshot is, and answers with how many bytes came over.
-    pub(crate) async fn bring(self, pool: &Pool, folder: &Path) -> anyhow::Result<u64> {
-        let file = self.file(folder)?;
+    /// Makes the copy what the snapshot is, and answers with how many bytes came over. `begin` is called before any of
+    /// it is written.
+    pub(crate) async fn bring(
+        self,
+        pool: &Pool,
+        folder: &Path,
+        begin: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<u64> {
+        let file = || {
+            begin()?;
+            self.file(folder)
+        };
         let Some(base) = self.base else {
             return self.by_vhd(pool, file, None).await;
         };
@@ -50,7 +59,14 @@ impl Change {
                 .is_ok_and(|offers| !offers.is_empty())
         };
         match self.way {
-            Some(Way::Cbt) => self.by_blocks(pool, file, base).await,
+            Some(Way::Cbt) => {
+                ensure!(
+                    is_tracked,
+                    "the pool has not tracked what changed on the disk since the last time: call VDI.enable_cbt, and \
+                     take the difference by --way vhd this time"
+                );
+                self.by_blocks(pool, file, base).await
+            }
             None if is_tracked && is_offered().await => self.by_blocks(pool, file, base).await,
             Some(Way::Vhd) | None => self.by_vhd(pool, file, Some(base)).await,
         }
@@ -72,13 +88,19 @@ impl Change {
         Ok(file)
     }
 
-    async fn by_vhd(self, pool: &Pool, mut file: File, base: Option<Ref<Vdi>>) -> anyhow::Result<u64> {
+    async fn by_vhd(
+        self,
+        pool: &Pool,
+        file: impl FnOnce() -> anyhow::Result<File>,
+        base: Option<Ref<Vdi>>,
+    ) -> anyhow::Result<u64> {
         let export = pool.vdi(self.snapshot).export_raw(DiskFormat::Vhd);
         let export = match base {
             Some(base) => export.base(base),
             None => export,
         };
         let (size, download) = (self.size, export.await?);
+        let mut file = file()?;
         pumped(download, move |pieces, count| {
             let mut stream = VhdStream::open(pieces)?;
             let of_disk = stream.footer().current_size;
@@ -93,11 +115,17 @@ impl Change {
         .await
     }
 
-    async fn by_blocks(self, pool: &Pool, mut file: File, base: Ref<Vdi>) -> anyhow::Result<u64> {
+    async fn by_blocks(
+        self,
+        pool: &Pool,
+        file: impl FnOnce() -> anyhow::Result<File>,
+        base: Ref<Vdi>,
+    ) -> anyhow::Result<u64> {
         let changed = pool.vdi(base).list_changed_blocks(self.snapshot).await?;
         let changed = ChangedBlocks::from_base64(&changed)?;
         let disk = OpenDisk::of_pool(pool, None, self.snapshot, Some(Via::Nbd)).await?;
-        disk.work(move |disk| {
+        let mut file = file()?;
+        let copied = disk.work(move |disk| {
             let mut moved = 0;
             let mut piece = Vec::new();
             for range in changed.ranges(self.size)? {
@@ -112,8 +140,10 @@ impl Change {
             }
             file.sync_all()?;
             Ok(moved)
-        })
-        .await
+        });
+        let copied = copied.await;
+        disk.close().await;
+        copied
     }
 
     /// Compares the copy with all of the disk.

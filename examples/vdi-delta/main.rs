@@ -17,7 +17,7 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use vhd_mbr::Size;
 use xenapi::{Ref, Vdi};
-use xenapi_examples::{Connection, Pool, choose_vm, disk_of_vm, finish, note};
+use xenapi_examples::{Connection, Pool, choose_vm, destroy_disk, disk_of_vm, finish, note};
 
 use crate::copy::{Change, Way};
 use crate::state::State;
@@ -73,12 +73,9 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
         );
         ensure!(before.size <= size, "the disk has become smaller, which no disk does");
     }
-    let base = match &before {
-        Some(state) if state.is_whole => base(pool, state).await?,
-        _ => None,
-    };
+    let taken = taken(pool, before.as_ref()).await?;
     if flags.dry_run {
-        note(match base {
+        note(match taken.base {
             Some(_) => "The difference from the last snapshot would come over.".to_owned(),
             None => format!("All of the disk would come over, {}.", Size(size)),
         });
@@ -91,18 +88,23 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let state = |is_whole| State {
         vdi: record.uuid.clone(),
         snapshot: uuid.clone(),
+        outdated: match is_whole {
+            true => Vec::new(),
+            false => taken.uuids.clone(),
+        },
         size,
         is_whole,
     };
-    // Should this break off, the copy is neither the old state nor the new one, and the next run takes all of it again.
-    state(false).write(&flags.folder)?;
     let change = Change {
-        base,
+        base: taken.base,
         snapshot,
         size,
         way: flags.way,
     };
-    let copied = pool.unless_interrupted(change.bring(pool, &flags.folder)).await;
+    // From the first byte on, the copy is neither the old state nor the new one: should this break off, the next run
+    // takes all of it again.
+    let begin = || state(false).write(&flags.folder);
+    let copied = pool.unless_interrupted(change.bring(pool, &flags.folder, begin)).await;
     let moved = match copied {
         Ok(moved) => moved,
         Err(error) => {
@@ -111,8 +113,8 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
         }
     };
     state(true).write(&flags.folder)?;
-    if let Some(base) = base {
-        discard(pool, base).await;
+    for outdated in taken.all {
+        discard(pool, outdated).await;
     }
     note(format!("{} of {} came over.", Size(moved), Size(size)));
     if flags.verify {
@@ -123,19 +125,40 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The snapshot that the copy is of, if it is still there.
-async fn base(pool: &Pool, state: &State) -> anyhow::Result<Option<Ref<Vdi>>> {
-    let vdis = pool.unless_interrupted(pool.vdis().all_records()).await?;
-    let base = vdis.iter().find(|(_, vdi)| vdi.uuid == state.snapshot);
-    if base.is_none() {
+/// Snapshots of earlier times that are still there.
+struct Taken {
+    /// The one that the copy is of.
+    base: Option<Ref<Vdi>>,
+    all: Vec<Ref<Vdi>>,
+    uuids: Vec<String>,
+}
+
+async fn taken(pool: &Pool, before: Option<&State>) -> anyhow::Result<Taken> {
+    let mut taken = Taken {
+        base: None,
+        all: Vec::new(),
+        uuids: Vec::new(),
+    };
+    let Some(before) = before else { return Ok(taken) };
+    for (vdi, record) in pool.unless_interrupted(pool.vdis().all_records()).await? {
+        let is_newest = record.uuid == before.snapshot;
+        if is_newest && before.is_whole {
+            taken.base = Some(vdi);
+        }
+        if is_newest || before.outdated.contains(&record.uuid) {
+            taken.all.push(vdi);
+            taken.uuids.push(record.uuid);
+        }
+    }
+    if before.is_whole && taken.base.is_none() {
         note("The snapshot of the last time is gone: all of the disk comes over.");
     }
-    Ok(base.map(|(vdi, _)| *vdi))
+    Ok(taken)
 }
 
 /// Destroys a snapshot that is not needed any more; what is left is named.
 async fn discard(pool: &Pool, snapshot: Ref<Vdi>) {
-    if let Err(error) = pool.vdi(snapshot).destroy().await {
+    if let Err(error) = destroy_disk(pool, snapshot).await {
         note(format!("The snapshot {snapshot} is left on the pool: {error}"));
     }
 }

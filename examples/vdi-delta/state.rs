@@ -15,8 +15,10 @@ const NAME: &str = "vdi-delta.json";
 pub(crate) struct State {
     /// The UUID of the disk.
     pub(crate) vdi: String,
-    /// The UUID of the snapshot whose content the copy has.
+    /// The UUID of the snapshot whose content the copy has, or was to get.
     pub(crate) snapshot: String,
+    /// UUIDs of older snapshots, which go once the copy is whole.
+    pub(crate) outdated: Vec<String>,
     /// The disk's size in bytes.
     pub(crate) size: u64,
     /// Whether the copy has all of it: not while one is being made.
@@ -46,6 +48,12 @@ impl State {
         Ok(Self {
             vdi: text("vdi")?,
             snapshot: text("snapshot")?,
+            outdated: value["outdated"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|uuid| uuid.as_str().map(str::to_owned))
+                .collect(),
             size: value["size_bytes"].as_u64().context("size_bytes is missing")?,
             is_whole: value["is_whole"].as_bool().context("is_whole is missing")?,
         })
@@ -57,7 +65,8 @@ impl State {
         let cannot = || format!("cannot write {}", path.display());
         let mut file = tempfile::NamedTempFile::new_in(folder).with_context(cannot)?;
         let value = json!({
-            "vdi": self.vdi, "snapshot": self.snapshot, "size_bytes": self.size, "is_whole": self.is_whole,
+            "vdi": self.vdi, "snapshot": self.snapshot, "outdated": self.outdated, "size_bytes": self.size,
+            "is_whole": self.is_whole,
         });
         serde_json::to_writer_pretty(&mut file, &value).with_context(cannot)?;
         file.as_file().sync_all().with_context(cannot)?;

@@ -7,7 +7,7 @@ use xenapi_sim::VmSpec;
 use crate::harness::{Folder, Pool, complained, dense_disk};
 
 /// Writes to a VM's only disk, and answers with it.
-async fn change(pool: &Pool, vm: &str, places: &[u64]) -> Ref<Vdi> {
+pub(crate) async fn change(pool: &Pool, vm: &str, places: &[u64]) -> Ref<Vdi> {
     let client = pool.client().await;
     let vm: Ref<Vm> = vm.parse().unwrap();
     let vbd = client.vm(vm).vbds().await.unwrap()[0];

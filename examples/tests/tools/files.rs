@@ -177,7 +177,7 @@ async fn a_file_comes_out_of_a_vm_before_its_export_ends() {
 }
 
 /// A halted VM's disk with an ext4 volume in its first partition, and much behind it.
-fn vm_with_files(folder: &Folder) -> Option<(Vec<u8>, DiskImage)> {
+pub(crate) fn vm_with_files(folder: &Folder) -> Option<(Vec<u8>, DiskImage)> {
     let mke2fs = |tree: &Path, volume: &Path| {
         let mut command = std::process::Command::new("mke2fs");
         command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);
@@ -191,7 +191,7 @@ fn vm_with_files(folder: &Folder) -> Option<(Vec<u8>, DiskImage)> {
 }
 
 /// All bytes of a VM's only disk, as the pool gives them.
-async fn bytes_of(pool: &Pool, vm: &str) -> Vec<u8> {
+pub(crate) async fn bytes_of(pool: &Pool, vm: &str) -> Vec<u8> {
     let client = pool.client().await;
     let vm: xenapi::Ref<xenapi::Vm> = vm.parse().unwrap();
     let vbd = client.vm(vm).vbds().await.unwrap()[0];

@@ -8,6 +8,7 @@ mod images;
 mod live;
 mod machines;
 mod messages;
+mod nbd;
 mod partitions;
 mod tidiness;
 mod tour;
