@@ -6,6 +6,8 @@ use anyhow::{Context, bail};
 use vhd_mbr::nbd::{Nbd, Options, Target, Trust};
 use xenapi::{Client, Ref, Vdi, VdiNbdServerInfoRecord};
 
+use crate::vdi::waiting;
+
 /// Connections for each disk: xapi-nbd answers one request at a time on each, and all clients of a host share 16.
 const CONNECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
@@ -25,7 +27,7 @@ pub enum WithoutTls {
 pub async fn open_nbd(pool: &Client, vdi: Ref<Vdi>, without_tls: WithoutTls) -> anyhow::Result<Nbd> {
     let offers = pool.vdi(vdi).nbd_info().await.context("cannot ask where the disk is")?;
     let options = Nbd::options().connections(CONNECTIONS);
-    tokio::task::spawn_blocking(move || connect_nbd(&offers, &options, without_tls)).await?
+    waiting(move || connect_nbd(&offers, &options, without_tls)).await
 }
 
 /// Connects to the first of the offered addresses that answers; blocks meanwhile.

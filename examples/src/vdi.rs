@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use vhd_mbr::nbd::Nbd;
 use vhd_mbr::vhd::VhdStream;
 use vhd_mbr::xen_disk::{RawForward, ReadAt, Spool, Spooled, Window};
-use xenapi::vbd::VbdType;
+use xenapi::vbd::{VbdMode, VbdType};
 use xenapi::{Client, DiskFormat, Ref, Vbd, Vdi, VdiRecord, Vm};
 use xva::{Reader, StreamedDisk};
 
@@ -44,7 +44,7 @@ pub struct OpenDisk {
     disk: Arc<AnyDisk>,
     pumped: Option<Pumped>,
     count: Arc<AtomicU64>,
-    is_open: Arc<AtomicBool>,
+    reading: Reading,
     held: Option<Held>,
 }
 
@@ -55,7 +55,7 @@ impl OpenDisk {
             disk: Arc::new(disk),
             pumped: None,
             count,
-            is_open: Arc::new(AtomicBool::new(true)),
+            reading: Reading::default(),
             held: None,
         }
     }
@@ -99,14 +99,14 @@ impl OpenDisk {
             opened => opened,
         }?;
         let count = Arc::<AtomicU64>::default();
-        let is_open = Arc::new(AtomicBool::new(true));
+        let reading = Reading::default();
         let disk = WhileOpen {
             disk: opened,
             count: count.clone(),
-            is_open: is_open.clone(),
+            is_over: reading.0.clone(),
         };
         Ok(Self {
-            is_open,
+            reading,
             held: Some(held),
             ..Self::local(Box::new(disk), count)
         })
@@ -154,14 +154,13 @@ impl OpenDisk {
         work: impl FnOnce(&AnyDisk) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
         let disk = self.disk.clone();
-        let (done, outcome) = oneshot::channel();
-        std::thread::spawn(move || {
+        waiting(move || {
             let outcome = work(&disk);
             // The disk is let go of before anybody hears that the work is done.
             drop(disk);
-            let _ = done.send(outcome);
-        });
-        outcome.await.context("the work ended without an outcome")?
+            outcome
+        })
+        .await
     }
 
     /// How many bytes were read over NBD, or of what a download or a file gave; 0 where nobody counts.
@@ -172,7 +171,7 @@ impl OpenDisk {
     /// Has the server end what it is still sending, and work that still reads fail; waits until the server has let go of
     /// the disk.
     pub async fn close(self) {
-        self.is_open.store(false, Ordering::Relaxed);
+        drop(self.reading);
         if let Some(pumped) = self.pumped {
             pumped.end().await;
         }
@@ -181,6 +180,16 @@ impl OpenDisk {
         if let Some(held) = self.held.filter(|_| is_last) {
             held.until_free().await;
         }
+    }
+}
+
+/// Says when it is dropped that reading over NBD is over.
+#[derive(Default)]
+struct Reading(Arc<AtomicBool>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -208,12 +217,12 @@ impl Held {
 struct WhileOpen {
     disk: Nbd,
     count: Arc<AtomicU64>,
-    is_open: Arc<AtomicBool>,
+    is_over: Arc<AtomicBool>,
 }
 
 impl ReadAt for WhileOpen {
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        if !self.is_open.load(Ordering::Relaxed) {
+        if self.is_over.load(Ordering::Relaxed) {
             return Err(io::Error::other("the disk was closed"));
         }
         ReadAt::read_exact_at(&self.disk, offset, buf)?;
@@ -230,18 +239,28 @@ impl ReadAt for WhileOpen {
     }
 }
 
-/// Whether something that runs has the disk.
+/// Whether something that runs writes to the disk.
 async fn is_in_use(pool: &Pool, vdi: Ref<Vdi>) -> bool {
     let Ok(vbds) = pool.vdi(vdi).vbds().await else {
         return false;
     };
     for vbd in vbds {
-        let is_attached = pool.vbd(vbd).record().await.is_ok_and(|vbd| vbd.currently_attached);
-        if is_attached {
+        let vbd = pool.vbd(vbd).record().await;
+        if vbd.is_ok_and(|vbd| vbd.currently_attached && vbd.mode == VbdMode::Rw) {
             return true;
         }
     }
     false
+}
+
+/// Does some work that waits, in a thread that does not keep the program from ending.
+pub(crate) async fn waiting<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let (done, outcome) = oneshot::channel();
+    // Where nobody wants to hear of the outcome any more, there is nothing to do.
+    std::thread::spawn(move || done.send(work()).is_ok());
+    outcome.await.context("the work ended without an outcome")?
 }
 
 fn forward(pieces: Pieces, via: Via, vdi: &VdiRecord, size: u64) -> anyhow::Result<AnyDisk> {

@@ -9,7 +9,7 @@ use vhd_mbr::cbt::ChangedBlocks;
 use vhd_mbr::vhd::VhdStream;
 use vhd_mbr::xen_disk::{ReadAt, WriteAt};
 use xenapi::{DiskFormat, Ref, Vdi};
-use xenapi_examples::{OpenDisk, Pool, Via, pumped};
+use xenapi_examples::{Interrupted, OpenDisk, Pool, Via, note, pumped};
 
 /// How a difference comes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,11 +65,29 @@ impl Change {
                     "the pool has not tracked what changed on the disk since the last time: call VDI.enable_cbt, and \
                      take the difference by --way vhd this time"
                 );
-                self.by_blocks(pool, file, base).await
+                let blocks = self.blocks(pool, base).await?;
+                self.by_blocks(blocks, file).await
             }
-            None if is_tracked && is_offered().await => self.by_blocks(pool, file, base).await,
+            None if is_tracked && is_offered().await => match self.blocks(pool, base).await {
+                Ok(blocks) => self.by_blocks(blocks, file).await,
+                Err(error) if error.is::<Interrupted>() => Err(error),
+                Err(error) => {
+                    note(format!(
+                        "The difference comes as a VHD, as tracked blocks do not: {error:#}"
+                    ));
+                    self.by_vhd(pool, file, Some(base)).await
+                }
+            },
             Some(Way::Vhd) | None => self.by_vhd(pool, file, Some(base)).await,
         }
+    }
+
+    /// What has changed, and where to read it. In this order: the server tells nothing of a disk that is being read.
+    async fn blocks(self, pool: &Pool, base: Ref<Vdi>) -> anyhow::Result<(ChangedBlocks, OpenDisk)> {
+        let changed = pool.vdi(base).list_changed_blocks(self.snapshot).await?;
+        let changed = ChangedBlocks::from_base64(&changed)?;
+        let disk = OpenDisk::of_pool(pool, None, self.snapshot, Some(Via::Nbd)).await?;
+        Ok((changed, disk))
     }
 
     /// The image, as long as the disk; empty where all of the disk comes.
@@ -117,13 +135,9 @@ impl Change {
 
     async fn by_blocks(
         self,
-        pool: &Pool,
+        (changed, disk): (ChangedBlocks, OpenDisk),
         file: impl FnOnce() -> anyhow::Result<File>,
-        base: Ref<Vdi>,
     ) -> anyhow::Result<u64> {
-        let changed = pool.vdi(base).list_changed_blocks(self.snapshot).await?;
-        let changed = ChangedBlocks::from_base64(&changed)?;
-        let disk = OpenDisk::of_pool(pool, None, self.snapshot, Some(Via::Nbd)).await?;
         let mut file = file()?;
         let copied = disk.work(move |disk| {
             let mut moved = 0;

@@ -230,7 +230,7 @@ async fn connections_that_break_are_made_again() {
     pool.assert_tidy().await;
 }
 
-/// Ctrl-c while the server says nothing.
+/// Ctrl-c while the server says nothing: before there is a disk, and then.
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_does_not_wait_for_a_server_that_is_silent() {
@@ -241,21 +241,26 @@ async fn ctrl_c_does_not_wait_for_a_server_that_is_silent() {
     let Some((pool, _)) = pool_with_files(&folder, NbdPurpose::Nbd, false).await else {
         return;
     };
-    pool.simulator.fault(Fault::on("/nbd").stall(5000));
-    let mut tool = pool.tool("vm-cat").unwrap();
-    tool.args(["--vm", "web", "/etc/app.conf", "--via", "nbd"]);
-    let child = tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    while sent(&pool).0 < 5000 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    for (fault, bytes) in [("/nbd:delay=60000;times=1", 0), ("/nbd:stall=5000", 5000)] {
+        pool.simulator.fault(fault.parse().unwrap());
+        let requests = || pool.simulator.counters().requests.get("/nbd").copied();
+        let before = requests();
+        let mut tool = pool.tool("vm-cat").unwrap();
+        tool.args(["--vm", "web", "/etc/app.conf", "--via", "nbd"]);
+        let child = tool.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while requests() == before || sent(&pool).0 < bytes {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let interrupt = format!("kill -INT {}", child.id().unwrap());
+        let begin = Instant::now();
+        let kill = std::process::Command::new("sh").args(["-c", &interrupt]).status();
+        assert!(kill.unwrap().success());
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(output.status.code(), Some(130), "{fault}: {output:?}");
+        let took = begin.elapsed();
+        assert!(took < Duration::from_secs(10), "{fault}: {took:?}");
+        pool.assert_tidy().await;
     }
-    let interrupt = format!("kill -INT {}", child.id().unwrap());
-    let begin = Instant::now();
-    let kill = std::process::Command::new("sh").args(["-c", &interrupt]).status();
-    assert!(kill.unwrap().success());
-    let output = child.wait_with_output().await.unwrap();
-    assert_eq!(output.status.code(), Some(130), "{output:?}");
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
-    pool.assert_tidy().await;
 }
 
 /// A tracked disk, and a copy of it that is kept up to date.
@@ -268,8 +273,8 @@ struct Tracked {
 }
 
 impl Tracked {
-    async fn new() -> Option<Self> {
-        let pool = pool(NbdPurpose::Nbd).await;
+    async fn new(purpose: NbdPurpose) -> Option<Self> {
+        let pool = pool(purpose).await;
         pool.tool("vdi-delta")?;
         let disk = dense_disk(24);
         let mut expected = vec![0; 24 << 20];
@@ -320,7 +325,9 @@ impl Tracked {
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_blocks_alone_come_over_nbd() {
     const BLOCK: u64 = 64 << 10;
-    let Some(mut disk) = Tracked::new().await else { return };
+    let Some(mut disk) = Tracked::new(NbdPurpose::Nbd).await else {
+        return;
+    };
     disk.assert_copied(&disk.delta(&[]).await).await;
     assert_eq!(sent(&disk.pool).0, 0, "the first time it is a VHD");
     let mut before = sent(&disk.pool);
@@ -346,15 +353,16 @@ async fn changed_blocks_alone_come_over_nbd() {
     let verified = disk.delta(&["--way", "cbt", "--verify"]).await;
     disk.assert_copied(&verified).await;
     assert!(complained(&verified).contains("byte for byte"), "{verified:?}");
-    let now = sent(&disk.pool).0 - before.0;
-    assert!(now >= 2 * BLOCK && now <= (6 << 20) + BLOCK, "{now}");
+    assert_eq!(sent(&disk.pool).0 - before.0, 2 * BLOCK, "what was added is all zero");
     client.logout().await.unwrap();
     disk.pool.assert_tidy().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delta_that_breaks_off_leaves_nothing_and_is_made_good() {
-    let Some(mut disk) = Tracked::new().await else { return };
+    let Some(mut disk) = Tracked::new(NbdPurpose::Nbd).await else {
+        return;
+    };
     disk.assert_copied(&disk.delta(&[]).await).await;
     disk.change(&[5 << 20, 7 << 20]).await;
     disk.pool.simulator.fault(Fault::on("/nbd").truncate(100));
@@ -372,7 +380,9 @@ async fn a_delta_that_breaks_off_leaves_nothing_and_is_made_good() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_not_tracked_is_named() {
-    let Some(mut disk) = Tracked::new().await else { return };
+    let Some(mut disk) = Tracked::new(NbdPurpose::Nbd).await else {
+        return;
+    };
     let client = disk.pool.client().await;
     client.vdi(disk.vdi).disable_cbt().await.unwrap();
     client.logout().await.unwrap();
@@ -385,8 +395,29 @@ async fn a_disk_that_is_not_tracked_is_named() {
     // By itself it finds the other way, and the copy is still what it was.
     let by_itself = disk.delta(&[]).await;
     disk.assert_copied(&by_itself).await;
-    assert!(!complained(&by_itself).contains("of 24 MiB came over") || sent(&disk.pool).1 < 32 << 20);
+    assert!(sent(&disk.pool).1 < 32 << 20, "{by_itself:?}");
     assert_eq!(sent(&disk.pool).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_goes_another_way_where_nbd_has_no_tls() {
+    let Some(mut disk) = Tracked::new(NbdPurpose::InsecureNbd).await else {
+        return;
+    };
+    disk.assert_copied(&disk.delta(&[]).await).await;
+    disk.change(&[5 << 20]).await;
+    let refused = disk.delta(&["--way", "cbt"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(complained(&refused).contains("has no TLS"), "{refused:?}");
+    let by_itself = disk.delta(&[]).await;
+    disk.assert_copied(&by_itself).await;
+    let told = complained(&by_itself);
+    assert!(
+        told.contains("comes as a VHD") && !told.contains(" 24 MiB of 24"),
+        "{told}"
+    );
+    assert_eq!(sent(&disk.pool).0, 0);
+    disk.pool.assert_tidy().await;
 }
 
 /// Nothing here needs a file system.
