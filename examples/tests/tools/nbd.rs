@@ -10,7 +10,7 @@ use xenapi_sim::{DiskImage, Fault, NbdPurpose, Simulator, VmSpec};
 
 use crate::deltas::change;
 use crate::files::{bytes_of, vm_with_files};
-use crate::harness::{Folder, PASSWORD, Pool, complained, dense_disk, said};
+use crate::harness::{Folder, PASSWORD, Pool, complained, dense_disk, said, tool};
 
 const CONTENT: &str = "debug=off\nport=1234\n";
 
@@ -206,6 +206,27 @@ async fn another_server_hears_nothing() {
     assert_eq!(sent(&pool), (0, 0));
     assert_content(&cat(&pool, &[]).await);
     pool.assert_tidy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_host_is_passed_over() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let Some((_, image)) = vm_with_files(&folder) else {
+        return;
+    };
+    let builder = Simulator::builder().vms(0).hosts(2).password(PASSWORD);
+    let simulator = builder.nbd(NbdPurpose::Nbd).build().unwrap();
+    let server = simulator.listen_tls("127.0.0.1:0").await.unwrap();
+    let spec = VmSpec::new("web").halted().disk(image);
+    simulator.add_vm(spec).unwrap();
+    simulator.promote(1);
+    simulator.kill(0);
+    let Some(mut tool) = tool("vm-cat") else { return };
+    let pin = simulator.fingerprint_sha256(1).unwrap();
+    tool.args(["--url", &server.urls()[1], "--pin", pin]);
+    tool.args(["--vm", "web", "/etc/app.conf", "--via", "nbd"]);
+    assert_content(&tool.output().await.unwrap());
+    assert!(simulator.counters().sent("/nbd") > 10_000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

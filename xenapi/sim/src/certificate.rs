@@ -116,3 +116,22 @@ fn fingerprint_of(algorithm: &'static Algorithm, der: &[u8]) -> String {
     let bytes: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(":")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_none_are_left_out() {
+        let named = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            Certificate::generate(names).unwrap().subject().to_owned()
+        };
+        assert_eq!(
+            named(&["10.0.0.1", "fd00::1", "xen-1.example.org", "localhost"]),
+            "xen-1.example.org"
+        );
+        assert_eq!(named(&["", "a..b", "müller", "two words", "localhost"]), "localhost");
+        assert_eq!(named(&["10.0.0.1"]), "");
+    }
+}

@@ -10,8 +10,8 @@ use crate::nbd;
 ///
 /// A rule names a message (`VM.start`, which also stands for `Async.VM.start`; a task then fails where the call would)
 /// or the path of an HTTP handler (`/export`), narrows that down, and says what happens. `/nbd` stands for the NBD
-/// server, where each connection counts as a request for its disk: those with an error or HTTP's own faults end at once,
-/// others after so many bytes of the disk.
+/// server, where each connection is a request for its disk: an error ends it before there is one, a delay comes before
+/// that, and a reset, a truncation or a stall comes after so many bytes of the disk.
 ///
 /// ```
 /// use xenapi_sim::Fault;

@@ -108,7 +108,6 @@ async fn export<S: AsyncRead + AsyncWrite + Abort + Unpin>(
     let Ok(disk) = Attached::attach(shared, host, &name).await else {
         return Ok(());
     };
-    drop(name);
     let served = transmission::serve(&disk, &mut stream).await;
     disk.detach().await;
     served
