@@ -191,7 +191,7 @@ pub(crate) fn vm_with_files(folder: &Folder) -> Option<(Vec<u8>, DiskImage)> {
 }
 
 /// All bytes of a VM's only disk, as the pool gives them.
-async fn bytes_of(pool: &Pool, vm: &str) -> Vec<u8> {
+pub(crate) async fn bytes_of(pool: &Pool, vm: &str) -> Vec<u8> {
     let client = pool.client().await;
     let vm: xenapi::Ref<xenapi::Vm> = vm.parse().unwrap();
     let vbd = client.vm(vm).vbds().await.unwrap()[0];

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::behaviour::nbd::{self, NbdPurpose};
 use crate::certificate::Certificate;
 use crate::config::{Account, Config};
 use crate::faults::Fault;
@@ -19,6 +20,7 @@ pub struct Builder {
     config: Config,
     faults: Vec<Fault>,
     inventory: Option<PathBuf>,
+    nbd: Option<NbdPurpose>,
 }
 
 /// Why a pool could not be built.
@@ -146,6 +148,16 @@ impl Builder {
         self
     }
 
+    /// Has the network of the hosts' management interfaces a purpose by which disks can be read over NBD. None of them
+    /// has one by default, as in xapi; `network.add_purpose` gives it as well.
+    ///
+    /// The servers listen where the pool [listens](Simulator::listen), each on a free port of the same address, which
+    /// `VDI.get_nbd_info` tells in place of 10809. Through the [transport](Simulator::transport) they cannot be reached.
+    pub fn nbd(mut self, purpose: NbdPurpose) -> Self {
+        self.nbd = Some(purpose);
+        self
+    }
+
     /// A fault to commit from the start.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
@@ -164,17 +176,25 @@ impl Builder {
         }
         state.faults = self.faults;
         let addresses: Vec<_> = (0..state.hosts.len()).map(inventory::address).collect();
-        let certificate = |address: &String| {
-            Certificate::generate(vec![address.clone(), "127.0.0.1".to_owned(), "localhost".to_owned()])
+        let hosts = state.hosts.clone();
+        let certificate = |(host, address): (&String, &String)| {
+            let name = state.db.text("host", host, "hostname");
+            Certificate::generate(vec![
+                name,
+                address.clone(),
+                "127.0.0.1".to_owned(),
+                "localhost".to_owned(),
+            ])
         };
-        let certificates = addresses.iter().map(certificate).collect::<Result<Vec<_>, _>>()?;
-        for (host, certificate) in state.hosts.clone().iter().zip(&certificates) {
+        let certificates = hosts.iter().zip(&addresses).map(certificate);
+        let certificates = certificates.collect::<Result<Vec<_>, _>>()?;
+        for (host, certificate) in hosts.iter().zip(&certificates) {
             state.set_certificate(host, certificate);
         }
-        state.certificates = certificates
-            .iter()
-            .map(|certificate| certificate.pem().to_owned())
-            .collect();
+        state.certificates.clone_from(&certificates);
+        if let Some(purpose) = self.nbd {
+            nbd::give_purpose(&mut state, purpose);
+        }
         Ok(Simulator::new(Shared::new(state, certificates), addresses))
     }
 

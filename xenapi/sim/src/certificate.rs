@@ -1,5 +1,6 @@
 //! The self-signed certificate of a host.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ring::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
@@ -25,11 +26,14 @@ pub(crate) struct Certificate {
     fingerprint: String,
     fingerprint_sha1: String,
     pem: String,
+    subject: String,
 }
 
 impl Certificate {
-    /// Makes one for these names.
-    pub(crate) fn generate(names: Vec<String>) -> Result<Self, BuildError> {
+    /// Makes one for these names and addresses; those that cannot stand in one are left out.
+    pub(crate) fn generate(mut names: Vec<String>) -> Result<Self, BuildError> {
+        names.retain(|name| is_address(name) || is_host_name(name));
+        let subject = names.iter().find(|name| !is_address(name)).cloned().unwrap_or_default();
         let mut params = rcgen::CertificateParams::new(names).map_err(BuildError::certificate)?;
         params.not_before = rcgen::date_time_ymd(FROM.0, FROM.1, FROM.2);
         params.not_after = rcgen::date_time_ymd(UNTIL.0, UNTIL.1, UNTIL.2);
@@ -52,6 +56,7 @@ impl Certificate {
             fingerprint,
             fingerprint_sha1,
             pem,
+            subject,
         })
     }
 
@@ -83,9 +88,26 @@ impl Certificate {
         &self.pem
     }
 
+    /// The first name in it that is no address.
+    pub(crate) fn subject(&self) -> &str {
+        &self.subject
+    }
+
     pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(Arc::clone(&self.config))
     }
+}
+
+fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
+}
+
+fn is_host_name(name: &str) -> bool {
+    name.len() < 254
+        && name.split('.').all(|label| {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+            (1..64).contains(&label.len()) && label.bytes().all(is_plain)
+        })
 }
 
 /// The digest of a certificate: lower-case hexadecimal bytes with colons between them.
@@ -93,4 +115,23 @@ fn fingerprint_of(algorithm: &'static Algorithm, der: &[u8]) -> String {
     let digest = digest(algorithm, der);
     let bytes: Vec<_> = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_none_are_left_out() {
+        let named = |names: &[&str]| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            Certificate::generate(names).unwrap().subject().to_owned()
+        };
+        assert_eq!(
+            named(&["10.0.0.1", "fd00::1", "xen-1.example.org", "localhost"]),
+            "xen-1.example.org"
+        );
+        assert_eq!(named(&["", "a..b", "müller", "two words", "localhost"]), "localhost");
+        assert_eq!(named(&["10.0.0.1"]), "");
+    }
 }

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 pub struct Counters {
     /// Calls by wire name (`VM.start`, `Async.VM.start`), failed ones included.
     pub calls: BTreeMap<String, u64>,
-    /// HTTP requests by path (`/jsonrpc`, `/export`).
+    /// HTTP requests by path (`/jsonrpc`, `/export`), and disks that clients of NBD asked for, as `/nbd`.
     pub requests: BTreeMap<String, u64>,
-    /// Bytes of response bodies sent, by path.
+    /// Bytes of response bodies sent, by path, and bytes of disks sent over NBD, as `/nbd`.
     pub sent: BTreeMap<String, u64>,
     /// Bytes of request bodies that handlers read while they came in, by path.
     pub received: BTreeMap<String, u64>,
@@ -24,10 +24,6 @@ pub struct Counters {
     pub imports: u64,
     /// The most uploads that were read at one time.
     pub most_imports: u64,
-    /// Disks that were opened over NBD.
-    pub nbd_connections: u64,
-    /// Bytes that were read over NBD.
-    pub nbd_bytes: u64,
     /// Calls that are being answered now.
     pub pending: u64,
     /// The most calls that were being answered at one time.

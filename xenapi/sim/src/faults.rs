@@ -4,11 +4,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::ids::Ids;
+use crate::nbd;
 
 /// A rule by which the pool misbehaves.
 ///
 /// A rule names a message (`VM.start`, which also stands for `Async.VM.start`; a task then fails where the call would)
-/// or the path of an HTTP handler (`/export`), narrows that down, and says what happens.
+/// or the path of an HTTP handler (`/export`), narrows that down, and says what happens. `/nbd` stands for the NBD
+/// server, where each connection is a request for its disk: an error ends it before there is one, a delay comes before
+/// that, and a reset, a truncation or a stall comes after so many bytes of the disk.
 ///
 /// ```
 /// use xenapi_sim::Fault;
@@ -265,7 +268,7 @@ impl crate::state::State {
     fn names(&self, target: &str, object: &str) -> Vec<String> {
         let class = match target.trim_start_matches("Async.").split_once('.') {
             Some((class, _)) => class,
-            None if target.contains("vdi") => "VDI",
+            None if target.contains("vdi") || target == nbd::TARGET => "VDI",
             None => "VM",
         };
         let reference = self.db.find(class, "uuid", object).unwrap_or_else(|| object.to_owned());

@@ -29,6 +29,9 @@
 //!   screens and blobs look as they do; handlers for hosts among themselves answer with 501.
 //! - `CONNECT /console` of a pool that [listens](Simulator::listen_tls) leads to a small RFB server, where keys change
 //!   the colour of the screen, and for serial lines to a prompt that repeats what is typed.
+//! - Disks can be [read over NBD](Builder::nbd), with and without TLS, from what xapi-nbd is on each host: read-only, in
+//!   whole sectors, with neither `NBD_OPT_GO` nor structured replies, for 16 clients at a time; each has a session, and
+//!   the control domain has the disk for as long as the client stays.
 //! - A pool lives: [restarts](Simulator::restart_toolstack) lose sessions, tasks and generations,
 //!   [another host](Simulator::promote) takes over, [hosts die](Simulator::kill), [deletions](Simulator::remove_silently)
 //!   go unnoticed.
@@ -88,6 +91,7 @@ mod transport;
 mod vhd;
 mod xva_stream;
 
+pub use self::behaviour::nbd::NbdPurpose;
 pub use self::builder::{BuildError, Builder};
 pub use self::counters::Counters;
 pub use self::disk_image::DiskImage;

@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Parser;
-use xenapi_sim::{Fault, Role, RoleError, Server, Simulator};
+use clap::{Parser, ValueEnum};
+use xenapi_sim::{Fault, NbdPurpose, Role, RoleError, Server, Simulator};
 
 /// A simulated XenServer pool that answers as xapi does
 ///
@@ -52,6 +52,9 @@ struct Options {
     /// Write the pool to this file, at once and when it is ended by Ctrl-C or SIGTERM
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
+    /// Offer disks over NBD, with TLS or without, at the addresses that VDI.get_nbd_info tells
+    #[arg(long, value_name = "SECURITY")]
+    nbd: Option<NbdSecurity>,
     /// How long every answer waits, in milliseconds
     #[arg(long, default_value_t = 0, value_name = "MS")]
     delay: u64,
@@ -67,6 +70,23 @@ struct Options {
     /// Where references, UUIDs and chances come from
     #[arg(long, default_value_t = 0)]
     seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NbdSecurity {
+    /// With the host's certificate, on a network of the purpose "nbd"
+    Tls,
+    /// Without, on a network of the purpose "insecure_nbd"
+    Plain,
+}
+
+impl From<NbdSecurity> for NbdPurpose {
+    fn from(security: NbdSecurity) -> Self {
+        match security {
+            NbdSecurity::Tls => Self::Nbd,
+            NbdSecurity::Plain => Self::InsecureNbd,
+        }
+    }
 }
 
 /// A user, his password and his role.
@@ -119,6 +139,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         .task_steps(options.task_steps)
         .task_delay(Duration::from_millis(options.task_delay))
         .seed(options.seed);
+    let builder = match options.nbd {
+        Some(security) => builder.nbd(security.into()),
+        None => builder,
+    };
     let builder = match options.load {
         Some(path) => builder.load(path),
         None => builder,

@@ -19,6 +19,7 @@ use crate::state::Shared;
 pub struct Server {
     pool: Simulator,
     urls: Vec<String>,
+    nbd_addresses: Vec<SocketAddr>,
     listeners: Vec<JoinHandle<()>>,
     tls: bool,
 }
@@ -37,6 +38,12 @@ impl Server {
     /// The URLs of all hosts.
     pub fn urls(&self) -> &[String] {
         &self.urls
+    }
+
+    /// Where the hosts' NBD servers listen. They turn everybody away until a network has the
+    /// [purpose](crate::Builder::nbd).
+    pub fn nbd_addresses(&self) -> &[SocketAddr] {
+        &self.nbd_addresses
     }
 
     /// SHA-256 of the first host's certificate, as hexadecimal bytes with colons; none without TLS.
@@ -84,6 +91,16 @@ async fn bound(address: &str) -> io::Result<TcpListener> {
     Err(last)
 }
 
+async fn opened(address: &str) -> Result<(TcpListener, SocketAddr), BuildError> {
+    let failure = |source| BuildError::Listen {
+        address: address.to_owned(),
+        source,
+    };
+    let socket = bound(address).await.map_err(failure)?;
+    let local = socket.local_addr().map_err(failure)?;
+    Ok((socket, local))
+}
+
 pub(crate) async fn listen(
     pool: Simulator,
     shared: Arc<Shared>,
@@ -91,29 +108,18 @@ pub(crate) async fn listen(
     tls: bool,
 ) -> Result<Server, BuildError> {
     let mut sockets = Vec::new();
-    let mut disks = Vec::new();
+    let mut nbd_sockets = Vec::new();
     let mut wanted = address.to_owned();
     for _ in pool.addresses() {
-        let failure = |source| BuildError::Listen {
-            address: wanted.clone(),
-            source,
-        };
-        let socket = bound(&wanted).await.map_err(failure)?;
-        let local = socket.local_addr().map_err(failure)?;
+        let (socket, local) = opened(&wanted).await?;
         wanted = SocketAddr::new(local.ip(), 0).to_string();
         sockets.push((socket, local));
-        disks.push(bound(&wanted).await.map_err(|source| BuildError::Listen {
-            address: wanted.clone(),
-            source,
-        })?);
+        nbd_sockets.push(opened(&wanted).await?);
     }
-    let nbd = disks.iter().map(TcpListener::local_addr).collect::<io::Result<_>>();
-    pool.set_nbd_addresses(nbd.map_err(|source| BuildError::Listen {
-        address: wanted,
-        source,
-    })?);
     let locals: Vec<_> = sockets.iter().map(|(_, local)| *local).collect();
     pool.set_addresses(&locals);
+    let nbd_addresses: Vec<_> = nbd_sockets.iter().map(|(_, local)| *local).collect();
+    shared.with(|state| state.nbd_ports.clone_from(&nbd_addresses));
     let addresses: Arc<[String]> = locals.iter().map(SocketAddr::to_string).collect();
     let scheme = if tls { "https" } else { "http" };
     let listeners = sockets.into_iter().enumerate().map(|(host, (socket, _))| {
@@ -137,17 +143,16 @@ pub(crate) async fn listen(
         ))
     });
     let mut listeners: Vec<_> = listeners.collect();
-    listeners.extend(disks.into_iter().enumerate().map(|(host, socket)| {
-        let tls = shared
-            .certificates
-            .get(host)
-            .map(crate::certificate::Certificate::acceptor);
-        tokio::spawn(nbd::serve(Arc::clone(&shared), nbd::Listener { socket, tls, host }))
+    let certified = nbd_sockets.into_iter().zip(&shared.certificates).enumerate();
+    listeners.extend(certified.map(|(host, ((socket, _), certificate))| {
+        let tls = certificate.acceptor();
+        tokio::spawn(nbd::serve(Arc::clone(&shared), nbd::Listener { socket, host, tls }))
     }));
     let urls = locals.iter().map(|local| format!("{scheme}://{local}")).collect();
     Ok(Server {
         pool,
         urls,
+        nbd_addresses,
         listeners,
         tls,
     })

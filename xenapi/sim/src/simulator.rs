@@ -286,10 +286,6 @@ impl Simulator {
             .map(crate::certificate::Certificate::fingerprint)
     }
 
-    pub(crate) fn set_nbd_addresses(&self, addresses: Vec<SocketAddr>) {
-        self.shared.with(|state| state.nbd = addresses);
-    }
-
     pub(crate) fn set_addresses(&self, addresses: &[SocketAddr]) {
         self.shared.with(|state| {
             for (host, address) in state.hosts.clone().iter().zip(addresses) {

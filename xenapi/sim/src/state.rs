@@ -71,8 +71,10 @@ pub(crate) struct State {
     pub(crate) ids: Ids,
     /// References of the hosts.
     pub(crate) hosts: Vec<String>,
-    /// Their certificates in PEM.
-    pub(crate) certificates: Vec<String>,
+    /// Their certificates.
+    pub(crate) certificates: Vec<Certificate>,
+    /// Where their NBD servers listen; nowhere yet where this is empty.
+    pub(crate) nbd_ports: Vec<SocketAddr>,
     /// Which of them is the coordinator.
     pub(crate) coordinator: usize,
     /// Which of them nobody can reach.
@@ -95,8 +97,6 @@ pub(crate) struct State {
     /// Running tasks that were destroyed and go when they end.
     pub(crate) doomed: HashSet<String>,
     pub(crate) faults: Vec<Fault>,
-    /// Where each host serves disks over NBD; empty without ports.
-    pub(crate) nbd: Vec<SocketAddr>,
     pub(crate) counters: Counters,
     pub(crate) last_domid: i64,
 }
@@ -109,6 +109,7 @@ impl State {
             ids: Ids::new(config.seed),
             hosts: Vec::new(),
             certificates: Vec::new(),
+            nbd_ports: Vec::new(),
             coordinator: 0,
             unreachable: HashSet::new(),
             wakes: 0,
@@ -121,7 +122,6 @@ impl State {
             cancelled: HashSet::new(),
             doomed: HashSet::new(),
             faults: Vec::new(),
-            nbd: Vec::new(),
             counters: Counters::default(),
             last_domid: 0,
             config,

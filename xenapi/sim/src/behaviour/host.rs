@@ -5,6 +5,7 @@ use std::time::Duration;
 use xenapi::{ToValue, Value};
 
 use super::{Behaviour, vm};
+use crate::certificate::Certificate;
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
@@ -83,8 +84,8 @@ fn get_vms_which_prevent_evacuation(state: &mut State, call: &Invocation) -> Res
 fn get_server_certificate(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("host", call.text(0))?;
     let number = state.hosts.iter().position(|host| host == call.text(0));
-    let pem = number.and_then(|number| state.certificates.get(number));
-    Ok(Value::String(pem.cloned().unwrap_or_default()))
+    let certificate = number.and_then(|number| state.certificates.get(number));
+    Ok(certificate.map_or("", Certificate::pem).to_value())
 }
 
 fn get_servertime(state: &mut State, call: &Invocation) -> Result<Value> {

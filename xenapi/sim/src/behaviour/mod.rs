@@ -7,6 +7,7 @@ mod data_source;
 mod event;
 mod host;
 mod message;
+pub(crate) mod nbd;
 mod network;
 mod pool;
 mod repository;
@@ -41,11 +42,13 @@ pub(crate) fn find(name: &str) -> Option<Behaviour> {
         "blob" => blob::find(message),
         "VM" => vm::find(message).or_else(|| data_source::find(message)),
         "VBD" => vbd::find(message),
-        "VDI" => vdi::find(message).or_else(|| changed_blocks::find(message)),
+        "VDI" => vdi::find(message)
+            .or_else(|| changed_blocks::find(message))
+            .or_else(|| nbd::find(class, message)),
         "VIF" => vif::find(message),
         "SR" => sr::find(class, message).or_else(|| data_source::find(message)),
         "PBD" => sr::find(class, message),
-        "network" => network::find(message),
+        "network" => network::find(message).or_else(|| nbd::find(class, message)),
         "host" => host::find(message).or_else(|| data_source::find(message)),
         "pool" => pool::find(message).or_else(|| vlan::find_of_pool(message)),
         "subject" => subject::find(message),

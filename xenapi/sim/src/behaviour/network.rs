@@ -8,7 +8,6 @@ use super::Behaviour;
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
-use crate::nbd::Purpose;
 use crate::schema;
 use crate::state::State;
 
@@ -16,8 +15,6 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
     Some(match message {
         "create" => create,
         "destroy" => destroy,
-        "add_purpose" => add_purpose,
-        "remove_purpose" => remove_purpose,
         "set_default_locking_mode" => set_default_locking_mode,
         _ => return None,
     })
@@ -69,35 +66,6 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
         state.db.remove("VIF", &vif);
     }
     state.db.remove("network", network);
-    Ok(void())
-}
-
-/// One pool serves disks with TLS or without, and never both.
-fn add_purpose(state: &mut State, call: &Invocation) -> Result<Value> {
-    let (network, purpose) = (call.text(0), call.text(1));
-    state.require("network", network)?;
-    let other = match purpose {
-        "nbd" => Purpose::Plain,
-        _ => Purpose::Tls,
-    };
-    let mut networks = state.db.refs("network").into_iter();
-    if networks.any(|network| other.is_of(state, &network)) {
-        return Err(ApiError::new("NETWORK_INCOMPATIBLE_PURPOSES", [purpose, other.name()]));
-    }
-    let mut purposes = state.db.list("network", network, "purpose");
-    if !purposes.iter().any(|known| known == purpose) {
-        purposes.push(purpose.to_owned());
-        state.db.set("network", network, "purpose", purposes);
-    }
-    Ok(void())
-}
-
-fn remove_purpose(state: &mut State, call: &Invocation) -> Result<Value> {
-    let (network, purpose) = (call.text(0), call.text(1));
-    state.require("network", network)?;
-    let mut purposes = state.db.list("network", network, "purpose");
-    purposes.retain(|known| known != purpose);
-    state.db.set("network", network, "purpose", purposes);
     Ok(void())
 }
 

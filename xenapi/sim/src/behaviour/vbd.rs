@@ -184,7 +184,7 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
         return Err(ApiError::new("VBD_CDS_MUST_BE_READONLY", []));
     }
     if !empty || disk != NULL {
-        state.require("VDI", &disk)?;
+        vdi::has_content(state, &disk)?;
         if text("mode") == "RW" && state.db.flag("VDI", &disk, "read_only") {
             return Err(ApiError::new("VDI_READONLY", [&disk]));
         }

@@ -9,7 +9,6 @@ use crate::disk_image::DiskImage;
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
-use crate::nbd::{self, Purpose};
 use crate::schema::{self, NULL};
 use crate::state::State;
 
@@ -33,7 +32,6 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
         "copy" => copy,
         "pool_migrate" => pool_migrate,
         "update" => update,
-        "get_nbd_info" => get_nbd_info,
         _ => return None,
     })
 }
@@ -287,38 +285,4 @@ fn pool_migrate(state: &mut State, call: &Invocation) -> Result<Value> {
 fn update(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("VDI", call.text(0))?;
     Ok(void())
-}
-
-/// Where the disk is served: one way for each address on a network that is for it, of each host that sees the disk.
-fn get_nbd_info(state: &mut State, call: &Invocation) -> Result<Value> {
-    let vdi = call.text(0);
-    has_content(state, vdi)?;
-    let export = format!("/{}?session_id={}", state.uuid("VDI", vdi), call.session);
-    let sr = state.db.text("VDI", vdi, "SR");
-    let mut ways = Vec::new();
-    for (number, host) in state.hosts.iter().enumerate() {
-        if !sr::is_seen_by(state, &sr, host) {
-            continue;
-        }
-        for pif in state.db.list("host", host, "PIFs") {
-            let (ip, network) = (state.db.text("PIF", &pif, "IP"), state.db.text("PIF", &pif, "network"));
-            let is_for_disks = [Purpose::Tls, Purpose::Plain]
-                .iter()
-                .any(|purpose| purpose.is_of(state, &network));
-            if ip.is_empty() || !is_for_disks {
-                continue;
-            }
-            let (address, port) = nbd::address(state, number, &ip);
-            let certificate = state.certificates.get(number).cloned().unwrap_or_default();
-            let way = [
-                ("exportname", export.to_value()),
-                ("address", address.to_value()),
-                ("port", Value::Int(port.into())),
-                ("cert", certificate.to_value()),
-                ("subject", ip.to_value()),
-            ];
-            ways.push(Value::Struct(way.map(|(name, value)| (name.to_owned(), value)).into()));
-        }
-    }
-    Ok(Value::Array(ways))
 }

@@ -24,5 +24,5 @@ mod workload;
 
 pub(crate) use self::answer::answer;
 pub(crate) use self::message::{Body, Broken, Reply, Request};
-pub(crate) use self::server::{Listener, serve};
+pub(crate) use self::server::{Abort, Listener, serve};
 pub(crate) use self::upload::Upload;

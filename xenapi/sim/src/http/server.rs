@@ -77,7 +77,8 @@ pub(crate) async fn serve(shared: Arc<Shared>, listener: Listener) {
 }
 
 /// A connection that can be ended with a reset.
-trait Abort {
+pub(crate) trait Abort {
+    /// Has the end of the connection be a reset.
     fn abort(&self);
 }
 

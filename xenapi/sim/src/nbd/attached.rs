@@ -1,88 +1,100 @@
-//! A disk that is attached to a control domain while a client reads it.
+//! A disk in the control domain of a host, where the server reads it.
 
-use std::io;
 use std::sync::Arc;
 
 use xenapi::{ToValue, Value};
 
+use super::TARGET;
 use crate::behaviour::{sr, vbd, vdi};
 use crate::disk_image::DiskImage;
-use crate::state::{Shared, State};
+use crate::dispatch::{self, Origin};
+use crate::error::{ApiError, Result};
+use crate::faults::Effect;
+use crate::http::Request;
+use crate::state::Shared;
 
-/// Dropping it detaches the disk.
-#[derive(Debug)]
+/// A disk that the control domain has for as long as a client is there.
 pub(super) struct Attached {
     shared: Arc<Shared>,
     vbd: String,
-    image: Arc<DiskImage>,
-    size: u64,
+    pub(super) image: Arc<DiskImage>,
+    /// In bytes.
+    pub(super) size: u64,
+    /// What goes wrong while it is read.
+    pub(super) effect: Option<Effect>,
 }
 
 impl Attached {
-    /// The disk that an export name means: `/` and its UUID, and a session that may read it.
-    pub(super) fn open(shared: &Arc<Shared>, host: usize, name: &str) -> Option<Self> {
-        let (uuid, session) = name.strip_prefix('/')?.split_once("?session_id=")?;
-        shared.with(|state| {
-            state.check_session(session).ok()?;
-            let vdis = state.db.refs("VDI");
-            let vdi = vdis.into_iter().find(|vdi| state.uuid("VDI", vdi) == uuid)?;
-            vdi::has_content(state, &vdi).ok()?;
-            let sr = state.db.text("VDI", &vdi, "SR");
-            let here = state.hosts.get(host)?.clone();
-            if !sr::is_seen_by(state, &sr, &here) || is_written(state, &vdi) {
-                return None;
+    /// Attaches the disk that an export's name is about, `/UUID?session_id=REFERENCE`, with the rights of that session.
+    pub(super) async fn attach(shared: &Arc<Shared>, host: usize, name: &str) -> Result<Self> {
+        let name = Request {
+            target: name.to_owned(),
+            ..Request::default()
+        };
+        let session = name.query("session_id");
+        let session = session.ok_or_else(|| ApiError::failure("No session_id parameter provided"))?;
+        let path = name.target.split('?').next().unwrap_or_default();
+        // Whatever is before it: usually a slash.
+        let uuid = path.get(1..).unwrap_or_default();
+        let call = async |method: &str, args: Vec<Value>| {
+            let origin = shared.with(|state| coordinator(state.coordinator));
+            let args = std::iter::once(session.to_value()).chain(args).collect();
+            dispatch::call(shared, &origin, method, args, None).await
+        };
+        call("session.get_uuid", vec![session.to_value()]).await?;
+        let vdi = call("VDI.get_by_uuid", vec![uuid.to_value()]).await?;
+        let vdi = vdi.as_str().unwrap_or_default().to_owned();
+        let (effect, domain) = shared.with(|state| {
+            *state.counters.requests.entry(TARGET.to_owned()).or_default() += 1;
+            let host = state.hosts.get(host).cloned().unwrap_or_default();
+            let storage = state.db.text("VDI", &vdi, "SR");
+            if !sr::is_seen_by(state, &storage, &host) {
+                return Err(ApiError::new("HOST_CANNOT_ATTACH_SR", [&host, &storage]));
             }
-            state.counters.nbd_connections += 1;
-            let size = vdi::size(state, &vdi);
-            let image = state
-                .images
-                .get(&vdi)
-                .cloned()
-                .unwrap_or_else(|| Arc::new(DiskImage::new(size)));
-            Some(Self {
-                shared: Arc::clone(shared),
-                vbd: attach(state, &here, &vdi),
-                image,
-                size,
-            })
-        })
+            let effect = state.strike(TARGET, Some(uuid)).map(|(effect, _)| effect);
+            Ok((effect, state.db.text("host", &host, "control_domain")))
+        })?;
+        match &effect {
+            Some(Effect::Error(code, params)) => return Err(ApiError::owned(code, params)),
+            Some(Effect::Delay(delay)) => tokio::time::sleep(*delay).await,
+            _ => {}
+        }
+        let device = call("VBD.create", vec![device(&domain, &vdi)]).await?;
+        let mut attached = Self {
+            shared: Arc::clone(shared),
+            vbd: device.as_str().unwrap_or_default().to_owned(),
+            image: Arc::new(DiskImage::new(0)),
+            size: 0,
+            effect,
+        };
+        call("VBD.plug", vec![device]).await?;
+        shared.with(|state| {
+            attached.size = vdi::size(state, &vdi);
+            if let Some(image) = state.images.get(&vdi) {
+                attached.image = Arc::clone(image);
+            }
+        });
+        Ok(attached)
     }
 
-    pub(super) fn size(&self) -> u64 {
-        self.size
+    /// Counts bytes of the disk that go to the client.
+    pub(super) fn count(&self, bytes: usize) {
+        self.shared.with(|state| {
+            *state.counters.sent.entry(TARGET.to_owned()).or_default() += bytes as u64;
+        });
     }
 
-    /// Fills a buffer from an offset on; bytes behind the image are zero.
-    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.shared
-            .with(|state| state.counters.nbd_bytes += buffer.len() as u64);
-        self.image.read(offset, buffer)
+    /// Takes the disk away from the control domain, which takes as long as any operation.
+    pub(super) async fn detach(self) {
+        let pause = self
+            .shared
+            .with(|state| state.config.task_delay * state.config.task_steps.saturating_add(1));
+        tokio::time::sleep(pause).await;
     }
-}
-
-/// Whether a VM that runs writes to the disk, so that it cannot be attached beside it.
-fn is_written(state: &State, vdi: &str) -> bool {
-    let writes =
-        |vbd: &String| state.db.flag("VBD", vbd, "currently_attached") && state.db.is("VBD", vbd, "mode", "RW");
-    state.db.list("VDI", vdi, "VBDs").iter().any(writes)
-}
-
-fn attach(state: &mut State, host: &str, vdi: &str) -> String {
-    let control_domain = state.db.text("host", host, "control_domain");
-    let fields = [
-        ("VM", control_domain.to_value()),
-        ("VDI", vdi.to_value()),
-        ("userdevice", "autodetect".to_value()),
-        ("mode", "RO".to_value()),
-        ("type", "Disk".to_value()),
-    ];
-    let vbd = vbd::add(state, &fields);
-    state.db.set("VBD", &vbd, "currently_attached", Value::Bool(true));
-    vdi::refresh(state, vdi);
-    vbd
 }
 
 impl Drop for Attached {
+    /// With rights of its own: the client's session may have ended.
     fn drop(&mut self) {
         self.shared.with(|state| {
             if state.db.exists("VBD", &self.vbd) {
@@ -91,4 +103,36 @@ impl Drop for Attached {
             }
         });
     }
+}
+
+/// Calls of a host's own programs reach the coordinator, from wherever they come.
+fn coordinator(host: usize) -> Origin {
+    Origin {
+        host,
+        scheme: "http",
+        addresses: Arc::new([]),
+    }
+}
+
+fn device(vm: &str, vdi: &str) -> Value {
+    let none = || Value::Struct(Vec::new());
+    let fields = [
+        ("VM", vm.to_value()),
+        ("VDI", vdi.to_value()),
+        ("userdevice", "autodetect".to_value()),
+        ("bootable", Value::Bool(false)),
+        ("mode", "RO".to_value()),
+        ("type", "Disk".to_value()),
+        ("unpluggable", Value::Bool(true)),
+        ("empty", Value::Bool(false)),
+        ("other_config", none()),
+        ("qos_algorithm_type", "".to_value()),
+        ("qos_algorithm_params", none()),
+    ];
+    Value::Struct(
+        fields
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
 }

@@ -1,114 +1,77 @@
-//! The fixed newstyle handshake, as far as the server of the OCaml library goes: nothing but `EXPORT_NAME` names a disk.
+//! From the greeting to the name of a disk: the fixed newstyle handshake, as much of it as xapi-nbd knows.
 
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-const GREETING: &[u8; 8] = b"NBDMAGIC";
-const OPTION: u64 = u64::from_be_bytes(*b"IHAVEOPT");
-const REPLY: u64 = 0x0003_e889_0455_65a9;
-const FIXED_NEWSTYLE: u16 = 1;
-const NO_ZEROES: u16 = 2;
-/// No option is longer: the longest is an export name.
-const MOST: u32 = 4096;
+use super::protocol::{FIXED_NEWSTYLE, GREETING, OPTION_MAGIC, OPTION_REPLY_MAGIC, answer, option};
 
-const EXPORT_NAME: u32 = 1;
-const ABORT: u32 = 2;
-const LIST: u32 = 3;
-const STARTTLS: u32 = 5;
+/// The most that a client says with an option, in bytes; names have at most 4096.
+const LONGEST_OPTION: u32 = 64 << 10;
 
-const ACK: u32 = 1;
-const UNSUPPORTED: u32 = 1 << 31 | 1;
-const POLICY: u32 = 1 << 31 | 2;
-const INVALID: u32 = 1 << 31 | 3;
-const TLS_REQUIRED: u32 = 1 << 31 | 5;
-
-/// `HAS_FLAGS` and `READ_ONLY`.
-const EXPORT_FLAGS: u16 = 1 | 2;
-
-pub(super) struct Handshake {
-    /// Whether 124 zeros follow the flags of an export.
-    zeroes: bool,
+/// Greets, and answers with whether the client speaks the fixed newstyle protocol.
+pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<bool> {
+    let mut greeting = GREETING.to_vec();
+    greeting.extend(OPTION_MAGIC.to_be_bytes());
+    greeting.extend(FIXED_NEWSTYLE.to_be_bytes());
+    stream.write_all(&greeting).await?;
+    stream.flush().await?;
+    Ok(stream.read_u32().await? & u32::from(FIXED_NEWSTYLE) != 0)
 }
 
-/// How a negotiation ended.
-pub(super) enum Asked {
-    /// TLS begins now.
-    Tls,
-    Export(String),
-    /// The client has gone, or has to go.
-    End,
-}
-
-impl Handshake {
-    pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<Self> {
-        stream.write_all(GREETING).await?;
-        stream.write_u64(OPTION).await?;
-        stream.write_u16(FIXED_NEWSTYLE | NO_ZEROES).await?;
-        stream.flush().await?;
-        let flags = stream.read_u32().await?;
-        Ok(Self {
-            zeroes: flags & u32::from(NO_ZEROES) == 0,
-        })
-    }
-
-    /// Answers options until one of them ends this. Where TLS is required, nothing else is talked of before it.
-    pub(super) async fn negotiate<S: AsyncRead + AsyncWrite + Unpin>(
-        &mut self,
-        stream: &mut S,
-        tls_is_required: bool,
-    ) -> io::Result<Asked> {
-        loop {
-            if stream.read_u64().await? != OPTION {
-                return Ok(Asked::End);
+/// Insists on TLS before anything else. Answers with whether the client asked for it; it leaves otherwise.
+pub(super) async fn until_tls<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<bool> {
+    loop {
+        let (option, _) = read_option(stream).await?;
+        match option {
+            option::START_TLS => {
+                reply(stream, option, answer::ACK).await?;
+                return Ok(true);
             }
-            let option = stream.read_u32().await?;
-            let length = stream.read_u32().await?;
-            if length > MOST {
-                return Ok(Asked::End);
-            }
-            let mut data = vec![0; length as usize];
-            stream.read_exact(&mut data).await?;
-            let answer = match option {
-                ABORT => {
-                    reply(stream, option, ACK).await?;
-                    return Ok(Asked::End);
-                }
-                STARTTLS if tls_is_required && data.is_empty() => {
-                    reply(stream, option, ACK).await?;
-                    return Ok(Asked::Tls);
-                }
-                STARTTLS => INVALID,
-                // There is no way to refuse it but to go.
-                EXPORT_NAME if tls_is_required => return Ok(Asked::End),
-                EXPORT_NAME => {
-                    let name = String::from_utf8(data);
-                    return Ok(name.map_or(Asked::End, Asked::Export));
-                }
-                _ if tls_is_required => TLS_REQUIRED,
-                LIST => POLICY,
-                _ => UNSUPPORTED,
-            };
-            reply(stream, option, answer).await?;
+            option::EXPORT_NAME | option::ABORT => return Ok(false),
+            _ => reply(stream, option, answer::TLS_REQUIRED).await?,
         }
     }
+}
 
-    /// Tells the client what it gets.
-    pub(super) async fn accept<S: AsyncWrite + Unpin>(&self, stream: &mut S, size: u64) -> io::Result<()> {
-        let mut answer = [size.to_be_bytes().as_slice(), &EXPORT_FLAGS.to_be_bytes()].concat();
-        if self.zeroes {
-            answer.resize(answer.len() + 124, 0);
-        }
-        stream.write_all(&answer).await?;
-        stream.flush().await
+/// Takes options until the client names a disk, or leaves.
+pub(super) async fn until_export<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    is_tls: bool,
+) -> io::Result<Option<String>> {
+    loop {
+        let (option, payload) = read_option(stream).await?;
+        let refusal = match option {
+            option::EXPORT_NAME => return Ok(String::from_utf8(payload).ok()),
+            option::ABORT => {
+                reply(stream, option, answer::ACK).await?;
+                return Ok(None);
+            }
+            option::START_TLS if is_tls => answer::INVALID,
+            option::START_TLS | option::LIST => answer::POLICY,
+            _ => answer::UNSUPPORTED,
+        };
+        reply(stream, option, refusal).await?;
     }
 }
 
-async fn reply<S: AsyncWrite + Unpin>(stream: &mut S, option: u32, kind: u32) -> io::Result<()> {
-    let mut answer = REPLY.to_be_bytes().to_vec();
-    for number in [option, kind, 0] {
-        answer.extend(number.to_be_bytes());
+async fn read_option<S: AsyncRead + Unpin>(stream: &mut S) -> io::Result<(u32, Vec<u8>)> {
+    let magic = stream.read_u64().await?;
+    let option = stream.read_u32().await?;
+    let length = stream.read_u32().await?;
+    if magic != OPTION_MAGIC || length > LONGEST_OPTION {
+        return Err(io::ErrorKind::InvalidData.into());
     }
-    stream.write_all(&answer).await?;
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).await?;
+    Ok((option, payload))
+}
+
+async fn reply<S: AsyncWrite + Unpin>(stream: &mut S, option: u32, answer: u32) -> io::Result<()> {
+    let mut reply = OPTION_REPLY_MAGIC.to_be_bytes().to_vec();
+    for number in [option, answer, 0] {
+        reply.extend(number.to_be_bytes());
+    }
+    stream.write_all(&reply).await?;
     stream.flush().await
 }
