@@ -65,6 +65,46 @@ async fn a_vm_that_comes_back_goes_on_in_the_same_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_migrates_is_captured_at_its_new_host() {
+    let Some(source) = Host::start("web-01") else { return };
+    let Some(target) = Host::start("web-01") else { return };
+    target.destroy(7);
+    let file = source.path("web.pcapng");
+    let dom0 = source.session().await;
+    let vm = Vm::find(&dom0, "web-01").await.unwrap();
+    let (address, folder) = (target.address(), target.folder.path().to_owned());
+    let tap = Tap::new(&dom0).vm(&vm).filter("udp dst port 7777");
+    let tap = tap.interval(Duration::from_millis(100)).locate(move |vm| {
+        let (address, folder) = (address.clone(), folder.clone());
+        async move {
+            assert_eq!(vm.uuid.as_deref(), Some(stage::UUID));
+            Some(stage::session(&address, &folder).await)
+        }
+    });
+    let capture = tap.start(Sink::file(&file)).await.unwrap();
+    until("it captures", || capture.progress().attached == 1).await;
+    source.send(0..50, 5000);
+    until("the first are here", || capture.progress().packets == 50).await;
+    source.destroy(7);
+    until("the device is gone", || capture.progress().attached == 0).await;
+    target.boot(3, "web-01");
+    until("it captures again", || capture.progress().attached == 1).await;
+    target.send(50..100, 5000);
+    until("all are here", || capture.progress().packets == 100).await;
+    capture.stop().await.unwrap();
+    let rows = tshark(&file, &["data.data", "frame.interface_name", "frame.comment"]);
+    for (at, row) in rows.iter().enumerate() {
+        assert_eq!(number(&row[0]), at as u32);
+        assert_eq!(row[1], if at < 50 { "vif7.0" } else { "vif3.0" });
+    }
+    let comment = &rows[50][2];
+    assert!(
+        comment.contains(&target.address()) && comment.contains(&source.address()),
+        "{comment}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn drivers_for_xen_take_over_from_the_emulated_nic() {
     let Some(host) = Host::start("web-01") else { return };
     host.emulate(7);

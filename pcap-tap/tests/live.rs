@@ -69,6 +69,54 @@ async fn ten_thousand_packets_arrive_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_lost_is_told_while_it_runs() {
+    let Some(host) = Host::start("web-01") else { return };
+    let dom0 = host.session().await;
+    let vm = Vm::find(&dom0, "web-01").await.unwrap();
+    let tap = Tap::new(&dom0).vm(&vm).ring(64).network("xenbr0", "Isolated lab");
+    let file = host.path("web.pcapng");
+    let capture = tap.start(Sink::file(&file)).await.unwrap();
+    until("it captures", || capture.progress().attached == 1).await;
+    until("some are lost", || {
+        host.send(0..2000, 1_000_000);
+        capture.progress().dropped > 0
+    })
+    .await;
+    let before = capture.progress();
+    assert_eq!((before.attached, before.interfaces), (1, 1), "it goes on");
+    let end = capture.stop().await.unwrap();
+    assert!(end.dropped >= before.dropped, "{end:?}");
+    assert!(said(Command::new("capinfos").arg(&file)).contains("web-01 / NIC 0 / xenbr0 (Isolated lab)"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_of_the_host_itself() {
+    let Some(host) = Host::start("web-01") else { return };
+    let dom0 = host.session().await;
+    let file = host.path("bridge.pcapng");
+    let tap = Tap::new(&dom0)
+        .device("xenbr0", "the lab's bridge")
+        .filter("udp port 7777");
+    let capture = tap.start(Sink::file(&file)).await.unwrap();
+    until("it captures", || capture.progress().attached == 1).await;
+    host.send(0..20, 1000);
+    until("all are here", || capture.progress().packets == 20).await;
+    capture.stop().await.unwrap();
+    assert!(
+        tshark(&file, &["frame.interface_name"])
+            .iter()
+            .all(|row| row[0] == "xenbr0")
+    );
+    assert!(said(Command::new("capinfos").arg(&file)).contains("the lab's bridge"));
+    let absent = Tap::new(&dom0).device("eth7", "").start(Sink::file(&file)).await;
+    let absent = error_of(absent);
+    assert!(
+        matches!(&absent, Error::Tcpdump { device, .. } if device == "eth7"),
+        "{absent}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn odd_names_and_filters_run_nothing() {
     let Some(host) = Host::start(ODD) else { return };
     let dom0 = host.session().await;

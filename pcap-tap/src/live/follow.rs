@@ -1,5 +1,6 @@
 //! One NIC, through all the devices that it has in the course of time.
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,15 +9,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::recorder::{Event, Source};
-use super::tcpdump::{Tcpdump, complaint, counts};
-use super::{Error, Options, Vm};
+use super::subject::Subject;
+use super::tcpdump::{Counts, Tcpdump, complaint, counts};
+use super::{Error, Locate, Options};
 
 /// What all followers of a capture share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) dom0: Dom0,
-    pub(super) tcpdump: Tcpdump,
     pub(super) options: Options,
+    pub(super) locate: Option<Locate>,
     pub(super) follow: bool,
     pub(super) interval: Duration,
     pub(super) events: mpsc::Sender<Event>,
@@ -28,9 +29,10 @@ pub(super) struct Follower {
     pub(super) shared: Shared,
     /// Its number in the capture.
     pub(super) at: usize,
-    /// The VM as it was seen last.
-    pub(super) vm: Vm,
-    pub(super) nic: u32,
+    /// The host where it is, or was last.
+    pub(super) dom0: Dom0,
+    pub(super) tcpdump: Tcpdump,
+    pub(super) subject: Subject,
 }
 
 /// Why a capture of a device is over.
@@ -52,11 +54,13 @@ struct Attached {
     running: Running,
     stdout: Option<ByteStream>,
     said: JoinHandle<Vec<u8>>,
+    counts: watch::Receiver<Option<Counts>>,
 }
 
 /// The last place of a NIC, for the comment on the next.
 struct Gone {
     device: String,
+    host: String,
     since: Instant,
 }
 
@@ -65,6 +69,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// How long a device may be there and not be captured: it is made before it can be.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a tcpdump is asked for its counts.
+const COUNTING: Duration = Duration::from_secs(2);
 
 /// So much of what a tcpdump says is kept, and the rest is dropped.
 const MOST_SAID: usize = 16 << 10;
@@ -88,7 +95,13 @@ impl Follower {
                 .as_ref()
                 .map(|gone| self.comment(&device, gone))
                 .unwrap_or_default();
-            let end = self.capture(&device, comment).await?;
+            let end = match self.capture(&device, comment).await {
+                Err(Error::Dom0(error)) if error.is_lost() && self.shared.locate.is_some() => End::Ended {
+                    had_begun: true,
+                    said: Vec::new(),
+                },
+                end => end?,
+            };
             let (had_begun, said) = match end {
                 End::Stopped => return Ok(()),
                 End::Moved => (true, Vec::new()),
@@ -98,6 +111,7 @@ impl Follower {
                 failing_since = None;
                 gone = Some(Gone {
                     device: device.clone(),
+                    host: self.dom0.host(),
                     since: Instant::now(),
                 });
             }
@@ -107,7 +121,7 @@ impl Follower {
             let since = *failing_since.get_or_insert_with(Instant::now);
             if !had_begun && since.elapsed() > PATIENCE {
                 return Err(Error::Tcpdump {
-                    host: self.shared.dom0.host(),
+                    host: self.dom0.host(),
                     device,
                     reason: complaint(&said),
                 });
@@ -118,14 +132,14 @@ impl Follower {
         }
     }
 
-    /// Where the NIC's packets pass now.
+    /// Where the packets pass now.
     async fn device(&mut self) -> Result<Option<String>, Error> {
-        let Some(vm) = self.vm.again(&self.shared.dom0).await? else {
-            return Ok(None);
-        };
-        self.vm = vm;
-        let device = self.vm.nic(self.nic).and_then(|nic| nic.device());
-        Ok(device.map(|device| device.name.clone()))
+        let before = self.dom0.host();
+        let device = self.subject.find(&mut self.dom0, self.shared.locate.as_ref()).await?;
+        if self.dom0.host() != before {
+            self.tcpdump = Tcpdump::probe(&self.dom0).await?;
+        }
+        Ok(device)
     }
 
     /// Waits for a while; whether that is the end.
@@ -142,38 +156,34 @@ impl Follower {
 
     fn comment(&self, device: &str, gone: &Gone) -> String {
         let seconds = gone.since.elapsed().as_secs_f32();
+        let domain = match &self.subject {
+            Subject::Nic { vm, .. } => format!(" (domain {})", vm.domain),
+            Subject::Device { .. } => String::new(),
+        };
+        let (host, label) = (self.dom0.host(), self.subject.label());
+        let (at, before) = match host == gone.host {
+            true => (String::new(), String::new()),
+            false => (format!(" of {host}"), format!(" of {}", gone.host)),
+        };
         format!(
-            "{}, NIC {}: captured at {device} (domain {}) now, {seconds:.1} s after {} ended",
-            self.vm.label(),
-            self.nic,
-            self.vm.domain,
+            "{label}: captured at {device}{domain}{at} now, {seconds:.1} s after {}{before} ended",
             gone.device
         )
     }
 
-    fn source(&self, device: &str, comment: String) -> Source {
-        let nic = self.vm.nic(self.nic);
-        let mut description = format!("{} / NIC {}", self.vm.label(), self.nic);
-        if let Some(bridge) = nic.and_then(|nic| nic.bridge.as_deref()) {
-            description = format!("{description} / {bridge}");
-        }
-        Source {
-            device: device.into(),
-            description,
+    async fn capture(&mut self, device: &str, comment: String) -> Result<End, Error> {
+        let source = Source {
             filter: self.shared.options.filter.clone(),
             comment,
-            mac: nic.and_then(|nic| nic.mac),
-        }
-    }
-
-    async fn capture(&mut self, device: &str, comment: String) -> Result<End, Error> {
-        let source = self.source(device, comment);
-        let command = self.shared.tcpdump.capture(device, &self.shared.options);
-        let mut attached = Attached::start(&self.shared.dom0, &command).await?;
+            ..self.subject.source(device)
+        };
+        let source = self.shared.options.with_network(source);
+        let command = self.tcpdump.capture(device, &self.shared.options);
+        let mut attached = Attached::start(&self.dom0, &command).await?;
         // Nothing is taken before it is known whose device it is: numbers of domains come round.
         let mut stop = self.shared.stop.clone();
         let (first, is_its) = tokio::select! {
-            both = async { tokio::join!(attached.chunk(), self.is_its_domain()) } => both,
+            both = async { tokio::join!(attached.chunk(), self.subject.is_its_domain(&self.dom0)) } => both,
             () = asked(&mut stop) => return Ok(End::Stopped),
         };
         let Some(first) = first else {
@@ -200,8 +210,10 @@ impl Follower {
     /// Passes packets on until the capture is to end; none where it has ended.
     async fn pass_on(&self, device: &str, attached: &mut Attached) -> Result<Option<End>, Error> {
         let mut stop = self.shared.stop.clone();
+        let mut counts = attached.counts.clone();
         let moved = self.moved(device);
-        tokio::pin!(moved);
+        let counting = self.count(attached.running.process().await.ok());
+        tokio::pin!(moved, counting);
         loop {
             tokio::select! {
                 chunk = attached.chunk() => match chunk {
@@ -211,33 +223,42 @@ impl Follower {
                 () = asked(&mut stop) => return Ok(Some(End::Stopped)),
                 () = self.shared.events.closed() => return Ok(Some(End::Stopped)),
                 moved = &mut moved, if self.shared.follow => return moved.map(|()| Some(End::Moved)),
+                Ok(()) = counts.changed() => {
+                    let now = *counts.borrow_and_update();
+                    if let Some(now) = now {
+                        self.send(Event::Counts(self.at, now)).await;
+                    }
+                }
+                () = &mut counting => {}
             }
         }
     }
 
-    /// Ends when the NIC's packets pass elsewhere.
+    /// Ends when the packets pass elsewhere.
     async fn moved(&self, device: &str) -> Result<(), Error> {
         loop {
             tokio::time::sleep(self.shared.interval).await;
-            let vm = match self.vm.again(&self.shared.dom0).await {
-                Ok(vm) => vm,
+            match self.subject.has_left(device, &self.dom0).await {
+                Ok(true) => return Ok(()),
                 Err(Error::Dom0(error)) if error.is_lost() => return Err(error.into()),
                 // A look that fails while packets come is no reason to lose them.
-                Err(_) => continue,
-            };
-            let now = vm.as_ref().and_then(|vm| vm.nic(self.nic)?.device());
-            if now.is_none_or(|now| now.name != device) {
-                return Ok(());
+                Ok(false) | Err(_) => {}
             }
         }
     }
 
-    /// Whether the domain is still the VM.
-    async fn is_its_domain(&self) -> Result<bool, Error> {
-        let Some(uuid) = &self.vm.uuid else { return Ok(true) };
-        let domains = self.shared.dom0.domains().await?;
-        let domain = domains.iter().find(|domain| domain.id == self.vm.domain);
-        Ok(domain.is_some_and(|domain| domain.uuid.as_ref() == Some(uuid)))
+    /// Has tcpdump say its counts from time to time, for as long as that works. Never ends.
+    async fn count(&self, process: Option<u32>) {
+        if let Some(ask) = process.and_then(|process| self.tcpdump.ask_for_counts(process)) {
+            loop {
+                tokio::time::sleep(COUNTING).await;
+                match self.dom0.output(&ask).await {
+                    Ok(output) if output.exit.success() => {}
+                    _ => break,
+                }
+            }
+        }
+        pending().await
     }
 
     /// Has tcpdump end, and takes what it still has.
@@ -263,12 +284,14 @@ impl Follower {
 impl Attached {
     async fn start(dom0: &Dom0, command: &Command) -> Result<Self, Error> {
         let mut running = dom0.exec(command).await?;
+        let (counted, counts) = watch::channel(None);
         // Both outputs share a channel, so one that nobody reads holds up the other.
-        let said = tokio::spawn(gather(running.stderr.take()));
+        let said = tokio::spawn(gather(running.stderr.take(), counted));
         Ok(Self {
             stdout: running.stdout.take(),
             running,
             said,
+            counts,
         })
     }
 
@@ -295,12 +318,15 @@ async fn asked(stop: &mut watch::Receiver<bool>) {
 }
 
 /// The counts come last, so it is the beginning that goes where there is too much.
-async fn gather(stderr: Option<ByteStream>) -> Vec<u8> {
+async fn gather(stderr: Option<ByteStream>, counted: watch::Sender<Option<Counts>>) -> Vec<u8> {
     let mut said = Vec::new();
     let Some(mut stderr) = stderr else { return said };
     while let Some(Ok(bytes)) = stderr.chunk().await {
         said.extend_from_slice(&bytes);
         said.drain(..said.len().saturating_sub(MOST_SAID));
+        if let Some(counts) = counts(&said) {
+            counted.send_replace(Some(counts));
+        }
     }
     said
 }

@@ -36,10 +36,12 @@ mod capture;
 mod error;
 mod find;
 mod follow;
+mod locate;
 mod options;
 mod progress;
 mod recorder;
 mod sink;
+mod subject;
 mod tap;
 mod tcpdump;
 mod vm;
@@ -51,4 +53,5 @@ pub use sink::Sink;
 pub use tap::Tap;
 pub use vm::{Device, Nic, NicKind, Vm};
 
+use locate::Locate;
 use options::Options;

@@ -6,8 +6,8 @@ pub struct Progress {
     pub packets: u64,
     /// Bytes of packets that were written.
     pub bytes: u64,
-    /// Packets that were lost in the control domain, as far as tcpdump has told: it does when it ends, so while a capture
-    /// runs these are of devices that went away.
+    /// Packets that were lost in the control domain. While a capture runs this is two seconds old, where tcpdump (since 4.9)
+    /// and pkill are there to tell; otherwise it is of captures that have ended.
     pub dropped: u64,
     /// Devices that are being captured now.
     pub attached: usize,

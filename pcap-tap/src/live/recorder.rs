@@ -17,6 +17,8 @@ use crate::{Direction, Mac, Timestamp, pcap};
 pub(super) enum Event {
     Begin(usize, Source),
     Bytes(usize, Bytes),
+    /// As far as it has come.
+    Counts(usize, Counts),
     End(usize, Option<Counts>),
 }
 
@@ -38,6 +40,8 @@ pub(super) struct Recorder {
     active: Vec<Option<Active>>,
     progress: watch::Sender<Progress>,
     now: Progress,
+    /// What captures that have ended had lost.
+    dropped: u64,
 }
 
 struct Active {
@@ -48,6 +52,7 @@ struct Active {
     first: Timestamp,
     last: Timestamp,
     delivered: u64,
+    dropped: u64,
 }
 
 impl Recorder {
@@ -66,6 +71,7 @@ impl Recorder {
                 active: Vec::new(),
                 progress,
                 now: Progress::default(),
+                dropped: 0,
             }),
             Err(source) => Err(failed(&sink, source)),
         }
@@ -98,7 +104,15 @@ impl Recorder {
                     first: Timestamp::default(),
                     last: Timestamp::default(),
                     delivered: 0,
+                    dropped: 0,
                 });
+                Ok(())
+            }
+            Event::Counts(at, counts) => {
+                if let Some(Some(active)) = self.active.get_mut(at) {
+                    active.dropped = counts.dropped;
+                }
+                self.sum_up();
                 Ok(())
             }
             Event::Bytes(at, bytes) => {
@@ -114,9 +128,11 @@ impl Recorder {
             Event::End(at, counts) => {
                 let ended = self.active.get_mut(at).and_then(Option::take);
                 self.now.attached -= usize::from(ended.is_some());
-                if let Some(counts) = counts {
-                    self.now.dropped += counts.dropped;
-                }
+                self.dropped += match (counts, &ended) {
+                    (Some(counts), _) => counts.dropped,
+                    (None, ended) => ended.as_ref().map_or(0, |active| active.dropped),
+                };
+                self.sum_up();
                 let ended = ended.and_then(|active| Some((active.statistics(counts), active.interface?.1)));
                 ended.map_or(Ok(()), |(statistics, id)| {
                     let written = self.writer.statistics(id, &statistics);
@@ -124,6 +140,11 @@ impl Recorder {
                 })
             }
         }
+    }
+
+    fn sum_up(&mut self) {
+        let running: u64 = self.active.iter().flatten().map(|active| active.dropped).sum();
+        self.now.dropped = self.dropped + running;
     }
 
     /// Goes on in the next file, which begins with the interfaces that are still captured.

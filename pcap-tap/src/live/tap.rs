@@ -1,3 +1,4 @@
+use std::future::Future;
 use std::time::Duration;
 
 use dom0::Dom0;
@@ -7,8 +8,9 @@ use tokio::task::JoinSet;
 use super::capture::Capture;
 use super::follow::{Follower, Shared};
 use super::recorder::Recorder;
+use super::subject::Subject;
 use super::tcpdump::Tcpdump;
-use super::{Error, NicKind, Options, Progress, Sink, Vm};
+use super::{Error, Locate, NicKind, Options, Progress, Sink, Vm};
 use crate::pcapng::Section;
 
 /// What to capture, and how; [`start`](Self::start) begins.
@@ -16,8 +18,9 @@ use crate::pcapng::Section;
 #[must_use = "a capture begins with `start`"]
 pub struct Tap {
     dom0: Dom0,
-    nics: Vec<(Vm, u32)>,
+    subjects: Vec<(Dom0, Subject)>,
     options: Options,
+    locate: Option<Locate>,
     follow: bool,
     interval: Duration,
     comment: String,
@@ -31,25 +34,61 @@ impl Tap {
     pub fn new(dom0: &Dom0) -> Self {
         Self {
             dom0: dom0.clone(),
-            nics: Vec::new(),
+            subjects: Vec::new(),
             options: Options::default(),
+            locate: None,
             follow: true,
             interval: Duration::from_secs(1),
             comment: String::new(),
         }
     }
 
+    /// What is named from here on is at another host.
+    pub fn at(mut self, dom0: &Dom0) -> Self {
+        self.dom0 = dom0.clone();
+        self
+    }
+
     /// Captures a NIC of a VM. Packets of several NICs, and of several VMs, go into one file as they arrive.
     pub fn nic(mut self, vm: &Vm, number: u32) -> Self {
-        self.nics.push((vm.clone(), number));
+        let vm = vm.clone();
+        self.subjects.push((self.dom0.clone(), Subject::Nic { vm, number }));
         self
     }
 
     /// Captures all NICs of a VM that the control domain can see.
-    pub fn vm(mut self, vm: &Vm) -> Self {
+    pub fn vm(self, vm: &Vm) -> Self {
         let is_only = vm.nics.len() == 1;
         let seen = vm.nics.iter().filter(|nic| nic.kind != NicKind::SrIov || is_only);
-        self.nics.extend(seen.map(|nic| (vm.clone(), nic.number)));
+        seen.fold(self, |tap, nic| tap.nic(vm, nic.number))
+    }
+
+    /// Captures a device of the control domain itself, such as the physical card, the bond or the bridge of a network;
+    /// `description` is what the file calls it.
+    ///
+    /// At a card or a bond passes what enters and leaves the host, with the tags of VLANs where Open vSwitch or a VLAN of
+    /// the card's does the tagging. At the bridge itself passes what the control domain sends and gets, and what is flooded:
+    /// not what two VMs of the host say to each other.
+    pub fn device(mut self, name: impl Into<String>, description: impl Into<String>) -> Self {
+        let (name, description) = (name.into(), description.into());
+        let device = Subject::Device { name, description };
+        self.subjects.push((self.dom0.clone(), device));
+        self
+    }
+
+    /// What people call the network of a bridge: it is added to the description of each NIC that is plugged into it.
+    pub fn network(mut self, bridge: impl Into<String>, name: impl Into<String>) -> Self {
+        self.options.networks.insert(bridge.into(), name.into());
+        self
+    }
+
+    /// Has somebody be asked for a VM that does not run on its host any more, or whose host does not answer: for a session
+    /// to the host where it runs now, or none where it runs nowhere. The capture goes on there, in the same file.
+    pub fn locate<F>(mut self, locate: impl Fn(Vm) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Option<Dom0>> + Send + 'static,
+    {
+        self.locate = Some(Locate::new(locate));
         self
     }
 
@@ -98,11 +137,17 @@ impl Tap {
     /// # Errors
     /// Where anything of that fails, and where a NIC cannot be captured.
     pub async fn start(self, sink: Sink) -> Result<Capture, Error> {
-        self.check_nics()?;
-        let tcpdump = Tcpdump::probe(&self.dom0).await?;
-        let device = |(vm, number): &(Vm, u32)| Some(vm.nic(*number)?.device()?.name.clone());
-        let device = self.nics.iter().find_map(device);
-        tcpdump.check(&self.dom0, device.as_deref(), &self.options).await?;
+        self.check()?;
+        let mut hosts: Vec<(String, Tcpdump)> = Vec::new();
+        for (dom0, subject) in &self.subjects {
+            let host = dom0.host();
+            if hosts.iter().all(|(known, _)| *known != host) {
+                let tcpdump = Tcpdump::probe(dom0).await?;
+                let device = subject.device_now();
+                tcpdump.check(dom0, device.as_deref(), &self.options).await?;
+                hosts.push((host, tcpdump));
+            }
+        }
 
         let (watched, progress) = watch::channel(Progress::default());
         let (events, arriving) = mpsc::channel(QUEUE);
@@ -127,27 +172,40 @@ impl Tap {
 
         let (stop, stopped) = watch::channel(false);
         let shared = Shared {
-            dom0: self.dom0,
-            tcpdump,
             options: self.options,
+            locate: self.locate,
             follow: self.follow,
             interval: self.interval,
             events,
             stop: stopped,
         };
         let mut followers = JoinSet::new();
-        for (at, (vm, nic)) in self.nics.into_iter().enumerate() {
-            let shared = shared.clone();
-            followers.spawn(Follower { shared, at, vm, nic }.run());
+        for (at, (dom0, subject)) in self.subjects.into_iter().enumerate() {
+            let host = dom0.host();
+            for tcpdump in hosts
+                .iter()
+                .filter(|(known, _)| *known == host)
+                .map(|(_, tcpdump)| *tcpdump)
+            {
+                let follower = Follower {
+                    shared: shared.clone(),
+                    at,
+                    dom0: dom0.clone(),
+                    tcpdump,
+                    subject: subject.clone(),
+                };
+                followers.spawn(follower.run());
+            }
         }
         Ok(Capture::new(followers, stop, progress, outcome))
     }
 
-    fn check_nics(&self) -> Result<(), Error> {
-        if self.nics.is_empty() {
+    fn check(&self) -> Result<(), Error> {
+        if self.subjects.is_empty() {
             return Err(Error::NoNics);
         }
-        for (vm, number) in &self.nics {
+        for (_, subject) in &self.subjects {
+            let Subject::Nic { vm, number } = subject else { continue };
             let (name, number) = (vm.label(), *number);
             match vm.nic(number) {
                 None => {
@@ -168,16 +226,20 @@ impl Tap {
     }
 
     fn section(&self) -> Section {
-        let mut lines = vec![format!("host {}", self.dom0.host())];
-        for (vm, _) in &self.nics {
-            let uuid = vm.uuid.as_deref().unwrap_or("no uuid");
-            let line = format!("VM {} ({uuid})", vm.label());
-            if !lines.contains(&line) {
-                lines.push(line);
+        let mut lines: Vec<_> = Some(self.comment.clone())
+            .filter(|said| !said.is_empty())
+            .into_iter()
+            .collect();
+        for (dom0, subject) in &self.subjects {
+            let subject = match subject {
+                Subject::Nic { vm, .. } => format!("VM {} ({})", vm.label(), vm.uuid.as_deref().unwrap_or("no uuid")),
+                Subject::Device { name, .. } => format!("device {name}"),
+            };
+            for line in [format!("host {}", dom0.host()), subject] {
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
             }
-        }
-        if !self.comment.is_empty() {
-            lines.insert(0, self.comment.clone());
         }
         Section::new().comment(lines.join("\n"))
     }

@@ -9,6 +9,8 @@ use super::{Error, Options};
 pub(super) struct Tcpdump {
     /// Whether it can hand packets out at once (since 4.7); otherwise they are half a second late.
     is_immediate: bool,
+    /// Whether it says its counts when it is asked to. Others may end at the signal.
+    says_counts: bool,
 }
 
 /// What a tcpdump says at its end.
@@ -30,8 +32,10 @@ impl Tcpdump {
         }
         // Older ones print it to standard error.
         let said = [&output.stdout[..], &output.stderr].concat();
+        let version = version(&String::from_utf8_lossy(&said));
         Ok(Self {
-            is_immediate: version(&String::from_utf8_lossy(&said)).is_none_or(|version| version >= (4, 7)),
+            is_immediate: version.is_none_or(|version| version >= (4, 7)),
+            says_counts: version.is_some_and(|version| version >= (4, 9)),
         })
     }
 
@@ -73,6 +77,14 @@ impl Tcpdump {
         with_filter(self.words(command, device, options), &options.filter).end_with_connection()
     }
 
+    /// Has the tcpdump of a process group say its counts, if it can.
+    pub(super) fn ask_for_counts(&self, process: u32) -> Option<Command> {
+        let ask = Command::new("pkill")
+            .args(["-USR1", "-x", "-g"])
+            .arg(process.to_string());
+        self.says_counts.then(|| ask.arg("tcpdump"))
+    }
+
     fn words(&self, command: Command, device: &str, options: &Options) -> Command {
         let length = options.snapshot_length.to_string();
         command.arg("-s").arg(length).arg("-i").arg(device)
@@ -94,13 +106,14 @@ fn version(said: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// `12 packets received by filter` and `0 packets dropped by kernel`.
+/// The last `12 packets received by filter` and `0 packets dropped by kernel`: at its end in lines of their own, and with
+/// commas in one where it was asked.
 pub(super) fn counts(said: &[u8]) -> Option<Counts> {
     let said = String::from_utf8_lossy(said);
     let count = |of: &str| {
-        let mut lines = said.lines().rev();
-        lines.find_map(|line| {
-            let (number, rest) = line.split_once(' ')?;
+        let mut parts = said.lines().rev().flat_map(|line| line.rsplit(','));
+        parts.find_map(|part| {
+            let (number, rest) = part.trim_start().split_once(' ')?;
             let rest = rest.strip_prefix("packets ").or_else(|| rest.strip_prefix("packet "))?;
             (rest == of).then(|| number.parse().ok())?
         })
@@ -139,7 +152,10 @@ mod tests {
             filter: "-w /etc/passwd".into(),
             ..Options::default()
         };
-        let tcpdump = Tcpdump { is_immediate: true };
+        let tcpdump = Tcpdump {
+            is_immediate: true,
+            says_counts: true,
+        };
         assert_eq!(
             tcpdump.capture("vif7.0", &options).to_string(),
             "tcpdump -n -U --immediate-mode -B 65536 -w - -s 262144 -i vif7.0 -- '-w /etc/passwd'"
@@ -164,6 +180,9 @@ mod tests {
             })
         );
         assert_eq!(counts(b"10 packets captured\n"), None);
+        let asked = b"tcpdump: 9 packets captured, 11 packets received by filter, 2 packets dropped by kernel\n";
+        let counted = counts(&[&said[..], asked].concat()).unwrap();
+        assert_eq!((counted.received, counted.dropped), (11, 2));
         assert_eq!(complaint(said), "it gave no reason");
         assert_eq!(complaint(b"tcpdump: vif7.0: gone\n1 packet captured\n"), "vif7.0: gone");
     }
