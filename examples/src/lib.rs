@@ -3,6 +3,7 @@
 mod batch;
 mod choice;
 mod connection;
+mod control_domain;
 mod download;
 mod image;
 mod inspection;
@@ -18,10 +19,12 @@ mod snapshot;
 mod vdi;
 mod volume;
 mod wanted;
+mod whereabouts;
 
 pub use self::batch::{Batch, Job};
 pub use self::choice::{Nameable, choose_vm, named};
 pub use self::connection::Connection;
+pub use self::control_domain::{ControlDomain, Sessions};
 pub use self::download::{Pieces, pumped};
 pub use self::image::{AnyDisk, Image, ImageFormat, write_image};
 pub use self::inspection::Inspection;
@@ -37,3 +40,4 @@ pub use self::snapshot::{destroy_disk, with_snapshot};
 pub use self::vdi::{OpenDisk, Via, disk_of_vm};
 pub use self::volume::{FoundVolume, WhichVolume};
 pub use self::wanted::WantedDisk;
+pub use self::whereabouts::{Carrier, Running, Whereabouts};

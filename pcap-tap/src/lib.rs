@@ -35,6 +35,7 @@
 //! - [`pcap::Parser`] takes bytes in pieces of any length and hands packets out without copying those that arrived whole.
 //! - [`pcapng::Writer`] writes sections, interfaces, packets with their direction and comments, statistics and names.
 //! - [`Mac`] and [`Direction`] tell what the VM sent from what it received.
+//! - [`extcap`] is what Wireshark asks its capture programs, and the sentences that they answer with.
 //!
 //! - `live`, a feature that is on by default, finds VMs' NICs and captures them over SSH. Without it there is no runtime and
 //!   no network here.
@@ -43,6 +44,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod extcap;
 #[cfg(feature = "live")]
 pub mod live;
 mod mac;

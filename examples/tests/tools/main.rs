@@ -11,7 +11,12 @@ mod machines;
 mod messages;
 mod nbd;
 mod partitions;
+#[cfg(target_os = "linux")]
+#[path = "../../../pcap-tap/tests/stage/mod.rs"]
+mod stage;
 mod tidiness;
 mod tour;
+#[cfg(target_os = "linux")]
+mod traffic;
 mod transfers;
 mod trust;

@@ -3,7 +3,7 @@ use std::panic;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::{Error, Progress};
+use super::{Error, Gauge, Progress};
 
 /// A capture that runs. Dropping it ends it and every tcpdump of it, without its statistics.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ impl Capture {
     /// How far it has come.
     pub fn progress(&self) -> Progress {
         *self.progress.borrow()
+    }
+
+    /// What tells how far it has come, apart from the capture.
+    pub fn gauge(&self) -> Gauge {
+        Gauge(self.progress.clone())
     }
 
     /// Waits until it ends by itself: with an error, or, where it does not follow, with its devices. It may be waited for

@@ -48,7 +48,7 @@ mod vm;
 
 pub use capture::Capture;
 pub use error::Error;
-pub use progress::Progress;
+pub use progress::{Gauge, Progress};
 pub use sink::Sink;
 pub use tap::Tap;
 pub use vm::{Device, Nic, NicKind, Vm};

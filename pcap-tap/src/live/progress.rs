@@ -1,3 +1,5 @@
+use tokio::sync::watch;
+
 /// How far a capture has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,4 +15,15 @@ pub struct Progress {
     pub attached: usize,
     /// Devices that have been captured so far, each of which is an interface in the file.
     pub interfaces: usize,
+}
+
+/// Tells how far a capture has come, also while somebody waits for its end.
+#[derive(Debug, Clone)]
+pub struct Gauge(pub(super) watch::Receiver<Progress>);
+
+impl Gauge {
+    /// How far it has come, or had when it ended.
+    pub fn progress(&self) -> Progress {
+        *self.0.borrow()
+    }
 }

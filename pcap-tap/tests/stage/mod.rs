@@ -191,14 +191,14 @@ impl Host {
         session(&self.address(), self.folder.path()).await
     }
 
-    /// Whether tcpdump runs in the control domain, or begins or ends to within five seconds.
+    /// Whether tcpdump captures in the control domain, or begins or ends to within five seconds.
     pub(crate) fn has_tcpdump(&self, wanted: bool) -> bool {
         let end = Instant::now() + Duration::from_secs(5);
         loop {
             let pids = Command::new("ip").args(["netns", "pids", &self.dom0]).output().unwrap();
             let pids = String::from_utf8_lossy(&pids.stdout).into_owned();
-            let is_tcpdump =
-                |pid: &str| fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "tcpdump\n");
+            let captures = |words: String| words.starts_with("tcpdump\0") && words.contains("\0-w\0");
+            let is_tcpdump = |pid: &str| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(captures);
             let has = pids.split_whitespace().any(is_tcpdump);
             if has == wanted || Instant::now() > end {
                 return has;

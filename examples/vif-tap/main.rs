@@ -1,0 +1,102 @@
+//! The packets of VMs, live: into a file, a pipe or Wireshark, from the control domain of their host.
+//!
+//!     cargo run --release --example vif-tap -- --url https://10.0.0.2 --vm web-01 --wireshark
+//!     cargo run --release --example vif-tap -- --host root@10.0.0.2 --vm web-01 --filter 'tcp port 443' -w web.pcapng
+//!     cargo run --release --example vif-tap -- --url https://10.0.0.2 --network 'Pool-wide network 0' - | tshark -i -
+//!
+//! Nothing is installed in the VMs, and nothing at the host.
+
+mod output;
+mod show;
+mod subjects;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use pcap_tap::live::Capture;
+use xenapi_examples::{Connection, ControlDomain, Pool, Sessions, Whereabouts, finish};
+
+use crate::output::Output;
+use crate::show::Show;
+use crate::subjects::Subjects;
+
+/// The packets of VMs, live: into a file, a pipe or Wireshark, from the control domain of their host.
+///
+/// VMs are found by a pool, or at a host alone with --host. The capture goes on through reboots, and with a pool through
+/// migrations. It ends with ctrl-c.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    subjects: Subjects,
+    /// SSH to this control domain; with a pool, in place of the addresses that the pool tells
+    #[arg(long, value_name = "[USER@]HOST[:PORT]")]
+    host: Option<String>,
+    #[command(flatten)]
+    output: Output,
+    #[command(flatten)]
+    control_domain: ControlDomain,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let outcome = match flags.connection.is_real() || flags.host.is_none() {
+        true => {
+            let work = async |pool: &Pool| by_pool(pool, &flags).await;
+            flags.connection.run("vif-tap", work).await
+        }
+        false => at_host(&flags).await,
+    };
+    finish(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+async fn by_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
+    let sessions = Sessions::new(&flags.control_domain);
+    let whereabouts = Whereabouts::new(pool, &sessions, flags.host.clone());
+    let tap = pool.unless_interrupted(flags.subjects.by_pool(&whereabouts)).await?;
+    let tap = tap.comment(format!("pool at {}", pool.url()));
+    let capture = pool.unless_interrupted(flags.output.start(tap)).await?;
+    record(capture, async || {
+        // It is ended by ctrl-c, and never by itself.
+        let _: anyhow::Result<()> = pool
+            .unless_interrupted(std::future::pending::<anyhow::Result<()>>())
+            .await;
+    })
+    .await
+}
+
+async fn at_host(flags: &Flags) -> anyhow::Result<()> {
+    let host = flags.host.as_deref().unwrap_or_default();
+    let dom0 = flags.control_domain.connect(host).await?;
+    let tap = flags.subjects.at_host(&dom0).await?;
+    let capture = flags.output.start(tap).await?;
+    record(capture, async || {
+        // Without signals it goes on until its reader has gone.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
+    .await
+}
+
+/// Shows how far it comes until somebody ends it.
+async fn record(mut capture: Capture, ended: impl AsyncFnOnce()) -> anyhow::Result<()> {
+    let show = Show::new(capture.gauge());
+    let outcome = tokio::select! {
+        () = ended() => None,
+        () = show.forever() => None,
+        outcome = capture.wait() => Some(outcome),
+    };
+    let outcome = match outcome {
+        Some(outcome) => outcome,
+        None => capture.stop().await,
+    };
+    show.end();
+    match outcome {
+        // Whoever closed Wireshark has seen enough.
+        Err(error) if !error.is_reader_gone() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
