@@ -8,6 +8,7 @@ mod harness;
 mod images;
 mod live;
 mod machines;
+mod manners;
 mod messages;
 mod nbd;
 mod partitions;
