@@ -59,9 +59,9 @@ impl KnownPools {
     fn parse(file: PathBuf, text: &str) -> anyhow::Result<Self> {
         // The parser quotes the line it stumbles over, which may be the one with the password.
         let pools: BTreeMap<String, KnownPool> = toml::from_str(text).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            let line = error.span().map_or(1, |span| {
+                text.get(..span.start).unwrap_or_default().matches('\n').count() + 1
+            });
             anyhow::anyhow!("{}, line {line}: {}", file.display(), error.message())
         })?;
         for (name, pool) in &pools {

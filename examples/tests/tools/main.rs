@@ -4,6 +4,8 @@ mod archives;
 mod deltas;
 mod disks;
 mod files;
+#[cfg(unix)]
+mod forwards;
 mod harness;
 mod images;
 mod live;
