@@ -85,6 +85,22 @@ impl Sshd {
         None
     }
 
+    /// Ends the sessions, as a host that restarts its SSH server does; the server goes on.
+    #[cfg(target_os = "linux")]
+    fn end_sessions(&self) {
+        let id = self.process.id();
+        let sessions = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        for session in sessions.split_whitespace() {
+            assert!(
+                Command::new("kill")
+                    .args(["-KILL", session])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        }
+    }
+
     fn flags(&self, user: &str) -> Vec<String> {
         let path = |name| self.folder.path(name).display().to_string();
         let flags = ["--ssh-user", user, "--ssh-port", &self.port.to_string(), "--identity"];
@@ -175,6 +191,13 @@ async fn local_ports_lead_to_guests_and_a_failure_closes_one_connection_only() {
     );
     assert_eq!(echoed(&ports[0], "three").await, "");
     assert_eq!(echoed(&ports[0], "four").await, "four");
+
+    // The host ends its sessions: the next connection makes a new one.
+    #[cfg(target_os = "linux")]
+    {
+        sshd.end_sessions();
+        assert_eq!(echoed(&ports[0], "again").await, "again");
+    }
 
     // The VM was halted while the port is open.
     let vm = pool.simulator.find("VM", "win-01").unwrap();
