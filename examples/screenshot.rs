@@ -15,7 +15,7 @@ use clap::Parser;
 use vhd_mbr::Size;
 use xenapi::vm::PowerState;
 use xenapi::{Map, Ref, Vm, VmRecord, bulk};
-use xenapi_examples::{Connection, Pool, Printable, choose_vm, finish, note};
+use xenapi_examples::{Connection, Pool, Printable, arguments, choose_vm, finish, note};
 
 /// Pictures are made by the control domain, which has other work.
 const AT_ONCE: usize = 8;
@@ -41,7 +41,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = arguments();
     let work = async |pool: &Pool| look(pool, &flags).await;
     finish(flags.connection.run("screenshot", work).await)
 }

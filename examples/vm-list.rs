@@ -9,32 +9,31 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use serde_json::json;
+use serde_json::{Value, json};
 use vhd_mbr::Size;
 use xenapi::{Disk, VmRecord};
-use xenapi_examples::{Connection, Pool, Printable, finish};
+use xenapi_examples::{Connection, Listing, Pool, Printable, arguments, finish};
 
 /// Lists the pool's virtual machines with the sizes of their disks
 #[derive(Parser)]
 struct Flags {
-    /// Print one JSON document in place of the table
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    listing: Listing,
     #[command(flatten)]
     connection: Connection,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
-    let outcome = flags
-        .connection
-        .run("vm-list", async |pool| list(pool, flags.json).await)
-        .await;
-    finish(outcome.map(|()| ExitCode::SUCCESS))
+    let Flags { listing, connection } = arguments();
+    finish(
+        listing
+            .run(&connection, "vm-list", async |pool| list(pool, listing.json).await)
+            .await,
+    )
 }
 
-async fn list(pool: &Pool, json: bool) -> anyhow::Result<()> {
+async fn list(pool: &Pool, json: bool) -> anyhow::Result<Option<Value>> {
     let records = async {
         tokio::try_join!(
             pool.vms().all_records(),
@@ -50,12 +49,10 @@ async fn list(pool: &Pool, json: bool) -> anyhow::Result<()> {
         .collect();
     listed.sort_by(|(a, _), (b, _)| a.name_label.cmp(&b.name_label));
 
-    let mut out = io::stdout();
     if json {
-        let document: Vec<_> = listed.iter().map(|(vm, disks)| as_json(vm, disks)).collect();
-        writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
-        return Ok(());
+        return Ok(Some(listed.iter().map(|(vm, disks)| as_json(vm, disks)).collect()));
     }
+    let mut out = io::stdout();
     writeln!(out, "{:<32} {:<10} {:>9}  DISKS", "NAME", "STATE", "TOTAL")?;
     for (vm, disks) in &listed {
         let total = disks.iter().map(bytes).fold(0, u64::saturating_add);
@@ -69,14 +66,14 @@ async fn list(pool: &Pool, json: bool) -> anyhow::Result<()> {
             each.join(" + ")
         )?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn bytes(disk: &Disk<'_>) -> u64 {
     u64::try_from(disk.vdi.virtual_size).unwrap_or(0)
 }
 
-fn as_json(vm: &VmRecord, disks: &[Disk<'_>]) -> serde_json::Value {
+fn as_json(vm: &VmRecord, disks: &[Disk<'_>]) -> Value {
     let disks: Vec<_> = disks
         .iter()
         .map(|disk| {

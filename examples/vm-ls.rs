@@ -15,7 +15,9 @@ use serde_json::json;
 use vhd_mbr::volume::{Contents, Entry, FileKind};
 use vhd_mbr::xen_disk::ReadAt;
 use vhd_mbr::{PartitionTable, Size};
-use xenapi_examples::{AnyDisk, Connection, FoundVolume, OpenDisk, Printable, WantedDisk, WhichVolume, finish};
+use xenapi_examples::{
+    AnyDisk, Connection, FoundVolume, OpenDisk, Printable, WantedDisk, WhichVolume, arguments, finish,
+};
 
 /// Lists what is on a VM's disk: its volumes, and the files of one
 #[derive(Parser)]
@@ -36,7 +38,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    finish(run(Flags::parse()).await.map(|()| ExitCode::SUCCESS))
+    finish(run(arguments::<Flags>()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(flags: Flags) -> anyhow::Result<()> {

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use xenapi_examples::finish;
+use xenapi_examples::{arguments, finish};
 
 /// Checks recordings of a real pool against the typed bindings and the archive reader
 #[derive(Parser)]
@@ -35,7 +35,7 @@ struct Flags {
 }
 
 fn main() -> ExitCode {
-    finish(check(&Flags::parse().folder))
+    finish(check(&arguments::<Flags>().folder))
 }
 
 fn check(folder: &Path) -> anyhow::Result<ExitCode> {

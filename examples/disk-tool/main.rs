@@ -14,7 +14,7 @@ mod partitions;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xenapi_examples::finish;
+use xenapi_examples::{arguments, finish};
 
 /// Looks into disk images, converts and checks them
 #[derive(Parser)]
@@ -36,7 +36,7 @@ enum Job {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Flags::parse().job {
+    let outcome = match arguments::<Flags>().job {
         Job::Info(flags) => info::run(&flags),
         Job::Partitions(flags) => partitions::run(&flags),
         Job::Convert(flags) => convert::run(&flags),

@@ -17,7 +17,7 @@ use clap::Parser;
 use serde_json::{Value, json};
 use vhd_mbr::Size;
 use xenapi::{Ref, SrRecord, Vdi, VdiRecord};
-use xenapi_examples::{Connection, Pool, Printable, finish, note};
+use xenapi_examples::{Connection, Listing, Pool, Printable, arguments, finish, note};
 
 use crate::survey::{Role, Survey};
 
@@ -36,24 +36,20 @@ struct Flags {
     /// Have the storage look again before: seconds to minutes for each
     #[arg(long)]
     scan: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    listing: Listing,
     #[command(flatten)]
     connection: Connection,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
-    let outcome = flags
-        .connection
-        .run("disks", async |pool: &Pool| run(pool, &flags).await)
-        .await;
-    finish(outcome.map(|()| ExitCode::SUCCESS))
+    let flags: Flags = arguments();
+    let work = async |pool: &Pool| run(pool, &flags).await;
+    finish(flags.listing.run(&flags.connection, "disks", work).await)
 }
 
-async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
+async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<Option<Value>> {
     if flags.scan {
         scan(pool, flags).await?;
     }
@@ -77,8 +73,8 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let wanted = Wanted::new(flags, &survey)?;
     let mut out = io::stdout().lock();
     let listed = survey.storage().into_iter().filter(|(_, sr)| wanted.has_storage(sr));
-    if flags.json {
-        let document: Vec<_> = listed
+    if flags.listing.json {
+        let document = listed
             .map(|(reference, sr)| {
                 let disks = survey.disks_of(reference).into_iter();
                 let disks = disks.filter(|(vdi, disk)| wanted.has(*vdi, disk));
@@ -91,8 +87,7 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
                 )
             })
             .collect();
-        writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
-        return Ok(());
+        return Ok(Some(document));
     }
     for (reference, sr) in listed {
         let disks = survey.disks_of(reference);
@@ -113,7 +108,7 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
             )?;
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// What the flags choose.

@@ -4,16 +4,15 @@ use std::io::{self, Write};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use vhd_mbr::Size;
 use xenapi::{Map, PoolSecretRecord, Ref, Sr, SrRecord, VdiRecord};
-use xenapi_examples::{Pool, Printable, named, note};
+use xenapi_examples::{Listing, Pool, Printable, named, note};
 
 #[derive(Args)]
 pub(crate) struct ListFlags {
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
 }
 
 #[derive(Args)]
@@ -44,12 +43,12 @@ pub(crate) struct CreateFlags {
     dry_run: bool,
 }
 
-pub(crate) async fn list(pool: &Pool, flags: &ListFlags) -> anyhow::Result<()> {
+pub(crate) async fn list(pool: &Pool, flags: &ListFlags) -> anyhow::Result<Option<Value>> {
     let lookup = async { tokio::try_join!(pool.isos(), pool.srs().all_records()) };
     let (isos, srs) = pool.unless_interrupted(lookup).await?;
     let mut out = io::stdout();
     let library = |sr: &Ref<Sr>| srs.get(sr).map_or("", |sr: &SrRecord| &sr.name_label);
-    if flags.json {
+    if flags.listing.json {
         let image = |(_, iso): &(_, VdiRecord)| {
             json!({
                 "name": iso.name_label,
@@ -58,15 +57,14 @@ pub(crate) async fn list(pool: &Pool, flags: &ListFlags) -> anyhow::Result<()> {
                 "library": library(&iso.sr),
             })
         };
-        writeln!(out, "{:#}", json!(isos.iter().map(image).collect::<Vec<_>>()))?;
-        return Ok(());
+        return Ok(Some(isos.iter().map(image).collect()));
     }
     for (_, iso) in &isos {
         let size = Size(u64::try_from(iso.virtual_size).unwrap_or(0)).to_string();
         let (name, library) = (Printable(&iso.name_label), Printable(library(&iso.sr)));
         writeln!(out, "{size:>10}  {name:<48} {library}")?;
     }
-    Ok(())
+    Ok(None)
 }
 
 pub(crate) async fn scan(pool: &Pool, flags: &ScanFlags) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ mod library;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xenapi_examples::{Connection, Pool, finish};
+use xenapi_examples::{Connection, Pool, arguments, finish};
 
 /// ISO images: libraries of them, and into the CD drives of dozens of VMs at once
 #[derive(Parser)]
@@ -28,6 +28,12 @@ struct Flags {
 enum Job {
     /// The ISO images that the pool's libraries hold
     Ls(library::ListFlags),
+    #[command(flatten)]
+    Change(Change),
+}
+
+#[derive(Subcommand)]
+enum Change {
     /// Put an ISO image into VMs' drives, which are made where they are missing
     Insert(drives::InsertFlags),
     /// Empty VMs' drives
@@ -40,22 +46,22 @@ enum Job {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
-    finish(
-        flags
-            .connection
-            .run("iso", async |pool| run(pool, &flags.job).await)
-            .await,
-    )
+    let Flags { job, connection } = arguments();
+    finish(match job {
+        Job::Ls(flags) => {
+            let work = async |pool: &Pool| library::list(pool, &flags).await;
+            flags.listing.run(&connection, "iso", work).await
+        }
+        Job::Change(change) => connection.run("iso", async |pool| run(pool, &change).await).await,
+    })
 }
 
-async fn run(pool: &Pool, job: &Job) -> anyhow::Result<ExitCode> {
-    match job {
-        Job::Insert(flags) => return drives::insert(pool, flags).await,
-        Job::Eject(flags) => return drives::eject(pool, flags).await,
-        Job::Ls(flags) => library::list(pool, flags).await,
-        Job::SrCreate(flags) => library::create(pool, flags).await,
-        Job::SrScan(flags) => library::scan(pool, flags).await,
+async fn run(pool: &Pool, change: &Change) -> anyhow::Result<ExitCode> {
+    match change {
+        Change::Insert(flags) => return drives::insert(pool, flags).await,
+        Change::Eject(flags) => return drives::eject(pool, flags).await,
+        Change::SrCreate(flags) => library::create(pool, flags).await,
+        Change::SrScan(flags) => library::scan(pool, flags).await,
     }
     .map(|()| ExitCode::SUCCESS)
 }

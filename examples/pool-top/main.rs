@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use xenapi::{Cache, Class, Client};
-use xenapi_examples::{Connection, Pool, finish};
+use xenapi_examples::{Connection, Pool, arguments, finish};
 
 use crate::sort::Column;
 
@@ -37,7 +37,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = arguments();
     let work = async |pool: &Pool| show(pool, &flags).await;
     let outcome = flags.connection.run("pool-top", work).await;
     finish(outcome.map(|()| ExitCode::SUCCESS))

@@ -18,7 +18,7 @@ use std::time::Duration;
 use clap::Parser;
 use futures_util::StreamExt;
 use xenapi::{Change, Changes, Class, Health};
-use xenapi_examples::{Connection, Pool, finish, note};
+use xenapi_examples::{Connection, Pool, arguments, finish, note};
 
 use crate::tail::{News, Tail};
 
@@ -54,7 +54,7 @@ fn class(name: &str) -> Result<Class, String> {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = arguments();
     let work = async |pool: &Pool| watch(pool, &flags).await;
     let outcome = flags.connection.run("pool-watch", work).await;
     finish(outcome.map(|()| ExitCode::SUCCESS))

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock, PoisonError};
 
 use anyhow::Context;
 use clap::Args;
-use dom0::{Auth, Decision, Dom0, Host, HostKeys, UnknownKey};
+use dom0::{Auth, Decision, Dom0, Host, HostKeys, RemoteStream, Target, UnknownKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -19,6 +19,12 @@ use crate::{Printable, note};
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(next_help_heading = "Control domain")]
 pub struct ControlDomain {
+    /// Who logs in, where the host's name says nobody; otherwise root
+    #[arg(long, global = true, value_name = "USER")]
+    ssh_user: Option<String>,
+    /// The port of the hosts' SSH servers, where the host's name has none
+    #[arg(long, global = true, value_name = "PORT", default_value_t = 22)]
+    ssh_port: u16,
     /// A private key without a passphrase; one with a passphrase belongs in the agent
     #[arg(long, global = true, value_name = "FILE")]
     ssh_key: Option<PathBuf>,
@@ -28,26 +34,43 @@ pub struct ControlDomain {
     /// The keys of hosts, in place of ~/.ssh/known_hosts
     #[arg(long, global = true, value_name = "FILE")]
     ssh_known_hosts: Option<PathBuf>,
+    /// Trust what an unknown host shows, and remember it
+    #[arg(long, global = true)]
+    ssh_accept_new: bool,
     /// Go through this host
     #[arg(long, global = true, value_name = "[USER@]HOST[:PORT]")]
     ssh_jump: Option<String>,
     /// Use the `ssh` program with all that its configuration says, in place of the built-in SSH
     #[cfg(unix)]
-    #[arg(long, global = true, conflicts_with_all = ["ssh_key", "ssh_password", "ssh_known_hosts", "ssh_jump"])]
+    #[arg(long, global = true, conflicts_with_all = ["ssh_key", "ssh_password", "ssh_known_hosts", "ssh_accept_new", "ssh_jump"])]
     ssh_program: bool,
 }
 
 impl ControlDomain {
-    /// Logs in, unless there is a session to this host already: `[user@]host[:port]`.
+    /// Logs in at a host: `[user@]host[:port]`.
     ///
     /// # Errors
     /// Where the host does not answer, is not known or lets nobody in.
     pub async fn connect(&self, host: &str) -> anyhow::Result<Dom0> {
         #[cfg(unix)]
         if self.ssh_program {
-            return Ok(Dom0::with_ssh_program(host).await?);
+            let mut ssh = Dom0::with_ssh_program(host);
+            if let Some(user) = &self.ssh_user {
+                ssh = ssh.option("User", user);
+            }
+            if self.ssh_port != 22 {
+                ssh = ssh.option("Port", &self.ssh_port.to_string());
+            }
+            return Ok(ssh.await?);
         }
-        let connect = self.with_ways(Dom0::connect(host))?;
+        let mut place: Host = host.parse()?;
+        if let Some(user) = self.ssh_user.as_ref().filter(|_| !host.contains('@')) {
+            place = place.with_user(user);
+        }
+        if place.port() == 22 {
+            place = place.with_port(self.ssh_port);
+        }
+        let connect = self.with_ways(Dom0::connect(place.to_string()))?;
         let connect = match &self.ssh_jump {
             Some(jump) => connect.through(self.with_ways(Dom0::connect(jump))?),
             None => connect,
@@ -68,7 +91,10 @@ impl ControlDomain {
             Some(file) => HostKeys::known_hosts(file),
             None => HostKeys::default(),
         };
-        Ok(connect.host_keys(known.ask(decide)))
+        Ok(connect.host_keys(match self.ssh_accept_new {
+            true => known.accept_new(),
+            false => known.ask(decide),
+        }))
     }
 }
 
@@ -102,11 +128,13 @@ fn decide(key: &UnknownKey) -> Decision {
     }
 }
 
-/// Sessions to control domains, one for each.
+type Session = Arc<Mutex<Option<Dom0>>>;
+
+/// Sessions to control domains, one for each: made when it is first needed, and again when it was lost.
 #[derive(Clone, Debug)]
 pub struct Sessions {
     flags: ControlDomain,
-    open: Arc<Mutex<BTreeMap<String, Dom0>>>,
+    open: Arc<Lock<BTreeMap<String, Session>>>,
 }
 
 impl Sessions {
@@ -118,22 +146,36 @@ impl Sessions {
         }
     }
 
-    /// The session to a host, which is made where there is none that works: `[user@]host[:port]`.
+    /// The session to a host, `[user@]host[:port]`.
     ///
     /// # Errors
     /// Where nobody can log in.
     pub async fn to(&self, host: &str) -> anyhow::Result<Dom0> {
-        let mut open = self.open.lock().await;
-        if let Some(dom0) = open.get(host).filter(|dom0| !dom0.is_lost()) {
+        let place = self.place(host);
+        let mut known = place.lock().await;
+        if let Some(dom0) = known.as_ref().filter(|dom0| !dom0.is_lost()) {
             return Ok(dom0.clone());
         }
-        let dom0 = self.flags.connect(host).await?;
-        open.insert(host.to_owned(), dom0.clone());
-        Ok(dom0)
+        Ok(known.insert(self.flags.connect(host).await?).clone())
     }
-}
 
-/// A host's address as pools tell it, for SSH.
-pub(crate) fn ssh_address(address: &str) -> String {
-    Host::new(address).to_string()
+    /// Connects to a socket as a host sees it. A session that turns out to be lost is made again, once.
+    ///
+    /// # Errors
+    /// Where nobody can log in, or nothing answers there.
+    pub async fn open(&self, host: &str, target: &Target) -> anyhow::Result<RemoteStream> {
+        match self.to(host).await?.open(target).await {
+            Err(error) if error.is_lost() => {
+                *self.place(host).lock().await = None;
+                Ok(self.to(host).await?.open(target).await?)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// One host that does not answer holds up none of the others.
+    fn place(&self, host: &str) -> Session {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.entry(host.to_owned()).or_default().clone()
+    }
 }

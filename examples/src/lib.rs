@@ -1,5 +1,6 @@
 //! What the tools share: the flags of the connection, an orderly end, and text that is safe to print.
 
+mod arguments;
 mod batch;
 mod choice;
 mod connection;
@@ -8,6 +9,8 @@ mod download;
 mod image;
 mod inspection;
 mod interrupt;
+mod known_pools;
+mod listing;
 mod meter;
 mod nbd;
 mod outcome;
@@ -21,6 +24,7 @@ mod volume;
 mod wanted;
 mod whereabouts;
 
+pub use self::arguments::arguments;
 pub use self::batch::{Batch, Job};
 pub use self::choice::{Nameable, choose_vm, named};
 pub use self::connection::Connection;
@@ -29,6 +33,7 @@ pub use self::download::{Pieces, pumped};
 pub use self::image::{AnyDisk, Image, ImageFormat, write_image};
 pub use self::inspection::Inspection;
 pub use self::interrupt::Interrupted;
+pub use self::listing::Listing;
 pub use self::meter::{Meter, Total};
 pub use self::nbd::{WithoutTls, connect_nbd, open_nbd};
 pub use self::outcome::{finish, note};

@@ -32,6 +32,15 @@ pub struct Chosen {
 }
 
 impl Selection {
+    /// The VMs that these words mean, as if they were typed.
+    pub fn of(words: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            vms: words.into_iter().collect(),
+            all_in: None,
+            all: false,
+        }
+    }
+
     /// The VMs that are meant, each once: in the order in which they were named, and by name within one pattern.
     ///
     /// # Errors

@@ -8,7 +8,6 @@ use pcap_tap::live;
 use xenapi::vm::PowerState;
 use xenapi::{Client, Host, NetworkRecord, PifRecord, Ref};
 
-use crate::control_domain::ssh_address;
 use crate::{Pool, Printable, Sessions, named, note};
 
 /// VMs as a pool knows them, and sessions to where they run.
@@ -16,8 +15,6 @@ use crate::{Pool, Printable, Sessions, named, note};
 pub struct Whereabouts {
     client: Client,
     sessions: Sessions,
-    /// Where SSH goes in place of the addresses that the pool tells.
-    instead: Option<String>,
 }
 
 /// A VM that runs, at its host.
@@ -29,13 +26,11 @@ pub struct Running {
 }
 
 impl Whereabouts {
-    /// Looks in a pool. `instead` is where SSH goes in place of the addresses that the pool tells, as behind a forwarded
-    /// port.
-    pub fn new(pool: &Pool, sessions: &Sessions, instead: Option<String>) -> Self {
+    /// Looks in a pool.
+    pub fn new(pool: &Pool, sessions: &Sessions) -> Self {
         Self {
             client: Client::clone(pool),
             sessions: sessions.clone(),
-            instead,
         }
     }
 
@@ -72,10 +67,7 @@ impl Whereabouts {
     /// # Errors
     /// Where its SSH is turned off, or nobody can log in.
     pub async fn session(&self, host: Ref<Host>) -> anyhow::Result<Dom0> {
-        let address = match &self.instead {
-            Some(instead) => instead.clone(),
-            None => ssh_address(&self.client.host(host).address().await?),
-        };
+        let address = self.client.host(host).address().await?;
         match self.sessions.to(&address).await {
             Ok(dom0) => Ok(dom0),
             // Servers before 25.21 do not say.

@@ -19,7 +19,7 @@ use clap::Parser;
 use vhd_mbr::{PartitionTable, Size};
 use xenapi::vm::PowerState;
 use xenapi::{Map, Ref, Vbd, VbdRecord, Vdi, VdiRecord, Vm, VmRecord};
-use xenapi_examples::{Connection, Interrupted, Pool, Printable, finish};
+use xenapi_examples::{Connection, Interrupted, Pool, Printable, arguments, finish};
 use xva::AsyncReader;
 
 use crate::iso::Plan;
@@ -39,7 +39,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    finish(run(&Flags::parse()).await.map(|()| ExitCode::SUCCESS))
+    finish(run(&arguments::<Flags>()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(flags: &Flags) -> anyhow::Result<()> {

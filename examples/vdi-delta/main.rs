@@ -17,7 +17,7 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use vhd_mbr::Size;
 use xenapi::{Ref, Vdi};
-use xenapi_examples::{Connection, Pool, choose_vm, destroy_disk, disk_of_vm, finish, note};
+use xenapi_examples::{Connection, Pool, arguments, choose_vm, destroy_disk, disk_of_vm, finish, note};
 
 use crate::copy::{Change, Way};
 use crate::state::State;
@@ -49,7 +49,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = arguments();
     let outcome = flags
         .connection
         .run("vdi-delta", async |pool: &Pool| run(pool, &flags).await)

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pcap_tap::live::Capture;
-use xenapi_examples::{Connection, ControlDomain, Pool, Sessions, Whereabouts, finish};
+use xenapi_examples::{Connection, ControlDomain, Pool, Sessions, Whereabouts, arguments, finish};
 
 use crate::output::Output;
 use crate::show::Show;
@@ -28,8 +28,8 @@ use crate::subjects::Subjects;
 struct Flags {
     #[command(flatten)]
     subjects: Subjects,
-    /// SSH to this control domain; with a pool, in place of the addresses that the pool tells
-    #[arg(long, value_name = "[USER@]HOST[:PORT]")]
+    /// Find the VMs at this host's control domain, without a pool
+    #[arg(long, value_name = "[USER@]HOST[:PORT]", conflicts_with_all = Connection::FLAGS)]
     host: Option<String>,
     #[command(flatten)]
     output: Output,
@@ -41,20 +41,20 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
-    let outcome = match flags.connection.is_real() || flags.host.is_none() {
-        true => {
+    let flags: Flags = arguments();
+    let outcome = match &flags.host {
+        Some(host) => at_host(host, &flags).await,
+        None => {
             let work = async |pool: &Pool| by_pool(pool, &flags).await;
             flags.connection.run("vif-tap", work).await
         }
-        false => at_host(&flags).await,
     };
     finish(outcome.map(|()| ExitCode::SUCCESS))
 }
 
 async fn by_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     let sessions = Sessions::new(&flags.control_domain);
-    let whereabouts = Whereabouts::new(pool, &sessions, flags.host.clone());
+    let whereabouts = Whereabouts::new(pool, &sessions);
     let tap = pool.unless_interrupted(flags.subjects.by_pool(&whereabouts)).await?;
     let tap = tap.comment(format!("pool at {}", pool.url()));
     let capture = pool.unless_interrupted(flags.output.start(tap)).await?;
@@ -67,8 +67,7 @@ async fn by_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
     .await
 }
 
-async fn at_host(flags: &Flags) -> anyhow::Result<()> {
-    let host = flags.host.as_deref().unwrap_or_default();
+async fn at_host(host: &str, flags: &Flags) -> anyhow::Result<()> {
     let dom0 = flags.control_domain.connect(host).await?;
     let tap = flags.subjects.at_host(&dom0).await?;
     let capture = flags.output.start(tap).await?;

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use vhd_mbr::Size;
-use xenapi_examples::{AnyDisk, Connection, FoundVolume, OpenDisk, WantedDisk, WhichVolume, finish, note};
+use xenapi_examples::{AnyDisk, Connection, FoundVolume, OpenDisk, WantedDisk, WhichVolume, arguments, finish, note};
 
 /// Takes one file off a VM's disk, and reads no more of the disk than it takes
 #[derive(Parser)]
@@ -37,7 +37,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    finish(run(Flags::parse()).await.map(|()| ExitCode::SUCCESS))
+    finish(run(arguments::<Flags>()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(flags: Flags) -> anyhow::Result<()> {

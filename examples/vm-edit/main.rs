@@ -29,7 +29,8 @@ use vhd_mbr::Size;
 use vhd_mbr::patch::WritePlan;
 use vhd_mbr::xen_disk::WriteAt;
 use xenapi_examples::{
-    Connection, OpenDisk, Pool, WantedDisk, WhichVolume, disk_of_vm, ensure_untouched, finish, note, put_back,
+    Connection, OpenDisk, Pool, WantedDisk, WhichVolume, arguments, disk_of_vm, ensure_untouched, finish, note,
+    put_back,
 };
 
 use crate::archive::InArchive;
@@ -56,7 +57,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    finish(run(Flags::parse()).await.map(|()| ExitCode::SUCCESS))
+    finish(run(arguments::<Flags>()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(flags: Flags) -> anyhow::Result<()> {

@@ -17,7 +17,7 @@ use anyhow::anyhow;
 use clap::{Parser, ValueEnum};
 use xenapi::vm::PowerState;
 use xenapi::{ErrorCode, Ref, Vm, VmRecord};
-use xenapi_examples::{Connection, Meter, Pool, Total, choose_vm, finish, note, with_snapshot};
+use xenapi_examples::{Connection, Meter, Pool, Total, arguments, choose_vm, finish, note, with_snapshot};
 
 use crate::copy::copy;
 use crate::target::Place;
@@ -66,7 +66,7 @@ impl From<Compression> for xenapi::Compression {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = arguments();
     let work = async |pool: &Pool| export(pool, &flags).await;
     let outcome = flags.connection.run("vm-export", work).await;
     finish(outcome.map(|()| ExitCode::SUCCESS))

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use xenapi::{Ref, Vm};
-use xenapi_examples::{Connection, Meter, Pool, Printable, finish, named, note};
+use xenapi_examples::{Connection, Meter, Pool, Printable, arguments, finish, named, note};
 use xva::Verify;
 
 use crate::archive::Archive;
@@ -41,7 +41,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = arguments();
     let work = async |pool: &Pool| import(pool, &flags).await;
     let outcome = flags.connection.run("vm-import", work).await;
     finish(outcome.map(|()| ExitCode::SUCCESS))

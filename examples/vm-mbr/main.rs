@@ -15,7 +15,7 @@ use anyhow::{Context, anyhow};
 use clap::Parser;
 use xenapi::vm::PowerState;
 use xenapi::{ErrorCode, Map, Ref, Vm, VmRecord};
-use xenapi_examples::{Connection, Pool, choose_vm, finish, with_snapshot};
+use xenapi_examples::{Connection, Pool, arguments, choose_vm, finish, with_snapshot};
 
 use crate::peek::{Answer, peek};
 
@@ -43,7 +43,7 @@ struct Flags {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    finish(run(&Flags::parse()).await.map(|()| ExitCode::SUCCESS))
+    finish(run(&arguments::<Flags>()).await.map(|()| ExitCode::SUCCESS))
 }
 
 async fn run(flags: &Flags) -> anyhow::Result<()> {

@@ -13,7 +13,7 @@ mod verbs;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xenapi_examples::{Connection, Pool, finish};
+use xenapi_examples::{Connection, Pool, arguments, finish};
 
 /// Starts, stops, pauses and rescues VMs, dozens at once
 #[derive(Parser)]
@@ -48,7 +48,7 @@ enum Job {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let flags: Flags = arguments();
     finish(
         flags
             .connection

@@ -35,7 +35,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use xenapi_examples::{Total, finish};
+use xenapi_examples::{Total, arguments, finish};
 use xva::Archive;
 
 /// Looks into XVA archives, takes disks and bytes out of them, changes them in place, and serves them
@@ -79,7 +79,7 @@ enum Job {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Flags::parse().job {
+    let outcome = match arguments::<Flags>().job {
         Job::Info(flags) => info::run(&flags),
         Job::Ls(flags) => ls::run(&flags),
         Job::Verify(flags) => return finish(verify::run(&flags)),

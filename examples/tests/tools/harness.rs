@@ -73,7 +73,7 @@ pub(crate) fn tool(name: &str) -> Option<Command> {
         return None;
     }
     let mut command = Command::new(path);
-    for variable in ["XENAPI_URL", "XENAPI_PIN", "XENAPI_USER"] {
+    for variable in ["XENAPI_URL", "XENAPI_PIN", "XENAPI_USER", "XENAPI_CONFIG"] {
         command.env_remove(variable);
     }
     command

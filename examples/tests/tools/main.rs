@@ -4,10 +4,13 @@ mod archives;
 mod deltas;
 mod disks;
 mod files;
+#[cfg(unix)]
+mod forwards;
 mod harness;
 mod images;
 mod live;
 mod machines;
+mod manners;
 mod messages;
 mod nbd;
 mod partitions;

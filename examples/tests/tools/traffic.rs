@@ -84,10 +84,15 @@ async fn what_a_pool_knows_is_in_the_file() {
     client.logout().await.unwrap();
 
     let file = host.path("web.pcapng");
+    for host in pool.simulator.refs("host") {
+        pool.simulator.set("host", &host, "address", "127.0.0.1");
+    }
+    let address = host.address();
+    let (_, port) = address.rsplit_once(':').unwrap();
     let run = |arguments: &[&str]| {
-        let (address, arguments) = (host.address(), arguments.to_vec());
+        let arguments = arguments.to_vec();
         let mut command = pool.tool("vif-tap")?.into_std();
-        command.args(["--host", &address]).args(login(&host)).args(arguments);
+        command.args(["--ssh-port", port]).args(login(&host)).args(arguments);
         Some(command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
     };
     let wrong = [
@@ -157,7 +162,8 @@ async fn ten_thousand_packets_through_a_pipe() {
     };
     let mut tshark = {
         let mut tshark = Command::new("tshark");
-        tshark.args(["-n", "-l", "-T", "fields", "-e", "data.data", "-c", "10000", "-i", "-"]);
+        // With -i it would hear of packets every half second only.
+        tshark.args(["-n", "-l", "-T", "fields", "-e", "data.data", "-c", "10000", "-r", "-"]);
         tshark.stdin(child.stdout.take().unwrap());
         let tshark = tshark.stdout(Stdio::piped()).stderr(Stdio::null());
         tshark.spawn().unwrap()

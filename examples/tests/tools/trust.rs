@@ -64,6 +64,7 @@ async fn help_begins_with_what_the_tool_does() {
         ("pool-top", "Shows hosts, VMs"),
         ("vm-export", "Exports a VM"),
         ("vm-import", "Makes VMs out of"),
+        ("forward", "Local ports that lead to guests"),
         ("screenshot", "Saves what VMs show"),
         ("check-recordings", "Checks recordings of a real pool"),
     ] {
