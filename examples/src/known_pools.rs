@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use xenapi::SecretString;
 
 use crate::Printable;
@@ -32,9 +33,18 @@ pub(crate) struct KnownPool {
     password: Option<SecretText>,
 }
 
-/// A password in the file. It is not printed.
-#[derive(Clone, Deserialize)]
+/// A password in the file. It is not printed, also not by an error that it is none.
+#[derive(Clone)]
 struct SecretText(String);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::String(text) => Ok(Self(text)),
+            _ => Err(D::Error::custom("the password is no text: put it in quotes")),
+        }
+    }
+}
 
 impl std::fmt::Debug for SecretText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -138,8 +148,8 @@ pub(crate) fn default_known_hosts() -> anyhow::Result<PathBuf> {
     Ok(folder.join("known_hosts"))
 }
 
-/// The folder for this project's settings.
-fn settings() -> Option<PathBuf> {
+/// The folder for this project's settings; none where there is no home.
+pub fn settings() -> Option<PathBuf> {
     let set = |name| {
         std::env::var_os(name)
             .map(PathBuf::from)
@@ -183,6 +193,7 @@ mod tests {
         for text in [
             "[lab]\nurl = 'https://x'\npassword = s3cret",
             "[lab]\nurl='x'\npasswort = 's3cret'",
+            "[lab]\nurl='x'\npassword = [\"s3cret\"]",
         ] {
             let error = KnownPools::parse("pools.toml".into(), text).unwrap_err().to_string();
             assert!(error.contains("pools.toml, line 3"), "{error}");

@@ -10,7 +10,7 @@ use dom0::Dom0;
 use futures_util::future::join_all;
 use pcap_tap::live::{NicKind, Vm};
 use serde::{Deserialize, Serialize};
-use xenapi_examples::{ControlDomain, note};
+use xenapi_examples::{ControlDomain, note, settings};
 
 /// Names another file, for those who keep several.
 const VARIABLE: &str = "XENAPI_EXTCAP";
@@ -173,18 +173,10 @@ async fn listed(address: &str, dom0: &Dom0) -> anyhow::Result<Vec<Interface>> {
 }
 
 fn path() -> anyhow::Result<PathBuf> {
-    let variable = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    if let Some(path) = variable(VARIABLE) {
-        return Ok(path);
-    }
-    let home = || Some(variable("HOME")?.join(".config"));
-    let folder = variable("XDG_CONFIG_HOME")
-        .or_else(home)
-        .or_else(|| variable("APPDATA"));
-    let folder = folder.with_context(|| format!("there is no home folder: set {VARIABLE} to the name of a file"))?;
-    Ok(folder.join("xenapi/vif-extcap.json"))
+    let named = std::env::var_os(VARIABLE).filter(|path| !path.is_empty());
+    let usual = || Some(settings()?.join("vif-extcap.json"));
+    named
+        .map(PathBuf::from)
+        .or_else(usual)
+        .with_context(|| format!("there is no home folder: set {VARIABLE} to the name of a file"))
 }
