@@ -183,6 +183,16 @@ impl Host {
         thread::spawn(send).join().unwrap()
     }
 
+    /// A program that runs where the VM is.
+    pub(crate) fn in_vm(&self, program: &str) -> Command {
+        inside(&self.vm, program)
+    }
+
+    /// A program that runs where the control domain is.
+    pub(crate) fn in_dom0(&self, program: &str) -> Command {
+        inside(&self.dom0, program)
+    }
+
     pub(crate) fn address(&self) -> String {
         format!("root@127.0.0.1:{}", self.port)
     }
@@ -241,6 +251,12 @@ impl Drop for Host {
         ip(&format!("netns del {}", self.dom0));
         ip(&format!("netns del {}", self.vm));
     }
+}
+
+fn inside(namespace: &str, program: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, program]);
+    command
 }
 
 /// A session to the host that has its keys in a folder.

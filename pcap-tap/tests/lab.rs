@@ -1,0 +1,116 @@
+//! On a real Xen host: one under QEMU in the folder that `XEN_LAB` names, with the VM `du1`.
+#![cfg(feature = "live")]
+
+mod stage;
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dom0::{Auth, Command as Remote, Dom0, HostKeys};
+use pcap_tap::live::{Sink, Tap, Vm};
+use stage::tshark;
+
+/// The machine, which ends with the test.
+struct Lab {
+    folder: PathBuf,
+    port: u16,
+    qemu: Child,
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+impl Lab {
+    fn start() -> Option<Self> {
+        let Some(folder) = std::env::var_os("XEN_LAB").map(PathBuf::from) else {
+            eprintln!("skipped: XEN_LAB names no folder with a Xen host");
+            return None;
+        };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut qemu = Command::new("bash");
+        qemu.arg(folder.join("start-snap.sh")).arg(port.to_string());
+        let qemu = qemu.stdin(Stdio::null()).process_group(0).spawn().unwrap();
+        Some(Self { folder, port, qemu })
+    }
+
+    async fn session(&self, keys: &std::path::Path) -> Dom0 {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            let connect = Dom0::connect(format!("root@127.0.0.1:{}", self.port))
+                .auth(Auth::key_file(self.folder.join("id")))
+                .host_keys(HostKeys::known_hosts(keys).accept_new())
+                .timeout(Duration::from_secs(10));
+            match connect.await {
+                Ok(dom0) => return dom0,
+                Err(error) => assert!(Instant::now() < end, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+/// It is emulated, and takes its time.
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(120);
+    while !is_so() {
+        assert!(Instant::now() < end, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_on_xen_through_destroy_and_create() {
+    let Some(lab) = Lab::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let dom0 = lab.session(&folder.path().join("known_hosts")).await;
+    let vm = Vm::find(&dom0, "du1").await.unwrap();
+    let (before, file) = (vm.domain, folder.path().join("du1.pcapng"));
+    let tap = Tap::new(&dom0).vm(&vm).filter("icmp or arp");
+    let capture = tap.start(Sink::file(&file)).await.unwrap();
+    eventually("it captures", || capture.progress().attached == 1).await;
+
+    let ping = Remote::raw("until ping -c 3 -W 2 10.0.2.16; do sleep 1; done");
+    dom0.run(&ping).await.unwrap();
+    eventually("the pings are here", || capture.progress().packets >= 6).await;
+    dom0.run(&Remote::new("xl").args(["destroy", "du1"])).await.unwrap();
+    eventually("the device is gone", || capture.progress().attached == 0).await;
+    dom0.run(&Remote::new("xl").args(["create", "/root/du1.cfg"]))
+        .await
+        .unwrap();
+    eventually("it captures again", || capture.progress().attached == 1).await;
+    let so_far = capture.progress().packets;
+    dom0.run(&ping).await.unwrap();
+    eventually("the pings are here", || capture.progress().packets >= so_far + 6).await;
+    let again = Vm::find(&dom0, "du1").await.unwrap();
+    let end = capture.stop().await.unwrap();
+    assert!(again.domain > before);
+    assert_eq!(end.interfaces, 2);
+
+    let fields = [
+        "frame.interface_name",
+        "icmp.type",
+        "frame.packet_flags_direction",
+        "frame.comment",
+    ];
+    let rows = tshark(&file, &fields);
+    for domain in [before, again.domain] {
+        let device = format!("vif{domain}.0");
+        let answers = rows.iter().filter(|row| row[0] == device && row[1] == "0");
+        let directions: Vec<_> = answers.map(|row| row[2].as_str()).collect();
+        assert!(
+            directions.len() >= 3 && directions.iter().all(|way| *way == "0x00000002"),
+            "{rows:?}"
+        );
+    }
+    assert!(
+        rows.iter()
+            .any(|row| row[3].contains(&format!("(domain {})", again.domain)))
+    );
+}
