@@ -76,12 +76,15 @@ async fn a_vm_on_xen_through_destroy_and_create() {
     let capture = tap.start(Sink::file(&file)).await.unwrap();
     eventually("it captures", || capture.progress().attached == 1).await;
 
-    let ping = Remote::raw("until ping -c 3 -W 2 10.0.2.16; do sleep 1; done");
+    // The network of the emulator answers for the VM as well, which can make ping wait for ever.
+    let ping = Remote::raw("until timeout 20 ping -c 3 10.0.2.16; do sleep 1; done");
     dom0.run(&ping).await.unwrap();
     eventually("the pings are here", || capture.progress().packets >= 6).await;
     dom0.run(&Remote::new("xl").args(["destroy", "du1"])).await.unwrap();
     eventually("the device is gone", || capture.progress().attached == 0).await;
-    dom0.run(&Remote::new("xl").args(["create", "/root/du1.cfg"]))
+    // Without it, `xl` would make another VM of the same name.
+    let uuid = format!("uuid=\"{}\"", vm.uuid.as_deref().unwrap());
+    dom0.run(&Remote::new("xl").args(["create", "/root/du1.cfg"]).arg(uuid))
         .await
         .unwrap();
     eventually("it captures again", || capture.progress().attached == 1).await;

@@ -4,6 +4,8 @@
 //! - [`reach`] has the ways to the port: through the control domain, over the network, by waiting for QEMU.
 //! - [`bridge`] keeps one connection open for many readers and one writer, with a memory and a log.
 //! - [`serve`] puts a bridge where programs find it: a TCP port, a unix socket, a terminal, a named pipe.
+//! - [`link`] runs commands and copies files where `serial-agent` runs in the guest.
+//! - [`gdb`] takes a debugger's packets and a console on one port apart.
 //! - [`live`] moves the port of a VM that runs, for experts.
 //!
 //! ```no_run
@@ -19,10 +21,13 @@
 //! # }
 //! ```
 //!
-//! The crate knows no pool: what VM.platform holds comes in as a map, and goes out as text. The feature `dom0`, on by
-//! default, is the way over SSH.
+//! The crate knows no pool: what VM.platform holds comes in as a map, and goes out as text. Of the features, both on by
+//! default, `dom0` is the way over SSH and `link` what needs the agent.
 
 pub mod bridge;
+pub mod gdb;
+#[cfg(feature = "link")]
+pub mod link;
 pub mod live;
 pub mod reach;
 pub mod serve;

@@ -3,7 +3,8 @@ use dom0::{Command, Dom0};
 use super::vm::fill;
 use super::{Error, Vm};
 
-/// Addresses come from where VMs cannot write. `ovs-system` is every OVS bridge at once, so OVS itself is asked.
+/// Addresses come from where VMs cannot write. `ovs-system` is every OVS bridge at once, so OVS itself is asked. A device that
+/// is not up has no carrier to read, and cannot be captured: on a busy host it stays so for many seconds.
 const NICS: &str = r#"for domain; do
 base=/local/domain/0/backend/vif/$domain
 for number in $(xenstore-list "$base" 2>/dev/null); do
@@ -14,8 +15,8 @@ for device in "vif$domain.$number" "tap$domain.$number" "vif$domain.$number-emu"
 cd "/sys/class/net/$device" 2>/dev/null || continue
 bridge=$(readlink master)
 case "$bridge" in */ovs-system) bridge=$(ovs-vsctl --timeout=2 port-to-br "$device" 2>/dev/null);; esac
-carrier=$(cat carrier 2>/dev/null)
-echo "device $device ${carrier:-0} $(cat statistics/rx_packets 2>/dev/null) $(cat statistics/tx_packets 2>/dev/null) ${bridge##*/}"
+carrier=$(cat carrier 2>/dev/null) || continue
+echo "device $device $carrier $(cat statistics/rx_packets 2>/dev/null) $(cat statistics/tx_packets 2>/dev/null) ${bridge##*/}"
 done
 done
 base=/local/domain/$domain/xenserver/device/net-sriov-vf

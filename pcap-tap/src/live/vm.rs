@@ -30,7 +30,8 @@ pub struct Nic {
     pub mac: Option<Mac>,
     /// The bridge that it is plugged into, such as `xenbr0`.
     pub bridge: Option<String>,
-    /// Its ends in the control domain: one, or two while the VM may still use an emulated NIC.
+    /// Its ends in the control domain that are up: none while the VM starts, one, or two while it may still use an emulated
+    /// NIC.
     pub devices: Vec<Device>,
 }
 

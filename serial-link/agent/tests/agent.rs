@@ -11,8 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use guest::{Guest, PATIENCE};
-use serial_link_protocol::blocking::ClientError;
-use serial_link_protocol::{Command, Exit, FailureKind, Port, Put, Refusal, Signal};
+use serial_link_protocol::{ClientError, Command, Exit, FailureKind, Port, Put, Refusal, Signal};
 
 fn content(size: usize) -> Vec<u8> {
     (0_u32..)

@@ -93,9 +93,11 @@
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod checksum;
+mod client_error;
 mod error;
 mod frame;
 mod handshake;
+mod inbox;
 mod link;
 mod message;
 mod packet;
@@ -104,7 +106,9 @@ mod secret;
 mod session;
 
 pub use checksum::Checksum;
+pub use client_error::ClientError;
 pub use error::LinkError;
+pub use inbox::{Inbox, Output};
 pub use link::{Config, Counters, Event, Link};
 pub use message::{
     Address, Command, Digest, Exit, Failure, FailureKind, FileFacts, Port, Program, Put, Reply, Report, Request, Signal,

@@ -163,6 +163,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Says no to everybody who asks for the input from now on.
+    pub fn keep(&mut self) {
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
+    }
+
     /// The next who asks for the input; none when it is not this one's to give any more.
     pub async fn asked(&mut self) -> Option<Request> {
         self.requests.recv().await

@@ -1,15 +1,15 @@
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::blocking::{Channel, ClientError, Pump, Running};
+use crate::blocking::{Channel, Pump, Running};
+use crate::client_error::ClientError;
 use crate::error::LinkError;
+use crate::inbox::{Inbox, Output};
 use crate::link::{Config, Counters, Event};
-use crate::message::{Command, Exit, Port, Reply, Report, Request};
-use crate::packet::Refusal;
+use crate::message::{Command, Port, Reply, Report, Request};
 use crate::role::Host;
 
 /// Commands and files in a VM, for threads that can wait.
@@ -42,24 +42,6 @@ pub struct Client {
     inbox: Arc<Mutex<Inbox>>,
 }
 
-#[derive(Default)]
-struct Inbox {
-    replies: BTreeMap<u32, VecDeque<Reply>>,
-    refused: Option<Refusal>,
-}
-
-/// What a command said and how it ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Output {
-    /// How it ended.
-    pub exit: Exit,
-    /// Its standard output.
-    pub stdout: Vec<u8>,
-    /// Its standard error.
-    pub stderr: Vec<u8>,
-}
-
 impl Client {
     /// A client that hands everything on the line that is not the link's to `console`.
     pub fn new(config: Config, mut console: impl FnMut(&[u8]) + Send + 'static) -> Self {
@@ -86,7 +68,7 @@ impl Client {
     /// If none does in time, or it has another secret.
     pub fn connected(&self, limit: Duration) -> Result<(), ClientError> {
         let result = self.pump.wait_at_most(limit, |link| {
-            if let Some(refusal) = lock(&self.inbox).refused.take() {
+            if let Some(refusal) = lock(&self.inbox).refusal() {
                 return Some(Err(ClientError::Refused(refusal)));
             }
             link.session().map(|_| Ok(()))
@@ -172,21 +154,14 @@ impl Client {
         self.pump.with(|link, _| {
             let session = link.session().ok_or(LinkError::NotConnected)?;
             let number = link.request(request)?;
-            lock(&self.inbox).replies.insert(number, VecDeque::new());
+            lock(&self.inbox).open(number);
             Ok(Channel::new(self.pump.clone(), session, number))
         })
     }
 
     /// Waits for the next reply in a channel.
     pub(super) fn reply(&self, channel: &Channel<Host>) -> Result<Reply, ClientError> {
-        let number = channel.number();
-        let reply = channel.wait_for(|_| match lock(&self.inbox).replies.get_mut(&number) {
-            Some(replies) => Ok(replies.pop_front()),
-            None => Err(LinkError::Closed { channel: number }),
-        })?;
-        if reply.is_last() {
-            lock(&self.inbox).replies.remove(&number);
-        }
+        let reply = channel.wait_for(|_| lock(&self.inbox).reply(channel.number()))?;
         match reply {
             Reply::Failed(failure) => {
                 channel.close();
@@ -199,28 +174,12 @@ impl Client {
     /// Lets go of a channel whose last reply nobody waits for.
     pub(super) fn abandon(&self, channel: &Channel<Host>) {
         let open = self.pump.with(|link, _| link.session() == Some(channel.session()))
-            && lock(&self.inbox).replies.remove(&channel.number()).is_some();
+            && lock(&self.inbox).forget(channel.number());
         if open {
             // The session may have ended just now, and the command with it.
             let _ = channel.follow_up(&Request::Cancel);
         }
         channel.close();
-    }
-}
-
-impl Inbox {
-    fn take(&mut self, event: Event<Reply>) {
-        match event {
-            Event::Message { channel, message } => {
-                if let Some(replies) = self.replies.get_mut(&channel) {
-                    replies.push_back(message);
-                }
-            }
-            Event::Connected { .. } => self.refused = None,
-            Event::Ended { .. } => self.replies.clear(),
-            Event::Refused(refusal) => self.refused = Some(refusal),
-            _ => {}
-        }
     }
 }
 
@@ -230,9 +189,7 @@ fn lock(inbox: &Mutex<Inbox>) -> MutexGuard<'_, Inbox> {
 
 pub(super) fn unexpected(channel: &Channel<Host>, reply: Reply) -> ClientError {
     channel.close();
-    ClientError::Unexpected {
-        answer: format!("{reply:?}"),
-    }
+    reply.into()
 }
 
 impl fmt::Debug for Client {

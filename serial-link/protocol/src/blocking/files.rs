@@ -1,8 +1,9 @@
 use std::io::{Read, Seek, SeekFrom, Write};
 
 use crate::blocking::client::unexpected;
-use crate::blocking::{Channel, Client, ClientError};
+use crate::blocking::{Channel, Client};
 use crate::checksum::Checksum;
+use crate::client_error::ClientError;
 use crate::message::{FileFacts, Port, Put, Reply, Request};
 use crate::role::Host;
 

@@ -3,13 +3,11 @@
 
 mod channel;
 mod client;
-mod error;
 mod files;
 mod pump;
 mod running;
 
 pub use channel::Channel;
-pub use client::{Client, Output};
-pub use error::ClientError;
+pub use client::Client;
 pub use pump::Pump;
 pub use running::Running;

@@ -1,5 +1,6 @@
 use crate::blocking::client::unexpected;
-use crate::blocking::{Channel, Client, ClientError};
+use crate::blocking::{Channel, Client};
+use crate::client_error::ClientError;
 use crate::error::LinkError;
 use crate::message::{Exit, Port, Reply, Request, Signal};
 use crate::role::Host;

@@ -26,6 +26,12 @@ pub enum ClientError {
     /// An agent is there and does not talk with this end.
     #[error("{}", refused(*.0))]
     Refused(Refusal),
+    /// The line is this client's no more.
+    #[error("the way to the serial port is closed: {reason}")]
+    Line {
+        /// Why.
+        reason: String,
+    },
     /// Reading or writing a file at this end failed.
     #[error("cannot read or write the file at this end: {0}")]
     File(#[from] std::io::Error),

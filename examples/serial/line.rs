@@ -1,0 +1,107 @@
+//! The way to a VM's port, wherever the VM runs at the moment.
+
+use std::io;
+
+use anyhow::{Context as _, bail};
+use dom0::{Dom0, Target};
+use futures_util::future::BoxFuture;
+use serial_link::reach::{ConnectError, Console, HostLine, Line, Mode, Port};
+use serial_link::setup::{Address, Form, Protocol, Role, Setting, Socket};
+use xenapi::{Client, Ref, Vm};
+use xenapi_examples::{ControlDomain, Pool, Sessions, Whereabouts};
+
+use crate::running::running_setting;
+
+/// Asks the pool again whenever it connects: the VM may have been started anew, or moved.
+pub(crate) struct VmLine {
+    client: Client,
+    hosts: Whereabouts,
+    vm: Ref<Vm>,
+    name: String,
+}
+
+impl VmLine {
+    pub(crate) fn new(pool: &Pool, ssh: &ControlDomain, vm: Ref<Vm>, name: String) -> Self {
+        Self {
+            client: Client::clone(pool),
+            hosts: Whereabouts::new(pool, &Sessions::new(ssh)),
+            vm,
+            name,
+        }
+    }
+
+    async fn find(&self) -> anyhow::Result<HostLine> {
+        let record = self.client.vm(self.vm).record().await?;
+        if record.resident_on.is_null() {
+            bail!("it is {}", record.power_state.as_str().to_lowercase());
+        }
+        let domain = u32::try_from(record.domid).context("the pool tells no domain of it")?;
+        let dom0 = self.hosts.session(record.resident_on).await?;
+        let setting = Setting::of(&record.platform, &record.other_config).value;
+        let now = running_setting(&dom0, domain).await?.unwrap_or(setting);
+        let form: Form = now.parse().with_context(|| format!("its port is {now:?}"))?;
+        way(&form, &dom0, domain)
+    }
+}
+
+/// The line to a port with this setting.
+fn way(form: &Form, dom0: &Dom0, domain: u32) -> anyhow::Result<HostLine> {
+    let session = dom0.clone();
+    let login = move || {
+        let session = session.clone();
+        async move { Ok(session) }
+    };
+    let Form::Socket(Socket {
+        address,
+        role,
+        protocol,
+        ..
+    }) = form
+    else {
+        if *form == Form::Pty {
+            return Ok(HostLine::console(domain, Console::Serial, false, login));
+        }
+        bail!(
+            "its port cannot be reached: {}; `serial setup` gives it one",
+            form.explain()
+        );
+    };
+    let mode = match protocol {
+        Protocol::Raw => Mode::Raw,
+        Protocol::Telnet => Mode::Telnet,
+        other => bail!("its port speaks {other:?}, which is not spoken here"),
+    };
+    if !matches!(role, Role::Server { .. }) {
+        bail!(
+            "{}: say `serial bridge --incoming` there, or `serial setup` for a port that waits for you",
+            form.explain()
+        );
+    }
+    let target = match address {
+        Address::Unix { path } => Target::unix(path),
+        Address::Tcp { host, port } => {
+            let port = port
+                .parse()
+                .with_context(|| format!("its port has no number, but {port:?}"))?;
+            let host = if host.is_empty() { "127.0.0.1" } else { host };
+            Target::tcp(host, port)
+        }
+    };
+    Ok(HostLine::socket(target, mode, login))
+}
+
+impl Line for VmLine {
+    fn connect(&self) -> BoxFuture<'_, Result<Port, ConnectError>> {
+        Box::pin(async {
+            let line = self.find().await.map_err(|error| ConnectError::Socket {
+                line: self.name(),
+                source: io::Error::other(format!("{error:#}")),
+            })?;
+            line.connect().await
+        })
+    }
+
+    fn name(&self) -> String {
+        format!("the serial port of {}", self.name)
+    }
+}

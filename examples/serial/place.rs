@@ -1,0 +1,153 @@
+//! Which port is meant, and who has it open already.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use serial_link::bridge::Bridge;
+#[cfg(unix)]
+use serial_link::reach::UnixLine;
+use serial_link::reach::{Incoming, Mode, TcpLine};
+#[cfg(unix)]
+use xenapi_examples::note;
+use xenapi_examples::{Interrupted, Pool, named, settings};
+
+use crate::Ways;
+use crate::line::VmLine;
+
+/// A port as people name it.
+#[derive(Clone, Debug)]
+pub(crate) enum Wanted {
+    /// A VM's, by its name or UUID.
+    Vm(String),
+    /// A socket of this machine: another bridge, or QEMU itself.
+    Unix(PathBuf),
+    /// A socket elsewhere.
+    Tcp(String),
+    /// A QEMU that connects to this address, as it does where a setting has no `server`.
+    Listen(SocketAddr),
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(':') {
+            _ if text.is_empty() => {
+                Err("a VM's name, its UUID, unix:PATH, tcp:HOST:PORT or listen:ADDRESS:PORT".to_owned())
+            }
+            Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            Some(("tcp", address)) if address.contains(':') => Ok(Self::Tcp(address.to_owned())),
+            Some(("listen", address)) => {
+                let address = address.parse();
+                address.map(Self::Listen).map_err(|_| "listen:ADDRESS:PORT".to_owned())
+            }
+            _ => Ok(Self::Vm(text.to_owned())),
+        }
+    }
+}
+
+/// A port that is kept open.
+pub(crate) struct Place {
+    /// What people call it.
+    pub(crate) name: String,
+    pub(crate) bridge: Bridge,
+    /// Where others of this machine find a bridge to it.
+    pub(crate) meeting: Option<PathBuf>,
+}
+
+impl Wanted {
+    /// Does some work with the port, until ctrl-c. A bridge of the same user is used where there is one, as the port
+    /// itself serves one connection at a time.
+    pub(crate) async fn with<T>(
+        &self,
+        ways: &Ways<'_>,
+        work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.open(ways, true, work).await
+    }
+
+    /// The same for who would be that bridge.
+    pub(crate) async fn with_own<T>(
+        &self,
+        ways: &Ways<'_>,
+        work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.open(ways, false, work).await
+    }
+
+    async fn open<T>(
+        &self,
+        ways: &Ways<'_>,
+        share: bool,
+        work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let direct = |name: String, bridge| Place {
+            name,
+            bridge,
+            meeting: None,
+        };
+        let place = match self {
+            Self::Vm(wanted) => {
+                return ways
+                    .connection
+                    .run("serial", async |pool: &Pool| {
+                        let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
+                        let (vm, record) = named(&vms, wanted)?;
+                        let meeting = meeting(&record.uuid);
+                        let existing = meeting.as_deref().filter(|_| share).and_then(existing);
+                        let name = record.name_label.clone();
+                        let bridge =
+                            existing.unwrap_or_else(|| Bridge::start(VmLine::new(pool, ways.ssh, vm, name.clone())));
+                        let place = Place { name, bridge, meeting };
+                        pool.unless_interrupted(work(place)).await
+                    })
+                    .await;
+            }
+            #[cfg(unix)]
+            Self::Unix(path) => direct(
+                path.display().to_string(),
+                Bridge::start(UnixLine::new(path, Mode::Raw)),
+            ),
+            #[cfg(not(unix))]
+            Self::Unix(_) => anyhow::bail!("unix sockets are not for this system"),
+            Self::Listen(address) => {
+                let line = Incoming::bind(*address, Mode::Raw).await;
+                let line = line.with_context(|| format!("nobody can listen on {address}"))?;
+                direct(
+                    format!("whoever connects to {}", line.local_addr()),
+                    Bridge::start(line),
+                )
+            }
+            Self::Tcp(address) => direct(address.clone(), Bridge::start(TcpLine::new(address, Mode::Raw))),
+        };
+        tokio::select! {
+            outcome = work(place) => outcome,
+            pressed = tokio::signal::ctrl_c() => {
+                pressed.context("ctrl-c cannot be waited for")?;
+                Err(Interrupted.into())
+            }
+        }
+    }
+}
+
+/// Where a bridge to a VM's port is met: one for each user.
+pub(crate) fn meeting(uuid: &str) -> Option<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let folder = runtime.filter(|path| path.is_absolute()).or_else(settings)?;
+    Some(folder.join(format!("serial-{uuid}")))
+}
+
+/// A line to the bridge that is met there.
+#[cfg(unix)]
+fn existing(meeting: &Path) -> Option<Bridge> {
+    std::os::unix::net::UnixStream::connect(meeting).ok()?;
+    note("A bridge of yours has this port open, and is used.");
+    Some(Bridge::start(UnixLine::new(meeting, Mode::Raw)))
+}
+
+#[cfg(not(unix))]
+fn existing(_: &Path) -> Option<Bridge> {
+    None
+}
