@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serial_link::live::{change, changed, probe, probed, qmp_socket};
-use serial_link::setup::{Form, Pending, Setting};
+use serial_link::setup::{Address, Form, Origin, Pending, Setting, Socket};
 use xenapi::vm::PowerState;
 use xenapi::{Client, Ref, Vm};
 use xenapi_examples::{Batch, Chosen, Pool, Selection, Sessions, Whereabouts};
@@ -103,7 +103,14 @@ impl Change {
         let vm = self.client.vm(self.vm);
         // Of two tools at once one fails here, and neither takes away what others have set.
         vm.remove_from_platform(Setting::KEY).await?;
-        vm.add_to_platform(Setting::KEY, &value).await?;
+        if let Err(error) = vm.add_to_platform(Setting::KEY, &value).await {
+            if self.before.origin == Origin::Platform {
+                let before = &self.before.value;
+                let restored = vm.add_to_platform(Setting::KEY, before).await;
+                restored.with_context(|| format!("{error}; and what was there before, {before}, is gone"))?;
+            }
+            return Err(error.into());
+        }
         let record = vm.record().await?;
         let set = match record.power_state {
             PowerState::Halted => format!("{value}, from its next start on"),
@@ -111,8 +118,8 @@ impl Change {
             _ if self.live => {
                 let domain = u32::try_from(record.domid).context("the pool tells no domain of it")?;
                 let dom0 = self.hosts.session(record.resident_on).await?;
-                let Form::Socket(serial_link::setup::Socket {
-                    address: serial_link::setup::Address::Unix { path },
+                let Form::Socket(Socket {
+                    address: Address::Unix { path },
                     ..
                 }) = &form
                 else {

@@ -15,6 +15,10 @@ mod messages;
 mod nbd;
 mod partitions;
 #[cfg(target_os = "linux")]
+mod serial;
+#[cfg(unix)]
+mod sshd;
+#[cfg(target_os = "linux")]
 #[path = "../../../pcap-tap/tests/stage/mod.rs"]
 mod stage;
 mod tidiness;
