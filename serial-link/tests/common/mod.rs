@@ -1,4 +1,5 @@
 //! A virtual machine: QEMU without acceleration, and a boot sector as its guest.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,11 @@ impl Vm {
     }
 
     pub(crate) fn start_in(folder: TempDir, form: &str) -> Self {
+        Self::start_with(folder, form, &[])
+    }
+
+    /// With more arguments, in which `FOLDER` is the folder, too.
+    pub(crate) fn start_with(folder: TempDir, form: &str, more: &[&str]) -> Self {
         let at = folder.path().display().to_string();
         fs::write(folder.path().join("guest"), GUEST).expect("the guest");
         let process = Command::new(QEMU)
@@ -67,6 +73,7 @@ impl Vm {
             .args(["-debugcon", &format!("file:{at}/ticks")])
             .args(["-qmp", &format!("unix:{at}/qmp,server,nowait")])
             .args(["-serial", &form.replace("FOLDER", &at)])
+            .args(more.iter().map(|word| word.replace("FOLDER", &at)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.path().join("said")).expect("a file"))
