@@ -5,29 +5,23 @@
 
 mod domain;
 mod escape;
-mod path;
 mod store;
-pub mod wire;
 mod xenstore;
 
 pub use domain::{Domain, parse_domains};
 pub use escape::{escape, unescape};
-pub use path::XenStorePath;
 pub use store::{Store, StoreError, StoreEvent, Transaction};
-pub use xenstore::{Entry, Watch, XenStore, parse_list, parse_tree};
+pub use xenstore_wire::{self as wire, PathError, XenStorePath};
+
+pub use self::xenstore::{Entry, Watch, XenStore, parse_list, parse_tree};
 
 /// Something of Xen's is not as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum XenError {
     /// Paths begin with a slash, and are made of ASCII letters, digits and `-/_@`.
-    #[error("{path:?} is no path of xenstore: {reason}")]
-    Path {
-        /// The text.
-        path: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Path(#[from] PathError),
     /// Larger values are refused by xenstore, and wedge the connection of some programs.
     #[error("a value of {size} bytes for {path}: xenstore takes 2048")]
     ValueSize {

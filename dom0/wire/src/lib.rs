@@ -5,7 +5,7 @@
 //! answers again. So [`Request`] cannot be encoded when it is too long.
 //!
 //! ```
-//! use dom0::xen::wire::{Decoder, Kind, Message, Request};
+//! use xenstore_wire::{Decoder, Kind, Message, Request};
 //!
 //! let name = "/local/domain/7/name".parse()?;
 //! let sent = Request::read(&name).encode(1, 0)?;
@@ -19,11 +19,13 @@
 
 mod kind;
 mod message;
+mod path;
 mod reply;
 mod request;
 
 pub use kind::Kind;
 pub use message::{Decoder, Message, WireError};
+pub use path::{PathError, XenStorePath};
 pub use reply::{Refusal, event, names, refusal, transaction};
 pub use request::{Request, RequestError};
 

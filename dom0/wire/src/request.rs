@@ -1,5 +1,4 @@
-use super::{Kind, LARGEST_PAYLOAD, LARGEST_VALUE, Message};
-use crate::xen::XenStorePath;
+use super::{Kind, LARGEST_PAYLOAD, LARGEST_VALUE, Message, XenStorePath};
 
 /// Something to ask xenstore for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,17 +1,25 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::XenError;
+/// A text that is no path of xenstore.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path:?} is no path of xenstore: {reason}")]
+pub struct PathError {
+    /// The text, shortened.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
 
-/// An absolute path in xenstore, or the name of one of its special watches.
+/// A path in xenstore, or the name of one of its special watches. It is absolute but for [`own`](Self::own).
 ///
 /// ```
-/// use dom0::xen::XenStorePath;
+/// use xenstore_wire::XenStorePath;
 ///
 /// let tty = XenStorePath::domain(7).child("serial/0/tty")?;
 /// assert_eq!(tty.as_str(), "/local/domain/7/serial/0/tty");
 /// assert!("/local/../etc".parse::<XenStorePath>().is_err(), "a dot");
-/// # Ok::<(), dom0::xen::XenError>(())
+/// # Ok::<(), xenstore_wire::PathError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct XenStorePath(String);
@@ -36,8 +44,14 @@ impl XenStorePath {
     }
 
     /// What lies below.
-    pub fn child(&self, name: &str) -> Result<Self, XenError> {
+    pub fn child(&self, name: &str) -> Result<Self, PathError> {
         format!("{}/{name}", self.0.trim_end_matches('/')).parse()
+    }
+
+    /// What a guest has of its own, such as `domid` or `data/x`: xenstore looks below the guest's folder.
+    pub fn own(name: &str) -> Result<Self, PathError> {
+        let Self(below) = format!("/{name}").parse()?;
+        Ok(Self(below[1..].into()))
     }
 
     /// The path as text.
@@ -47,11 +61,11 @@ impl XenStorePath {
 }
 
 impl FromStr for XenStorePath {
-    type Err = XenError;
+    type Err = PathError;
 
-    fn from_str(text: &str) -> Result<Self, XenError> {
+    fn from_str(text: &str) -> Result<Self, PathError> {
         let wrong = |reason| {
-            Err(XenError::Path {
+            Err(PathError {
                 path: text.chars().take(200).collect(),
                 reason,
             })
@@ -97,6 +111,8 @@ mod tests {
             assert!(bad.parse::<XenStorePath>().is_err(), "{bad}");
         }
         assert!(format!("/{}", "a".repeat(3072)).parse::<XenStorePath>().is_err());
+        assert_eq!(XenStorePath::own("data/x").unwrap().as_str(), "data/x");
+        assert!(XenStorePath::own("/data").is_err() && XenStorePath::own("a b").is_err());
         let root: XenStorePath = "/".parse().unwrap();
         assert_eq!(root.child("vm").unwrap().as_str(), "/vm");
     }
