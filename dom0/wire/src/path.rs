@@ -45,7 +45,11 @@ impl XenStorePath {
 
     /// What lies below.
     pub fn child(&self, name: &str) -> Result<Self, PathError> {
-        format!("{}/{name}", self.0.trim_end_matches('/')).parse()
+        let below = format!("{}/{name}", self.0.trim_end_matches('/'));
+        match self.0.starts_with(['/', '@']) {
+            true => below.parse(),
+            false => Self::own(&below),
+        }
     }
 
     /// What a guest has of its own, such as `domid` or `data/x`: xenstore looks below the guest's folder.
@@ -112,6 +116,7 @@ mod tests {
         }
         assert!(format!("/{}", "a".repeat(3072)).parse::<XenStorePath>().is_err());
         assert_eq!(XenStorePath::own("data/x").unwrap().as_str(), "data/x");
+        assert_eq!(XenStorePath::own("data").unwrap().child("x").unwrap().as_str(), "data/x");
         assert!(XenStorePath::own("/data").is_err() && XenStorePath::own("a b").is_err());
         let root: XenStorePath = "/".parse().unwrap();
         assert_eq!(root.child("vm").unwrap().as_str(), "/vm");

@@ -5,11 +5,15 @@ pub(crate) const HELP: &str = "\
 Runs commands and copies files in a virtual machine, asked over its serial port.
 
 Usage: serial-agent [--port PORT] [--speed BAUD] [--secret FILE]
+       serial-agent --xenstore FOLDER [--xenbus DEVICE] [--secret FILE]
 
   --port PORT    the port: /dev/ttyS0 by default, COM1 on Windows
   --speed BAUD   its speed, 115200 by default; virtual ports ignore it
   --secret FILE  the file with the secret that the host has too, readable by its owner only:
                  /etc/serial-agent/secret by default, C:\\ProgramData\\serial-agent\\secret on Windows
+  --xenstore FOLDER  no port, but this folder of xenstore, on Linux: vm-data/serial-link on XenServer
+                 and XCP-ng, data/serial-link elsewhere
+  --xenbus DEVICE  where xenstore is, /dev/xen/xenbus by default
 ";
 
 #[cfg(unix)]
@@ -22,6 +26,9 @@ pub(crate) struct Arguments {
     pub(crate) port: PathBuf,
     pub(crate) speed: u32,
     pub(crate) secret: PathBuf,
+    /// A folder of xenstore in place of the port.
+    pub(crate) xenstore: Option<String>,
+    pub(crate) xenbus: PathBuf,
 }
 
 #[derive(PartialEq, Eq, Debug, thiserror::Error)]
@@ -41,11 +48,18 @@ impl Arguments {
             port: DEFAULTS.0.into(),
             speed: 115_200,
             secret: DEFAULTS.1.into(),
+            xenstore: None,
+            xenbus: "/dev/xen/xenbus".into(),
         };
         while let Some(option) = from.next() {
             match option.to_str() {
                 Some("--port") => arguments.port = from.next().ok_or(ArgumentError::Missing("--port"))?.into(),
                 Some("--secret") => arguments.secret = from.next().ok_or(ArgumentError::Missing("--secret"))?.into(),
+                Some("--xenbus") => arguments.xenbus = from.next().ok_or(ArgumentError::Missing("--xenbus"))?.into(),
+                Some("--xenstore") => {
+                    let value = from.next().ok_or(ArgumentError::Missing("--xenstore"))?;
+                    arguments.xenstore = Some(value.to_string_lossy().into_owned());
+                }
                 Some("--speed") => {
                     let value = from.next().ok_or(ArgumentError::Missing("--speed"))?;
                     let speed = value.to_str().and_then(|text| text.parse().ok());

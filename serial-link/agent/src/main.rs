@@ -10,7 +10,10 @@ mod report;
 mod secret_file;
 mod service;
 mod upload;
+mod way;
 mod work;
+#[cfg(target_os = "linux")]
+mod xenstore;
 
 use std::process::ExitCode;
 use std::thread;
@@ -21,7 +24,7 @@ use serial_link_protocol::{Config, Entropy};
 use crate::arguments::{Arguments, HELP};
 use crate::service::Service;
 
-/// Between two attempts to open the port.
+/// Between two attempts to open the port, or whatever is in its place.
 const PAUSE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
@@ -48,16 +51,16 @@ fn serve(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let secret = secret_file::read(&arguments.secret)?;
     let service = Service::new(Config::new(secret, Entropy::system()?));
     // The first time, somebody may be watching who has mistyped the name.
-    let mut opened = port::open(&arguments.port, arguments.speed)?;
+    let mut opened = way::open(arguments)?;
     loop {
         let (reader, writer) = opened;
         if let Err(error) = service.run(reader, writer) {
-            eprintln!("serial-agent: {} broke off: {error}", arguments.port.display());
+            eprintln!("serial-agent: {} broke off: {error}", way::name(arguments));
         }
         opened = loop {
             thread::sleep(PAUSE);
-            if let Ok(port) = port::open(&arguments.port, arguments.speed) {
-                break port;
+            if let Ok(way) = way::open(arguments) {
+                break way;
             }
         };
     }

@@ -92,6 +92,7 @@
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+mod board;
 mod checksum;
 mod client_error;
 mod error;
@@ -105,6 +106,7 @@ mod role;
 mod secret;
 mod session;
 
+pub use board::Board;
 pub use checksum::Checksum;
 pub use client_error::ClientError;
 pub use error::LinkError;

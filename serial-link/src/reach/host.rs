@@ -157,7 +157,7 @@ impl Line for HostLine {
                     let path = path.map_err(|source| {
                         wrong(Error::Xen {
                             host: dom0.host(),
-                            source,
+                            source: source.into(),
                         })
                     })?;
                     self.open_console(&dom0, path, *share).await

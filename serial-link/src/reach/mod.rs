@@ -7,7 +7,10 @@
 //! | `tcp:…,server,nowait` | [`TcpLine`], which anybody in the network can do as well |
 //! | `pty`, or a paravirtual console | [`HostLine::console`] |
 //! | `tcp:…` without `server` | [`Incoming`] |
+//! | no port, but `serial-agent --xenstore` in the guest | `BoardLine` |
 
+#[cfg(feature = "link")]
+mod board;
 #[cfg(feature = "dom0")]
 mod host;
 mod incoming;
@@ -17,7 +20,11 @@ mod tcp;
 pub mod telnet;
 #[cfg(unix)]
 mod unix;
+#[cfg(all(feature = "dom0", feature = "link"))]
+mod xenstore;
 
+#[cfg(feature = "link")]
+pub use board::{BoardLine, Values};
 #[cfg(feature = "dom0")]
 pub use host::{Console, HostLine};
 pub use incoming::Incoming;
@@ -26,3 +33,5 @@ pub use port::{Duplex, Port};
 pub use tcp::TcpLine;
 #[cfg(unix)]
 pub use unix::UnixLine;
+#[cfg(all(feature = "dom0", feature = "link"))]
+pub use xenstore::{MEETING, XenStoreValues};

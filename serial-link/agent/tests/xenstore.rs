@@ -1,0 +1,163 @@
+//! The agent without a port, through values in xenstore: a stand-in's, and with `XEN_LAB` a real one's.
+#![cfg(target_os = "linux")]
+
+mod store;
+
+use std::fs::{self, Permissions};
+use std::io::{self, Cursor};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command as Program, Stdio};
+use std::time::{Duration, Instant};
+
+use dom0::xen::Store as Connection;
+use serial_link::bridge::Bridge;
+use serial_link::link::{Client, Command, Config, Entropy, Exit, Put, Secret};
+use serial_link::reach::{BoardLine, XenStoreValues};
+use store::Store;
+use tempfile::TempDir;
+use tokio::net::UnixStream;
+
+const SECRET: &str = "a secret that only the tests know";
+const FOLDER: &str = "data/serial-link";
+
+struct Guest {
+    store: Store,
+    folder: TempDir,
+    agent: Child,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.agent.kill().unwrap();
+        self.agent.wait().unwrap();
+    }
+}
+
+impl Guest {
+    fn start(at: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::default();
+        store.write("/local/domain/7/name", "web-01");
+        store.serve(&folder.path().join("host"), false);
+        store.serve(&folder.path().join("guest"), true);
+        let secret = folder.path().join("secret");
+        fs::write(&secret, SECRET).unwrap();
+        fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+        let agent = Program::new(env!("CARGO_BIN_EXE_serial-agent"))
+            .args(["--xenstore", at, "--xenbus"])
+            .arg(folder.path().join("guest"))
+            .arg("--secret")
+            .arg(secret)
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(folder.path().join("said")).unwrap())
+            .spawn()
+            .unwrap();
+        Self { store, folder, agent }
+    }
+
+    fn client(&self, domain: u32) -> Client {
+        let socket = self.folder.path().join("host");
+        let line = BoardLine::new("xenstore", move || {
+            let socket = socket.clone();
+            async move {
+                let (from, to) = UnixStream::connect(socket).await?.into_split();
+                XenStoreValues::open(Connection::new(from, to), domain, FOLDER).await
+            }
+        });
+        let config = Config::new(Secret::new(SECRET).unwrap(), Entropy::system().unwrap());
+        Client::start(&Bridge::start(line), config, |_| {}).unwrap()
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(self.folder.path().join("said")).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mebibyte_each_way_in_values_that_fit() {
+    let guest = Guest::start(FOLDER);
+    let client = guest.client(7);
+    client.connected(Duration::from_secs(20)).await.unwrap();
+    let output = client
+        .output(&Command::shell("cat; exit 3"), b"through xenstore")
+        .await
+        .unwrap();
+    assert_eq!(
+        (output.exit, &output.stdout[..]),
+        (Exit::Code(3), &b"through xenstore"[..])
+    );
+
+    let original: Vec<u8> = (0..1_u32 << 20).map(|at| (at ^ (at >> 8) ^ (at >> 13)) as u8).collect();
+    let path = guest.folder.path().join("there").display().to_string();
+    let put = Put {
+        path: path.clone(),
+        size: original.len() as u64,
+        mode: None,
+        resume: false,
+    };
+    let start = Instant::now();
+    client.put(&put, &mut Cursor::new(&original[..])).await.unwrap();
+    assert!(fs::read(&path).unwrap() == original);
+    let mut back = Cursor::new(Vec::new());
+    client.get(&path, &mut back).await.unwrap();
+    assert!(back.into_inner() == original);
+    let (largest, written) = guest.store.seen();
+    eprintln!(
+        "1 MiB each way in {:?}, {written} values of at most {largest} bytes",
+        start.elapsed()
+    );
+    assert!(largest <= 1024);
+
+    // All values are taken away, as by somebody else's VM.set_xenstore_data; the next goes on.
+    guest.store.forget("/local/domain/7/data/");
+    client.ping().await.unwrap();
+
+    // Another host takes over where this one was.
+    drop(client);
+    let other = guest.client(7);
+    other.connected(Duration::from_secs(20)).await.unwrap();
+    other.ping().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_full_or_forbidden_is_said() {
+    let guest = Guest::start("vm-data/serial-link");
+    let forbidden = async {
+        while !guest.said().contains("is not permitted") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // It writes when it is spoken to.
+    let socket = guest.folder.path().join("host");
+    let line = BoardLine::new("xenstore", move || {
+        let socket = socket.clone();
+        async move {
+            let (from, to) = UnixStream::connect(socket).await?.into_split();
+            XenStoreValues::open(Connection::new(from, to), 7, "vm-data/serial-link").await
+        }
+    });
+    let bridge = Bridge::start(line);
+    let config = Config::new(Secret::new(SECRET).unwrap(), Entropy::system().unwrap());
+    let _client = Client::start(&bridge, config, |_| {}).unwrap();
+    tokio::time::timeout(Duration::from_secs(20), forbidden)
+        .await
+        .expect("it says so");
+
+    let guest = Guest::start(FOLDER);
+    guest.store.fill();
+    let client = guest.client(7);
+    assert!(client.connected(Duration::from_secs(2)).await.is_err());
+    guest.store.make_room();
+    client.connected(Duration::from_secs(20)).await.unwrap();
+    guest.store.seen();
+
+    // A domain that is not there.
+    let (from, to) = UnixStream::connect(guest.folder.path().join("host"))
+        .await
+        .unwrap()
+        .into_split();
+    let error = XenStoreValues::open(Connection::new(from, to), 8, FOLDER)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
