@@ -116,7 +116,10 @@ mod tests {
         }
         assert!(format!("/{}", "a".repeat(3072)).parse::<XenStorePath>().is_err());
         assert_eq!(XenStorePath::own("data/x").unwrap().as_str(), "data/x");
-        assert_eq!(XenStorePath::own("data").unwrap().child("x").unwrap().as_str(), "data/x");
+        assert_eq!(
+            XenStorePath::own("data").unwrap().child("x").unwrap().as_str(),
+            "data/x"
+        );
         assert!(XenStorePath::own("/data").is_err() && XenStorePath::own("a b").is_err());
         let root: XenStorePath = "/".parse().unwrap();
         assert_eq!(root.child("vm").unwrap().as_str(), "/vm");

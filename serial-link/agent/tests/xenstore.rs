@@ -2,6 +2,8 @@
 #![cfg(target_os = "linux")]
 
 mod store;
+#[path = "../../../pcap-tap/tests/xen_lab/mod.rs"]
+mod xen_lab;
 
 use std::fs::{self, Permissions};
 use std::io::{self, Cursor};
@@ -160,4 +162,59 @@ async fn what_is_full_or_forbidden_is_said() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
+}
+
+/// The agent in the control domain, which is a guest of its own xenstore, too; the host's end comes by SSH.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mebibyte_each_way_through_a_real_xenstore() {
+    use dom0::Command as Remote;
+    use tokio::io::AsyncWriteExt as _;
+
+    let Some(lab) = xen_lab::Lab::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let dom0 = lab.session(&folder.path().join("known_hosts")).await;
+    for (name, content) in [
+        (
+            "/tmp/serial-agent",
+            fs::read(env!("CARGO_BIN_EXE_serial-agent")).unwrap(),
+        ),
+        ("/tmp/secret", SECRET.as_bytes().to_vec()),
+    ] {
+        let mut write = dom0
+            .exec(&Remote::raw(r#"umask 077; cat > "$1"; chmod 700 "$1""#).arg(name))
+            .await
+            .unwrap();
+        let mut stdin = write.stdin.take().unwrap();
+        stdin.write_all(&content).await.unwrap();
+        stdin.shutdown().await.unwrap();
+        drop(stdin);
+        assert!(write.wait().await.unwrap().success());
+    }
+    let words = ["--xenstore", FOLDER, "--secret", "/tmp/secret"];
+    let agent = Remote::new("/tmp/serial-agent").args(words).end_with_connection();
+    let _agent = dom0.exec(&agent).await.unwrap();
+    let session = dom0.clone();
+    let line = BoardLine::new("the lab's xenstore", move || {
+        let dom0 = session.clone();
+        async move {
+            let store = dom0.store().await.map_err(io::Error::other)?;
+            XenStoreValues::open(store, 0, FOLDER).await
+        }
+    });
+    let config = Config::new(Secret::new(SECRET).unwrap(), Entropy::system().unwrap());
+    let client = Client::start(&Bridge::start(line), config, |_| {}).unwrap();
+    client.connected(Duration::from_secs(60)).await.unwrap();
+    let original: Vec<u8> = (0..1_u32 << 20).map(|at| (at ^ (at >> 8) ^ (at >> 13)) as u8).collect();
+    let put = Put {
+        path: "/tmp/there".into(),
+        size: original.len() as u64,
+        mode: None,
+        resume: false,
+    };
+    let start = Instant::now();
+    client.put(&put, &mut Cursor::new(&original[..])).await.unwrap();
+    let mut back = Cursor::new(Vec::new());
+    client.get("/tmp/there", &mut back).await.unwrap();
+    assert!(back.into_inner() == original);
+    eprintln!("1 MiB each way through a real xenstore in {:?}", start.elapsed());
 }
