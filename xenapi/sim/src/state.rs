@@ -99,6 +99,8 @@ pub(crate) struct State {
     pub(crate) faults: Vec<Fault>,
     pub(crate) counters: Counters,
     pub(crate) last_domid: i64,
+    /// When guests' agents were asked for something, by the VM's reference.
+    pub(crate) plugin_calls: HashMap<String, Instant>,
 }
 
 impl State {
@@ -124,6 +126,7 @@ impl State {
             faults: Vec::new(),
             counters: Counters::default(),
             last_domid: 0,
+            plugin_calls: HashMap::new(),
             config,
         }
     }

@@ -1,7 +1,9 @@
 //! Verbs that take several messages, on the generated handles and records.
 
+mod script;
 mod task;
 mod vbd;
 mod vm;
 
+pub use self::script::ScriptOutput;
 pub use self::vm::Disk;

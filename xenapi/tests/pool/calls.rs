@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use xenapi::wire::Encoding;
-use xenapi::{Error, ErrorCode, ErrorKind, Ref, ToValue, Value, Vm, bulk};
+use xenapi::{Error, ErrorCode, ErrorKind, Ref, SecretString, ToValue, Value, Vm, bulk};
 use xenapi_sim::{Fault, Simulator};
 
 use crate::{client, halted_and_running, pool};
@@ -200,4 +200,38 @@ async fn a_bulk_over_borrowed_names_runs_in_a_spawned_task() {
             .len()
     });
     assert!(renamed.await.unwrap() >= 4);
+}
+
+#[tokio::test]
+async fn a_script_runs_in_a_guest_within_the_limits() {
+    let (simulator, client) = pool(1, 4).await;
+    let (_, running) = halted_and_running(&client).await;
+    let vm = client.vm(running);
+    let password = SecretString::new("a guest's password");
+    let run = |script: &str| vm.run_script("Administrator", &password, script);
+    let forbidden = run("echo a").await.unwrap_err();
+    assert_eq!(forbidden.code(), Some(&ErrorCode::OperationNotAllowed), "{forbidden}");
+    let pools = client.pools().all_records().await.unwrap();
+    let (&this, _) = pools.iter().next().unwrap();
+    let allow = client
+        .pool(this)
+        .add_to_other_config("allow_guest_agent_run_script", "true");
+    allow.await.unwrap();
+    let before = simulator.counters();
+    let long = run(&"x".repeat(1025)).await.unwrap_err();
+    assert!(
+        matches!(long, Error::Unsendable { .. }) && long.to_string().contains("1025 bytes"),
+        "{long}"
+    );
+    assert_eq!(
+        simulator.counters().calls("VM.call_plugin"),
+        before.calls("VM.call_plugin")
+    );
+
+    let output = run("echo \"quoted\" \\ and\nnonsense\nexit 3").await.unwrap();
+    assert_eq!((output.exit_code, &*output.stdout), (3, "\"quoted\" \\ and\n"));
+    assert!(output.stderr.contains("nonsense"));
+    let soon = run("echo a").await.unwrap_err();
+    assert_eq!(soon.code(), Some(&ErrorCode::VmCallPluginRateLimit), "{soon}");
+    assert!(!format!("{soon:?}").contains("a guest's password"));
 }

@@ -5,6 +5,7 @@ mod copy;
 mod create;
 mod lifecycle;
 mod place;
+mod plugin;
 mod power;
 
 pub(crate) use self::copy::take_snapshot;
@@ -61,6 +62,7 @@ pub(super) fn find(message: &str) -> Option<Behaviour> {
         "assert_agile" => place::assert_agile,
         "get_cooperative" => place::get_cooperative,
         "send_sysrq" | "send_trigger" | "wait_memory_target_live" => place::nothing,
+        "call_plugin" => plugin::call_plugin,
         _ => return None,
     })
 }
