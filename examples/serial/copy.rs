@@ -45,7 +45,7 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
                 note(format!("Would copy {theirs} from the guest to {}.", ours.display()));
                 return Ok(ExitCode::SUCCESS);
             }
-            let work = flags.place.with(ways, async |place| {
+            let work = flags.guest.with(&flags.place, ways, async |place| {
                 let client = started.insert(flags.guest.connect(&place).await?);
                 get(client, theirs, &ours, flags.resume).await
             });
@@ -58,7 +58,7 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
                 note(format!("Would copy {} to {} in the guest.", ours.display(), put.path));
                 return Ok(ExitCode::SUCCESS);
             }
-            let work = flags.place.with(ways, async |place| {
+            let work = flags.guest.with(&flags.place, ways, async |place| {
                 let client = started.insert(flags.guest.connect(&place).await?);
                 send(client, ours, &put).await
             });

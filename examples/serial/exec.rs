@@ -72,8 +72,8 @@ impl Flags {
 pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCode> {
     let mut started: Option<Client> = None;
     let outcome = flags
-        .place
-        .with(ways, async |place| {
+        .guest
+        .with(&flags.place, ways, async |place| {
             let client = started.insert(flags.guest.connect(&place).await?);
             let running = client.exec(&flags.command()).await?;
             Ok(ExitCode::from(code(carry(running).await?)))

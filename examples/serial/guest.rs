@@ -8,9 +8,11 @@ use anyhow::ensure;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serial_link::link::{Client, Config, Entropy, Secret};
+use serial_link::reach::MEETING;
 use xenapi_examples::settings;
 
-use crate::place::Place;
+use crate::Ways;
+use crate::place::{By, Place, Wanted};
 
 /// How the agent is talked to.
 #[derive(Args)]
@@ -19,6 +21,12 @@ pub(crate) struct Guest {
     /// The secret that the agent has; without it, serial-secret in the folder of pools.toml
     #[arg(long, value_name = "FILE")]
     secret: Option<PathBuf>,
+    /// What carries it
+    #[arg(long, value_enum, default_value_t = By::Port)]
+    by: By,
+    /// For xenstore and pool: the folder of xenstore that the agent was given
+    #[arg(long, value_name = "FOLDER", default_value = MEETING)]
+    xenstore_folder: String,
     /// How long the agent may take to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     patience: u64,
@@ -28,6 +36,16 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
+    /// Does some work with what carries the link.
+    pub(crate) async fn with<T>(
+        &self,
+        wanted: &Wanted,
+        ways: &Ways<'_>,
+        work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        wanted.with_agent(ways, self.by, &self.xenstore_folder, work).await
+    }
+
     /// Finds the agent at the end of a line.
     pub(crate) async fn connect(&self, place: &Place) -> anyhow::Result<Client> {
         let secret = self.read_secret().await?;

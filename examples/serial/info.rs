@@ -25,7 +25,7 @@ pub(crate) struct Flags {
 }
 
 pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCode> {
-    let asked = flags.place.with(ways, async |place| {
+    let asked = flags.guest.with(&flags.place, ways, async |place| {
         Ok(flags.guest.connect(&place).await?.report().await?)
     });
     let report = asked.await?;

@@ -20,6 +20,7 @@ mod info;
 mod line;
 mod log;
 mod place;
+mod pool_values;
 mod running;
 mod setup;
 mod status;

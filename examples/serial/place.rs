@@ -1,20 +1,35 @@
 //! Which port is meant, and who has it open already.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use clap::ValueEnum;
 use serial_link::bridge::Bridge;
 #[cfg(unix)]
 use serial_link::reach::UnixLine;
-use serial_link::reach::{Incoming, Mode, TcpLine};
+use serial_link::reach::{BoardLine, Incoming, MEETING, Mode, TcpLine, XenStoreValues};
+use xenapi::{Client, Ref, Vm};
 #[cfg(unix)]
 use xenapi_examples::note;
-use xenapi_examples::{Interrupted, Pool, named, settings};
+use xenapi_examples::{Interrupted, Pool, Sessions, Whereabouts, named, settings};
 
 use crate::Ways;
 use crate::line::VmLine;
+use crate::pool_values::PoolValues;
+
+/// What carries the link to a VM's agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum By {
+    /// Its serial port
+    Port,
+    /// Values in the host's xenstore, over SSH
+    Xenstore,
+    /// Values in xenstore that the pool sets and tells: slow, and no SSH is needed
+    Pool,
+}
 
 /// A port as people name it.
 #[derive(Clone, Debug)]
@@ -65,7 +80,18 @@ impl Wanted {
         ways: &Ways<'_>,
         work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        self.open(ways, true, work).await
+        self.open(ways, Some(By::Port), MEETING, work).await
+    }
+
+    /// The same for who talks to the agent, which may be met in a folder of xenstore.
+    pub(crate) async fn with_agent<T>(
+        &self,
+        ways: &Ways<'_>,
+        by: By,
+        folder: &str,
+        work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        self.open(ways, Some(by), folder, work).await
     }
 
     /// The same for who would be that bridge.
@@ -74,13 +100,14 @@ impl Wanted {
         ways: &Ways<'_>,
         work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        self.open(ways, false, work).await
+        self.open(ways, None, MEETING, work).await
     }
 
     async fn open<T>(
         &self,
         ways: &Ways<'_>,
-        share: bool,
+        shared: Option<By>,
+        folder: &str,
         work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let direct = |name: String, bridge| Place {
@@ -96,10 +123,17 @@ impl Wanted {
                         let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
                         let (vm, record) = named(&vms, wanted)?;
                         let meeting = meeting(&record.uuid);
-                        let existing = meeting.as_deref().filter(|_| share).and_then(existing);
                         let name = record.name_label.clone();
-                        let bridge =
-                            existing.unwrap_or_else(|| Bridge::start(VmLine::new(pool, ways.ssh, vm, name.clone())));
+                        let existing = meeting
+                            .as_deref()
+                            .filter(|_| shared == Some(By::Port))
+                            .and_then(existing);
+                        let bridge = match (shared, existing) {
+                            (_, Some(bridge)) => bridge,
+                            (Some(By::Xenstore), _) => Bridge::start(store_line(pool, ways, vm, &name, folder)),
+                            (Some(By::Pool), _) => Bridge::start(pool_line(pool, vm, &name, folder)),
+                            _ => Bridge::start(VmLine::new(pool, ways.ssh, vm, name.clone())),
+                        };
                         let place = Place { name, bridge, meeting };
                         pool.unless_interrupted(work(place)).await
                     })
@@ -130,6 +164,35 @@ impl Wanted {
             }
         }
     }
+}
+
+/// The line through the xenstore of the host where a VM runs.
+fn store_line(pool: &Pool, ways: &Ways<'_>, vm: Ref<Vm>, name: &str, folder: &str) -> BoardLine<XenStoreValues> {
+    let hosts = Whereabouts::new(pool, &Sessions::new(ways.ssh));
+    let (client, folder) = (Client::clone(pool), folder.to_owned());
+    BoardLine::new(format!("the xenstore of {name}"), move || {
+        let (hosts, client, folder) = (hosts.clone(), client.clone(), folder.clone());
+        async move {
+            let find = async {
+                let record = client.vm(vm).record().await?;
+                let state = record.power_state.as_str().to_lowercase();
+                ensure!(!record.resident_on.is_null(), "it is {state}");
+                let domain = u32::try_from(record.domid).context("the pool tells no domain of it")?;
+                let store = hosts.session(record.resident_on).await?.store().await?;
+                Ok(XenStoreValues::open(store, domain, &folder).await?)
+            };
+            find.await
+                .map_err(|error: anyhow::Error| io::Error::other(format!("{error:#}")))
+        }
+    })
+}
+
+/// The line through what the pool tells of a VM's xenstore.
+fn pool_line(pool: &Pool, vm: Ref<Vm>, name: &str, folder: &str) -> BoardLine<PoolValues> {
+    let (client, folder) = (Client::clone(pool), folder.to_owned());
+    BoardLine::new(format!("the pool's xenstore data of {name}"), move || {
+        PoolValues::open(client.clone(), vm, folder.clone())
+    })
 }
 
 /// Where a bridge to a VM's port is met: one for each user.

@@ -27,3 +27,6 @@ mod tour;
 mod traffic;
 mod transfers;
 mod trust;
+#[cfg(target_os = "linux")]
+#[path = "../../../serial-link/agent/tests/store/mod.rs"]
+mod xenstored;

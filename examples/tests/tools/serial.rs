@@ -1,5 +1,6 @@
 //! Serial ports: their settings in a pool, and what goes through one to a real agent.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -19,6 +20,7 @@ use xenapi_sim::Fault;
 
 use crate::harness::{Folder, Pool, complained, json, said, tool};
 use crate::sshd::{Sshd, user};
+use crate::xenstored::Store;
 
 /// A guest with an agent, and its port as QEMU serves it: one program at a time, and what the guest sends while there is
 /// none is lost.
@@ -37,20 +39,22 @@ impl Drop for Guest {
     }
 }
 
+/// The agent's program. None, with the reason printed, where it was not built.
+fn agent() -> Option<PathBuf> {
+    let tests = std::env::current_exe().unwrap();
+    let profile = tests.parent().and_then(|deps| deps.parent()).unwrap();
+    let agent = profile.join("serial-agent");
+    if !agent.exists() {
+        assert!(std::env::var_os("CI").is_none(), "serial-agent was not built");
+        eprintln!("skipped: serial-agent was not built");
+        return None;
+    }
+    Some(agent)
+}
+
 impl Guest {
-    /// None, with the reason printed, where the agent was not built.
     fn start() -> Option<Self> {
-        let agent = std::env::current_exe().unwrap();
-        let agent = agent
-            .parent()
-            .and_then(|deps| deps.parent())
-            .unwrap()
-            .join("serial-agent");
-        if !agent.exists() {
-            assert!(std::env::var_os("CI").is_none(), "serial-agent was not built");
-            eprintln!("skipped: serial-agent was not built");
-            return None;
-        }
+        let agent = agent()?;
         let folder = Folder(tempdir().unwrap());
         for (name, secret) in [
             ("secret", "a secret that only the tests know"),
@@ -387,4 +391,54 @@ async fn one_bridge_is_for_all_and_one_of_them_writes() {
     }
     bridge.kill().unwrap();
     bridge.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_a_port_is_reached_through_the_pool_alone() {
+    let Some(agent) = agent() else { return };
+    let pool = Pool::new(2).await;
+    let vm = pool.simulator.find("VM", "web-01").unwrap();
+    let folder = Folder(tempdir().unwrap());
+    fs::write(folder.path("secret"), "a secret that only the tests know").unwrap();
+    fs::set_permissions(folder.path("secret"), Permissions::from_mode(0o600)).unwrap();
+    let store = Store::default();
+    store.serve(&folder.path("xenbus"), true);
+    let mut agent = Program::new(agent)
+        .args(["--xenstore", "vm-data/serial-link", "--xenbus"])
+        .arg(folder.path("xenbus"))
+        .arg("--secret")
+        .arg(folder.path("secret"))
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    // What xapi does: a VM's `vm-data` is shown in the pool soon, and replaced by what is set there.
+    let (mirrored, simulator) = (store.clone(), pool.simulator.clone());
+    let mirroring = tokio::spawn(async move {
+        let mut last = BTreeMap::new();
+        loop {
+            let set = serde_json::to_value(simulator.get("VM", &vm, "xenstore_data").unwrap()).unwrap();
+            let set: BTreeMap<String, String> = serde_json::from_value(set).unwrap();
+            if set != last {
+                mirrored.replace("vm-data/", &set);
+            }
+            last = mirrored.below("vm-data/");
+            let shown: Map<String, String> = last.clone().into_iter().collect();
+            simulator.set("VM", &vm, "xenstore_data", shown);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let mut exec = pool.tool("serial").unwrap();
+    exec.args(["exec", "web-01", "--by", "pool", "--patience", "40", "--secret"])
+        .arg(folder.path("secret"));
+    let ran = output(Some(exec), &["--shell", "--", "echo through the pool; exit 5"]).await;
+    assert_eq!(
+        (ran.status.code(), said(&ran)),
+        (Some(5), "through the pool\n".to_owned()),
+        "{ran:?}"
+    );
+    store.seen();
+    mirroring.abort();
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    pool.assert_tidy().await;
 }

@@ -5,6 +5,7 @@ mod store;
 #[path = "../../../pcap-tap/tests/xen_lab/mod.rs"]
 mod xen_lab;
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io::{self, Cursor};
 use std::os::unix::fs::PermissionsExt;
@@ -40,6 +41,7 @@ impl Guest {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::default();
         store.write("/local/domain/7/name", "web-01");
+        store.forbid("/vm-data/");
         store.serve(&folder.path().join("host"), false);
         store.serve(&folder.path().join("guest"), true);
         let secret = folder.path().join("secret");
@@ -111,7 +113,7 @@ async fn a_mebibyte_each_way_in_values_that_fit() {
     assert!(largest <= 1024);
 
     // All values are taken away, as by somebody else's VM.set_xenstore_data; the next goes on.
-    guest.store.forget("/local/domain/7/data/");
+    guest.store.replace("data/", &BTreeMap::new());
     client.ping().await.unwrap();
 
     // Another host takes over where this one was.

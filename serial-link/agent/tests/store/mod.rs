@@ -1,6 +1,8 @@
 //! A stand-in for oxenstored: values in memory that a host and a guest share, with its limits. A value above 2048 bytes is
 //! refused, and who sends a message above 4096 bytes never gets an answer again.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -20,6 +22,8 @@ pub(crate) struct Store(Arc<Mutex<State>>);
 struct State {
     values: BTreeMap<String, Vec<u8>>,
     watches: Vec<Watch>,
+    /// What guests may not write below.
+    forbidden: Option<&'static str>,
     /// How many values there may be.
     quota: Option<usize>,
     largest: usize,
@@ -69,13 +73,35 @@ impl Store {
         (state.largest, state.written)
     }
 
-    /// What VM.set_xenstore_data does: all of a folder, and nothing else in it.
-    pub(crate) fn forget(&self, folder: &str) {
-        self.0
-            .lock()
-            .unwrap()
-            .values
-            .retain(|path, _| !path.starts_with(folder));
+    /// Guests may not write below this, as on plain Xen.
+    pub(crate) fn forbid(&self, folder: &'static str) {
+        self.0.lock().unwrap().forbidden = Some(folder);
+    }
+
+    /// What is below a folder of the guest's, by the names that it has there.
+    pub(crate) fn below(&self, folder: &str) -> BTreeMap<String, String> {
+        let state = self.0.lock().unwrap();
+        let named = |(path, value): (&String, &Vec<u8>)| {
+            let name = path.strip_prefix(HOME)?;
+            let is_below = name.starts_with(folder);
+            is_below.then(|| (name.to_owned(), String::from_utf8_lossy(value).into_owned()))
+        };
+        state.values.iter().filter_map(named).collect()
+    }
+
+    /// What VM.set_xenstore_data does: the folder has these values, and no others.
+    pub(crate) fn replace(&self, folder: &str, values: &BTreeMap<String, String>) {
+        let mut state = self.0.lock().unwrap();
+        let state = &mut *state;
+        let folder = format!("{HOME}{folder}");
+        state.values.retain(|path, _| !path.starts_with(&folder));
+        for (name, value) in values {
+            let path = format!("{HOME}{name}");
+            state.values.insert(path.clone(), value.clone().into_bytes());
+            state
+                .watches
+                .retain_mut(|watch| !path.starts_with(&watch.path) || watch.tell(&path).is_ok());
+        }
     }
 
     fn connection(&self, mut stream: UnixStream, is_guest: bool) {
@@ -113,7 +139,7 @@ impl Store {
                 true => Ok(b"something\0".to_vec()),
                 false => Err("ENOENT"),
             },
-            Kind::Write if is_guest && path.contains("/vm-data/") => Err("EACCES"),
+            Kind::Write if is_guest && state.forbidden.is_some_and(|folder| path.contains(folder)) => Err("EACCES"),
             Kind::Write if rest.len() > 2048 => Err("E2BIG"),
             Kind::Write
                 if !state.values.contains_key(&path) && state.quota.is_some_and(|most| state.values.len() >= most) =>
