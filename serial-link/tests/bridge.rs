@@ -243,6 +243,63 @@ async fn programs_are_served_bytes_and_nothing_else() {
     serving.abort();
 }
 
+/// As WinDbg and a kernel begin: break-in bytes, resets, a state change that has to be sent again, and an acknowledgement;
+/// with the bytes in the data that a terminal, telnet or a string's end would swallow.
+#[tokio::test]
+async fn a_kernel_debugger_gets_every_byte() {
+    const BREAK_IN: u8 = 0x62;
+    const TRAILER: u8 = 0xaa;
+    fn packet(leader: [u8; 4], kind: u16, id: u32, data: &[u8]) -> Vec<u8> {
+        let sum: u32 = data.iter().map(|&byte| u32::from(byte)).sum();
+        let mut packet = leader.to_vec();
+        packet.extend(kind.to_le_bytes());
+        packet.extend((data.len() as u16).to_le_bytes());
+        packet.extend(id.to_le_bytes());
+        packet.extend(sum.to_le_bytes());
+        packet.extend(data);
+        if !data.is_empty() {
+            packet.push(TRAILER);
+        }
+        packet
+    }
+    let (data, control) = ([0x30; 4], [0x69; 4]);
+    let state: Vec<u8> = [
+        0, 0xff, 0xff, 0xfb, 0x03, 0, 0x11, 0x13, b'\r', b'\n', BREAK_IN, TRAILER,
+    ]
+    .into_iter()
+    .cycle()
+    .take(240)
+    .collect();
+    // By turns: the debugger, the kernel.
+    let exchange = [
+        vec![BREAK_IN],
+        packet(control, 6, 0, &[]),
+        packet(control, 6, 0, &[]),
+        packet(data, 7, 0x8080_0800, &state),
+        packet(control, 5, 0, &[]),
+        packet(data, 7, 0x8080_0800, &state),
+        packet(control, 4, 0x8080_0000, &[]),
+        vec![0, 0xff, BREAK_IN, BREAK_IN],
+    ];
+    let (_listener, bridge, mut kernel) = listening(Config::default()).await;
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = port.local_addr().unwrap();
+    let session = Session::default().hold_back(true);
+    let serving = tokio::spawn(async move { serve::tcp(&bridge, port, &session).await });
+    let mut debugger = TcpStream::connect(address).await.unwrap();
+    for (turn, bytes) in exchange.iter().enumerate() {
+        let (from, to) = match turn % 2 {
+            0 => (&mut debugger, &mut kernel),
+            _ => (&mut kernel, &mut debugger),
+        };
+        from.write_all(bytes).await.unwrap();
+        let mut got = vec![0; bytes.len()];
+        soon(to.read_exact(&mut got)).await.unwrap();
+        assert_eq!(&got, bytes, "turn {turn}");
+    }
+    serving.abort();
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_and_a_terminal() {
