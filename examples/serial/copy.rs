@@ -91,6 +91,9 @@ async fn get(client: &Client, theirs: &str, ours: &Path, resume: bool) -> anyhow
     let part = PathBuf::from(part);
     let mut open = OpenOptions::new();
     open.read(true).write(true).create(true).truncate(!resume);
+    // Until it has its permissions, it is for nobody else.
+    #[cfg(unix)]
+    open.mode(0o600);
     let file = open.open(&part).await;
     let file = file.with_context(|| format!("{} cannot be written", part.display()))?;
     let mut file = Metered::new(file, Meter::new(Total::Unknown));

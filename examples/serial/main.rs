@@ -28,6 +28,7 @@ mod status;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 use xenapi_examples::{Connection, ControlDomain, arguments, finish};
 
 /// A VM's serial port: set up, watched, shared, debugged through; with serial-agent in the guest, commands and files
@@ -70,11 +71,22 @@ enum Job {
     Info(info::Flags),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let Flags { job, ssh, connection } = &arguments();
+fn main() -> ExitCode {
+    let flags = arguments();
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return finish(Err(error.into())),
+    };
+    let code = finish(runtime.block_on(run(&flags)));
+    // A thread may still wait for standard input, and nobody for that.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
+    let Flags { job, ssh, connection } = flags;
     let ways = &Ways { ssh, connection };
-    finish(match job {
+    match job {
         Job::Setup(flags) => setup::run(flags, ways).await,
         Job::Status(flags) => status::run(flags, ways).await,
         Job::Attach(flags) => attach::run(flags, ways).await,
@@ -84,5 +96,5 @@ async fn main() -> ExitCode {
         Job::Exec(flags) => exec::run(flags, ways).await,
         Job::Cp(flags) => copy::run(flags, ways).await,
         Job::Info(flags) => info::run(flags, ways).await,
-    })
+    }
 }

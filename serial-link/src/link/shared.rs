@@ -15,10 +15,14 @@ pub(super) struct Shared {
     start: Instant,
 }
 
+/// Who gets what is no frame.
+type Console = Box<dyn FnMut(&[u8]) + Send>;
+
 pub(super) struct State {
     pub(super) link: Link<Host>,
     pub(super) inbox: Inbox,
-    console: Box<dyn FnMut(&[u8]) + Send>,
+    console: Console,
+    was_idle: bool,
     /// Why the line is this client's no more.
     closed: Option<String>,
 }
@@ -29,6 +33,7 @@ impl Shared {
             link: Link::new(config),
             inbox: Inbox::default(),
             console: Box::new(console),
+            was_idle: true,
             closed: None,
         };
         Self {
@@ -47,8 +52,11 @@ impl Shared {
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state();
         let result = act(&mut state);
+        let had_events = state.sort_events();
         // That all has arrived is no event, and waited for.
-        if state.sort_events() || state.link.is_idle() {
+        let is_idle = state.link.is_idle();
+        let has_settled = is_idle && !std::mem::replace(&mut state.was_idle, is_idle);
+        if had_events || has_settled {
             self.changed.send_replace(());
         }
         result

@@ -74,6 +74,9 @@ impl<V> std::fmt::Debug for BoardLine<V> {
     }
 }
 
+/// Without anything to write again, nothing happens by itself.
+const IDLE: Duration = Duration::from_secs(3600);
+
 async fn carry(mut values: impl Values, stream: DuplexStream) -> io::Result<()> {
     // Drawn at random, by what the standard library has for it.
     let number = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0) as u32;
@@ -94,7 +97,7 @@ async fn carry(mut values: impl Values, stream: DuplexStream) -> io::Result<()> 
             // What was taken is to be told.
             continue;
         }
-        let wake_at = start + board.wake_at().unwrap_or(Duration::from_secs(3600));
+        let wake_at = board.wake_at().map_or_else(|| Instant::now() + IDLE, |at| start + at);
         let mut names = Vec::new();
         {
             let changed = pin!(values.changed());

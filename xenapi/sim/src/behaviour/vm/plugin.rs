@@ -88,8 +88,9 @@ fn run(script: &str) -> String {
 }
 
 fn cut(mut text: String) -> String {
-    if text.len() > LONGEST {
-        let end = text.floor_char_boundary(LONGEST);
+    if let Some(end) = (0..=LONGEST).rev().find(|&end| text.is_char_boundary(end))
+        && text.len() > LONGEST
+    {
         text.truncate(end);
         text.push_str(" (truncated)");
     }
