@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, ensure};
 use xenapi::{Client, Map, Ref, Vm, VmRecord};
-use xenapi_examples::{Chosen, Selection};
+use xenapi_examples::{Chosen, Selection, guest_address};
 
 /// `VM:PORT` as it was typed; the VM may be several.
 #[derive(Clone, Debug)]
@@ -79,48 +79,12 @@ impl Place {
         let host = client.host(record.resident_on);
         let metrics = client.vm_guest_metrics(record.guest_metrics);
         let (host_name, host, networks) = tokio::try_join!(host.name_label(), host.address(), metrics.networks())?;
-        let guest = address(&networks).context("its agent has told no address")?;
+        let guest = guest_address(&networks).context("its agent has told no address")?;
         Ok(Self {
             host_name,
             host,
             guest,
             port,
         })
-    }
-}
-
-/// The address of the first device that has one that leads anywhere, IPv4 first: `0/ip`, `0/ipv4/0`, `0/ipv6/0`.
-fn address(networks: &Map<String, String>) -> Option<IpAddr> {
-    let found = networks.iter().filter_map(|(key, value)| {
-        let device: u32 = key.split('/').next()?.parse().ok()?;
-        let address: IpAddr = value.parse().ok()?;
-        let leads = match address {
-            IpAddr::V4(v4) => !v4.is_link_local() && !v4.is_unspecified(),
-            IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_unspecified(),
-        };
-        leads.then_some((address.is_ipv6(), device, address))
-    });
-    found.min().map(|(.., address)| address)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_address_that_leads_anywhere() {
-        let networks = [
-            ("0/ip", "169.254.3.4"),
-            ("0/ipv6/0", "fd00::1"),
-            ("10/ip", "10.0.0.10"),
-            ("2/ip", "10.0.0.2"),
-        ];
-        let networks = networks.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        assert_eq!(
-            address(&networks.into_iter().collect()),
-            Some("10.0.0.2".parse().unwrap())
-        );
-        let only: Map<_, _> = [("0/ipv6/1".to_owned(), "fd00::2".to_owned())].into_iter().collect();
-        assert_eq!(address(&only), Some("fd00::2".parse().unwrap()));
     }
 }

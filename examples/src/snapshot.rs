@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use xenapi::vbd::VbdType;
-use xenapi::{Error, ErrorCode, Ref, Vdi, Vm};
+use xenapi::{Client, Error, ErrorCode, Ref, Vdi, Vm};
 
 use crate::{Pool, note};
 
@@ -63,7 +63,7 @@ async fn destroy(pool: &Pool, snapshot: Ref<Vm>) -> xenapi::Result<()> {
 ///
 /// # Errors
 /// Where the server refuses, or still has it after a while.
-pub async fn destroy_disk(pool: &Pool, disk: Ref<Vdi>) -> xenapi::Result<()> {
+pub async fn destroy_disk(pool: &Client, disk: Ref<Vdi>) -> xenapi::Result<()> {
     let mut attempt = 1;
     loop {
         match pool.vdi(disk).destroy().await {

@@ -7,7 +7,6 @@
 //! Without --url it does so on a simulated pool in this process, over HTTPS with a pinned certificate. With --url it
 //! says first what it would do and asks; in the end it takes out the ISO again.
 
-mod confirm;
 mod iso;
 
 use std::io::{self, Write};
@@ -19,7 +18,7 @@ use clap::Parser;
 use vhd_mbr::{PartitionTable, Size};
 use xenapi::vm::PowerState;
 use xenapi::{Map, Ref, Vbd, VbdRecord, Vdi, VdiRecord, Vm, VmRecord};
-use xenapi_examples::{Connection, Interrupted, Pool, Printable, arguments, finish};
+use xenapi_examples::{Connection, Interrupted, Pool, Printable, arguments, confirm, finish};
 use xva::AsyncReader;
 
 use crate::iso::Plan;
@@ -95,7 +94,7 @@ async fn tour(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
         .await?;
     writeln!(out, "{plan}")?;
     if !pool.is_simulated() && !flags.yes && !plan.is_empty() {
-        pool.unless_interrupted(confirm::ask(
+        pool.unless_interrupted(confirm(
             "Insert it, export a halted VM up to its first block, and eject it again?",
         ))
         .await?;

@@ -39,7 +39,7 @@ async fn a_vm_on_xen_through_destroy_and_create() {
     eventually("the device is gone", || capture.progress().attached == 0).await;
     // Without it, `xl` would make another VM of the same name.
     let uuid = format!("uuid=\"{}\"", vm.uuid.as_deref().unwrap());
-    dom0.run(&Remote::new("xl").args(["create", "/root/du1.cfg"]).arg(uuid))
+    dom0.run(&Remote::raw(r#"xl create ~/du1.cfg "$1""#).arg(uuid))
         .await
         .unwrap();
     eventually("it captures again", || capture.progress().attached == 1).await;

@@ -2,6 +2,7 @@
 
 mod archives;
 mod deltas;
+mod deploy;
 mod disks;
 mod files;
 #[cfg(unix)]

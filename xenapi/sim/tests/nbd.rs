@@ -350,7 +350,8 @@ async fn only_a_session_that_may_attach_the_disk_gets_it() {
     ] {
         assert!(!opened(name).await, "{name}");
     }
-    // One that writes has the disk for itself.
+    // One that writes has the disk for itself, as soon as nobody reads it.
+    pool.assert_detached().await;
     let vm = pool.simulator().find("VM", "db").unwrap();
     pool.caller.ok("VM.start", args![vm, false, false]).await;
     assert!(!opened(&export).await);

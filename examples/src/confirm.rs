@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 ///
 /// # Errors
 /// Where there is no terminal, or the answer is not yes.
-pub(crate) async fn ask(question: &'static str) -> anyhow::Result<()> {
+pub async fn confirm(question: &'static str) -> anyhow::Result<()> {
     ensure!(
         io::stdin().is_terminal(),
         "nothing was changed: there is no terminal to ask on; --yes goes ahead without asking"
