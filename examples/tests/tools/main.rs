@@ -13,6 +13,8 @@ mod live;
 mod machines;
 mod manners;
 mod messages;
+#[cfg(unix)]
+mod migrate;
 mod nbd;
 mod partitions;
 #[cfg(target_os = "linux")]

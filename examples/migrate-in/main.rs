@@ -1,0 +1,263 @@
+//! Makes a VM out of a disk image: of a physical machine, or of another hypervisor's.
+//!
+//!     cargo run --release --example migrate-in -- old-server.img --name old-server --memory-mib 4096
+//!     cargo run --release --example migrate-in -- web.qcow2 db.vhd --name web --network lab --start
+//!
+//! Raw, VHD (chains too) and qcow2 (with backing files) images; only what they hold is sent, and it is read back. Without
+//! --url it works on a simulated pool.
+
+mod firmware;
+mod upload;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use vhd_mbr::Size;
+use vhd_mbr::xen_disk::ReadAt as _;
+use xenapi::vbd::{VbdMode, VbdType};
+use xenapi::vdi::VdiType;
+use xenapi::{Map, Network, Ref, Sr, VbdRecord, Vdi, VdiRecord, VifRecord, Vm};
+use xenapi_examples::{
+    AnyDisk, Connection, Image, ImageFormat, Pool, Printable, arguments, destroy_disk, finish, named, note,
+};
+
+use crate::firmware::Firmware;
+use crate::upload::{compare, upload};
+
+/// Makes a VM out of a disk image: of a physical machine, or of another hypervisor's
+#[derive(Parser)]
+struct Flags {
+    /// Its disks, the one that it boots from first
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+    /// What the images are, where names and contents do not tell
+    #[arg(long)]
+    image_format: Option<ImageFormat>,
+    /// The VM's name
+    #[arg(long)]
+    name: String,
+    /// What the VM is made from, by name or UUID
+    #[arg(long, value_name = "NAME", default_value = "Other install media")]
+    template: String,
+    /// The storage for the disks, by name or UUID; otherwise the pool's default
+    #[arg(long, value_name = "NAME")]
+    sr: Option<String>,
+    /// A NIC on this network; several may be given
+    #[arg(long = "network", value_name = "NAME")]
+    networks: Vec<String>,
+    /// How many processors
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    cpus: u32,
+    /// How much memory
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(16..))]
+    memory_mib: u32,
+    /// How it boots; otherwise as the first disk's partitions say
+    #[arg(long, value_enum)]
+    firmware: Option<Firmware>,
+    /// Start it
+    #[arg(long)]
+    start: bool,
+    /// Only say what would be made
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags: Flags = arguments();
+    let work = async |pool: &Pool| run(pool, &flags).await;
+    finish(flags.connection.run("migrate-in", work).await)
+}
+
+/// An image, and what people call it.
+struct Wanted {
+    name: String,
+    size: u64,
+    disk: Arc<AnyDisk>,
+}
+
+async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<ExitCode> {
+    let mut wanted = Vec::new();
+    for path in &flags.images {
+        let Image { disk, format } = Image::open(path, flags.image_format)?;
+        let size = disk.size()?;
+        if size == 0 {
+            bail!("{} is empty", path.display());
+        }
+        note(format!("{}: {format}, a disk of {}", path.display(), Size(size)));
+        wanted.push(Wanted {
+            name: path
+                .file_stem()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            size,
+            disk: Arc::new(disk),
+        });
+    }
+    let first = wanted.first().context("there is no image")?;
+    let firmware = match flags.firmware {
+        Some(firmware) => firmware,
+        None => Firmware::of(&first.disk)?,
+    };
+    note(format!("It boots by {firmware}."));
+    let (templates, srs, networks, pools) = pool
+        .unless_interrupted(async {
+            tokio::try_join!(
+                pool.vms().all_records(),
+                pool.srs().all_records(),
+                pool.networks().all_records(),
+                pool.pools().all_records(),
+            )
+        })
+        .await?;
+    let template = named(&templates, &flags.template)?.0;
+    let sr = match &flags.sr {
+        Some(wanted) => named(&srs, wanted)?.0,
+        None => {
+            let standard = pools.values().map(|pool| pool.default_sr).find(|sr| !sr.is_null());
+            standard.context("the pool has no default SR: say --sr")?
+        }
+    };
+    let mut of_nics = Vec::new();
+    for wanted in &flags.networks {
+        let found = networks
+            .iter()
+            .find(|(_, network)| network.name_label == *wanted || network.uuid == *wanted);
+        of_nics.push(*found.with_context(|| format!("the pool has no network {wanted:?}"))?.0);
+    }
+    if flags.dry_run {
+        note(format!(
+            "Would make the VM {} with {} disks on {}.",
+            Printable(&flags.name),
+            wanted.len(),
+            Printable(&srs[&sr].name_label)
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut made = Made::default();
+    let place = Place {
+        template,
+        sr,
+        of_nics,
+        firmware,
+    };
+    let outcome = pool
+        .unless_interrupted(make(pool, flags, &place, &wanted, &mut made))
+        .await;
+    if let Err(error) = outcome {
+        let taken_back = made.take_back(pool).await;
+        return Err(match taken_back {
+            Ok(()) => error.context("nothing of it is left on the pool"),
+            Err(left) => error.context(format!("and what was made is left on the pool: {left:#}")),
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Place {
+    template: Ref<Vm>,
+    sr: Ref<Sr>,
+    of_nics: Vec<Ref<Network>>,
+    firmware: Firmware,
+}
+
+async fn make(pool: &Pool, flags: &Flags, place: &Place, wanted: &[Wanted], made: &mut Made) -> anyhow::Result<()> {
+    for (number, image) in wanted.iter().enumerate() {
+        let mut record = VdiRecord::default();
+        record.name_label = format!("{} {}", flags.name, image.name);
+        record.sr = place.sr;
+        record.kind = if number == 0 { VdiType::System } else { VdiType::User };
+        // Storage has whole sectors of 512 bytes.
+        record.virtual_size = i64::try_from(image.size.next_multiple_of(512)).context("the disk is too large")?;
+        let vdi = pool.vdis().create(&record).await.context("the disk cannot be made")?;
+        made.vdis.push(vdi);
+        let sent = upload(pool, vdi, &image.disk).await?;
+        compare(pool, vdi, &image.disk).await?;
+        note(format!(
+            "{}: {} were sent, and read back as they are",
+            image.name,
+            Size(sent)
+        ));
+    }
+    let vm = pool.vm(place.template).clone_as(&flags.name).await?;
+    made.vm = Some(vm);
+    let handle = pool.vm(vm);
+    if handle.is_a_template().await? {
+        // The disks that the template would make are those that are there already.
+        handle.remove_from_other_config("disks").await?;
+        handle.provision().await?;
+        if handle.is_a_template().await? {
+            handle.set_is_a_template(false).await?;
+        }
+    }
+    handle.set_memory(i64::from(flags.memory_mib) << 20).await?;
+    let cpus = i64::from(flags.cpus);
+    // Neither may be above the other in between.
+    if handle.vcpus_max().await? < cpus {
+        handle.set_vcpus_max(cpus).await?;
+        handle.set_vcpus_at_startup(cpus).await?;
+    } else {
+        handle.set_vcpus_at_startup(cpus).await?;
+        handle.set_vcpus_max(cpus).await?;
+    }
+    let boot = [("order", "cd"), ("firmware", place.firmware.name())];
+    let ours: Map<String, String> = boot
+        .iter()
+        .map(|(key, value)| (key.to_string(), value.to_string()))
+        .collect();
+    handle.set_hvm_boot_params(&ours).await?;
+    for (number, &vdi) in made.vdis.iter().enumerate() {
+        let mut vbd = VbdRecord::default();
+        vbd.vm = vm;
+        vbd.vdi = vdi;
+        vbd.userdevice = number.to_string();
+        vbd.bootable = number == 0;
+        vbd.kind = VbdType::Disk;
+        vbd.mode = VbdMode::Rw;
+        pool.vbds().create(&vbd).await?;
+    }
+    for (number, &network) in place.of_nics.iter().enumerate() {
+        let mut vif = VifRecord::default();
+        vif.vm = vm;
+        vif.network = network;
+        vif.device = number.to_string();
+        vif.mtu = 1500;
+        pool.vifs().create(&vif).await?;
+    }
+    if flags.start {
+        handle.start(false, false).await?;
+    }
+    note(format!(
+        "The VM {} is made: {}",
+        Printable(&flags.name),
+        handle.uuid().await?
+    ));
+    Ok(())
+}
+
+/// What is on the pool so far.
+#[derive(Default)]
+struct Made {
+    vdis: Vec<Ref<Vdi>>,
+    vm: Option<Ref<Vm>>,
+}
+
+impl Made {
+    async fn take_back(self, pool: &Pool) -> anyhow::Result<()> {
+        if let Some(vm) = self.vm {
+            if pool.vm(vm).power_state().await? != xenapi::vm::PowerState::Halted {
+                pool.vm(vm).hard_shutdown().await?;
+            }
+            pool.vm(vm).destroy().await?;
+        }
+        for vdi in self.vdis {
+            destroy_disk(pool, vdi).await?;
+        }
+        Ok(())
+    }
+}
