@@ -1,5 +1,6 @@
 //! The way to a VM's port, wherever the VM runs at the moment.
 
+use std::future::{Ready, ready};
 use std::io;
 
 use anyhow::{Context as _, bail};
@@ -7,6 +8,7 @@ use dom0::{Dom0, Target};
 use futures_util::future::BoxFuture;
 use serial_link::reach::{ConnectError, Console, HostLine, Line, Mode, Port};
 use serial_link::setup::{Address, Form, Protocol, Role, Setting, Socket};
+use xenapi::vm::DomainType;
 use xenapi::{Client, Ref, Vm};
 use xenapi_examples::{ControlDomain, Pool, Sessions, Whereabouts};
 
@@ -37,6 +39,13 @@ impl VmLine {
         }
         let domain = u32::try_from(record.domid).context("the pool tells no domain of it")?;
         let dom0 = self.hosts.session(record.resident_on).await?;
+        if matches!(
+            record.domain_type,
+            DomainType::Pv | DomainType::PvInPvh | DomainType::Pvh
+        ) {
+            // Without an emulated machine there is no serial port, but a console of the same use.
+            return Ok(HostLine::console(domain, Console::Paravirtual, false, login(&dom0)));
+        }
         let setting = Setting::of(&record.platform, &record.other_config).value;
         let now = running_setting(&dom0, domain).await?.unwrap_or(setting);
         let form: Form = now.parse().with_context(|| format!("its port is {now:?}"))?;
@@ -44,13 +53,15 @@ impl VmLine {
     }
 }
 
+/// The session that is there.
+fn login(dom0: &Dom0) -> impl Fn() -> Ready<Result<Dom0, dom0::Error>> + Send + Sync + 'static {
+    let session = dom0.clone();
+    move || ready(Ok(session.clone()))
+}
+
 /// The line to a port with this setting.
 fn way(form: &Form, dom0: &Dom0, domain: u32) -> anyhow::Result<HostLine> {
-    let session = dom0.clone();
-    let login = move || {
-        let session = session.clone();
-        async move { Ok(session) }
-    };
+    let login = login(dom0);
     let Form::Socket(Socket {
         address,
         role,
