@@ -7,7 +7,6 @@
 //! --url it works on a simulated pool.
 
 mod firmware;
-mod upload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,15 +16,14 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use vhd_mbr::Size;
 use vhd_mbr::xen_disk::ReadAt as _;
-use xenapi::vbd::{VbdMode, VbdType};
 use xenapi::vdi::VdiType;
-use xenapi::{Map, Network, Ref, Sr, VbdRecord, Vdi, VdiRecord, VifRecord, Vm};
+use xenapi::{Network, Ref, Sr, Vdi, VdiRecord, Vm};
 use xenapi_examples::{
-    AnyDisk, Connection, Image, ImageFormat, Pool, Printable, arguments, destroy_disk, finish, named, note,
+    AnyDisk, Connection, Image, ImageFormat, NewVm, Pool, Printable, arguments, destroy_disk, ensure_equal, finish,
+    named, note, upload,
 };
 
 use crate::firmware::Firmware;
-use crate::upload::{compare, upload};
 
 /// Makes a VM out of a disk image: of a physical machine, or of another hypervisor's
 #[derive(Parser)]
@@ -177,58 +175,25 @@ async fn make(pool: &Pool, flags: &Flags, place: &Place, wanted: &[Wanted], made
         let vdi = pool.vdis().create(&record).await.context("the disk cannot be made")?;
         made.vdis.push(vdi);
         let sent = upload(pool, vdi, &image.disk).await?;
-        compare(pool, vdi, &image.disk).await?;
+        ensure_equal(pool, vdi, &image.disk).await?;
         note(format!(
             "{}: {} were sent, and read back as they are",
             image.name,
             Size(sent)
         ));
     }
-    let vm = pool.vm(place.template).clone_as(&flags.name).await?;
+    let new = NewVm {
+        name: &flags.name,
+        template: place.template,
+        cpus: i64::from(flags.cpus),
+        memory: i64::from(flags.memory_mib) << 20,
+        firmware: place.firmware.name(),
+        disks: &made.vdis,
+        networks: &place.of_nics,
+    };
+    let vm = new.make(pool).await?;
     made.vm = Some(vm);
     let handle = pool.vm(vm);
-    if handle.is_a_template().await? {
-        // The disks that the template would make are those that are there already.
-        handle.remove_from_other_config("disks").await?;
-        handle.provision().await?;
-        if handle.is_a_template().await? {
-            handle.set_is_a_template(false).await?;
-        }
-    }
-    handle.set_memory(i64::from(flags.memory_mib) << 20).await?;
-    let cpus = i64::from(flags.cpus);
-    // Neither may be above the other in between.
-    if handle.vcpus_max().await? < cpus {
-        handle.set_vcpus_max(cpus).await?;
-        handle.set_vcpus_at_startup(cpus).await?;
-    } else {
-        handle.set_vcpus_at_startup(cpus).await?;
-        handle.set_vcpus_max(cpus).await?;
-    }
-    let boot = [("order", "cd"), ("firmware", place.firmware.name())];
-    let ours: Map<String, String> = boot
-        .iter()
-        .map(|(key, value)| (key.to_string(), value.to_string()))
-        .collect();
-    handle.set_hvm_boot_params(&ours).await?;
-    for (number, &vdi) in made.vdis.iter().enumerate() {
-        let mut vbd = VbdRecord::default();
-        vbd.vm = vm;
-        vbd.vdi = vdi;
-        vbd.userdevice = number.to_string();
-        vbd.bootable = number == 0;
-        vbd.kind = VbdType::Disk;
-        vbd.mode = VbdMode::Rw;
-        pool.vbds().create(&vbd).await?;
-    }
-    for (number, &network) in place.of_nics.iter().enumerate() {
-        let mut vif = VifRecord::default();
-        vif.vm = vm;
-        vif.network = network;
-        vif.device = number.to_string();
-        vif.mtu = 1500;
-        pool.vifs().create(&vif).await?;
-    }
     if flags.start {
         handle.start(false, false).await?;
     }

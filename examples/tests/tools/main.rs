@@ -1,6 +1,8 @@
 //! The tools as people run them: programs, against a simulated pool behind TLS.
 
 mod archives;
+#[cfg(unix)]
+mod backup;
 mod deltas;
 mod deploy;
 mod disks;

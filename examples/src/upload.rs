@@ -8,13 +8,17 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use vhd_mbr::xen_disk::ReadAt;
 use xenapi::{DiskFormat, Ref, Source, Vdi};
-use xenapi_examples::{AnyDisk, Meter, OpenDisk, Pool, Total};
+
+use crate::{AnyDisk, Meter, OpenDisk, Pool, Total};
 
 /// What is compared at a time.
 const PIECE: usize = 1 << 20;
 
 /// Sends what a disk holds to a new one, and answers how many bytes that is.
-pub(crate) async fn upload(pool: &Pool, vdi: Ref<Vdi>, disk: &Arc<AnyDisk>) -> anyhow::Result<u64> {
+///
+/// # Errors
+/// Where it cannot be read, or the server does not take it.
+pub async fn upload(pool: &Pool, vdi: Ref<Vdi>, disk: &Arc<AnyDisk>) -> anyhow::Result<u64> {
     let read = disk.clone();
     let extents = tokio::task::spawn_blocking(move || data(&*read)).await??;
     let bytes = extents.iter().map(|extent| extent.end - extent.start).sum();
@@ -55,7 +59,10 @@ fn data(disk: &dyn ReadAt) -> io::Result<Vec<Range<u64>>> {
 }
 
 /// Reads all of it back, holes too.
-pub(crate) async fn compare(pool: &Pool, vdi: Ref<Vdi>, disk: &Arc<AnyDisk>) -> anyhow::Result<()> {
+///
+/// # Errors
+/// Where a byte differs.
+pub async fn ensure_equal(pool: &Pool, vdi: Ref<Vdi>, disk: &Arc<AnyDisk>) -> anyhow::Result<()> {
     let there = OpenDisk::of_pool(pool, None, vdi, None).await?;
     let original = disk.clone();
     let compared = there

@@ -1,0 +1,82 @@
+//! Backups of VMs in a folder: the first of all, then of what has changed; verified, read, restored and thinned out.
+//!
+//!     cargo run --release --example backup -- run 'web-*' --to /srv/backups
+//!     cargo run --release --example backup -- ls --to /srv/backups
+//!     cargo run --release --example backup -- verify --to /srv/backups
+//!     cargo run --release --example backup -- cat web-01 /etc/fstab --to /srv/backups
+//!     cargo run --release --example backup -- restore web-01 --as web-01-restored --to /srv/backups
+//!
+//! Disks are VHDs, differences of the one before but for the first, so that other programs read them too. Without --url it
+//! works on a simulated pool.
+
+mod cat;
+mod list;
+mod manifest;
+mod restore;
+mod store;
+mod take;
+mod thin;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use xenapi_examples::{Connection, Pool, arguments, finish};
+
+use crate::store::Store;
+
+/// Backups of VMs in a folder: the first of all, then of what has changed
+#[derive(Parser)]
+struct Flags {
+    #[command(subcommand)]
+    job: Job,
+    /// The folder of the backups
+    #[arg(long, value_name = "FOLDER", global = true, default_value = "backups")]
+    to: PathBuf,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Which backup is meant.
+#[derive(Args)]
+struct Which {
+    /// The VM that the backup is of, by name or UUID
+    #[arg(value_name = "VM")]
+    vm: String,
+    /// The backup, as `ls` names it; otherwise the newest
+    #[arg(long, value_name = "ID")]
+    id: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Job {
+    /// Back VMs up, whether they run or not
+    Run(take::Flags),
+    /// The backups that there are
+    Ls(list::Flags),
+    /// Read every byte of the backups, and hold it against its checksum
+    Verify,
+    /// A file out of a backup, without restoring it
+    Cat(cat::Flags),
+    /// A new VM out of a backup
+    Restore(restore::Flags),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Flags { job, to, connection } = arguments();
+    let store = Store::new(to);
+    finish(match &job {
+        Job::Run(flags) => {
+            let work = async |pool: &Pool| take::run(pool, &store, flags).await;
+            connection.run("backup", work).await
+        }
+        Job::Restore(flags) => {
+            let work = async |pool: &Pool| restore::run(pool, &store, flags).await;
+            connection.run("backup", work).await
+        }
+        Job::Ls(flags) => list::run(&store, flags),
+        Job::Verify => list::verify(&store),
+        Job::Cat(flags) => cat::run(&store, flags),
+    })
+}

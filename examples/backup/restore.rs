@@ -1,0 +1,129 @@
+//! A new VM out of a backup.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Args;
+use vhd_mbr::xen_disk::Window;
+use xenapi::vdi::VdiType;
+use xenapi::{Network, Ref, Sr, Vdi, VdiRecord, Vm};
+use xenapi_examples::{AnyDisk, NewVm, Pool, Printable, destroy_disk, ensure_equal, named, note, upload};
+
+use crate::Which;
+use crate::manifest::Manifest;
+use crate::store::{Store, check};
+
+#[derive(Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    which: Which,
+    /// The new VM's name
+    #[arg(long = "as", value_name = "NAME")]
+    name: String,
+    /// The storage for its disks, by name or UUID; otherwise the pool's default
+    #[arg(long, value_name = "NAME")]
+    sr: Option<String>,
+    /// A NIC on this network; several may be given
+    #[arg(long = "network", value_name = "NAME")]
+    networks: Vec<String>,
+    /// What the VM is made from
+    #[arg(long, value_name = "NAME", default_value = "Other install media")]
+    template: String,
+    /// Only say what would be made
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
+    let backup = store.find(&flags.which)?;
+    let all = async {
+        tokio::try_join!(
+            pool.vms().all_records(),
+            pool.srs().all_records(),
+            pool.networks().all_records(),
+            pool.pools().all_records(),
+        )
+    };
+    let (vms, srs, networks, pools) = pool.unless_interrupted(all).await?;
+    let template = named(&vms, &flags.template)?.0;
+    let sr = match &flags.sr {
+        Some(wanted) => named(&srs, wanted)?.0,
+        None => {
+            let standard = pools.values().map(|pool| pool.default_sr).find(|sr| !sr.is_null());
+            standard.context("the pool has no default SR: say --sr")?
+        }
+    };
+    let mut of_nics: Vec<Ref<Network>> = Vec::new();
+    for wanted in &flags.networks {
+        let found = networks
+            .iter()
+            .find(|(_, network)| network.name_label == *wanted || network.uuid == *wanted);
+        of_nics.push(*found.with_context(|| format!("the pool has no network {wanted:?}"))?.0);
+    }
+    if flags.dry_run {
+        note(format!(
+            "Would make the VM {} of the backup {} with {} disks.",
+            Printable(&flags.name),
+            backup.id,
+            backup.disks.len()
+        ));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut disks = Vec::new();
+    let work = restore(pool, store, &backup, flags, template, sr, &of_nics, &mut disks);
+    if let Err(error) = pool.unless_interrupted(work).await {
+        for disk in disks {
+            destroy_disk(pool, disk).await?;
+        }
+        return Err(error.context("nothing of it is left on the pool"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is another thing that was looked up")]
+async fn restore(
+    pool: &Pool,
+    store: &Store,
+    backup: &Manifest,
+    flags: &Flags,
+    template: Ref<Vm>,
+    sr: Ref<Sr>,
+    networks: &[Ref<Network>],
+    disks: &mut Vec<Ref<Vdi>>,
+) -> anyhow::Result<()> {
+    for disk in &backup.disks {
+        // Damage is found before anything of it is on the pool.
+        for (file, part) in store.parts(backup, disk)? {
+            check(&file, &part)?;
+        }
+        let mut record = VdiRecord::default();
+        record.name_label.clone_from(&disk.name);
+        record.sr = sr;
+        record.kind = VdiType::User;
+        record.virtual_size = i64::try_from(disk.size_bytes)?;
+        let vdi = pool.vdis().create(&record).await.context("the disk cannot be made")?;
+        disks.push(vdi);
+        // A VHD may be longer than its disk.
+        let opened: AnyDisk = Box::new(Window::new(store.open(backup, disk)?, 0, disk.size_bytes));
+        let opened = Arc::new(opened);
+        upload(pool, vdi, &opened).await?;
+        ensure_equal(pool, vdi, &opened).await?;
+    }
+    let new = NewVm {
+        name: &flags.name,
+        template,
+        cpus: backup.cpus,
+        memory: backup.memory_bytes,
+        firmware: &backup.firmware,
+        disks,
+        networks,
+    };
+    let vm = new.make(pool).await?;
+    note(format!(
+        "The VM {} is made: {}",
+        Printable(&flags.name),
+        pool.vm(vm).uuid().await?
+    ));
+    Ok(())
+}

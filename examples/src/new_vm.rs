@@ -1,0 +1,88 @@
+//! VMs made around disks that are there.
+
+use xenapi::vbd::{VbdMode, VbdType};
+use xenapi::{Map, Network, Ref, VbdRecord, Vdi, VifRecord, Vm};
+
+use crate::Pool;
+
+/// A VM that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewVm<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is a clone of, without disks of its own.
+    pub template: Ref<Vm>,
+    /// How many processors.
+    pub cpus: i64,
+    /// How many bytes of memory.
+    pub memory: i64,
+    /// `bios` or `uefi`.
+    pub firmware: &'a str,
+    /// Its disks, the one that it boots from first.
+    pub disks: &'a [Ref<Vdi>],
+    /// The networks of its NICs.
+    pub networks: &'a [Ref<Network>],
+}
+
+impl NewVm<'_> {
+    /// Makes it. What went wrong leaves nothing but the disks.
+    ///
+    /// # Errors
+    /// Where the server refuses.
+    pub async fn make(&self, pool: &Pool) -> anyhow::Result<Ref<Vm>> {
+        let vm = pool.vm(self.template).clone_as(self.name).await?;
+        match self.dress(pool, vm).await {
+            Ok(()) => Ok(vm),
+            Err(error) => {
+                pool.vm(vm).destroy().await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn dress(&self, pool: &Pool, vm: Ref<Vm>) -> xenapi::Result<()> {
+        let handle = pool.vm(vm);
+        if handle.is_a_template().await? {
+            // The disks that the template would make are those that are there already.
+            handle.remove_from_other_config("disks").await?;
+            handle.provision().await?;
+            if handle.is_a_template().await? {
+                handle.set_is_a_template(false).await?;
+            }
+        }
+        handle.set_memory(self.memory).await?;
+        // Neither may be above the other in between.
+        if handle.vcpus_max().await? < self.cpus {
+            handle.set_vcpus_max(self.cpus).await?;
+            handle.set_vcpus_at_startup(self.cpus).await?;
+        } else {
+            handle.set_vcpus_at_startup(self.cpus).await?;
+            handle.set_vcpus_max(self.cpus).await?;
+        }
+        let boot = [("order", "cd"), ("firmware", self.firmware)];
+        let boot: Map<String, String> = boot
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect();
+        handle.set_hvm_boot_params(&boot).await?;
+        for (number, &vdi) in self.disks.iter().enumerate() {
+            let mut vbd = VbdRecord::default();
+            vbd.vm = vm;
+            vbd.vdi = vdi;
+            vbd.userdevice = number.to_string();
+            vbd.bootable = number == 0;
+            vbd.kind = VbdType::Disk;
+            vbd.mode = VbdMode::Rw;
+            pool.vbds().create(&vbd).await?;
+        }
+        for (number, &network) in self.networks.iter().enumerate() {
+            let mut vif = VifRecord::default();
+            vif.vm = vm;
+            vif.network = network;
+            vif.device = number.to_string();
+            vif.mtu = 1500;
+            pool.vifs().create(&vif).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! Backups of a real file system, taken again and again, read, damaged, restored and thinned out.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use tempfile::tempdir;
+use xenapi::{DiskFormat, Ref, Source, Vdi, Vm};
+use xenapi_sim::{DiskImage, Fault, VmSpec};
+
+use crate::harness::{Folder, Pool, complained, json, said};
+use crate::sshd::find;
+
+const SIZE: u64 = 16 << 20;
+
+struct Lab {
+    pool: Pool,
+    folder: Folder,
+    vdi: Ref<Vdi>,
+}
+
+impl Lab {
+    /// A halted VM with an ext4. None, with the reason printed, where that cannot be made.
+    async fn new() -> Option<Self> {
+        if ["mkfs.ext4", "debugfs"].iter().any(|program| find(program).is_none()) {
+            assert!(std::env::var_os("CI").is_none(), "e2fsprogs are not installed");
+            eprintln!("skipped: e2fsprogs are not installed");
+            return None;
+        }
+        let folder = Folder(tempdir().unwrap());
+        let image = folder.path("disk");
+        File::create(&image).unwrap().set_len(SIZE).unwrap();
+        let mkfs = Command::new(find("mkfs.ext4").unwrap()).arg("-q").arg(&image).status();
+        assert!(mkfs.unwrap().success());
+        let pool = Pool::new(1).await;
+        let disk = DiskImage::from_file(&image).unwrap();
+        let vm = pool.simulator.add_vm(VmSpec::new("db").halted().disk(disk)).unwrap();
+        let client = pool.client().await;
+        let vbd = client.vm(vm.parse::<Ref<Vm>>().unwrap()).vbds().await.unwrap()[0];
+        let vdi = client.vbd(vbd).vdi().await.unwrap();
+        client.logout().await.unwrap();
+        Some(Self { pool, folder, vdi })
+    }
+
+    /// Has the VM's disk have another file.
+    async fn change(&self, content: &str) {
+        let (image, file) = (self.folder.path("disk"), self.folder.path("state"));
+        fs::write(&file, content).unwrap();
+        for request in ["rm /state".to_owned(), format!("write {} /state", file.display())] {
+            let debugfs = Command::new(find("debugfs").unwrap())
+                .args(["-w", "-R", &request])
+                .arg(&image)
+                .stderr(Stdio::null())
+                .stdout(Stdio::null())
+                .status();
+            assert!(debugfs.unwrap().success());
+        }
+        let bytes = Bytes::from(fs::read(&image).unwrap());
+        let client = self.pool.client().await;
+        let source = Source::bytes(bytes);
+        client.vdi(self.vdi).import_raw(DiskFormat::Raw, source).await.unwrap();
+        client.logout().await.unwrap();
+    }
+
+    fn tool(&self, words: &[&str]) -> Option<tokio::process::Command> {
+        let mut tool = self.pool.tool("backup")?;
+        tool.args(words).arg("--to").arg(self.folder.path("backups"));
+        Some(tool)
+    }
+
+    async fn ls(&self) -> Vec<serde_json::Value> {
+        let listed = self.tool(&["ls", "--json"]).unwrap().output().await.unwrap();
+        json(&listed).as_array().unwrap().clone()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        fn below(folder: &Path, files: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => below(&path, files),
+                    false => files.push(path),
+                }
+            }
+        }
+        let mut files = Vec::new();
+        below(&self.folder.path("backups"), &mut files);
+        files.retain(|file| !file.ends_with("lock"));
+        files
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_then_is_read_and_restored_and_damage_is_noticed() {
+    let Some(lab) = Lab::new().await else { return };
+    for number in 0..=5 {
+        lab.change(&format!("as it was at {number}\n").repeat(200)).await;
+        let Some(mut run) = lab.tool(&["run", "db"]) else {
+            return;
+        };
+        let ran = run.output().await.unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        // Files are named after milliseconds.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let backups = lab.ls().await;
+    assert_eq!(backups.len(), 6);
+    assert!(backups[0]["disks"][0]["base"].is_null());
+    let sizes: Vec<_> = backups
+        .iter()
+        .map(|backup| backup["disks"][0]["file_bytes"].as_u64().unwrap())
+        .collect();
+    assert!(
+        backups[1..].iter().all(|backup| backup["disks"][0]["base"].is_string()),
+        "{backups:?}"
+    );
+    assert!(sizes[1..].iter().all(|size| *size < SIZE), "{sizes:?}");
+    // One snapshot is kept on the pool, for the next difference.
+    let client = lab.pool.client().await;
+    let vms = client.vms().all_records().await.unwrap();
+    client.logout().await.unwrap();
+    let kept = vms
+        .values()
+        .filter(|vm| vm.is_a_snapshot && vm.name_label.starts_with("backup "));
+    assert_eq!(kept.count(), 1);
+    for (at, number) in [(5, 5), (2, 2), (0, 0)] {
+        let id = backups[at]["id"].as_str().unwrap();
+        let mut cat = lab.tool(&["cat", "db", "/state", "--id", id]).unwrap();
+        let read = cat.output().await.unwrap();
+        assert_eq!(
+            said(&read),
+            format!("as it was at {number}\n").repeat(200),
+            "{}",
+            complained(&read)
+        );
+    }
+    let verify = async || lab.tool(&["verify"]).unwrap().output().await.unwrap();
+    let good = verify().await;
+    assert!(
+        good.status.success() && complained(&good).contains("6 backups are whole"),
+        "{good:?}"
+    );
+    for path in lab.files() {
+        let file = File::options().read(true).write(true).open(&path).unwrap();
+        let size = file.metadata().unwrap().len();
+        for at in [0, size / 2, size - 1] {
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).unwrap();
+            file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+            let bad = verify().await;
+            assert_eq!(
+                bad.status.code(),
+                Some(1),
+                "byte {at} of {} is not noticed",
+                path.display()
+            );
+            file.write_all_at(&byte, at).unwrap();
+        }
+    }
+
+    let mut restore = lab.tool(&["restore", "db", "--as", "db-again"]).unwrap();
+    let restored = restore.output().await.unwrap();
+    assert!(restored.status.success(), "{restored:?}");
+    let client = lab.pool.client().await;
+    let (vms, vbds, vdis) = tokio::try_join!(
+        client.vms().all_records(),
+        client.vbds().all_records(),
+        client.vdis().all_records()
+    )
+    .unwrap();
+    let vm = vms.values().find(|vm| vm.name_label == "db-again").unwrap();
+    let disks = vm.disks(&vbds, &vdis);
+    assert_eq!(disks.len(), 1);
+    let export = client.vdi(disks[0].vbd.vdi).export_raw(DiskFormat::Raw).await.unwrap();
+    let pieces: Vec<_> = export.try_collect().await.unwrap();
+    assert!(pieces.concat() == fs::read(lab.folder.path("disk")).unwrap());
+    client.logout().await.unwrap();
+
+    // All are needed by the newest; a whole one needs nothing.
+    let kept = lab.tool(&["run", "db", "--keep", "2"]).unwrap().output().await.unwrap();
+    assert!(kept.status.success() && lab.ls().await.len() == 7, "{kept:?}");
+    let full = lab
+        .tool(&["run", "db", "--full", "--keep", "1"])
+        .unwrap()
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        full.status.success() && said(&full).contains("7 older backups are gone"),
+        "{full:?}"
+    );
+    assert_eq!(lab.ls().await.len(), 1);
+    assert!(verify().await.status.success());
+    lab.pool.assert_tidy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_or_is_killed_leaves_the_backups_before_it_as_they_are() {
+    let Some(lab) = Lab::new().await else { return };
+    lab.change("first").await;
+    let Some(mut run) = lab.tool(&["run", "db"]) else {
+        return;
+    };
+    assert!(run.output().await.unwrap().status.success());
+    let snapshots = lab.pool.simulator.refs("VDI").len();
+
+    lab.change("second").await;
+    lab.pool
+        .simulator
+        .fault(Fault::on("/export_raw_vdi").error_in_body(2000).times(1));
+    let failed = lab.tool(&["run", "db"]).unwrap().output().await.unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    assert!(said(&failed).contains("db: failed"), "{failed:?}");
+    assert_eq!(
+        (lab.ls().await.len(), lab.pool.simulator.refs("VDI").len()),
+        (1, snapshots)
+    );
+
+    lab.pool.simulator.clear_faults();
+    lab.pool.simulator.fault(Fault::on("/export_raw_vdi").stall(2000));
+    let mut killed = lab.tool(&["run", "db"]).unwrap().spawn().unwrap();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    killed.kill().await.unwrap();
+    lab.pool.simulator.clear_faults();
+    assert_eq!(lab.ls().await.len(), 1);
+    let again = lab.tool(&["run", "db"]).unwrap().output().await.unwrap();
+    assert!(again.status.success(), "{again:?}");
+    assert!(
+        complained(&again).contains("which was interrupted, is gone"),
+        "{again:?}"
+    );
+    assert_eq!(lab.ls().await.len(), 2);
+    let read = lab.tool(&["cat", "db", "/state"]).unwrap().output().await.unwrap();
+    assert_eq!(said(&read), "second");
+    assert!(lab.tool(&["verify"]).unwrap().output().await.unwrap().status.success());
+}
