@@ -20,7 +20,7 @@ pub use self::capability::Capabilities;
 pub use self::classes::*;
 pub use self::client::{Client, Connect};
 pub use self::console_stream::{ConsoleCall, ConsoleError, ConsoleStream};
-pub use self::ext::{Disk, ScriptOutput};
+pub use self::ext::{Disk, ScriptOutput, storage};
 pub use self::http_actions::{HTTP_ACTIONS, HttpAction};
 pub use self::transfer::{
     Compression, DiskFormat, ExportCall, ExportMetadataCall, ExportRawCall, ImportCall, ImportMetadataCall,

@@ -71,6 +71,7 @@ mod importer;
 mod inventory;
 mod inventory_file;
 mod nbd;
+mod outside;
 mod ova;
 mod qcow2;
 mod query;

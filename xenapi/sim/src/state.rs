@@ -20,6 +20,7 @@ use crate::error::{ApiError, Result};
 use crate::events::Subscription;
 use crate::faults::Fault;
 use crate::ids::Ids;
+use crate::outside::Outside;
 use crate::schema::NULL;
 
 /// The pool and what wakes those who wait for it to change.
@@ -89,6 +90,8 @@ pub(crate) struct State {
     pub(crate) starts: u64,
     /// What is on the disks, by the VDI's reference; a VDI that is not here is all zeros.
     pub(crate) images: HashMap<String, Arc<DiskImage>>,
+    /// What is on the storage that hosts reach.
+    pub(crate) outside: Outside,
     /// What clients keep with the pool, by the blob's reference.
     pub(crate) blobs: HashMap<String, Bytes>,
     pub(crate) subscriptions: HashMap<String, Subscription>,
@@ -119,6 +122,7 @@ impl State {
             in_emergency: HashSet::new(),
             starts: 0,
             images: HashMap::new(),
+            outside: Outside::new(),
             blobs: HashMap::new(),
             subscriptions: HashMap::new(),
             cancelled: HashSet::new(),

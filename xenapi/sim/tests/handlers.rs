@@ -46,7 +46,7 @@ async fn services_name_the_drivers_of_storage() {
         serde_json::from_str(&body).unwrap()
     };
     assert_eq!(json("/services").await["features"][0], "/services/SM");
-    assert_eq!(json("/services/SM").await.as_array().unwrap().len(), 4);
+    assert_eq!(json("/services/SM").await.as_array().unwrap().len(), 8);
     assert_eq!(json("/services/SM/nfs").await["name"], "NFS VHD");
     assert_eq!(request(&caller, "GET", "/services/SM/tape", b"").await.0, 404);
 }

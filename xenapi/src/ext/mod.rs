@@ -1,6 +1,7 @@
 //! Verbs that take several messages, on the generated handles and records.
 
 mod script;
+pub mod storage;
 mod task;
 mod vbd;
 mod vm;

@@ -12,6 +12,7 @@ mod metrics;
 mod proxy;
 mod secrets;
 mod sessions;
+mod storage;
 mod tasks;
 mod transfers;
 mod trust;

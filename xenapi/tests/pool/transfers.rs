@@ -23,7 +23,7 @@ async fn over_tls(hosts: usize, vms: usize) -> (Server, Client) {
     (server, client)
 }
 
-async fn whole(mut download: Download) -> Vec<u8> {
+pub(crate) async fn whole(mut download: Download) -> Vec<u8> {
     let mut bytes = Vec::new();
     download.read_to_end(&mut bytes).await.expect("a whole download");
     bytes

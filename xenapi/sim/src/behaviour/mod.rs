@@ -9,6 +9,8 @@ mod host;
 mod message;
 pub(crate) mod nbd;
 mod network;
+mod pbd;
+mod place;
 mod pool;
 mod repository;
 mod session;
@@ -46,8 +48,8 @@ pub(crate) fn find(name: &str) -> Option<Behaviour> {
             .or_else(|| changed_blocks::find(message))
             .or_else(|| nbd::find(class, message)),
         "VIF" => vif::find(message),
-        "SR" => sr::find(class, message).or_else(|| data_source::find(message)),
-        "PBD" => sr::find(class, message),
+        "SR" => sr::find(message).or_else(|| data_source::find(message)),
+        "PBD" => pbd::find(message),
         "network" => network::find(message).or_else(|| nbd::find(class, message)),
         "host" => host::find(message).or_else(|| data_source::find(message)),
         "pool" => pool::find(message).or_else(|| vlan::find_of_pool(message)),

@@ -1,25 +1,23 @@
-//! Messages of the classes `SR` and `PBD`.
+//! Messages of the class `SR`.
 
 use xenapi::{ToValue, Value};
 
-use super::Behaviour;
+use super::{Behaviour, place};
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
-use crate::schema;
+use crate::outside::OutsideDisk;
 use crate::state::State;
 
-pub(super) fn find(class: &str, message: &str) -> Option<Behaviour> {
-    Some(match (class, message) {
-        ("SR", "create") => create,
-        ("SR", "introduce") => introduce,
-        ("SR", "destroy" | "forget") => destroy,
-        ("SR", "scan" | "update") => scan,
-        ("SR", "get_supported_types") => get_supported_types,
-        ("PBD", "create") => create_pbd,
-        ("PBD", "destroy") => destroy_pbd,
-        ("PBD", "plug") => plug,
-        ("PBD", "unplug") => unplug,
+pub(super) fn find(message: &str) -> Option<Behaviour> {
+    Some(match message {
+        "create" => create,
+        "introduce" => introduce,
+        "destroy" => destroy,
+        "forget" => forget,
+        "probe" => place::probe,
+        "scan" | "update" => scan,
+        "get_supported_types" => get_supported_types,
         _ => return None,
     })
 }
@@ -87,8 +85,23 @@ pub(crate) fn count(state: &mut State, sr: &str) {
 }
 
 fn create(state: &mut State, call: &Invocation) -> Result<Value> {
-    let host = call.text(0);
+    let (host, kind) = (call.text(0), call.text(5));
     state.require("host", host)?;
+    if state.db.find("SM", "type", kind).is_none() {
+        return Err(ApiError::new("SR_UNKNOWN_DRIVER", [kind]));
+    }
+    let number = state.hosts.iter().position(|known| known == host).unwrap_or_default();
+    let place = place::find(number, kind, &call.value(1))?;
+    if let Some(place) = place.as_ref().filter(|_| place::is_erased(kind)) {
+        let is_used = state
+            .outside
+            .at(place)
+            .any(|(uuid, _)| state.db.find("SR", "uuid", uuid).is_some());
+        if is_used {
+            return Err(ApiError::new("SR_DEVICE_IN_USE", []));
+        }
+        state.outside.erase(place);
+    }
     let shared = call.flag(7);
     let fields = [
         (
@@ -118,11 +131,22 @@ fn create(state: &mut State, call: &Invocation) -> Result<Value> {
     for pbd in state.db.list("SR", &sr, "PBDs") {
         state.db.set("PBD", &pbd, "device_config", call.value(1));
     }
+    if let Some(place) = place {
+        state.outside.add(&state.uuid("SR", &sr), place);
+    }
     Ok(sr.to_value())
 }
 
 fn introduce(state: &mut State, call: &Invocation) -> Result<Value> {
+    let (uuid, kind) = (call.text(0), call.text(3));
+    if state.db.find("SR", "uuid", uuid).is_some() {
+        return Err(ApiError::new("SR_UUID_EXISTS", [uuid]));
+    }
+    if state.db.find("SM", "type", kind).is_none() {
+        return Err(ApiError::new("SR_UNKNOWN_DRIVER", [kind]));
+    }
     let fields = [
+        ("physical_size", Value::Int(1 << 40)),
         ("name_label", call.value(1)),
         ("name_description", call.value(2)),
         ("type", call.value(3)),
@@ -137,7 +161,47 @@ fn introduce(state: &mut State, call: &Invocation) -> Result<Value> {
 
 fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
     let sr = call.text(0);
+    let uuid = drop_from_pool(state, sr)?;
+    state.outside.remove(&uuid);
+    Ok(void())
+}
+
+/// What is on the storage stays there.
+fn forget(state: &mut State, call: &Invocation) -> Result<Value> {
+    let sr = call.text(0);
     state.require("SR", sr)?;
+    let with_names = place::is_erased(&state.db.text("SR", sr, "type"));
+    let disks: Vec<_> = state.db.list("SR", sr, "VDIs");
+    let disks = disks.iter().map(|vdi| left(state, vdi, with_names)).collect();
+    let uuid = drop_from_pool(state, sr)?;
+    if let Some(outside) = state.outside.get_mut(&uuid) {
+        outside.disks = disks;
+    }
+    Ok(void())
+}
+
+/// A disk as it is on the storage. Volumes keep names beside them, files do not.
+fn left(state: &State, vdi: &str, with_names: bool) -> OutsideDisk {
+    const ALWAYS: [&str; 4] = ["virtual_size", "physical_utilisation", "type", "read_only"];
+    let names: &[&str] = if with_names {
+        &["name_label", "name_description"]
+    } else {
+        &[]
+    };
+    let fields = ALWAYS.iter().chain(names);
+    OutsideDisk {
+        uuid: state.uuid("VDI", vdi),
+        fields: fields
+            .filter_map(|&field| Some((field, state.db.get("VDI", vdi, field)?.clone())))
+            .collect(),
+        image: state.images.get(vdi).cloned(),
+    }
+}
+
+/// Removes an SR that no host is connected to, with its disks and PBDs. The answer is its UUID.
+fn drop_from_pool(state: &mut State, sr: &str) -> Result<String> {
+    state.require("SR", sr)?;
+    let uuid = state.uuid("SR", sr);
     let pbds = state.db.list("SR", sr, "PBDs");
     if pbds.iter().any(|pbd| state.db.flag("PBD", pbd, "currently_attached")) {
         return Err(ApiError::new("SR_HAS_PBD", [sr]));
@@ -149,12 +213,23 @@ fn destroy(state: &mut State, call: &Invocation) -> Result<Value> {
         state.db.remove("PBD", &pbd);
     }
     state.db.remove("SR", sr);
-    Ok(void())
+    Ok(uuid)
 }
 
+/// Finds the disks that the pool does not know yet.
 fn scan(state: &mut State, call: &Invocation) -> Result<Value> {
-    state.require("SR", call.text(0))?;
-    count(state, call.text(0));
+    let sr = call.text(0);
+    state.require("SR", sr)?;
+    let pbds = state.db.list("SR", sr, "PBDs");
+    if !pbds.iter().any(|pbd| state.db.flag("PBD", pbd, "currently_attached")) {
+        return Err(ApiError::new("SR_HAS_NO_PBDS", [sr]));
+    }
+    let uuid = state.uuid("SR", sr);
+    let found = state.outside.get_mut(&uuid).map(|sr| std::mem::take(&mut sr.disks));
+    for disk in found.unwrap_or_default() {
+        super::vdi::restore(state, sr, disk);
+    }
+    count(state, sr);
     Ok(void())
 }
 
@@ -166,56 +241,4 @@ fn get_supported_types(state: &mut State, _: &Invocation) -> Result<Value> {
         .map(|sm| state.db.text("SM", sm, "type"))
         .collect::<Vec<_>>();
     Ok(types.to_value())
-}
-
-fn create_pbd(state: &mut State, call: &Invocation) -> Result<Value> {
-    let fields = schema::constructor_argument(call.method.class, &call.value(0))?;
-    let text = |name: &str| {
-        call.value(0)
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let (sr, host) = (text("SR"), text("host"));
-    state.require("SR", &sr)?;
-    state.require("host", &host)?;
-    for pbd in state.db.list("SR", &sr, "PBDs") {
-        if state.db.is("PBD", &pbd, "host", &host) {
-            return Err(ApiError::new("PBD_EXISTS", [&sr, &host, &pbd]));
-        }
-    }
-    Ok(state.create("PBD", &fields).to_value())
-}
-
-fn destroy_pbd(state: &mut State, call: &Invocation) -> Result<Value> {
-    let pbd = call.text(0);
-    state.require("PBD", pbd)?;
-    if state.db.flag("PBD", pbd, "currently_attached") {
-        return Err(ApiError::new("OPERATION_NOT_ALLOWED", ["PBD is currently attached"]));
-    }
-    state.db.remove("PBD", pbd);
-    Ok(void())
-}
-
-fn plug(state: &mut State, call: &Invocation) -> Result<Value> {
-    state.require("PBD", call.text(0))?;
-    state.db.refresh("PBD", call.text(0), "currently_attached", true);
-    Ok(void())
-}
-
-fn unplug(state: &mut State, call: &Invocation) -> Result<Value> {
-    let pbd = call.text(0);
-    state.require("PBD", pbd)?;
-    let (sr, host) = (state.db.text("PBD", pbd, "SR"), state.db.text("PBD", pbd, "host"));
-    for vdi in state.db.list("SR", &sr, "VDIs") {
-        for vbd in state.db.list("VDI", &vdi, "VBDs") {
-            let owner = state.db.text("VBD", &vbd, "VM");
-            if state.db.flag("VBD", &vbd, "currently_attached") && state.db.is("VM", &owner, "resident_on", &host) {
-                return Err(ApiError::new("VDI_IN_USE", [&vdi, "PBD.unplug"]));
-            }
-        }
-    }
-    state.db.refresh("PBD", pbd, "currently_attached", false);
-    Ok(void())
 }

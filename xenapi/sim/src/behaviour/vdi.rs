@@ -9,6 +9,7 @@ use crate::disk_image::DiskImage;
 use crate::dispatch::Invocation;
 use crate::error::{ApiError, Result};
 use crate::generic::void;
+use crate::outside::OutsideDisk;
 use crate::schema::{self, NULL};
 use crate::state::State;
 
@@ -106,6 +107,25 @@ pub(crate) fn add(state: &mut State, fields: &[(&str, Value)], used: i64) -> Res
     refresh(state, &reference);
     sr::count(state, &sr);
     Ok(reference)
+}
+
+/// Makes the object of a disk that was found on storage.
+pub(super) fn restore(state: &mut State, sr: &str, disk: OutsideDisk) {
+    if state.db.find("VDI", "uuid", &disk.uuid).is_some() {
+        return;
+    }
+    let reference = state.ids.reference();
+    let mut fields = disk.fields;
+    fields.extend([
+        ("SR", sr.to_value()),
+        ("location", disk.uuid.to_value()),
+        ("managed", Value::Bool(true)),
+    ]);
+    state.create_as("VDI", &reference, &disk.uuid, &fields);
+    if let Some(image) = disk.image {
+        state.images.insert(reference.clone(), image);
+    }
+    refresh(state, &reference);
 }
 
 /// Writes bytes on a disk.

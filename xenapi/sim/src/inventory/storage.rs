@@ -1,9 +1,11 @@
 //! Storage repositories and the ISOs in the library.
 
+use xenapi::storage::Driver;
 use xenapi::{ToValue, Value};
 
 use super::{map, set};
 use crate::behaviour::{sr, vdi};
+use crate::outside::{self, DEVICES, NFS_SERVER};
 use crate::sample_disks::{Kind, SampleDisks};
 use crate::state::State;
 
@@ -29,25 +31,36 @@ const ISOS: [(&str, i64); 8] = [
     ("virtio-drivers-0.1.271.iso", 700 << 20),
 ];
 
+/// The types of SR that the hosts have drivers for, and the drivers' names.
+const DRIVERS: [(&str, &str); 8] = [
+    ("ext", "Local EXT3 VHD"),
+    ("nfs", "NFS VHD"),
+    ("iso", "ISO"),
+    ("file", "File VHD"),
+    ("lvm", "Local VHD on LVM"),
+    ("lvmoiscsi", "VHD over iSCSI"),
+    ("lvmohba", "VHD over FC"),
+    ("smb", "SMB VHD"),
+];
+
 pub(super) fn add(state: &mut State) -> Storage {
-    for (kind, name) in [
-        ("ext", "Local EXT3 VHD"),
-        ("nfs", "NFS VHD"),
-        ("iso", "ISO"),
-        ("file", "File VHD"),
-    ] {
+    for (kind, name) in DRIVERS {
         add_driver(state, kind, name);
     }
     let hosts = state.hosts.clone();
     let size = (20 * 1024 * GIB).max(200 * GIB * state.config.vms as i64);
     let shared = sr::add(state, &fields("Shared storage", "nfs", "user", true, size), &hosts);
     for pbd in state.db.list("SR", &shared, "PBDs") {
-        let config = map(&[("server", "10.0.255.1"), ("serverpath", "/export/xen")]);
+        let config = map(&[("server", NFS_SERVER), ("serverpath", "/export/xen")]);
         state.db.set("PBD", &pbd, "device_config", config);
     }
+    state
+        .outside
+        .add(&state.uuid("SR", &shared), format!("nfs {NFS_SERVER}:/export/xen"));
     let local = hosts
         .iter()
-        .map(|host| {
+        .enumerate()
+        .map(|(number, host)| {
             let local = sr::add(
                 state,
                 &fields("Local storage", "ext", "user", false, size),
@@ -56,6 +69,13 @@ pub(super) fn add(state: &mut State) -> Storage {
             state
                 .db
                 .set("SR", &local, "other_config", map(&[("i18n-key", "local-storage")]));
+            for pbd in state.db.list("SR", &local, "PBDs") {
+                state
+                    .db
+                    .set("PBD", &pbd, "device_config", map(&[("device", DEVICES[0])]));
+            }
+            let place = outside::local(number, DEVICES[0]);
+            state.outside.add(&state.uuid("SR", &local), place);
             local
         })
         .collect();
@@ -129,7 +149,17 @@ fn add_driver(state: &mut State, kind: &str, name: &str) {
         .iter()
         .map(|&name| (name.to_owned(), Value::Int(1)))
         .collect();
+    let keys = Driver::of(kind).map_or(&[][..], |driver| driver.keys);
+    let keys = keys.iter().map(|key| {
+        let about = if key.is_needed {
+            format!("{} (required)", key.about)
+        } else {
+            key.about.to_owned()
+        };
+        (key.name.to_owned(), about.to_value())
+    });
     let fields = [
+        ("configuration", Value::Struct(keys.collect())),
         ("name_label", name.to_value()),
         ("name_description", format!("SR plugin for {name}").to_value()),
         ("type", kind.to_value()),
