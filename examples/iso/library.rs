@@ -6,8 +6,8 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 use vhd_mbr::Size;
-use xenapi::{Map, PoolSecretRecord, Ref, Sr, SrRecord, VdiRecord};
-use xenapi_examples::{Listing, Pool, Printable, named, note};
+use xenapi::{Map, Ref, Sr, SrRecord, VdiRecord};
+use xenapi_examples::{KeptPassword, Listing, Pool, Printable, host_or_coordinator, named, note, storage_password};
 
 #[derive(Args)]
 pub(crate) struct ListFlags {
@@ -140,23 +140,7 @@ fn place(flags: &CreateFlags) -> anyhow::Result<Place> {
 
 pub(crate) async fn create(pool: &Pool, flags: &CreateFlags) -> anyhow::Result<()> {
     let place = place(flags)?;
-    let host = match &flags.on {
-        None => {
-            let pools = pool.unless_interrupted(pool.pools().all_records()).await?;
-            pools
-                .values()
-                .next()
-                .context("the pool has no record of itself")?
-                .master
-        }
-        Some(wanted) => {
-            let hosts = pool.unless_interrupted(pool.hosts().all_records()).await?;
-            let found = hosts
-                .iter()
-                .find(|(_, host)| host.name_label == *wanted || host.uuid == *wanted);
-            *found.with_context(|| format!("the pool has no host {wanted:?}"))?.0
-        }
-    };
+    let host = host_or_coordinator(pool, flags.on.as_deref()).await?;
     if flags.dry_run {
         for (key, value) in &place.config {
             writeln!(io::stdout(), "device_config:{key}={}", Printable(value))?;
@@ -168,23 +152,17 @@ pub(crate) async fn create(pool: &Pool, flags: &CreateFlags) -> anyhow::Result<(
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
-    let mut secret = None;
+    let mut kept = None;
     if place.with_password {
-        let mut record = PoolSecretRecord::default();
-        record.value = password()?;
-        let kept = pool.unless_interrupted(pool.secrets().create(&record)).await?;
-        config.insert("cifspassword_secret".to_owned(), pool.secret(kept).uuid().await?);
-        secret = Some(kept);
+        let password = storage_password("ISO_PASSWORD", "the share")?;
+        kept = Some(KeptPassword::keep(pool, password, "cifspassword_secret", &mut config).await?);
     }
     let create = pool
         .srs()
         .create(host, &config, 0, &flags.name, "", "iso", "iso", place.shared);
     let made = pool.unless_interrupted(create).await;
-    if made.is_err()
-        && let Some(secret) = secret
-    {
-        // Nobody else knows of it.
-        pool.secret(secret).destroy().now().await?;
+    if let (Err(_), Some(kept)) = (&made, kept) {
+        kept.take_back(pool).await;
     }
     let sr = made.with_context(|| format!("{} cannot be attached", Printable(&flags.place)))?;
     let uuid = pool.sr(sr).uuid().await?;
@@ -192,12 +170,4 @@ pub(crate) async fn create(pool: &Pool, flags: &CreateFlags) -> anyhow::Result<(
     writeln!(io::stdout(), "{uuid}")?;
     note(format!("{} is attached, {images} images", Printable(&flags.name)));
     Ok(())
-}
-
-fn password() -> anyhow::Result<String> {
-    match std::env::var("ISO_PASSWORD") {
-        Ok(password) => Ok(password),
-        Err(_) => rpassword::prompt_password("Password of the share: ")
-            .context("no password: set ISO_PASSWORD or use a terminal"),
-    }
 }

@@ -26,6 +26,7 @@ mod sshd;
 #[cfg(target_os = "linux")]
 #[path = "../../../pcap-tap/tests/stage/mod.rs"]
 mod stage;
+mod storage;
 mod tidiness;
 mod tour;
 #[cfg(target_os = "linux")]

@@ -79,7 +79,8 @@ impl Events {
     /// Errors: [`EVENT_FROM_TOKEN_PARSE_FAILURE`](crate::ErrorCode::EventFromTokenParseFailure),
     /// [`EVENT_SUBSCRIPTION_PARSE_FAILURE`](crate::ErrorCode::EventSubscriptionParseFailure).
     ///
-    /// In use by the examples `iso`, `pool-top`, `pool-watch`, `vm-export`, `vm-import`, `vm-mbr` and `vm-power`.
+    /// In use by the examples `iso`, `pool-top`, `pool-watch`, `storage`, `vm-export`, `vm-import`, `vm-mbr` and
+    /// `vm-power`.
     #[doc(alias = "event.from")]
     pub fn changes_since(&self, classes: &[&str], token: &str, timeout: f64) -> Call<EventBatch> {
         self.begin("event.from").arg(classes).arg(token).arg(timeout)

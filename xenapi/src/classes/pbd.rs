@@ -145,6 +145,8 @@ impl Pbd {
     ///
     /// Events: [`PBD.currently_attached`](crate::PbdRecord::currently_attached), [`VDI`](crate::VdiRecord),
     /// [`SR.physical_size`](crate::SrRecord::physical_size).
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "PBD.plug")]
     pub fn plug(&self) -> TaskCall<()> {
         self.begin_task("PBD.plug")
@@ -156,6 +158,8 @@ impl Pbd {
     /// `PBD.unplug`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Events: [`PBD.currently_attached`](crate::PbdRecord::currently_attached).
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "PBD.unplug")]
     pub fn unplug(&self) -> TaskCall<()> {
         self.begin_task("PBD.unplug")
@@ -198,6 +202,8 @@ impl Pbds {
     /// Reads each `PBD` that the pool has, with all fields, in one call.
     ///
     /// `PBD.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "PBD.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Pbd>, PbdRecord>> {
         self.begin("PBD.get_all_records")
@@ -207,6 +213,8 @@ impl Pbds {
     /// [`host`](crate::PbdRecord::host) and [`sr`](crate::PbdRecord::sr).
     ///
     /// `PBD.create`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "PBD.create")]
     pub fn create(&self, args: &PbdRecord) -> TaskCall<Ref<Pbd>> {
         self.begin_task("PBD.create").secret_arg(args)

@@ -1690,7 +1690,7 @@ impl Pools {
     ///
     /// `pool.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the example `iso`.
+    /// In use by the examples `iso` and `storage`.
     #[doc(alias = "pool.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Pool>, PoolRecord>> {
         self.begin("pool.get_all_records")

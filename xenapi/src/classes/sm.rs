@@ -246,6 +246,8 @@ impl Sms {
     /// Reads each `SM` that the pool has, with all fields, in one call.
     ///
     /// `SM.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "SM.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Sm>, SmRecord>> {
         self.begin("SM.get_all_records")

@@ -41,6 +41,8 @@ impl Sr {
     /// Reads all fields at once.
     ///
     /// `SR.get_record`, since XenServer 4.0 (rio). Least role: `read-only`.
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "SR.get_record")]
     pub fn record(&self) -> Call<SrRecord> {
         self.begin("SR.get_record")
@@ -101,7 +103,7 @@ impl Sr {
     ///
     /// `SR.get_VDIs`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the example `iso`.
+    /// In use by the examples `iso` and `storage`.
     #[doc(alias = "SR.get_VDIs")]
     pub fn vdis(&self) -> Call<Vec<Ref<Vdi>>> {
         self.begin("SR.get_VDIs")
@@ -364,6 +366,8 @@ impl Sr {
     /// Errors: [`SR_HAS_PBD`](crate::ErrorCode::SrHasPbd).
     ///
     /// Events: [`SR`](crate::SrRecord), [`PBD`](crate::PbdRecord), [`VDI`](crate::VdiRecord).
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "SR.forget")]
     pub fn forget(&self) -> TaskCall<()> {
         self.begin_task("SR.forget")
@@ -390,7 +394,7 @@ impl Sr {
     /// Events: [`VDI`](crate::VdiRecord), [`SR.physical_utilisation`](crate::SrRecord::physical_utilisation),
     /// [`SR.virtual_allocation`](crate::SrRecord::virtual_allocation).
     ///
-    /// In use by the example `iso`.
+    /// In use by the examples `iso` and `storage`.
     #[doc(alias = "SR.scan")]
     pub fn scan(&self) -> TaskCall<()> {
         self.begin_task("SR.scan")
@@ -580,15 +584,15 @@ impl Srs {
     ///
     /// `SR.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `iso` and `tour`.
+    /// In use by the examples `iso`, `storage` and `tour`.
     #[doc(alias = "SR.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Sr>, SrRecord>> {
         self.begin("SR.get_all_records")
     }
 
     /// Formats new storage, erasing what is there, makes the SR with its links, and attaches and scans it: on the
-    /// given host, or on all hosts where it is shared. Use `SR.probe_ext` before, to find and keep what exists. The
-    /// answer is the SR.
+    /// given host, or on all hosts where it is shared. Look before with [`discover`](Self::discover), to find and
+    /// keep what exists. The answer is the SR.
     ///
     /// - `host`: the host that formats it; the only one to use it unless it is shared.
     /// - `device_config`: where the storage is, in keys of the driver; becomes `PBD.device_config`. Passwords are moved to
@@ -607,7 +611,7 @@ impl Srs {
     /// Events: [`SR`](crate::SrRecord), [`PBD`](crate::PbdRecord),
     /// [`SR.physical_size`](crate::SrRecord::physical_size).
     ///
-    /// In use by the example `iso`.
+    /// In use by the examples `iso` and `storage`.
     #[doc(alias = "SR.create")]
     pub fn create(
         &self,
@@ -672,6 +676,8 @@ impl Srs {
     /// `SR.introduce`, since XenServer 4.0 (rio). Least role: `pool-operator`. Runs as a task.
     ///
     /// Events: [`SR`](crate::SrRecord).
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "SR.introduce")]
     pub fn introduce(
         &self,
@@ -789,13 +795,15 @@ impl Srs {
     /// Looks for storage of a type at an address, which may be incomplete, and answers with the driver's own XML:
     /// choices for the next key, or the SRs found. Some drivers give the choices as an error instead (such as
     /// `SR_BACKEND_FAILURE_96` for targets and `SR_BACKEND_FAILURE_107` for LUNs), with the XML in the last
-    /// parameter. Nothing is changed.
+    /// parameter. Nothing is changed. [`discover`](Self::discover) reads all of these.
     ///
     /// - `host`: the host that looks.
     /// - `device_config`: the keys known so far.
     /// - `sm_config`: more for the driver; `metadata` set to `true` looks only for storage with replicated databases.
     ///
     /// `SR.probe`, since XenServer 4.1 (miami). Least role: `pool-operator`. Runs as a task.
+    ///
+    /// In use by the example `storage`.
     #[doc(alias = "SR.probe")]
     pub fn probe(&self, host: Ref<Host>, device_config: &Map<String, String>, kind: &str) -> TaskCall<String> {
         self.begin_task("SR.probe")

@@ -208,7 +208,7 @@ impl Task {
     ///
     /// Events: [`task`](crate::TaskRecord).
     ///
-    /// In use by the examples `iso`, `tour`, `vm-export`, `vm-import`, `vm-mbr` and `vm-power`.
+    /// In use by the examples `iso`, `storage`, `tour`, `vm-export`, `vm-import`, `vm-mbr` and `vm-power`.
     #[doc(alias = "task.destroy")]
     pub fn destroy(&self) -> Call<()> {
         self.begin("task.destroy")
@@ -225,7 +225,7 @@ impl Task {
     ///
     /// Events: [`task.status`](crate::TaskRecord::status), [`task.finished`](crate::TaskRecord::finished).
     ///
-    /// In use by the examples `tour` and `vm-mbr`.
+    /// In use by the examples `storage`, `tour` and `vm-mbr`.
     #[doc(alias = "task.cancel")]
     pub fn cancel(&self) -> TaskCall<()> {
         self.begin_task("task.cancel")
@@ -363,7 +363,7 @@ impl Tasks {
     ///
     /// Events: [`task`](crate::TaskRecord).
     ///
-    /// In use by the examples `tour`, `vm-export`, `vm-import` and `vm-mbr`.
+    /// In use by the examples `storage`, `tour`, `vm-export`, `vm-import` and `vm-mbr`.
     #[doc(alias = "task.create")]
     pub fn create(&self, label: &str, description: &str) -> Call<Ref<Task>> {
         self.begin("task.create").arg(label).arg(description)

@@ -478,7 +478,7 @@ impl Vbds {
     ///
     /// `VBD.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `tour`, `vm-export` and `vm-list`.
+    /// In use by the examples `storage`, `tour`, `vm-export` and `vm-list`.
     #[doc(alias = "VBD.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vbd>, VbdRecord>> {
         self.begin("VBD.get_all_records")

@@ -853,7 +853,7 @@ impl Vdis {
     ///
     /// `VDI.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `iso`, `tour`, `vm-export` and `vm-list`.
+    /// In use by the examples `iso`, `storage`, `tour`, `vm-export` and `vm-list`.
     #[doc(alias = "VDI.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vdi>, VdiRecord>> {
         self.begin("VDI.get_all_records")

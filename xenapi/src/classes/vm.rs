@@ -2751,7 +2751,8 @@ impl Vms {
     ///
     /// `VM.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `iso`, `screenshot`, `tour`, `vm-export`, `vm-list`, `vm-mbr` and `vm-power`.
+    /// In use by the examples `iso`, `screenshot`, `storage`, `tour`, `vm-export`, `vm-list`, `vm-mbr` and
+    /// `vm-power`.
     #[doc(alias = "VM.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Vm>, VmRecord>> {
         self.begin("VM.get_all_records")

@@ -172,10 +172,11 @@ fn forget(state: &mut State, call: &Invocation) -> Result<Value> {
     state.require("SR", sr)?;
     let with_names = place::is_erased(&state.db.text("SR", sr, "type"));
     let disks: Vec<_> = state.db.list("SR", sr, "VDIs");
-    let disks = disks.iter().map(|vdi| left(state, vdi, with_names)).collect();
+    let disks: Vec<_> = disks.iter().map(|vdi| left(state, vdi, with_names)).collect();
     let uuid = drop_from_pool(state, sr)?;
     if let Some(outside) = state.outside.get_mut(&uuid) {
-        outside.disks = disks;
+        // Beside those that nobody has looked for yet.
+        outside.disks.extend(disks);
     }
     Ok(void())
 }

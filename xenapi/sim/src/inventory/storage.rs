@@ -50,10 +50,7 @@ pub(super) fn add(state: &mut State) -> Storage {
     let hosts = state.hosts.clone();
     let size = (20 * 1024 * GIB).max(200 * GIB * state.config.vms as i64);
     let shared = sr::add(state, &fields("Shared storage", "nfs", "user", true, size), &hosts);
-    for pbd in state.db.list("SR", &shared, "PBDs") {
-        let config = map(&[("server", NFS_SERVER), ("serverpath", "/export/xen")]);
-        state.db.set("PBD", &pbd, "device_config", config);
-    }
+    locate(state, &shared, &[("server", NFS_SERVER), ("serverpath", "/export/xen")]);
     state
         .outside
         .add(&state.uuid("SR", &shared), format!("nfs {NFS_SERVER}:/export/xen"));
@@ -69,11 +66,7 @@ pub(super) fn add(state: &mut State) -> Storage {
             state
                 .db
                 .set("SR", &local, "other_config", map(&[("i18n-key", "local-storage")]));
-            for pbd in state.db.list("SR", &local, "PBDs") {
-                state
-                    .db
-                    .set("PBD", &pbd, "device_config", map(&[("device", DEVICES[0])]));
-            }
+            locate(state, &local, &[("device", DEVICES[0])]);
             let place = outside::local(number, DEVICES[0]);
             state.outside.add(&state.uuid("SR", &local), place);
             local
@@ -94,8 +87,17 @@ fn fields(name: &str, kind: &str, content: &str, shared: bool, size: i64) -> Vec
     ]
 }
 
+/// Has the PBDs of an SR tell where it is.
+fn locate(state: &mut State, sr: &str, config: &[(&str, &str)]) {
+    for pbd in state.db.list("SR", sr, "PBDs") {
+        state.db.set("PBD", &pbd, "device_config", map(config));
+    }
+}
+
 fn add_library(state: &mut State, hosts: &[String]) {
     let library = sr::add(state, &fields("ISO library", "iso", "iso", true, 1024 * GIB), hosts);
+    let location = format!("{NFS_SERVER}:/export/isos");
+    locate(state, &library, &[("location", &location)]);
     for number in 0..state.config.isos {
         let (name, size) = ISOS[number % ISOS.len()];
         let name = if number < ISOS.len() {
@@ -109,6 +111,8 @@ fn add_library(state: &mut State, hosts: &[String]) {
 
 fn add_tools(state: &mut State, hosts: &[String]) {
     let tools = sr::add(state, &fields("XCP-ng Tools", "iso", "iso", true, GIB), hosts);
+    let location = ("location", "/opt/xensource/packages/iso");
+    locate(state, &tools, &[location, ("legacy_mode", "true")]);
     state.db.set("SR", &tools, "is_tools_sr", true);
     if let Some(iso) = add_iso(state, &tools, "guest-tools.iso", 8 << 20) {
         state.db.set("VDI", &iso, "is_tools_iso", true);
