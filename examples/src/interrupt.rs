@@ -25,14 +25,15 @@ impl std::error::Error for Interrupted {}
 
 /// Whether ctrl-c was pressed since it was made. The second time ends the program at once.
 #[derive(Debug)]
-pub(crate) struct Interrupt(watch::Receiver<bool>);
+pub struct Interrupt(watch::Receiver<bool>);
 
 impl Interrupt {
-    pub(crate) fn watch() -> Self {
+    /// Listens from now on; in a runtime.
+    pub fn watch() -> Self {
         let (pressed, seen) = watch::channel(false);
         tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
-                note("Interrupted: tidying up on the server; ctrl-c once more does not wait for it.");
+                note("Interrupted: tidying up; ctrl-c once more does not wait for it.");
                 pressed.send_replace(true);
             }
             match tokio::signal::ctrl_c().await {
@@ -44,11 +45,27 @@ impl Interrupt {
         Self(seen)
     }
 
+    /// Does some work unless it is pressed.
+    ///
+    /// # Errors
+    /// The work's own, or [`Interrupted`].
+    pub async fn unless_pressed<T, E: Into<anyhow::Error>>(
+        &self,
+        work: impl IntoFuture<Output = Result<T, E>>,
+    ) -> anyhow::Result<T> {
+        tokio::select! {
+            biased;
+            () = self.pressed() => Err(Interrupted.into()),
+            outcome = work.into_future() => outcome.map_err(Into::into),
+        }
+    }
+
     pub(crate) fn is_pressed(&self) -> bool {
         *self.0.borrow()
     }
 
-    pub(crate) async fn pressed(&self) {
+    /// Waits for it.
+    pub async fn pressed(&self) {
         if self.0.clone().wait_for(|pressed| *pressed).await.is_err() {
             std::future::pending().await
         }

@@ -39,7 +39,7 @@ pub use self::download::{Pieces, pumped};
 pub use self::guest_address::guest_address;
 pub use self::image::{AnyDisk, Image, ImageFormat, write_image};
 pub use self::inspection::Inspection;
-pub use self::interrupt::Interrupted;
+pub use self::interrupt::{Interrupt, Interrupted};
 pub use self::known_pools::settings;
 pub use self::listing::Listing;
 pub use self::meter::{Meter, Total};

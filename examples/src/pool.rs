@@ -7,7 +7,6 @@ use xenapi::Client;
 use xenapi::wire::Encoding;
 use xenapi_sim::Server;
 
-use crate::Interrupted;
 use crate::interrupt::Interrupt;
 
 /// How long work that was given up may take to cancel on the server what it had begun there.
@@ -50,16 +49,12 @@ impl Pool {
     /// Waits for some work unless ctrl-c is pressed: that drops it, and the tool goes on to tidy up.
     ///
     /// # Errors
-    /// The work's own, or [`Interrupted`].
+    /// The work's own, or [`Interrupted`](crate::Interrupted).
     pub async fn unless_interrupted<T, E: Into<anyhow::Error>>(
         &self,
         work: impl IntoFuture<Output = Result<T, E>>,
     ) -> anyhow::Result<T> {
-        tokio::select! {
-            biased;
-            () = self.interrupt.pressed() => Err(Interrupted.into()),
-            outcome = work.into_future() => outcome.map_err(Into::into),
-        }
+        self.interrupt.unless_pressed(work).await
     }
 
     /// Logs out; after ctrl-c, once dropped work has had time to cancel its tasks.

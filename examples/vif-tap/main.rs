@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use pcap_tap::live::Capture;
-use xenapi_examples::{Connection, ControlDomain, Pool, Sessions, Whereabouts, arguments, finish};
+use xenapi_examples::{Connection, ControlDomain, Interrupt, Pool, Sessions, Whereabouts, arguments, finish};
 
 use crate::output::Output;
 use crate::show::Show;
@@ -68,16 +68,14 @@ async fn by_pool(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
 }
 
 async fn at_host(host: &str, flags: &Flags) -> anyhow::Result<()> {
-    let dom0 = flags.control_domain.connect(host).await?;
-    let tap = flags.subjects.at_host(&dom0).await?;
-    let capture = flags.output.start(tap).await?;
-    record(capture, async || {
-        // Without signals it goes on until its reader has gone.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
-    .await
+    let interrupt = Interrupt::watch();
+    let begin = async {
+        let dom0 = flags.control_domain.connect(host).await?;
+        let tap = flags.subjects.at_host(&dom0).await?;
+        flags.output.start(tap).await
+    };
+    let capture = interrupt.unless_pressed(begin).await?;
+    record(capture, async || interrupt.pressed().await).await
 }
 
 /// Shows how far it comes until somebody ends it.

@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use clap::Args;
 use dom0::Dom0;
-use pcap_tap::live::{Tap, Vm};
+use pcap_tap::live::{NicKind, Tap, Vm};
 use xenapi_examples::{Running, Whereabouts, note};
 
 const NOTHING: &str = "nothing to capture: say --vm NAME or --network NAME";
@@ -99,7 +99,15 @@ impl Subjects {
     fn with_vm(&self, tap: Tap, vm: &Vm) -> Tap {
         match self.nic {
             Some(number) => tap.nic(vm, number),
-            None => tap.vm(vm),
+            None => {
+                for nic in vm.nics.iter().filter(|nic| nic.kind == NicKind::SrIov) {
+                    let (name, number) = (vm.label(), nic.number);
+                    note(format!(
+                        "NIC {number} of {name} is an SR-IOV virtual function, which the host does not see: it is left out."
+                    ));
+                }
+                tap.vm(vm)
+            }
         }
     }
 }

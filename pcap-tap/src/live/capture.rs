@@ -1,9 +1,14 @@
 use std::panic;
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::{Error, Gauge, Progress};
+
+/// How long the end may take.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A capture that runs. Dropping it ends it and every tcpdump of it, without its statistics.
 #[derive(Debug)]
@@ -77,9 +82,10 @@ impl Capture {
     /// Ends it: each tcpdump says what it has lost, which goes into the file, and all is written.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait).
+    /// As [`wait`](Self::wait); and [`Error::Stalled`] where the sink's reader takes nothing for 15 seconds.
     pub async fn stop(mut self) -> Result<Progress, Error> {
         self.stop.send_replace(true);
-        self.wait().await
+        let stalled = Err(Error::Stalled { waited: PATIENCE });
+        timeout(PATIENCE, self.wait()).await.unwrap_or(stalled)
     }
 }

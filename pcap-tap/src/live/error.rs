@@ -1,4 +1,5 @@
 use std::io;
+use std::time::Duration;
 
 use crate::pcap;
 
@@ -76,6 +77,19 @@ pub enum Error {
     #[error("there is no NIC to capture: choose one of a VM's")]
     NoNics,
 
+    /// Nothing of a VM can be captured.
+    #[error(
+        "{vm} has no NIC that its host could see: {}",
+        if *sr_iov { "all are SR-IOV virtual functions, whose packets go past the control domain; capture inside the VM" }
+        else { "it has none at all" }
+    )]
+    NoneToSee {
+        /// The VM's name.
+        vm: String,
+        /// Whether it has NICs, all of them virtual functions.
+        sr_iov: bool,
+    },
+
     /// The list of NICs is not as it has to be.
     #[error("on {host}, the list of NICs has a line that means nothing here: {line:?}")]
     Listing {
@@ -130,6 +144,13 @@ pub enum Error {
         sink: String,
         /// Why.
         source: io::Error,
+    },
+
+    /// Whoever reads the capture does not read.
+    #[error("whoever reads the capture took nothing for {} s: what was on its way is lost", waited.as_secs())]
+    Stalled {
+        /// How long it was waited for.
+        waited: Duration,
     },
 }
 

@@ -82,7 +82,15 @@ impl Follower {
         let mut gone: Option<Gone> = None;
         let mut failing_since: Option<Instant> = None;
         loop {
-            let Some(device) = self.device().await? else {
+            let mut stop = self.shared.stop.clone();
+            let events = self.shared.events.clone();
+            // A host that does not answer is waited for long, but not by one who wants to end it.
+            let device = tokio::select! {
+                device = self.device() => device?,
+                () = asked(&mut stop) => return Ok(()),
+                () = events.closed() => return Ok(()),
+            };
+            let Some(device) = device else {
                 if !self.shared.follow {
                     return Ok(());
                 }
@@ -193,16 +201,27 @@ impl Follower {
         if !is_its? {
             return Ok(End::Moved);
         }
-        self.send(Event::Begin(self.at, source)).await;
-        self.send(Event::Bytes(self.at, first)).await;
-        let end = self.pass_on(device, &mut attached).await;
+        let begin = async || {
+            self.send(Event::Begin(self.at, source)).await;
+            self.send(Event::Bytes(self.at, first)).await;
+        };
+        let begun = tokio::select! {
+            () = begin() => true,
+            () = asked(&mut stop) => false,
+        };
+        let end = match begun {
+            true => self.pass_on(device, &mut attached).await,
+            false => Ok(Some(End::Stopped)),
+        };
         let said = match &end {
             Ok(None) => attached.ended().await,
             Ok(Some(_)) => self.end(attached).await,
             Err(_) => Ok(Vec::new()),
         };
         let counts = said.as_deref().ok().and_then(counts);
-        self.send(Event::End(self.at, counts)).await;
+        let last = self.send(Event::End(self.at, counts));
+        // A reader that takes nothing does not keep it from ending.
+        let _ = tokio::time::timeout(LAST_WORDS, last).await;
         let said = said?;
         Ok(end?.unwrap_or(End::Ended { had_begun: true, said }))
     }
@@ -217,7 +236,10 @@ impl Follower {
         loop {
             tokio::select! {
                 chunk = attached.chunk() => match chunk {
-                    Some(bytes) => self.send(Event::Bytes(self.at, bytes)).await,
+                    Some(bytes) => tokio::select! {
+                        () = self.send(Event::Bytes(self.at, bytes)) => {}
+                        () = asked(&mut stop) => return Ok(Some(End::Stopped)),
+                    },
                     None => return Ok(None),
                 },
                 () = asked(&mut stop) => return Ok(Some(End::Stopped)),

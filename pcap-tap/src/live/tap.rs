@@ -19,6 +19,8 @@ use crate::pcapng::Section;
 pub struct Tap {
     dom0: Dom0,
     subjects: Vec<(Dom0, Subject)>,
+    /// VMs with nothing to capture.
+    unseen: Vec<Vm>,
     options: Options,
     locate: Option<Locate>,
     follow: bool,
@@ -35,6 +37,7 @@ impl Tap {
         Self {
             dom0: dom0.clone(),
             subjects: Vec::new(),
+            unseen: Vec::new(),
             options: Options::default(),
             locate: None,
             follow: true,
@@ -56,11 +59,14 @@ impl Tap {
         self
     }
 
-    /// Captures all NICs of a VM that the control domain can see.
-    pub fn vm(self, vm: &Vm) -> Self {
-        let is_only = vm.nics.len() == 1;
-        let seen = vm.nics.iter().filter(|nic| nic.kind != NicKind::SrIov || is_only);
-        seen.fold(self, |tap, nic| tap.nic(vm, nic.number))
+    /// Captures all NICs of a VM that the control domain can see. A VM of which it sees none is an error of
+    /// [`start`](Self::start): [`Error::NoneToSee`].
+    pub fn vm(mut self, vm: &Vm) -> Self {
+        let seen: Vec<_> = vm.nics.iter().filter(|nic| nic.kind != NicKind::SrIov).collect();
+        if seen.is_empty() {
+            self.unseen.push(vm.clone());
+        }
+        seen.into_iter().fold(self, |tap, nic| tap.nic(vm, nic.number))
     }
 
     /// Captures a device of the control domain itself, such as the physical card, the bond or the bridge of a network;
@@ -201,6 +207,12 @@ impl Tap {
     }
 
     fn check(&self) -> Result<(), Error> {
+        if let Some(vm) = self.unseen.first() {
+            return Err(Error::NoneToSee {
+                vm: vm.label(),
+                sr_iov: !vm.nics.is_empty(),
+            });
+        }
         if self.subjects.is_empty() {
             return Err(Error::NoNics);
         }
