@@ -10,6 +10,7 @@ mod check;
 mod convert;
 mod info;
 mod partitions;
+mod repair;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,8 @@ enum Job {
     Convert(convert::Flags),
     /// All that is wrong with a VHD; a failure (1) where bytes of the disk are lost
     Check(check::Flags),
+    /// Write the footer of a VHD anew, out of its copy
+    Repair(repair::Flags),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Job::Info(flags) => info::run(&flags),
         Job::Partitions(flags) => partitions::run(&flags),
         Job::Convert(flags) => convert::run(&flags),
+        Job::Repair(flags) => repair::run(&flags),
         Job::Check(flags) => return finish(check::run(&flags)),
     };
     finish(outcome.map(|()| ExitCode::SUCCESS))

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
@@ -124,6 +124,30 @@ impl Image {
             ImageFormat::Vhd => Box::new(Chain::open(path)?),
             ImageFormat::Qcow2 => Box::new(Qcow2::open(path)?),
         };
+        Ok(Self { format, disk })
+    }
+
+    /// Opens VHDs of differences on what they are built on, the nearest first, whatever ids these have: exports of a
+    /// pool name ids that no exported file has.
+    ///
+    /// # Errors
+    /// Where one cannot be read, or all but the last are no differences.
+    pub fn open_on(path: &Path, below: &[PathBuf]) -> anyhow::Result<Self> {
+        let Some((base, between)) = below.split_last() else {
+            return Self::open(path, None);
+        };
+        let mut disk = Self::open(base, None)?.disk;
+        for file in between.iter().map(PathBuf::as_path).rev().chain([path]) {
+            let cannot = || format!("cannot open {}", file.display());
+            let vhd = Vhd::open(File::open(file).with_context(cannot)?).with_context(cannot)?;
+            ensure!(
+                vhd.footer().kind == Kind::Differencing,
+                "{} holds no differences: it is built on nothing",
+                file.display()
+            );
+            disk = Box::new(vhd.with_parent(disk));
+        }
+        let format = ImageFormat::Vhd;
         Ok(Self { format, disk })
     }
 }

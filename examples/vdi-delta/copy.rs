@@ -30,6 +30,16 @@ pub(crate) struct Change {
     /// The disk's size in bytes.
     pub(crate) size: u64,
     pub(crate) way: Option<Way>,
+    /// Whether an image that is there is an older copy of this disk, which may be overwritten.
+    pub(crate) replaces: bool,
+}
+
+/// The copy in a folder.
+const IMAGE: &str = "disk.raw";
+
+/// Whether the image in a folder is as long as it was left.
+pub(crate) fn is_as_left(folder: &Path, size: u64) -> bool {
+    std::fs::metadata(folder.join(IMAGE)).is_ok_and(|image| image.is_file() && image.len() == size)
 }
 
 /// How much is read at once.
@@ -92,13 +102,15 @@ impl Change {
 
     /// The image, as long as the disk; empty where all of the disk comes.
     fn file(self, folder: &Path) -> anyhow::Result<File> {
-        let path = folder.join("disk.raw");
+        let path = folder.join(IMAGE);
         let mut options = File::options();
-        options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(self.base.is_none());
+        options.read(true).write(true);
+        match (self.base, self.replaces) {
+            (Some(_), _) => {}
+            (None, true) => drop(options.create(true).truncate(true)),
+            // Whatever it is, it is not ours.
+            (None, false) => drop(options.create_new(true)),
+        }
         let file = options
             .open(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -162,7 +174,7 @@ impl Change {
 
     /// Compares the copy with all of the disk.
     pub(crate) async fn verify(self, pool: &Pool, folder: &Path) -> anyhow::Result<()> {
-        let file = File::open(folder.join("disk.raw"))?;
+        let file = File::open(folder.join(IMAGE))?;
         let disk = OpenDisk::of_pool(pool, None, self.snapshot, Some(Via::Raw)).await?;
         let compared = disk.work(move |disk| {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());

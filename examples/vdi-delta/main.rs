@@ -19,7 +19,7 @@ use vhd_mbr::Size;
 use xenapi::{Ref, Vdi};
 use xenapi_examples::{Connection, Pool, arguments, choose_vm, destroy_disk, disk_of_vm, finish, note};
 
-use crate::copy::{Change, Way};
+use crate::copy::{Change, Way, is_as_left};
 use crate::state::State;
 
 /// Keeps a copy of a VM's disk up to date, and moves only what has changed since the last time
@@ -73,7 +73,14 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
         );
         ensure!(before.size <= size, "the disk has become smaller, which no disk does");
     }
-    let taken = taken(pool, before.as_ref()).await?;
+    let mut taken = taken(pool, before.as_ref()).await?;
+    if let Some(before) = &before
+        && taken.base.is_some()
+        && !is_as_left(&flags.folder, before.size)
+    {
+        note("The image is not as it was left: all of the disk comes over.");
+        taken.base = None;
+    }
     if flags.dry_run {
         note(match taken.base {
             Some(_) => "The difference from the last snapshot would come over.".to_owned(),
@@ -100,6 +107,7 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
         snapshot,
         size,
         way: flags.way,
+        replaces: before.is_some(),
     };
     // From the first byte on, the copy is neither the old state nor the new one: should this break off, the next run
     // takes all of it again.
@@ -112,14 +120,16 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<()> {
             return Err(error);
         }
     };
+    if flags.verify {
+        let verified = pool.unless_interrupted(change.verify(pool, &flags.folder)).await;
+        verified.context("the copy was taken, and the comparison failed: the next run takes all of the disk again")?;
+    }
     state(true).write(&flags.folder)?;
     for outdated in taken.all {
         discard(pool, outdated).await;
     }
     note(format!("{} of {} came over.", Size(moved), Size(size)));
     if flags.verify {
-        let verified = pool.unless_interrupted(change.verify(pool, &flags.folder)).await;
-        verified.context("the copy was taken, and the comparison failed: take it again into another folder")?;
         note("The copy is the disk, byte for byte.");
     }
     Ok(())

@@ -81,6 +81,16 @@ async fn only_what_has_changed_comes_over() {
     assert_eq!(left.len(), 1, "one snapshot stays, for the next time");
     let other = delta(&["--vm", "other"]).await;
     assert!(complained(&other).contains("a copy of another disk"), "{other:?}");
+    // Somebody has taken the image away: what was left would be no copy.
+    std::fs::remove_file(copy.join("disk.raw")).unwrap();
+    let whole = delta(&["--vm", "db"]).await;
+    assert!(
+        moved(&whole) > 23.0 && complained(&whole).contains("not as it was left"),
+        "{whole:?}"
+    );
+    assert!(std::fs::read(copy.join("disk.raw")).unwrap() == expected);
+    let left = snapshots.vdi(vdi).snapshots().await.unwrap();
+    assert_eq!(left.len(), 1, "one snapshot stays, for the next time");
     snapshots.vdi(left[0]).destroy().await.unwrap();
     snapshots.logout().await.unwrap();
     let again = delta(&["--vm", "db"]).await;
@@ -88,6 +98,11 @@ async fn only_what_has_changed_comes_over() {
         moved(&again) > 23.0 && complained(&again).contains("is gone"),
         "{again:?}"
     );
+    assert!(std::fs::read(copy.join("disk.raw")).unwrap() == expected);
+    // An image that is no copy of ours stays what it is.
+    std::fs::remove_file(copy.join("vdi-delta.json")).unwrap();
+    let other = delta(&["--vm", "db"]).await;
+    assert!(complained(&other).contains("cannot write"), "{other:?}");
     assert!(std::fs::read(copy.join("disk.raw")).unwrap() == expected);
     pool.assert_tidy().await;
 }

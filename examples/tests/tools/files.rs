@@ -6,6 +6,7 @@ mod builder;
 use std::path::Path;
 
 use tokio::io::AsyncReadExt;
+use vhd_mbr::vhd::{Parent, Vhd, Writer};
 use xenapi_sim::{DiskImage, VmSpec};
 
 use self::builder::Key;
@@ -37,6 +38,119 @@ fn partitioned(folder: &Folder, make: impl FnOnce(&Path, &Path) -> std::process:
     disk[510..512].copy_from_slice(&[0x55, 0xaa]);
     disk.extend(std::fs::read(&volume).unwrap());
     Some(disk)
+}
+
+/// Zeros of a file are in no block of a VHD that qemu makes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_a_vhd_does_not_have_yet_is_written_and_undone() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    if tool("vm-edit").is_none() {
+        return;
+    }
+    let mke2fs = |tree: &Path, volume: &Path| {
+        std::fs::write(tree.join("etc/zeros"), vec![b'Z'; 8 << 20]).unwrap();
+        let mut command = std::process::Command::new("mke2fs");
+        command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);
+        command
+    };
+    let Some(mut disk) = partitioned(&folder, mke2fs) else {
+        return;
+    };
+    // In zeros the program would see a hole.
+    for block in disk
+        .chunks_mut(1024)
+        .filter(|block| block.iter().all(|byte| *byte == b'Z'))
+    {
+        block.fill(0);
+    }
+    let (raw, vhd, undo) = (folder.path("disk.raw"), folder.path("disk.vhd"), folder.path("undo"));
+    std::fs::write(&raw, &disk).unwrap();
+    run("disk-tool", &["convert"], &[&raw, &vhd]).await;
+    let image = ["--image", vhd.to_str().unwrap()];
+    let new = folder.path("new");
+    std::fs::write(&new, vec![b'n'; 8 << 20]).unwrap();
+    let (new, kept) = (new.to_str().unwrap(), undo.to_str().unwrap());
+    let put = ["put", "/etc/zeros", "--from", new, "--undo", kept];
+    let changed = run("vm-edit", &[&image[..], &put].concat(), &[]).await;
+    assert!(changed.status.success(), "{changed:?}");
+    let undone = run(
+        "vm-edit",
+        &[&image[..], &["undo", undo.to_str().unwrap()]].concat(),
+        &[],
+    )
+    .await;
+    assert!(undone.status.success(), "{undone:?}");
+    let again = folder.path("again.raw");
+    run("disk-tool", &["convert"], &[&vhd, &again]).await;
+    assert!(std::fs::read(&again).unwrap()[..disk.len()] == disk);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_another_is_built_on_is_not_changed() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    if tool("vm-edit").is_none() {
+        return;
+    }
+    let mke2fs = |tree: &Path, volume: &Path| {
+        let mut command = std::process::Command::new("mke2fs");
+        command.args(["-q", "-F", "-t", "ext4", "-d"]).args([tree, volume]);
+        command
+    };
+    let Some(mut disk) = partitioned(&folder, mke2fs) else {
+        return;
+    };
+    let (base, child) = (folder.path("base.vhd"), folder.path("child.vhd"));
+    let mut file = std::fs::File::create(&base).unwrap();
+    Writer::dynamic(&disk).plan().unwrap().write_to(&mut file).unwrap();
+    let opened = Vhd::open(std::fs::File::open(&base).unwrap()).unwrap();
+    disk[1024..1536].fill(7);
+    // As a pool exports differences: with an id that no file has, and no name.
+    let parent = Parent::vhd(opened.footer());
+    let plan = Writer::differencing(&disk, parent, [1024..1536]).plan().unwrap();
+    plan.write_to(&mut std::fs::File::create(&child).unwrap()).unwrap();
+    let before = std::fs::read(&base).unwrap();
+    let kept = folder.path("undo");
+    let put = [
+        "put",
+        "/etc/app.conf",
+        "--replace",
+        "debug=off",
+        "--with",
+        "debug=on ",
+        "--undo",
+        kept.to_str().unwrap(),
+        "--image",
+    ];
+    let changed = run("vm-edit", &put, &[&base]).await;
+    assert!(complained(&changed).contains("child.vhd is built on"), "{changed:?}");
+    assert!(std::fs::read(&base).unwrap() == before);
+
+    let merged = folder.path("merged.raw");
+    let alone = run("disk-tool", &["convert"], &[&child, &merged]).await;
+    assert!(complained(&alone).contains("was not found"), "{alone:?}");
+    let dry = run(
+        "disk-tool",
+        &["convert", "--dry-run", "--on"],
+        &[&base, &child, &merged],
+    )
+    .await;
+    assert!(dry.status.success() && !merged.exists(), "{dry:?}");
+    let output = run("disk-tool", &["convert", "--on"], &[&base, &child, &merged]).await;
+    assert!(output.status.success(), "{output:?}");
+    assert!(std::fs::read(&merged).unwrap()[..disk.len()] == disk);
+
+    std::fs::File::options()
+        .write(true)
+        .open(&base)
+        .unwrap()
+        .set_len(before.len() as u64 - 512)
+        .unwrap();
+    let dry = run("disk-tool", &["repair", "--dry-run"], &[&base]).await;
+    assert!(dry.status.success() && complained(&dry).contains("footer"), "{dry:?}");
+    assert_eq!(base.metadata().unwrap().len(), before.len() as u64 - 512);
+    let repaired = run("disk-tool", &["repair"], &[&base]).await;
+    assert!(repaired.status.success(), "{repaired:?}");
+    assert!(std::fs::read(&base).unwrap() == before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -176,6 +176,10 @@ pub(super) fn verify(
 pub(super) fn restore(edits: &[Edit], disk: &mut dyn WriteAt) -> Restored {
     let mut failed = None;
     for edit in edits.iter().rev() {
+        // What was never overwritten may be where nothing can be written.
+        if difference(disk, edit.offset, &edit.old).is_none() {
+            continue;
+        }
         if let Err(source) = disk.write_all_at(edit.offset, &edit.old) {
             failed.get_or_insert((edit.offset, source));
         }
