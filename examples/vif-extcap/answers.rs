@@ -2,6 +2,8 @@
 
 use pcap_tap::extcap::{Interface, Number, Request, Selector, Sentences};
 
+use xenapi_examples::note;
+
 use crate::capture::capture;
 use crate::hosts::Hosts;
 
@@ -23,7 +25,12 @@ pub(crate) async fn answer(request: Request) -> anyhow::Result<()> {
                 "Packets of VMs on XenServer and XCP-ng",
             );
             said.interface(&Interface::new(ANY, "A VM on XenServer or XCP-ng"));
-            for interface in Hosts::read()?.interfaces() {
+            // Wireshark takes an error for a program that is none of its kind, and tells nobody why.
+            let hosts = Hosts::read().unwrap_or_else(|error| {
+                note(format!("{error:#}"));
+                Hosts::default()
+            });
+            for interface in hosts.interfaces() {
                 said.interface(&Interface::new(interface.value(), interface.label()));
             }
         }

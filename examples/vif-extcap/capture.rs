@@ -1,5 +1,7 @@
 //! A capture for Wireshark.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use pcap_tap::extcap;
 use pcap_tap::live::{Sink, Tap};
@@ -17,15 +19,15 @@ pub(crate) async fn capture(request: &extcap::Capture) -> anyhow::Result<()> {
         false => &request.interface,
     };
     let (uuid, nic) = parsed(chosen).with_context(|| format!("{chosen:?} is no interface of this program"))?;
-    let (dom0, vm) = Hosts::read()?.find(uuid).await?;
-    let mut tap = Tap::new(&dom0)
-        .nic(&vm, nic)
-        .filter(&request.filter)
-        .locate(|vm| async move {
-            let uuid = vm.uuid?;
-            let found = Hosts::read().ok()?.find(&uuid).await;
+    let finder = Arc::new(Hosts::read()?.finder());
+    let (dom0, vm) = finder.find(uuid).await?;
+    let mut tap = Tap::new(&dom0).nic(&vm, nic).filter(&request.filter).locate(move |vm| {
+        let finder = finder.clone();
+        async move {
+            let found = finder.find(&vm.uuid?).await;
             found.ok().map(|(dom0, _)| dom0)
-        });
+        }
+    });
     if let Some(bytes) = request.options.get(SNAPLEN) {
         let bytes = bytes
             .parse()

@@ -1,6 +1,6 @@
 //! The hosts that were added, and the NICs that they had when they were last asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use dom0::Dom0;
 use futures_util::future::join_all;
 use pcap_tap::live::{NicKind, Vm};
 use serde::{Deserialize, Serialize};
-use xenapi_examples::{ControlDomain, note, settings};
+use xenapi_examples::{ControlDomain, Sessions, note, settings};
 
 /// Names another file, for those who keep several.
 const VARIABLE: &str = "XENAPI_EXTCAP";
@@ -142,15 +142,32 @@ impl Hosts {
         interfaces
     }
 
+    /// The way to all of them, with sessions that last.
+    pub(crate) fn finder(self) -> Finder {
+        let hosts = self.hosts.into_iter();
+        Finder(
+            hosts
+                .map(|(address, host)| {
+                    let vms = host.interfaces.into_iter().map(|interface| interface.vm);
+                    (address, Sessions::new(&host.control_domain), vms.collect())
+                })
+                .collect(),
+        )
+    }
+}
+
+/// Finds VMs at the hosts that were added. Each is logged in to once, and again when the session is lost.
+pub(crate) struct Finder(Vec<(String, Sessions, BTreeSet<String>)>);
+
+impl Finder {
     /// A VM and the session to where it runs now: the host where it was seen last is asked first.
     pub(crate) async fn find(&self, uuid: &str) -> anyhow::Result<(Dom0, Vm)> {
-        let mut hosts: Vec<_> = self.hosts.iter().collect();
-        let seen = |host: &Host| host.interfaces.iter().any(|interface| interface.vm == uuid);
-        hosts.sort_by_key(|(_, host)| !seen(host));
+        let mut hosts: Vec<_> = self.0.iter().collect();
+        hosts.sort_by_key(|(_, _, seen)| !seen.contains(uuid));
         let mut failed = Vec::new();
-        for (address, host) in hosts {
+        for (address, sessions, _) in hosts {
             let found = async {
-                let dom0 = host.control_domain.connect(address).await?;
+                let dom0 = sessions.to(address).await?;
                 let vm = Vm::find(&dom0, uuid).await?;
                 anyhow::Ok((dom0, vm))
             };

@@ -106,7 +106,9 @@ async fn an_image_that_another_is_built_on_is_not_changed() {
     disk[1024..1536].fill(7);
     // As a pool exports differences: with an id that no file has, and no name.
     let parent = Parent::vhd(opened.footer());
-    let plan = Writer::differencing(&disk, parent, [1024..1536]).plan().unwrap();
+    let plan = Writer::differencing(&disk, parent, std::iter::once(1024..1536))
+        .plan()
+        .unwrap();
     plan.write_to(&mut std::fs::File::create(&child).unwrap()).unwrap();
     let before = std::fs::read(&base).unwrap();
     let kept = folder.path("undo");

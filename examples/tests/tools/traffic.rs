@@ -181,6 +181,31 @@ async fn ten_thousand_packets_through_a_pipe() {
     assert!(output.status.success(), "its reader has gone: {}", complained(&output));
 }
 
+/// Whoever pipes it into `less` and leaves that standing.
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_it_though_nobody_reads() {
+    let Some(host) = Host::start("web-01") else { return };
+    let begin = |command: &mut Command| {
+        command.args(["--host", &host.address(), "--vm", UUID, "--filter", FILTER, "-"]);
+        command.args(login(&host)).stdout(Stdio::piped());
+    };
+    let Some(mut child) = start("vif-tap", begin) else {
+        return;
+    };
+    let unread = child.stdout.take();
+    assert!(host.has_tcpdump(true));
+    // More than the pipe and all queues hold.
+    host.send(0..100_000, 50_000);
+    interrupt(&child);
+    let began = std::time::Instant::now();
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+    let output = ended.await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
+    assert!(complained(&output).contains("took nothing"), "{output:?}");
+    drop(unread);
+    until("no tcpdump is left", || !host.has_tcpdump(false)).await;
+}
+
 /// tshark with a home of its own.
 fn wireshark(folder: &Path) -> Command {
     let mut tshark = Command::new("tshark");
@@ -272,4 +297,12 @@ async fn wireshark_lists_and_captures_the_nics() {
         let file = std::fs::read(home.path().join("extcap.json")).unwrap();
         serde_json::from_slice::<serde_json::Value>(&file).unwrap()
     });
+    // A file that is damaged is told of, and Wireshark does not lose the program for it.
+    std::fs::write(home.path().join("extcap.json"), "{").unwrap();
+    let listed = extcap(&["--extcap-interfaces"]).unwrap();
+    assert!(
+        listed.status.success() && listed.stdout.starts_with(b"extcap"),
+        "{listed:?}"
+    );
+    assert!(complained(&listed).contains("is damaged"));
 }
