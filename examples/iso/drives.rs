@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 use xenapi::vm::PowerState;
-use xenapi::{Client, Ref, Result, Vdi, VdiRecord, Vm, VmRecord};
-use xenapi_examples::{Batch, Job, Pool, Printable, Selection};
+use xenapi::{Client, Map, Ref, Result, Vdi, VdiRecord, Vm, VmRecord};
+use xenapi_examples::{Batch, Job, Pool, Printable, Selection, note};
 
 #[derive(Args)]
 pub(crate) struct InsertFlags {
@@ -47,6 +47,9 @@ pub(crate) async fn insert(pool: &Pool, flags: &InsertFlags) -> anyhow::Result<E
         Job {
             plan,
             work: Box::pin(async move {
+                if to_cd {
+                    ensure_bootable(&client, vm).await?;
+                }
                 client.vm(vm).insert_iso(iso).await?;
                 if to_cd {
                     boot_from_cd(&client, vm, &record).await?;
@@ -98,20 +101,59 @@ fn one<'a>(isos: &'a [(Ref<Vdi>, VdiRecord)], wanted: &str) -> anyhow::Result<(R
     }
 }
 
+/// A VM that is suspended would lose its memory.
+async fn ensure_bootable(client: &Client, vm: Ref<Vm>) -> anyhow::Result<()> {
+    match client.vm(vm).power_state().await? {
+        PowerState::Halted | PowerState::Running | PowerState::Paused => Ok(()),
+        state => bail!("it is {state}, and a reboot would throw its memory away: resume it or shut it down first"),
+    }
+}
+
 /// Boots the VM once from its drive. The order is read when the VM starts, so that it is put back right after.
 async fn boot_from_cd(client: &Client, reference: Ref<Vm>, record: &VmRecord) -> anyhow::Result<()> {
-    const ORDER: &str = "order";
     let vm = client.vm(reference);
-    let before = record.hvm_boot_params.clone();
-    let mut from_cd = before.clone();
-    from_cd.insert(ORDER.to_owned(), "dcn".to_owned());
-    vm.set_hvm_boot_params(&from_cd).await?;
-    let booted: Result<()> = match vm.power_state().await? {
-        PowerState::Halted => vm.start(false, false).await,
-        PowerState::Running | PowerState::Paused => vm.hard_reboot().await,
-        state => bail!("it is {state}, and a reboot would throw its memory away: resume it or shut it down first"),
+    let before = BootOrder {
+        client: client.clone(),
+        vm: reference,
+        params: Some(record.hvm_boot_params.clone()),
     };
-    let restored = vm.set_hvm_boot_params(&before).await;
+    let mut from_cd = record.hvm_boot_params.clone();
+    from_cd.insert("order".to_owned(), "dcn".to_owned());
+    vm.set_hvm_boot_params(&from_cd).await?;
+    let booted = match vm.power_state().await? {
+        PowerState::Halted => vm.start(false, false).await,
+        _ => vm.hard_reboot().await,
+    };
+    let restored = before.restore().await;
     booted?;
     restored.context("it booted from the drive, but its boot order could not be put back")
+}
+
+/// The boot order that a VM had. It is put back also where the work is given up, or every later boot would start the
+/// installer again.
+struct BootOrder {
+    client: Client,
+    vm: Ref<Vm>,
+    params: Option<Map<String, String>>,
+}
+
+impl BootOrder {
+    async fn restore(mut self) -> Result<()> {
+        match self.params.take() {
+            Some(params) => self.client.vm(self.vm).set_hvm_boot_params(&params).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for BootOrder {
+    fn drop(&mut self) {
+        let Some(params) = self.params.take() else { return };
+        let call = self.client.vm(self.vm).set_hvm_boot_params(&params);
+        tokio::spawn(async move {
+            if let Err(error) = call.await {
+                note(format!("the boot order of a VM could not be put back: {error}"));
+            }
+        });
+    }
 }

@@ -157,6 +157,8 @@ impl Connection {
         let client = self
             .encoded(connect)
             .originator(originator)
+            // What ctrl-c gives up does not go on behind its back.
+            .cancel_dropped_tasks()
             .login(&user, password)
             .await?;
         Ok(Pool {

@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use tokio::time::{Instant, sleep, timeout};
 use xenapi::vm::PowerState;
-use xenapi::{Client, Ref, Result, Task, Vm, VmRecord};
+use xenapi::{Client, Error, Ref, Result, Task, Vm, VmRecord};
 use xenapi_examples::{Pool, Printable, named, note};
 
 #[derive(Args)]
@@ -24,6 +25,12 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     timeout: u64,
 }
+
+/// How often is looked.
+const STEP: Duration = Duration::from_millis(500);
+
+/// How long a task gets to end that was cancelled.
+const CANCELLING: Duration = Duration::from_secs(10);
 
 /// What can be done, the gentlest first.
 #[derive(Clone, Copy)]
@@ -60,16 +67,31 @@ impl Step {
     async fn take(self, client: &Client, vm: Ref<Vm>, record: &VmRecord, limit: Duration) -> Result<()> {
         match self {
             Self::CancelTasks => {
-                for (task, _) in holding(record) {
-                    client.task(task).cancel().now().await?;
+                for (task, operation) in holding(record) {
+                    // One that cannot be cancelled keeps none of the others.
+                    if let Err(error) = client.task(task).cancel().now().await {
+                        note(format!("{operation}: {error}"));
+                    }
                 }
-                settle(client, vm, limit).await
+                settle(client, vm, limit).await;
+                Ok(())
             }
-            Self::HardShutdown => client.vm(vm).hard_shutdown().timeout(limit).await,
+            Self::HardShutdown => {
+                let outcome = client.vm(vm).hard_shutdown().timeout(limit).await;
+                if let Err(Error::Timeout(late)) = &outcome
+                    && let Some(task) = late.task()
+                {
+                    // It would hold the VM against the next step.
+                    let _ = client.task(task).cancel().now().await;
+                    settle(client, vm, CANCELLING).await;
+                }
+                outcome
+            }
             Self::ResetState => client.vm(vm).power_state_reset().now().await,
             Self::RestartToolstack => {
                 client.host(record.resident_on).restart_agent().now().await?;
-                settle(client, vm, limit).await
+                settle(client, vm, limit).await;
+                Ok(())
             }
         }
     }
@@ -91,15 +113,34 @@ fn holding(record: &VmRecord) -> Vec<(Ref<Task>, String)> {
     known.collect()
 }
 
-/// Waits until nothing holds the VM any more, or the time is over.
-async fn settle(client: &Client, vm: Ref<Vm>, limit: Duration) -> Result<()> {
+/// Waits until the pool answers and nothing holds the VM any more, or the time is over. A toolstack that starts anew
+/// refuses everything for a while.
+async fn settle(client: &Client, vm: Ref<Vm>, limit: Duration) {
     let free = async {
-        while !client.vm(vm).current_operations().await?.is_empty() {
-            tokio::time::sleep(Duration::from_millis(500)).await;
+        // Before it has ended it still answers.
+        sleep(STEP).await;
+        while !client
+            .vm(vm)
+            .current_operations()
+            .await
+            .is_ok_and(|held| held.is_empty())
+        {
+            sleep(STEP).await;
         }
-        Ok(())
     };
-    tokio::time::timeout(limit, free).await.unwrap_or(Ok(()))
+    // What is so after that is looked at anew.
+    let _ = timeout(limit, free).await;
+}
+
+/// The VM as it is, of a pool that may be starting.
+async fn look(client: &Client, vm: Ref<Vm>, limit: Duration) -> Result<VmRecord> {
+    let end = Instant::now() + limit;
+    loop {
+        match client.vm(vm).record().await {
+            Err(_) if Instant::now() < end => sleep(STEP).await,
+            looked => return looked,
+        }
+    }
 }
 
 pub(crate) async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<ExitCode> {
@@ -107,13 +148,15 @@ pub(crate) async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<ExitCode> 
     let (vm, _) = named(&vms, &flags.vm)?;
     let limit = Duration::from_secs(flags.timeout);
     let mut out = io::stdout();
+    let mut was_held = false;
     for step in Step::ALL {
-        let record = pool.unless_interrupted(pool.vm(vm).record()).await?;
+        let record = pool.unless_interrupted(look(pool, vm, limit)).await?;
         show(pool, &record).await?;
-        if is_free(&record) {
+        if is_free(&record, was_held) {
             writeln!(out, "nothing holds it")?;
             return Ok(ExitCode::SUCCESS);
         }
+        was_held |= !record.current_operations.is_empty();
         if !step.applies(&record) {
             continue;
         }
@@ -132,21 +175,21 @@ pub(crate) async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<ExitCode> 
             writeln!(out, "that did not help: {}", Printable(&format!("{error:#}")))?;
         }
     }
-    let record = pool.unless_interrupted(pool.vm(vm).record()).await?;
     if flags.dry_run {
         return Ok(ExitCode::SUCCESS);
     }
+    let record = pool.unless_interrupted(look(pool, vm, limit)).await?;
     show(pool, &record).await?;
-    Ok(if is_free(&record) {
+    Ok(if is_free(&record, was_held) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
 }
 
-/// Halted, and nothing holds it: it can be started.
-fn is_free(record: &VmRecord) -> bool {
-    record.power_state == PowerState::Halted && record.current_operations.is_empty()
+/// Nothing holds it, and it is halted or was only held: then it may go on as it is.
+fn is_free(record: &VmRecord, was_held: bool) -> bool {
+    record.current_operations.is_empty() && (was_held || record.power_state == PowerState::Halted)
 }
 
 async fn show(pool: &Pool, record: &VmRecord) -> anyhow::Result<()> {

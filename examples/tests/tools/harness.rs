@@ -54,7 +54,20 @@ impl Pool {
             }
         };
         let gone = tokio::time::timeout(Duration::from_secs(10), gone).await;
-        assert!(gone.is_ok(), "left: {:?}", self.simulator.refs("task"));
+        let left: Vec<_> = self
+            .simulator
+            .refs("task")
+            .iter()
+            .map(|task| {
+                format!(
+                    "{:?} {:?} {:?}",
+                    self.simulator.get("task", task, "name_label"),
+                    self.simulator.get("task", task, "status"),
+                    self.simulator.get("task", task, "progress")
+                )
+            })
+            .collect();
+        assert!(gone.is_ok(), "left: {left:?}");
     }
 }
 

@@ -231,3 +231,91 @@ async fn a_vm_that_hangs_is_freed() {
     assert_eq!(state(&pool, "web-01"), "Halted");
     pool.assert_tidy().await;
 }
+
+/// Starts a tool and presses ctrl-c when something has happened on the pool.
+#[cfg(unix)]
+async fn interrupted(pool: &Pool, tool: &str, args: &[&str], now: impl Fn() -> bool) -> Option<Output> {
+    let mut command = pool.tool(tool)?;
+    command.args(args);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    while !now() {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    let interrupt = std::process::Command::new("kill")
+        .args(["-INT", &child.id().unwrap().to_string()])
+        .status();
+    assert!(interrupt.unwrap().success());
+    Some(child.wait_with_output().await.unwrap())
+}
+
+fn boot_order(pool: &Pool, vm: &str) -> Option<String> {
+    let vm = pool.simulator.find("VM", vm).unwrap();
+    let params = pool.simulator.get("VM", &vm, "HVM_boot_params").unwrap();
+    params.get("order").and_then(|order| order.as_str()).map(str::to_owned)
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_cancels_what_was_begun() {
+    let pool = Pool::new(6).await;
+    pool.simulator.set_pace(100, std::time::Duration::from_millis(50));
+    let running = || pool.simulator.refs("task").len() >= 2;
+    let Some(output) = interrupted(&pool, "vm-power", &["suspend", "--all"], running).await else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(pool.simulator.counters().calls("task.cancel") >= 2);
+    pool.assert_tidy().await;
+    assert_eq!(state(&pool, "web-01"), "Running");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boot_order_for_once_does_not_stay() {
+    let pool = Pool::new(3).await;
+    let before = boot_order(&pool, "web-01");
+    let vm = pool.simulator.find("VM", "web-01").unwrap();
+    let args = ["insert", ISO, "web-01", "--reboot-to-cd"];
+    pool.simulator.set("VM", &vm, "power_state", "Suspended");
+    let Some(refused) = run(&pool, "iso", &args).await else {
+        return;
+    };
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(said(&refused).contains("throw its memory away"), "{refused:?}");
+    assert_eq!(
+        (boot_order(&pool, "web-01"), loaded(&pool, "web-01")),
+        (before.clone(), None)
+    );
+
+    pool.simulator.set("VM", &vm, "power_state", "Running");
+    pool.simulator.set_pace(100, std::time::Duration::from_millis(50));
+    let rebooting = || pool.simulator.counters().calls("Async.VM.hard_reboot") > 0;
+    let output = interrupted(&pool, "iso", &args, rebooting).await.unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(boot_order(&pool, "web-01"), before);
+    pool.assert_tidy().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vm_that_was_only_held_keeps_running() {
+    let pool = Pool::new(3).await;
+    pool.simulator.set_pace(1000, std::time::Duration::from_millis(50));
+    let client = pool.client().await;
+    let vm: xenapi::Ref<xenapi::Vm> = pool.simulator.find("VM", "web-01").unwrap().parse().unwrap();
+    let held = client.vm(vm).snapshot("stuck").start().await.unwrap();
+    let Some(output) = run(&pool, "vm-power", &["rescue", "web-01", "--yes"]).await else {
+        return;
+    };
+    assert!(output.status.success(), "{output:?}");
+    assert!(said(&output).contains("nothing holds it"), "{output:?}");
+    assert_eq!(state(&pool, "web-01"), "Running");
+    assert_eq!(pool.simulator.counters().calls("Async.VM.hard_shutdown"), 0);
+    assert!(held.wait().await.is_err());
+    client.logout().await.unwrap();
+    pool.assert_tidy().await;
+}

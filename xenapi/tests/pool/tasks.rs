@@ -90,6 +90,25 @@ async fn a_dropped_wait_cancels_where_it_was_asked_to() {
 }
 
 #[tokio::test]
+async fn a_connection_can_cancel_all_that_is_dropped() {
+    let (simulator, client) = pool(1, 4).await;
+    let (halted, _) = halted_and_running(&client).await;
+    simulator.set_pace(100, Duration::from_millis(50));
+    let connect = xenapi::Client::connect(simulator.url()).transport(std::sync::Arc::new(simulator.transport()));
+    let client = connect.cancel_dropped_tasks().login("root", "xensource").await.unwrap();
+    let call = client.vm(halted).start(false, false);
+    assert!(tokio::time::timeout(Duration::from_millis(150), call).await.is_err());
+    for _ in 0..100 {
+        if simulator.counters().calls("task.destroy") > 0 {
+            assert_eq!(simulator.counters().calls("task.cancel"), 1);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not cancelled");
+}
+
+#[tokio::test]
 async fn a_task_that_vanishes_is_neither_success_nor_failure() {
     let (simulator, client) = pool(1, 4).await;
     let (halted, _) = halted_and_running(&client).await;

@@ -26,6 +26,7 @@ pub struct Connect<C = Connection> {
     encoding: EncodingChoice,
     timeout: Duration,
     most_reply_bytes: u64,
+    cancels_dropped_tasks: bool,
     concurrency: usize,
     trace_parent: Option<TraceParent>,
     failover: bool,
@@ -53,6 +54,7 @@ impl<C: From<Connection>> Connect<C> {
             encoding: EncodingChoice::Auto,
             timeout: Duration::from_secs(3600),
             most_reply_bytes: 1 << 30,
+            cancels_dropped_tasks: false,
             concurrency: 32,
             trace_parent: None,
             failover: true,
@@ -121,6 +123,14 @@ impl<C: From<Connection>> Connect<C> {
     /// The most bytes a reply may have; 1 GiB by default.
     pub fn most_reply_bytes(mut self, bytes: u64) -> Self {
         self.most_reply_bytes = bytes;
+        self
+    }
+
+    /// Cancels the task of each call that is dropped before it has ended, as
+    /// [`TaskCall::cancel_on_drop`](crate::TaskCall::cancel_on_drop) does for one. For programs that a person may give
+    /// up; by default the tasks go on.
+    pub fn cancel_dropped_tasks(mut self) -> Self {
+        self.cancels_dropped_tasks = true;
         self
     }
 
@@ -222,12 +232,14 @@ impl<C: From<Connection>> Connect<C> {
             encoding: self.encoding,
             timeout: self.timeout,
             most_reply_bytes: self.most_reply_bytes,
+            cancels_dropped_tasks: self.cancels_dropped_tasks,
             session: watch::Sender::new(session.clone()),
             logins: tokio::sync::Mutex::default(),
             failed_logins: 0.into(),
             next_id: 1.into(),
             closed: false.into(),
             tasks: TaskWatch::default(),
+            tidying: watch::Sender::new(0),
             methods: RwLock::default(),
             turns: tokio::sync::Semaphore::new(self.concurrency),
             trace_parent: self.trace_parent,

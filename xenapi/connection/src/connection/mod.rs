@@ -63,6 +63,7 @@ struct Inner {
     encoding: EncodingChoice,
     timeout: Duration,
     most_reply_bytes: u64,
+    cancels_dropped_tasks: bool,
     session: watch::Sender<Arc<Session>>,
     logins: tokio::sync::Mutex<Logins>,
     /// How many logins have failed: a call that waited while one did takes its error.
@@ -71,6 +72,8 @@ struct Inner {
     /// Whether the session was ended for good: nothing logs in again.
     closed: AtomicBool,
     tasks: TaskWatch,
+    /// How many dropped calls are still being cancelled.
+    tidying: watch::Sender<usize>,
     methods: RwLock<Methods>,
     /// How many calls may be under way.
     turns: tokio::sync::Semaphore,
@@ -180,6 +183,31 @@ impl Connection {
         }
     }
 
+    /// Something is done for a call that was dropped, for as long as this is held: [`logout`](Self::logout) waits for it.
+    pub(crate) fn tidying(&self) -> Tidying {
+        self.inner.tidying.send_modify(|count| *count += 1);
+        Tidying(self.clone())
+    }
+
+    /// Waits until nothing is done any more for calls that were dropped.
+    async fn tidied(&self) {
+        let mut tidying = self.inner.tidying.subscribe();
+        // What begins with the end of another has begun by then.
+        const BETWEEN: Duration = Duration::from_millis(10);
+        loop {
+            // The sender is in this connection.
+            let _ = tidying.wait_for(|count| *count == 0).await;
+            tokio::time::sleep(BETWEEN).await;
+            if *tidying.borrow() == 0 {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn cancels_dropped_tasks(&self) -> bool {
+        self.inner.cancels_dropped_tasks
+    }
+
     pub(crate) fn user_agent(&self) -> &str {
         &self.inner.user_agent
     }
@@ -204,5 +232,14 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("address", &self.address())
             .finish_non_exhaustive()
+    }
+}
+
+/// Something that is done for a call that was dropped.
+pub(crate) struct Tidying(Connection);
+
+impl Drop for Tidying {
+    fn drop(&mut self) {
+        self.0.inner.tidying.send_modify(|count| *count -= 1);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::{Connection, Inner};
+use crate::tasks::TIDYING_LIMIT;
 use crate::transport::{RequestBody, Transport};
 use crate::wire::{Encoding, ErrorCode, ToValue};
 use crate::{Error, Result, SecretString};
@@ -203,12 +204,15 @@ impl Connection {
         self.inner.session.send_replace(Arc::new(session));
     }
 
-    /// Ends the session for all clones; a login that is under way is waited for. One that was handed in with
+    /// Ends the session for all clones; a login that is under way is waited for, and up to ten seconds for tasks that
+    /// are being cancelled because their calls were dropped. One that was handed in with
     /// [`Connect::session`](crate::Connect::session) is left alone.
     ///
     /// # Errors
     /// As any call; the session then ends by itself after a day without use.
     pub async fn logout(&self) -> Result<()> {
+        // Where a server takes no notice, the tasks are its own.
+        let _ = tokio::time::timeout(TIDYING_LIMIT, self.tidied()).await;
         self.limited("session.logout", self.log_out()).await
     }
 

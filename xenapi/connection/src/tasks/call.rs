@@ -25,7 +25,8 @@ type Waiting<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// task. [`start`](TaskCall::start) only begins, [`now`](TaskCall::now) uses the synchronous form.
 ///
 /// Dropping the future gives up the wait and leaves the task running, unless
-/// [`cancel_on_drop`](TaskCall::cancel_on_drop) was called.
+/// [`cancel_on_drop`](TaskCall::cancel_on_drop) was called, or the connection is one with
+/// [`cancel_dropped_tasks`](crate::Connect::cancel_dropped_tasks).
 #[must_use = "a call is sent only when it is awaited"]
 pub struct TaskCall<T> {
     state: State<T>,
@@ -50,7 +51,10 @@ impl<T> TaskCall<T> {
             state: State::Ready(Box::new(Plan {
                 connection: connection.clone(),
                 request,
-                watch: Watch::default(),
+                watch: Watch {
+                    cancel_on_drop: connection.cancels_dropped_tasks(),
+                    ..Watch::default()
+                },
             })),
         }
     }
@@ -146,7 +150,12 @@ impl Plan {
 
     /// Begins also where nobody waits for it any more, so that the task can be cancelled.
     fn begin_anyway(self) -> JoinHandle<Result<RunningTask<()>>> {
-        tokio::spawn(self.begin())
+        let tidying = self.connection.tidying();
+        tokio::spawn(async move {
+            let begun = self.begin().await;
+            drop(tidying);
+            begun
+        })
     }
 
     async fn begin(self) -> Result<RunningTask<()>> {

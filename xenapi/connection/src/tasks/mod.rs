@@ -9,5 +9,5 @@ mod watch;
 pub use self::call::TaskCall;
 pub use self::running::{Outcome, RunningTask};
 pub(crate) use self::state::TaskState;
-pub(crate) use self::wait::{OnProgress, cancel_and_destroy, destroy, record, spawn, tidy, until_done};
+pub(crate) use self::wait::{OnProgress, TIDYING_LIMIT, cancel_and_destroy, destroy, record, spawn, tidy, until_done};
 pub(crate) use self::watch::{Seat, TaskWatch};

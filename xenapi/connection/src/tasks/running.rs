@@ -199,7 +199,11 @@ impl Drop for Guarded {
     fn drop(&mut self) {
         if self.is_cancelled_on_drop {
             let (connection, task) = (self.connection.clone(), self.reference);
-            spawn(cancel_and_destroy(connection, task));
+            let tidying = connection.tidying();
+            spawn(async move {
+                cancel_and_destroy(connection, task).await;
+                drop(tidying);
+            });
         }
     }
 }

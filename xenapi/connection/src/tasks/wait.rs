@@ -17,7 +17,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long the removal of a task may take.
-const TIDYING_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const TIDYING_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many looks at a task in a row may fail to reach the server before the task is given up as lost.
 const MOST_FAILURES: usize = 5;

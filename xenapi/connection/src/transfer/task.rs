@@ -201,7 +201,12 @@ impl TransferTask {
 impl Drop for TransferTask {
     fn drop(&mut self) {
         if self.is_watched {
-            spawn(give_up(self.connection.clone(), self.reference, self.is_begun));
+            let tidying = self.connection.tidying();
+            let given_up = give_up(self.connection.clone(), self.reference, self.is_begun);
+            spawn(async move {
+                given_up.await;
+                drop(tidying);
+            });
         }
     }
 }
