@@ -8,8 +8,7 @@ use clap::Subcommand;
 use vhd_mbr::patch::{Undo, WritePlan};
 use vhd_mbr::xen_disk::ReadAt;
 
-use xenapi_examples::WhichVolume;
-
+use crate::files::Where;
 use crate::{boot, files, registry};
 
 #[derive(Clone, Subcommand)]
@@ -38,7 +37,7 @@ impl Change {
     }
 
     /// What is to be written to the disk.
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &Where) -> anyhow::Result<WritePlan> {
         match self {
             Self::Put(put) => put.plan(disk, which),
             Self::RegSet(set) => set.plan(disk, which),

@@ -7,7 +7,18 @@ use clap::Args;
 use vhd_mbr::patch::{Change, Padding, WritePlan, put_on_fat};
 use vhd_mbr::volume::ContentKind;
 use vhd_mbr::xen_disk::ReadAt;
-use xenapi_examples::{FoundVolume, Printable, WhichVolume};
+use xenapi_examples::{FoundVolume, Printable, WhichVolume, note};
+
+/// Where the file is that is changed, and what is accepted of its volume.
+#[derive(Args, Clone)]
+pub(crate) struct Where {
+    #[command(flatten)]
+    pub(crate) volume: WhichVolume,
+    /// Change files on an NTFS volume also where Windows was stopped without shutting it down: its next start may check
+    /// the volume, and write what its log says over the change
+    #[arg(long, global = true)]
+    accept_unclean: bool,
+}
 
 #[derive(Args, Clone)]
 pub(crate) struct Put {
@@ -29,8 +40,8 @@ pub(crate) struct Put {
 pub(crate) const LONGEST: u64 = 64 << 20;
 
 impl Put {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
-        let found = FoundVolume::open(disk, which, Some(&self.path))?;
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &Where) -> anyhow::Result<WritePlan> {
+        let found = FoundVolume::open(disk, &which.volume, Some(&self.path))?;
         if let (Some(from), ContentKind::Fat12 | ContentKind::Fat16 | ContentKind::Fat32) =
             (&self.from, found.volume.kind())
         {
@@ -42,7 +53,7 @@ impl Put {
             };
             return Ok(put_on_fat(disk, place.clone(), &self.path, &read(from)?)?);
         }
-        change_content(&found, disk, &self.path, |old| self.changes(old))
+        change_content(&found, disk, which, &self.path, |old| self.changes(old))
     }
 
     fn changes(&self, old: &[u8]) -> anyhow::Result<Vec<Change>> {
@@ -81,12 +92,34 @@ fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 pub(crate) fn change_content(
     found: &FoundVolume<'_>,
     disk: &dyn ReadAt,
+    which: &Where,
     path: &str,
     changes: impl FnOnce(&[u8]) -> anyhow::Result<Vec<Change>>,
 ) -> anyhow::Result<WritePlan> {
-    let layout = found.volume.layout(path)?;
-    ensure!(layout.size <= LONGEST, "{} is too long to be changed", Printable(path));
+    let content = found.volume.content(path)?;
+    ensure!(
+        content.len() <= LONGEST,
+        "{} is too long to be changed",
+        Printable(path)
+    );
     let mut old = Vec::new();
-    found.volume.content(path)?.copy_to(&mut old)?;
-    Ok(WritePlan::for_file(disk, found.on_disk()?, &layout, &changes(&old)?)?)
+    content.copy_to(&mut old)?;
+    change(found, disk, which, path, &changes(&old)?)
+}
+
+/// Plans changes of a file.
+pub(crate) fn change(
+    found: &FoundVolume<'_>,
+    disk: &dyn ReadAt,
+    which: &Where,
+    path: &str,
+    changes: &[Change],
+) -> anyhow::Result<WritePlan> {
+    let mut layout = found.volume.layout(path)?;
+    if which.accept_unclean {
+        layout.obstacles.retain(|obstacle| !obstacle.is_risk());
+    } else if layout.obstacles.iter().all(|obstacle| obstacle.is_risk()) && !layout.obstacles.is_empty() {
+        note("--accept-unclean changes it all the same: start Windows and shut it down, or know what you do.");
+    }
+    Ok(WritePlan::for_file(disk, found.on_disk()?, &layout, changes)?)
 }

@@ -29,12 +29,12 @@ use vhd_mbr::Size;
 use vhd_mbr::patch::WritePlan;
 use vhd_mbr::xen_disk::WriteAt;
 use xenapi_examples::{
-    Connection, OpenDisk, Pool, WantedDisk, WhichVolume, arguments, disk_of_vm, ensure_untouched, finish, note,
-    put_back,
+    Connection, OpenDisk, Pool, WantedDisk, arguments, disk_of_vm, ensure_untouched, finish, note, put_back,
 };
 
 use crate::archive::InArchive;
 use crate::change::Change;
+use crate::files::Where;
 
 /// Changes files on the disk of a halted VM, where they are
 #[derive(Parser)]
@@ -42,7 +42,7 @@ struct Flags {
     #[command(subcommand)]
     change: Change,
     #[command(flatten)]
-    volume: WhichVolume,
+    volume: Where,
     /// Where to keep what takes the change back; it must not be there yet
     #[arg(long, value_name = "FILE", global = true)]
     undo: Option<PathBuf>,

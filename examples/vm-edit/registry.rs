@@ -7,9 +7,9 @@ use vhd_mbr::registry::windows::{self, StartType};
 use vhd_mbr::registry::{Hive, Value, ValueType};
 use vhd_mbr::volume::Volume;
 use vhd_mbr::xen_disk::ReadAt;
-use xenapi_examples::{FoundVolume, WhichVolume};
+use xenapi_examples::FoundVolume;
 
-use crate::files::{LONGEST, change_content};
+use crate::files::{LONGEST, Where, change};
 
 /// Where Windows keeps its hives.
 const CONFIG: &str = "/Windows/System32/config";
@@ -50,7 +50,7 @@ enum Start {
 }
 
 impl RegSet {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &Where) -> anyhow::Result<WritePlan> {
         let (hive, key) = match &self.hive {
             Some(path) => (path.clone(), &*self.key),
             None => {
@@ -69,7 +69,7 @@ impl RegSet {
 }
 
 impl DriverOff {
-    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &WhichVolume) -> anyhow::Result<WritePlan> {
+    pub(crate) fn plan(&self, disk: &dyn ReadAt, which: &Where) -> anyhow::Result<WritePlan> {
         let start = match self.start {
             Start::Boot => StartType::Boot,
             Start::System => StartType::System,
@@ -83,22 +83,22 @@ impl DriverOff {
     }
 }
 
-/// Plans what changes in a hive that is a file of the disk.
+/// Plans what changes in a hive that is a file of the disk. Only what is asked for is read of it.
 pub(crate) fn change_hive(
     disk: &dyn ReadAt,
-    which: &WhichVolume,
+    which: &Where,
     path: &str,
-    changes: impl FnOnce(&Hive<Vec<u8>>) -> anyhow::Result<Vec<Change>>,
+    changes: impl FnOnce(&Hive<&dyn ReadAt>) -> anyhow::Result<Vec<Change>>,
 ) -> anyhow::Result<WritePlan> {
-    let found = FoundVolume::open(disk, which, Some(path))?;
-    change_content(&found, disk, path, |content| {
-        let logs: Vec<_> = [".LOG1", ".LOG2", ".LOG"]
-            .iter()
-            .filter_map(|extension| log(&found.volume, &format!("{path}{extension}")))
-            .collect();
-        let logs: Vec<&dyn ReadAt> = logs.iter().map(|log| log as &dyn ReadAt).collect();
-        changes(&Hive::open_with_logs(content.to_vec(), &logs)?)
-    })
+    let found = FoundVolume::open(disk, &which.volume, Some(path))?;
+    let logs: Vec<_> = [".LOG1", ".LOG2", ".LOG"]
+        .iter()
+        .filter_map(|extension| log(&found.volume, &format!("{path}{extension}")))
+        .collect();
+    let logs: Vec<&dyn ReadAt> = logs.iter().map(|log| log as &dyn ReadAt).collect();
+    let content = found.volume.content(path)?;
+    let hive = Hive::open_with_logs(&content as &dyn ReadAt, &logs)?;
+    change(&found, disk, which, path, &changes(&hive)?)
 }
 
 /// A log of a hive, where there is one.

@@ -30,6 +30,12 @@ pub enum Error {
     /// It starts no Linux.
     #[error("the file has no line that starts a Linux: none begins with linux, linux16, linuxefi, append or options")]
     NoKernel,
+    /// A kernel's line goes on in the next one, which is not looked into.
+    #[error("line {line} of the file goes on in the next one: put the kernel's options into one line first")]
+    Continued {
+        /// Which, from 1.
+        line: usize,
+    },
     /// It would have to become longer.
     #[error("{missing} bytes are missing for the console: the file has not enough comments that could make room")]
     NoRoom {
@@ -38,8 +44,10 @@ pub enum Error {
     },
 }
 
-/// The words with which a line begins that has a kernel's options: of GRUB, of SYSLINUX, of systemd-boot.
-const COMMANDS: [&[u8]; 5] = [b"linux", b"linux16", b"linuxefi", b"append", b"options"];
+/// The words with which a line of GRUB begins that has a kernel and its options.
+const COMMANDS: [&[u8]; 3] = [b"linux", b"linux16", b"linuxefi"];
+/// Those of SYSLINUX and of systemd-boot (and GRUB, where it reads such entries), which have the options alone.
+const OPTIONS: [&[u8]; 2] = [b"append", b"options"];
 /// What hides the kernel's messages.
 const HIDING: [&[u8]; 3] = [b"quiet", b"splash", b"rhgb"];
 
@@ -61,7 +69,16 @@ impl SerialConsole {
             .collect();
         let console = format!("console=ttyS{}", self.port);
         let mut kernels = 0;
-        for line in lines.iter_mut().filter(|line| is_of_kernel(line)) {
+        let has_options = lines.iter().any(|line| is_command(line, &OPTIONS));
+        for (number, line) in lines.iter_mut().enumerate() {
+            // Where options have lines of their own, `linux` is a path and nothing else.
+            let holds = is_command(line, &OPTIONS) || !has_options && is_command(line, &COMMANDS);
+            if !holds {
+                continue;
+            }
+            if line.trim_ascii_end().ends_with(b"\\") {
+                return Err(Error::Continued { line: number + 1 });
+            }
             kernels += 1;
             if words(line).any(|word| word.starts_with(console.as_bytes())) {
                 continue;
@@ -107,11 +124,11 @@ fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-/// Whether a line tells what a kernel is started with; `linux` alone, as a label, does not.
-fn is_of_kernel(line: &[u8]) -> bool {
+/// Whether a line begins with one of these commands and says more; `linux` alone, as a label, does not.
+fn is_command(line: &[u8], commands: &[&[u8]]) -> bool {
     let mut words = words(line);
     let command = words.next().map(<[u8]>::to_ascii_lowercase);
-    command.is_some_and(|command| COMMANDS.contains(&&*command)) && words.next().is_some()
+    command.is_some_and(|command| commands.contains(&&*command)) && words.next().is_some()
 }
 
 #[cfg(test)]
@@ -156,6 +173,26 @@ mod tests {
             let expected = line.replace(" quiet splash rhgb", " console=tty0 console=ttyS0,115200");
             assert_eq!(String::from_utf8_lossy(first), expected);
         }
+    }
+
+    #[test]
+    fn a_kernels_path_stays_a_path() {
+        for (entry, options) in [
+            ("title Arch\nlinux /vmlinuz-linux\n", "options root=UUID=1 rw quiet"),
+            ("LABEL virt\n  LINUX vmlinuz-virt\n", "  APPEND root=UUID=1 rw quiet"),
+        ] {
+            let config = format!("# a comment of more than twenty-eight bytes\n{entry}{options}\n");
+            let changed = String::from_utf8(COM1.put_into(config.as_bytes()).unwrap()).unwrap();
+            assert!(changed.starts_with(entry), "{changed}");
+            let expected = options.replace(" quiet", " console=tty0 console=ttyS0,115200\n");
+            assert!(changed.contains(&expected), "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_goes_on_is_refused() {
+        let config = b"# a comment that could make room for it\nlinux /vmlinuz root=/dev/xvda1 \\\n  ro quiet\n";
+        assert_eq!(COM1.put_into(config), Err(Error::Continued { line: 2 }));
     }
 
     #[test]

@@ -89,6 +89,11 @@ pub enum Obstacle {
     JournalNotEmpty,
     /// The volume was not unmounted.
     NotUnmounted,
+    /// Windows was stopped without shutting the volume down: its next start checks the volume, and writes what its log
+    /// says, which is of names, sizes and places and not of what is in files. A [risk](Self::is_risk).
+    Unclean,
+    /// The volume is one of several copies that a Linux RAID keeps: the others would not change.
+    RaidMember,
     /// Windows is hibernated or was shut down the fast way: it goes on from its memory, not from the volume.
     Hibernated,
     /// The file is one of the file system's own.
@@ -136,6 +141,14 @@ impl Extent {
     }
 }
 
+impl Obstacle {
+    /// Whether somebody who knows what the volume was used for may take it upon himself, by taking it out of a
+    /// [layout](Layout::obstacles): the change may be lost or refused by the next check, but damages nothing else.
+    pub fn is_risk(self) -> bool {
+        matches!(self, Self::Unclean)
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -149,6 +162,8 @@ impl fmt::Display for Obstacle {
             Self::CopyOnWrite => "the file system keeps checksums of data",
             Self::JournalNotEmpty => "the journal has changes that are not written yet",
             Self::NotUnmounted => "the volume was not unmounted",
+            Self::Unclean => "Windows was stopped without shutting the volume down",
+            Self::RaidMember => "the volume is a member of a Linux RAID, whose other members would not change",
             Self::Hibernated => "Windows is hibernated",
             Self::SystemFile => "the file is one of the file system's own",
             Self::ReadOnly => "this kind of file system is never changed",

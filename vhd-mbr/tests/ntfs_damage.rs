@@ -60,7 +60,7 @@ fn a_volume_that_was_not_unmounted() {
         });
     });
     assert!(image.open().info().unwrap().dirty);
-    assert_eq!(obstacles(&image, "/file"), [Obstacle::NotUnmounted]);
+    assert_eq!(obstacles(&image, "/file"), [Obstacle::Unclean]);
     assert_eq!(
         all(&image.open().lookup("/file").unwrap().content().unwrap()),
         noise(5000, 1)
@@ -80,14 +80,14 @@ fn a_journal_with_something_left_to_do() {
     put(&mut page, 0x1e, &[1]);
     (510..4096).step_by(512).for_each(|end| page[end] = 1);
     image.patch(start, &page);
-    assert_eq!(obstacles(&image, "/file"), [Obstacle::JournalNotEmpty]);
+    assert_eq!(obstacles(&image, "/file"), [Obstacle::Unclean]);
     // The flag that says that the volume was unmounted.
     image.patch(start + 0x30 + 14, &[2]);
     assert_eq!(obstacles(&image, "/file"), []);
     image.patch(start + 1022, &[9]);
     assert_eq!(
         obstacles(&image, "/file"),
-        [Obstacle::JournalNotEmpty],
+        [Obstacle::Unclean],
         "a torn page says nothing"
     );
 }

@@ -306,6 +306,28 @@ fn a_file_that_was_cut_off_gives_what_is_left() {
 }
 
 #[test]
+fn a_block_that_shares_its_bytes_is_never_written() {
+    let image = vec![1; 4 << 20];
+    for entry in [1, 2] {
+        let mut file = Vec::new();
+        Writer::dynamic(&image).plan().unwrap().write_to(&mut file).unwrap();
+        let table = u64::from_be_bytes(file[512 + 16..512 + 24].try_into().unwrap()) as usize;
+        // The second block is where the first one is, or where the header is.
+        let first: [u8; 4] = file[table..table + 4].try_into().unwrap();
+        let place = if entry == 1 { 1_u32.to_be_bytes() } else { first };
+        file[table + 4..table + 8].copy_from_slice(&place);
+        let before = file.clone();
+        let written = Vhd::open(&mut file).unwrap().write_all_at(0, b"no");
+        assert!(written.unwrap_err().to_string().contains("lies over another block"));
+        assert!(matches!(
+            Vhd::open(&mut file).unwrap().allocating(),
+            Err(vhd_mbr::vhd::Error::Misplaced { block: 1, .. } | vhd_mbr::vhd::Error::Misplaced { block: 0, .. })
+        ));
+        assert!(file == before);
+    }
+}
+
+#[test]
 fn blocks_over_each_other_and_over_the_tables_are_found() {
     let mut built = Built::new(4 * 8192, 8192, 4);
     built.blocks = vec![

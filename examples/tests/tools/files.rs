@@ -85,6 +85,73 @@ async fn a_place_that_a_vhd_does_not_have_yet_is_written_and_undone() {
     assert!(std::fs::read(&again).unwrap()[..disk.len()] == disk);
 }
 
+/// Windows that hangs at its start is switched off, and then repaired from outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unclean_volume_of_windows_is_changed_by_those_who_accept_it() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    if tool("vm-edit").is_none() {
+        return;
+    }
+    let mkntfs = |tree: &Path, volume: &Path| {
+        let mut command = std::process::Command::new("bash");
+        let script = "set -e; mkntfs -Q -F \"$2\"; ntfscp -f \"$2\" \"$1/etc/app.conf\" app.conf; ntfsfix \"$2\"";
+        command.args(["-c", script, "bash"]).args([tree, volume]);
+        command
+    };
+    let Some(disk) = partitioned(&folder, mkntfs) else {
+        return;
+    };
+    let (raw, undo) = (folder.path("disk.raw"), folder.path("undo"));
+    std::fs::write(&raw, &disk).unwrap();
+    let put = ["put", "/app.conf", "--replace", "debug=off", "--with", "debug=on "];
+    let common = ["--image", raw.to_str().unwrap(), "--undo", undo.to_str().unwrap()];
+    let refused = run("vm-edit", &[&put[..], &common].concat(), &[]).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let complaint = complained(&refused);
+    assert!(
+        complaint.contains("without shutting the volume down") && complaint.contains("--accept-unclean"),
+        "{complaint}"
+    );
+    assert!(std::fs::read(&raw).unwrap() == disk);
+    let accepted = run("vm-edit", &[&put[..], &common, &["--accept-unclean"]].concat(), &[]).await;
+    assert!(accepted.status.success(), "{accepted:?}");
+    let cat = run("vm-cat", &["--image", raw.to_str().unwrap(), "/app.conf"], &[]).await;
+    assert_eq!(said(&cat), "debug=on \nport=1234\n".repeat(500));
+}
+
+/// The other leg would keep what it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_leg_of_a_mirror_is_read_and_not_changed() {
+    let folder = Folder(tempfile::tempdir().unwrap());
+    if tool("vm-edit").is_none() {
+        return;
+    }
+    let mke2fs = |tree: &Path, volume: &Path| {
+        let mut command = std::process::Command::new("mke2fs");
+        // The file system leaves room for the superblock of the RAID behind it.
+        command
+            .args(["-q", "-F", "-t", "ext4", "-d"])
+            .args([tree, volume])
+            .arg("40M");
+        command
+    };
+    let Some(mut disk) = partitioned(&folder, mke2fs) else {
+        return;
+    };
+    let size = disk.len() - (1 << 20);
+    let superblock = (1 << 20) + (size / 512 - 16) / 8 * 8 * 512;
+    disk[superblock..superblock + 4].copy_from_slice(&0xa92b_4efc_u32.to_le_bytes());
+    let (raw, undo) = (folder.path("disk.raw"), folder.path("undo"));
+    std::fs::write(&raw, &disk).unwrap();
+    let cat = run("vm-cat", &["--image", raw.to_str().unwrap(), "/etc/app.conf"], &[]).await;
+    assert_eq!(said(&cat), "debug=off\nport=1234\n".repeat(500));
+    let put = ["put", "/etc/app.conf", "--replace", "debug=off", "--with", "debug=on "];
+    let common = ["--image", raw.to_str().unwrap(), "--undo", undo.to_str().unwrap()];
+    let refused = run("vm-edit", &[&put[..], &common].concat(), &[]).await;
+    assert!(complained(&refused).contains("member of a Linux RAID"), "{refused:?}");
+    assert!(std::fs::read(&raw).unwrap() == disk);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_that_another_is_built_on_is_not_changed() {
     let folder = Folder(tempfile::tempdir().unwrap());

@@ -94,11 +94,8 @@ impl<D: ReadAt> Ntfs<D> {
             return Ok(known);
         }
         let mut found = Vec::new();
-        if self.info()?.dirty {
-            found.push(Obstacle::NotUnmounted);
-        }
-        if !self.is_log_clean()? {
-            found.push(Obstacle::JournalNotEmpty);
+        if self.info()?.dirty || !self.is_log_clean()? {
+            found.push(Obstacle::Unclean);
         }
         if self.is_hibernated()? {
             found.push(Obstacle::Hibernated);

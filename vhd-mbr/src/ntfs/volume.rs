@@ -183,7 +183,7 @@ impl<D: ReadAt> Ntfs<D> {
         self.mft.initialized() / self.boot.record_size as u64
     }
 
-    pub(super) fn disk(&self) -> &D {
+    pub(crate) fn disk(&self) -> &D {
         &self.disk
     }
 

@@ -10,7 +10,9 @@ use super::clock::Clock;
 use super::refused::Listed;
 use super::{LIMIT, Overlay, Refused, WritePlan};
 use crate::fat::{self, PathError};
+use crate::filetree::Source;
 use crate::layout::Obstacle;
+use crate::volume::is_raid_member;
 
 /// Reads and writes after which a damaged volume is given up: FAT entries are read one by one.
 const MAX_STEPS: u64 = 1 << 26;
@@ -55,7 +57,10 @@ pub enum FatError {
 pub fn put_on_fat(disk: &dyn ReadAt, volume: Range<u64>, path: &str, content: &[u8]) -> Result<WritePlan, FatError> {
     let len = volume.end.saturating_sub(volume.start);
     let before = Window::new(disk, volume.start, len);
-    let obstacles = fat::obstacles(&before)?;
+    let mut obstacles = fat::obstacles(&before)?;
+    if is_raid_member(&Source::new(&before).map_err(fat::Error::from)?).map_err(fat::Error::from)? {
+        obstacles.push(Obstacle::RaidMember);
+    }
     if !obstacles.is_empty() {
         return Err(FatError::Obstacles(obstacles));
     }

@@ -132,14 +132,12 @@ impl<S: ReadAt> Hive<S> {
     }
 
     pub(super) fn bytes(&self, offset: u64, len: u64) -> Result<Vec<u8>, Error> {
-        if self.pages.is_empty() {
-            return read(&self.source, offset, len);
+        let unread = |source| Error::Read { offset, len, source };
+        let held = self.source.size().map_err(unread)?;
+        // What neither the file nor a log has is nowhere, whatever the hive says of its length.
+        if offset.saturating_add(len) > held.max(self.pages.end()) {
+            return Err(unread(std::io::ErrorKind::UnexpectedEof.into()));
         }
-        // What a log makes longer is not in the file.
-        let held = self
-            .source
-            .size()
-            .map_err(|source| Error::Read { offset, len, source })?;
         let in_file = len.min(held.saturating_sub(offset));
         let mut bytes = read(&self.source, offset, in_file)?;
         bytes.resize(len as usize, 0);

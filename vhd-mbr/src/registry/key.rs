@@ -18,6 +18,9 @@ const LONGEST_NAME: u64 = 512;
 /// Names are kept in one byte for each character.
 const COMPRESSED: u16 = 0x20;
 
+/// A value takes at least so many bytes.
+const SMALLEST_VALUE: u64 = 24;
+
 /// A key: it has a name, values, and keys within it.
 pub struct Key<'h, S> {
     pub(super) hive: &'h Hive<S>,
@@ -152,6 +155,10 @@ impl<'h, S: ReadAt> Key<'h, S> {
     pub fn values(&self) -> Result<impl Iterator<Item = Result<Value<'h, S>, Error>> + use<'_, 'h, S>, Error> {
         let (count, list) = self.values;
         let mut cells = Vec::new();
+        if u64::from(count) > self.hive.length() / SMALLEST_VALUE {
+            let (offset, what) = (self.offset(), "there are more values than there is room for");
+            return Err(Error::Damaged { offset, what });
+        }
         if count > 0 && list != NONE {
             let cell = self.hive.cell(list, u64::from(count) * 4)?;
             if cell.bytes.len() as u64 != u64::from(count) * 4 {

@@ -24,8 +24,10 @@ const MOST: u64 = 256 << 20;
 pub(super) struct Pages(BTreeMap<u64, Box<[u8]>>);
 
 impl Pages {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Where the last of them ends in the file.
+    pub(super) fn end(&self) -> u64 {
+        let last = self.0.last_key_value();
+        last.map_or(0, |(start, sector)| start + sector.len() as u64)
     }
 
     /// Notes what stands from a sector's start on.

@@ -19,6 +19,8 @@ const COMPRESSED: u16 = 1;
 const INLINE: u32 = 1 << 31;
 /// Longer data is in segments of this length, in hives from version 1.4 on.
 const SEGMENT: u64 = 16_344;
+/// The first minor version of hives that have such segments.
+const WITH_SEGMENTS: u32 = 4;
 /// Data may be as long as the hive.
 const LONGEST: u64 = 1 << 30;
 
@@ -179,7 +181,12 @@ impl<'h, S: ReadAt> Value<'h, S> {
         // Data of up to four bytes stands in the value itself, longer data never.
         let fits = match self.data {
             Data::Inline(_) => len <= 4,
-            Data::Cell(_) => len == self.len || len > 4 && len <= longest && room.len() == 1,
+            Data::Cell(_) => {
+                // Of such a length Windows expects a list of segments, in hives that can have one.
+                let becomes_segments =
+                    len > SEGMENT && self.len <= SEGMENT && self.hive.base().minor_version >= WITH_SEGMENTS;
+                len == self.len || len > 4 && len <= longest && room.len() == 1 && !becomes_segments
+            }
         };
         if !fits {
             let (name, room) = (self.name.clone(), longest);

@@ -48,8 +48,9 @@ impl<S: Grow, P: ReadAt> Vhd<S, P> {
     ///
     /// # Errors
     /// [`Error::CannotGrow`] where the file is not in order: its footer is damaged, or a block is where new ones would
-    /// come.
-    pub fn allocating(self) -> Result<Allocating<S, P>, Error> {
+    /// come; [`Error::Misplaced`] where a block lies over something else.
+    pub fn allocating(mut self) -> Result<Allocating<S, P>, Error> {
+        self.ensure_in_order()?;
         let FooterAt::End { offset: end } = self.footer_at else {
             return Err(Error::CannotGrow {
                 reason: "its footer is damaged",

@@ -12,7 +12,7 @@ use super::{Error, Footer, Header, Kind, Part, Platform, Problem, Vhd};
 const MAX_FINDINGS: usize = 1000;
 
 /// What a [`check`] has found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
     /// What is odd or wrong, at most 1000 of it.
@@ -223,10 +223,7 @@ impl fmt::Display for Finding {
 /// Where the source cannot be read. Whatever is wrong with its bytes is in the report.
 pub fn check(source: &(impl ReadAt + ?Sized)) -> Result<Report, Error> {
     let source = &source;
-    let mut report = Report {
-        findings: Vec::new(),
-        more: 0,
-    };
+    let mut report = Report::default();
     let size = size_of(source)?;
     let end = tables::end_footer(source, size)?;
     let start = tables::start_footer(source, size)?;
@@ -340,6 +337,17 @@ fn check_blocks(blocks: &Blocks, footer: &Footer, limit: u64, report: &mut Repor
         }
         before = Some((end, block));
     }
+}
+
+/// The first block that lies over another one or over the tables; writing to it would change more than the disk there.
+pub(super) fn misplaced(blocks: &Blocks, footer: &Footer) -> Option<(u32, u64)> {
+    let mut report = Report::default();
+    check_blocks(blocks, footer, u64::MAX, &mut report);
+    report.findings.into_iter().find_map(|finding| match finding {
+        Finding::BlockOverTables { block, offset } => Some((block, offset)),
+        Finding::BlocksOverlap { second, offset, .. } => Some((second, offset)),
+        _ => None,
+    })
 }
 
 /// What no block may lie over.

@@ -50,6 +50,8 @@ pub struct Vhd<S, P = NoParent> {
     pub(super) source_data: Known,
     parent_data: Known,
     pub(super) has_children: bool,
+    /// Whether it is known that all blocks have places of their own.
+    pub(super) is_in_order: bool,
 }
 
 /// Where the footer of an opened VHD was found.
@@ -121,6 +123,7 @@ impl<S: ReadAt> Vhd<S> {
             source,
             parent: None,
             has_children: footer.hidden,
+            is_in_order: false,
             footer,
             footer_at,
             blocks,
@@ -152,6 +155,7 @@ impl<S, P> Vhd<S, P> {
             source_data: self.source_data,
             parent_data: Known::default(),
             has_children: self.has_children,
+            is_in_order: self.is_in_order,
         }
     }
 

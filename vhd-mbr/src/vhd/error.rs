@@ -72,6 +72,16 @@ pub enum Error {
     /// The disk is the parent of others, which a change would damage.
     #[error("this VHD must not be changed: others are built on it, and would change with it")]
     HasChildren,
+    /// A block is where another one or a table is, so that writing would change more than the disk there.
+    #[error(
+        "block {block} at byte {offset} lies over another block or the file's tables; check the file, and make another of it"
+    )]
+    Misplaced {
+        /// Which block.
+        block: u32,
+        /// Where it is in the file, in bytes.
+        offset: u64,
+    },
     /// A new block can be added only to a file that is in order.
     #[error("cannot add a block to this VHD: {reason}; check it, and repair it first")]
     CannotGrow {

@@ -4,6 +4,7 @@ use std::io;
 
 use xen_disk::{ReadAt, WriteAt};
 
+use super::check::misplaced;
 use super::disk::Place;
 use super::read::within;
 use super::{Error, Vhd};
@@ -27,6 +28,7 @@ impl<S: WriteAt, P: ReadAt> Vhd<S, P> {
         if self.has_children {
             return Err(Error::HasChildren);
         }
+        self.ensure_in_order()?;
         let end = offset + bytes.len() as u64;
         let mut parts = Vec::new();
         let mut at = offset;
@@ -44,6 +46,18 @@ impl<S: WriteAt, P: ReadAt> Vhd<S, P> {
             self.put(place, part)?;
             rest = left;
         }
+        Ok(())
+    }
+
+    /// Makes sure, once, that no block shares bytes with anything else.
+    pub(super) fn ensure_in_order(&mut self) -> Result<(), Error> {
+        if !self.is_in_order
+            && let Some(blocks) = &self.blocks
+            && let Some((block, offset)) = misplaced(blocks, &self.footer)
+        {
+            return Err(Error::Misplaced { block, offset });
+        }
+        self.is_in_order = true;
         Ok(())
     }
 

@@ -63,6 +63,7 @@ mod tree;
 
 pub use self::btrfs::Error as BtrfsError;
 pub use self::content::Content;
+pub(crate) use self::contents::is_raid_member;
 pub use self::contents::{ContentKind, Contents};
 pub use self::entry::{Entry, ReadDir};
 pub use self::error::Error;

@@ -3,11 +3,11 @@ use std::fmt;
 use xen_disk::ReadAt;
 
 use super::btrfs::Btrfs;
-use super::contents::{ContentKind, Contents};
+use super::contents::{self, ContentKind, Contents};
 use super::ntfs::NtfsTree;
 use super::{Content, Error, ReadDir, iso, tree};
 use crate::filetree::{Source, Stat, find_file};
-use crate::layout::{Layout, Place};
+use crate::layout::{Layout, Obstacle, Place};
 use crate::ntfs::Ntfs;
 use crate::{ext4, fat, xfs};
 
@@ -166,7 +166,21 @@ impl<D: ReadAt> Volume<D> {
     /// If the path leads to no regular file, or the volume cannot be read.
     pub fn layout(&self, path: impl AsRef<[u8]>) -> Result<Layout, Error> {
         let path = self.with_slashes(path.as_ref());
-        with_tree!(self, tree => tree::layout(&tree, &path))
+        let mut layout: Layout = with_tree!(self, tree => tree::layout(&tree, &path))?;
+        if self.is_raid_member()? {
+            layout.obstacles.push(Obstacle::RaidMember);
+        }
+        Ok(layout)
+    }
+
+    /// Whether the volume is a copy of another; what is never changed is not looked at.
+    fn is_raid_member(&self) -> Result<bool, Error> {
+        let disk: &dyn ReadAt = match &self.system {
+            System::Ntfs(volume) => volume.disk(),
+            System::Ext(disk) | System::Xfs(disk) | System::Fat(disk) => disk,
+            System::Iso(..) | System::Btrfs(_) => return Ok(false),
+        };
+        Ok(contents::is_raid_member(&Source::new(&disk)?)?)
     }
 
     /// On Windows' file systems both slashes part names.

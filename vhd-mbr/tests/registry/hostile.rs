@@ -76,3 +76,26 @@ proptest! {
         look(&bytes);
     }
 }
+
+/// A guest can say anything of its own registry.
+#[test]
+fn lengths_that_nothing_has_take_no_memory() {
+    let mut hive = small();
+    let huge = 0xffff_f000_u32;
+    let root = 4096 + u32::from_le_bytes(hive[36..40].try_into().unwrap()) as usize;
+    // The hive is dirty; its log, of the older format, says that it is of almost four gigabytes.
+    hive[4] = hive[4].wrapping_add(1);
+    let mut head = hive[..512].to_vec();
+    head[40..44].copy_from_slice(&huge.to_le_bytes());
+    let sum = head[..508]
+        .chunks_exact(4)
+        .fold(0, |sum, word| sum ^ u32::from_le_bytes(word.try_into().unwrap()));
+    head[508..512].copy_from_slice(&sum.to_le_bytes());
+    let log = [&head[..], b"DIRT", &[0; 508], &[0; 1 << 20]].concat();
+    // The root key says that it has 400 million values.
+    hive[root + 4 + 36..root + 4 + 40].copy_from_slice(&400_000_000_u32.to_le_bytes());
+    for opened in [Hive::open(&hive), Hive::open_with_logs(&hive, &[&log])] {
+        let value = opened.and_then(|opened| opened.value("", "Start").map(drop));
+        assert!(value.is_err());
+    }
+}

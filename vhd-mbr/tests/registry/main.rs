@@ -243,6 +243,16 @@ fn a_driver_is_turned_off_with_one_byte() {
 }
 
 #[test]
+fn data_does_not_become_longer_than_one_cell_may_hold() {
+    for (minor, takes) in [(3, true), (5, false)] {
+        let bytes = hive(&Key::new("ROOT").value("edge", 3, vec![1; 16_344]), minor);
+        let hive = Hive::open(&bytes).unwrap();
+        let changed = hive.value("", "edge").unwrap().change(&[2; 16_346]);
+        assert_eq!(changed.is_ok(), takes, "version 1.{minor}");
+    }
+}
+
+#[test]
 fn data_is_changed_as_far_as_there_is_room() {
     let bytes = hive(&system(), 5);
     let hive = Hive::open(&bytes).unwrap();

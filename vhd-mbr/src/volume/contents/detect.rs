@@ -44,27 +44,42 @@ fn elsewhere(source: &Source<'_>, start: &[u8]) -> Result<ContentKind, ReadError
         }
         is_empty &= uberblocks.iter().all(|&byte| byte == 0);
     }
-    let size = source.size();
-    if size >= 2 * SMALLEST {
-        // Versions 1.0 and 0.90 of Linux RAID, and the last sector of LDM's own partition.
-        let (raid_1_0, raid_0_90) = ((size / 512 - 16) / 8 * 8 * 512, (size / SMALLEST - 1) * SMALLEST);
-        for (kind, at, mark) in [
-            (ContentKind::LinuxRaid, raid_1_0, marks::RAID),
-            (ContentKind::LinuxRaid, raid_0_90, marks::RAID),
-            (ContentKind::Ldm, (size / 512 - 1) * 512, b"PRIVHEAD"),
-        ] {
-            let sector = source.read(at, 512)?;
-            if sector.starts_with(mark) {
-                return Ok(kind);
-            }
-            is_empty &= sector.iter().all(|&byte| byte == 0);
+    for (kind, at, mark) in at_end(source.size()) {
+        let sector = source.read(at, 512)?;
+        if sector.starts_with(mark) {
+            return Ok(kind);
         }
+        is_empty &= sector.iter().all(|&byte| byte == 0);
     }
     Ok(if is_empty {
         ContentKind::Empty
     } else {
         ContentKind::Unknown
     })
+}
+
+/// What has its mark at the end: versions 1.0 and 0.90 of Linux RAID, and the last sector of LDM's own partition.
+fn at_end(size: u64) -> impl Iterator<Item = (ContentKind, u64, &'static [u8])> {
+    let places = (size >= 2 * SMALLEST).then(|| {
+        let (raid_1_0, raid_0_90) = ((size / 512 - 16) / 8 * 8 * 512, (size / SMALLEST - 1) * SMALLEST);
+        [
+            (ContentKind::LinuxRaid, raid_1_0, marks::RAID),
+            (ContentKind::LinuxRaid, raid_0_90, marks::RAID),
+            (ContentKind::Ldm, (size / 512 - 1) * 512, &b"PRIVHEAD"[..]),
+        ]
+    });
+    places.into_iter().flatten()
+}
+
+/// Whether a RAID keeps this volume as one of its copies, whatever it holds. That is told at its end, which streams have
+/// last.
+pub(crate) fn is_raid_member(source: &Source<'_>) -> Result<bool, ReadError> {
+    for (kind, at, mark) in at_end(source.size()) {
+        if kind == ContentKind::LinuxRaid && source.read(at, 512)?.starts_with(mark) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// ext2, ext3 and ext4 have the same mark and differ in what they use.

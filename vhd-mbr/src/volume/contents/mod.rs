@@ -7,6 +7,7 @@ mod marks;
 
 use std::fmt;
 
+pub(crate) use self::detect::is_raid_member;
 pub use self::kind::ContentKind;
 use crate::filetree::{ReadError, Source};
 use xen_disk::ReadAt;
