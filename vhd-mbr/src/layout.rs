@@ -79,6 +79,8 @@ pub enum Obstacle {
     },
     /// The file's content is in its inode, whose checksum would have to change with it.
     Inline,
+    /// The file's content is in a record of which NTFS keeps a copy, which would have to change with it.
+    Mirrored,
     /// The file is protected by a hash tree (fs-verity).
     Verity,
     /// Blocks of the file are shared with other files or snapshots.
@@ -157,6 +159,7 @@ impl fmt::Display for Obstacle {
             Self::SystemCompressed => "the file is compressed by Windows (WOF)",
             Self::ReparsePoint { tag } => return write!(f, "the file is a reparse point (tag {tag:#010x})"),
             Self::Inline => "the file's content is in its inode",
+            Self::Mirrored => "the file's content is in a record that the volume keeps twice",
             Self::Verity => "the file is protected by fs-verity",
             Self::Shared => "blocks of the file are shared with other files",
             Self::CopyOnWrite => "the file system keeps checksums of data",

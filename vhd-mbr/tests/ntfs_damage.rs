@@ -50,6 +50,20 @@ fn what_speaks_against_changing_anything() {
 }
 
 #[test]
+fn a_record_that_is_kept_twice_is_not_changed_once() {
+    if !have_tools() {
+        return;
+    }
+    for (cluster, is_mirrored) in [("131072", true), ("4096", false)] {
+        let image = Image::new(64 << 20, &["-c", cluster]);
+        image.put("/small", b"in its record");
+        assert!(record(&image, "/small") < 128);
+        let found = obstacles(&image, "/small");
+        assert_eq!(found.contains(&Obstacle::Mirrored), is_mirrored, "{cluster}: {found:?}");
+    }
+}
+
+#[test]
 fn a_volume_that_was_not_unmounted() {
     let Some(image) = volume() else { return };
     image.put("/file", &noise(5000, 1));

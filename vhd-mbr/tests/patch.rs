@@ -48,6 +48,26 @@ fn super_long() -> WritePlan {
 }
 
 #[test]
+fn very_many_small_changes_become_fewer() {
+    let disk = vec![0; 4 << 20];
+    let layout = Layout::new(4 << 20, vec![data(0..4 << 20, 0)]);
+    let new: Vec<u8> = (0..4 << 20).map(|at| (at % 2) as u8).collect();
+    let plan = WritePlan::for_file(
+        &disk,
+        &OnDisk::from(0..4 << 20),
+        &layout,
+        &[Change::write(0, new.clone())],
+    )
+    .unwrap();
+    assert!(plan.edits().len() < 5000, "{}", plan.edits().len());
+    let mut changed = disk.clone();
+    plan.apply(&mut changed).unwrap();
+    assert!(changed == new);
+    plan.undo().apply(&mut changed).unwrap();
+    assert!(changed == disk);
+}
+
+#[test]
 fn what_is_there_already_is_no_change() {
     let (disk, ..) = scene();
     let plan = plan(&[Change::write(10, &disk[5010..5030]), Change::write(0, "")]).unwrap();

@@ -34,6 +34,12 @@ impl<D: ReadAt> File<'_, D> {
         let stream = self.open(kind::DATA, &name)?;
         let mut layout = Layout::new(stream.len(), stream.extents());
         layout.obstacles = self.obstacles(&name)?;
+        if stream
+            .in_record()
+            .is_some_and(|record| record < self.volume().mirrored())
+        {
+            layout.obstacles.push(Obstacle::Mirrored);
+        }
         Ok(layout)
     }
 

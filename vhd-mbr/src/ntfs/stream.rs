@@ -37,6 +37,14 @@ impl<'v, D: ReadAt> Stream<'v, D> {
         }
     }
 
+    /// The record that holds it, where it is in one.
+    pub(super) fn in_record(&self) -> Option<u64> {
+        match &self.content {
+            Content::Resident(resident) => Some(resident.record),
+            Content::Mapped(_) => None,
+        }
+    }
+
     /// Whether it has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

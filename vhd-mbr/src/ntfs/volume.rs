@@ -183,6 +183,11 @@ impl<D: ReadAt> Ntfs<D> {
         self.mft.initialized() / self.boot.record_size as u64
     }
 
+    /// How many records `$MFTMirr` has copies of: four, or as many as a cluster holds.
+    pub(super) fn mirrored(&self) -> u64 {
+        (self.boot.cluster_size / self.boot.record_size as u64).max(4)
+    }
+
     pub(crate) fn disk(&self) -> &D {
         &self.disk
     }

@@ -59,6 +59,11 @@ impl Edit {
     }
 }
 
+/// So many edits are kept apart however close they are.
+const MANY: usize = 4096;
+/// With more, edits with fewer equal bytes between them become one.
+const CLOSE: usize = 64;
+
 /// Collects what differs between a disk and what it is to be.
 pub(super) struct Draft<'a> {
     disk: &'a dyn ReadAt,
@@ -93,9 +98,13 @@ impl<'a> Draft<'a> {
     pub(super) fn put(&mut self, offset: u64, old: &[u8], new: &[u8]) -> Result<(), Refused> {
         let mut at = 0;
         while let Some(start) = (at..new.len()).find(|&index| old[index] != new[index]) {
-            let end = (start..new.len())
-                .find(|&index| old[index] == new[index])
-                .unwrap_or(new.len());
+            let mut end = equal_from(old, new, start);
+            // Where there are very many, those close to each other become one: each takes memory of its own.
+            while self.edits.len() >= MANY
+                && let Some(next) = (end..new.len().min(end + CLOSE)).find(|&index| old[index] != new[index])
+            {
+                end = equal_from(old, new, next);
+            }
             self.changed += (end - start) as u64;
             if self.changed > LIMIT {
                 let bytes = self.changed;
@@ -129,6 +138,12 @@ impl<'a> Draft<'a> {
             edits,
         })
     }
+}
+
+/// The first place from `start` on where both are the same; their end where there is none.
+fn equal_from(old: &[u8], new: &[u8], start: usize) -> usize {
+    let equal = (start..new.len()).find(|&index| old[index] == new[index]);
+    equal.unwrap_or(new.len())
 }
 
 pub(super) fn read(disk: &(impl ReadAt + ?Sized), offset: u64, len: usize) -> io::Result<Vec<u8>> {
