@@ -12,13 +12,23 @@ use crate::file::Environment;
 use crate::leftovers::lone_disks;
 use crate::machine::Machine;
 use crate::marks::unless_gone;
+use crate::targets::{lone_networks, remove_network};
 
 pub(crate) async fn run(pool: &Pool, environment: &Environment, flags: &Dangerous) -> anyhow::Result<ExitCode> {
     let all = async { tokio::try_join!(pool.vms().all_records(), pool.vdis().all_records()) };
     let (vms, vdis) = pool.unless_interrupted(all).await?;
     let machines = Machine::all(&vms, &environment.name);
     let disks: Vec<_> = lone_disks(&vdis, &environment.name).collect();
-    destroy(pool, environment, flags, machines, disks).await
+    let code = destroy(pool, environment, flags, machines, disks).await?;
+    // Those that other machines have NICs on stay.
+    let networks = pool.unless_interrupted(pool.networks().all_records()).await?;
+    for (network, record) in lone_networks(&networks, &environment.name) {
+        match flags.dry_run {
+            true => note(format!("Would remove the network {}", record.name_label)),
+            false => remove_network(pool, network).await?,
+        }
+    }
+    Ok(code)
 }
 
 /// Destroys machines and disks that belong to none, where that is wanted.

@@ -9,7 +9,7 @@ use crate::Dangerous;
 use crate::destroy::destroy;
 use crate::file::Environment;
 use crate::machine::Machine;
-use crate::marks::{ENVIRONMENT, entry};
+use crate::marks::is_disk_of;
 
 pub(crate) async fn run(pool: &Pool, environment: &Environment, flags: &Dangerous) -> anyhow::Result<ExitCode> {
     let all = async { tokio::try_join!(pool.vms().all_records(), pool.vdis().all_records()) };
@@ -25,9 +25,7 @@ pub(crate) fn lone_disks<'a>(
     vdis: &'a Map<Ref<Vdi>, VdiRecord>,
     environment: &str,
 ) -> impl Iterator<Item = (Ref<Vdi>, &'a VdiRecord)> {
-    let is_one = move |vdi: &VdiRecord| {
-        entry(&vdi.other_config, ENVIRONMENT) == Some(environment) && vdi.vbds.is_empty() && !vdi.is_a_snapshot
-    };
+    let is_one = move |vdi: &VdiRecord| is_disk_of(vdi, environment) && vdi.vbds.is_empty() && !vdi.is_a_snapshot;
     vdis.iter()
         .filter(move |(_, vdi)| is_one(vdi))
         .map(|(vdi, record)| (*vdi, record))

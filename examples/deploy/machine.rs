@@ -7,7 +7,8 @@ use xenapi::{Client, Map, Ref, Vdi, Vm, VmRecord};
 use xenapi_examples::destroy_disk;
 
 use crate::marks::{
-    DONE, ENVIRONMENT, MACHINE, entry, is_gone, machine_of, mark_vdi, mark_vm, unfinished_name, unless_gone,
+    DONE, ENVIRONMENT, MACHINE, SELF, entry, is_disk_of, is_gone, machine_of, mark_vdi, mark_vm, unfinished_name,
+    unless_gone, unmark,
 };
 use crate::targets::Source;
 
@@ -51,8 +52,11 @@ impl Machine {
             None => template.clone_as(&unfinished).await,
         };
         let vm = vm.context("its template cannot be cloned")?;
-        mark_vm(client, vm, &[(ENVIRONMENT, environment), (MACHINE, name)]).await?;
         let machine = client.vm(vm);
+        unmark(client, vm, &disks(client, vm).await?, &machine.vifs().await?).await?;
+        let uuid = machine.uuid().await?;
+        let marks = [(ENVIRONMENT, environment), (MACHINE, name), (SELF, &uuid)];
+        mark_vm(client, vm, &marks).await?;
         if source.is_template {
             machine
                 .provision()
@@ -63,7 +67,9 @@ impl Machine {
             }
         }
         for disk in disks(client, vm).await? {
-            mark_vdi(client, disk, &[(ENVIRONMENT, environment), (MACHINE, name)]).await?;
+            let uuid = client.vdi(disk).uuid().await?;
+            let marks = [(ENVIRONMENT, environment), (MACHINE, name), (SELF, &uuid)];
+            mark_vdi(client, disk, &marks).await?;
         }
         machine.set_name_label(name).await?;
         mark_vm(client, vm, &[(DONE, "make")]).await?;
@@ -83,9 +89,9 @@ impl Machine {
         let mut doomed = Vec::new();
         for of in record.snapshots.iter().copied().chain([self.vm]) {
             for disk in disks(client, of).await? {
-                let marks = client.vdi(disk).other_config().await?;
-                let is_own = entry(&marks, ENVIRONMENT) == Some(environment);
-                let is_of_snapshot = of != self.vm && client.vdi(disk).is_a_snapshot().await?;
+                let vdi = client.vdi(disk).record().await?;
+                let is_own = is_disk_of(&vdi, environment);
+                let is_of_snapshot = of != self.vm && vdi.is_a_snapshot;
                 if is_own || is_of_snapshot || self.done().is_none() {
                     doomed.push(disk);
                 }

@@ -12,7 +12,7 @@ use xenapi_examples::{Pool, Printable, confirm, note};
 use crate::Dangerous;
 use crate::file::{Block, Environment};
 use crate::machine::{Machine, disks};
-use crate::marks::{DONE, ENVIRONMENT, MACHINE, mark_vdi, mark_vm};
+use crate::marks::{DONE, ENVIRONMENT, MACHINE, SELF, mark_vdi, mark_vm};
 use crate::steps::find_snapshot;
 
 pub(crate) async fn run(pool: &Pool, environment: &Environment, flags: &Dangerous) -> anyhow::Result<ExitCode> {
@@ -69,9 +69,11 @@ async fn revert(pool: &Pool, environment: &Environment, block: &Block, machine: 
     // The marks, too, are those of the moment of the snapshot, and the disks are new ones.
     let marks = [(ENVIRONMENT, environment.name.as_str()), (MACHINE, &machine.name)];
     mark_vm(pool, machine.vm, &marks).await?;
-    mark_vm(pool, machine.vm, &[(DONE, "snapshot")]).await?;
+    mark_vm(pool, machine.vm, &[(SELF, &machine.record.uuid), (DONE, "snapshot")]).await?;
     for disk in disks(pool, machine.vm).await? {
+        let uuid = pool.vdi(disk).uuid().await?;
         mark_vdi(pool, disk, &marks).await?;
+        mark_vdi(pool, disk, &[(SELF, &uuid)]).await?;
     }
     let vm = pool.vm(machine.vm);
     match vm.power_state().await? {

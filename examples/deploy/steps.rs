@@ -13,7 +13,7 @@ use xenapi::{Client, Map, Ref, VbdRecord, VdiRecord, VifRecord, Vm};
 use xenapi_examples::{Sessions, guest_address};
 
 use crate::file::{Block, Run};
-use crate::marks::{DONE, ENVIRONMENT, MACHINE, NUMBER, entry, mark_vm};
+use crate::marks::{DONE, ENVIRONMENT, MACHINE, NUMBER, SELF, entry, is_disk_of, mark_vdi, mark_vm};
 use crate::targets::Targets;
 
 /// A step that comes after a machine was made.
@@ -164,7 +164,7 @@ impl Work<'_> {
             let is_it = |map: &Map<String, String>| marks.iter().all(|(key, value)| entry(map, key) == Some(value));
             let known = vdis
                 .iter()
-                .find(|(_, vdi)| !vdi.is_a_snapshot && is_it(&vdi.other_config));
+                .find(|(_, vdi)| !vdi.is_a_snapshot && is_disk_of(vdi, self.environment) && is_it(&vdi.other_config));
             let vdi = match known {
                 Some((&vdi, record)) if record.vbds.is_empty() => vdi,
                 Some(_) => continue,
@@ -178,7 +178,10 @@ impl Work<'_> {
                         .iter()
                         .map(|(key, value)| (key.to_string(), value.to_string()))
                         .collect();
-                    self.client.vdis().create(&record).await?
+                    let vdi = self.client.vdis().create(&record).await?;
+                    let uuid = self.client.vdi(vdi).uuid().await?;
+                    mark_vdi(self.client, vdi, &[(SELF, &uuid)]).await?;
+                    vdi
                 }
             };
             let mut vbd = VbdRecord::default();

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use xenapi::task::StatusType;
 use xenapi_examples::{ControlDomain, Pool, Printable, Sessions, note};
 
@@ -26,22 +26,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     let (_, new) = pool.unless_interrupted(look_up(pool, environment)).await?;
     pool.unless_interrupted(settle(pool)).await?;
-    make_networks(pool, &new).await?;
+    make_networks(pool, environment, &new).await?;
     let (targets, _) = pool.unless_interrupted(look_up(pool, environment)).await?;
-    let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
-    let mut there = BTreeMap::new();
-    for machine in Machine::all(&vms, &environment.name) {
-        // What was not finished, and what is there twice because of that, is made anew.
-        if machine.done().is_none() || there.contains_key(&machine.name) {
-            note(format!(
-                "{}: what an interrupted run has left of it goes first",
-                machine.name
-            ));
-            machine.destroy(pool, &environment.name).await?;
-        } else {
-            there.insert(machine.name.clone(), machine);
-        }
-    }
+    let there = sweep(pool, environment).await?;
     let building = Building {
         pool,
         environment,
@@ -53,6 +40,9 @@ pub(crate) async fn run(
     let ready = pool
         .unless_interrupted(async { anyhow::Ok(building.all().await) })
         .await?;
+    // What a killed run had sent may have arrived only now.
+    pool.unless_interrupted(settle(pool)).await?;
+    sweep(pool, environment).await?;
     let count = ready.len();
     let failed = ready.iter().filter(|is_ready| !**is_ready).count();
     note(match failed {
@@ -65,19 +55,61 @@ pub(crate) async fn run(
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-/// Waits until the server has ended what a killed run has begun there: a clone may still be on its way.
+/// Destroys what was not finished, which is made anew; answers with what is finished.
+async fn sweep(pool: &Pool, environment: &Environment) -> anyhow::Result<BTreeMap<String, Machine>> {
+    let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
+    let mut there: BTreeMap<String, Machine> = BTreeMap::new();
+    for machine in Machine::all(&vms, &environment.name) {
+        if machine.done().is_none() {
+            note(format!(
+                "{}: what an interrupted run has left of it goes first",
+                machine.name
+            ));
+            // It stays for the next time, and for `clean`.
+            if let Err(error) = machine.destroy(pool, &environment.name).await {
+                note(format!("{}: {error:#}", machine.name));
+            }
+        } else if let Some(other) = there.get(&machine.name) {
+            bail!(
+                "{} is there twice, {} and {}: two runs of `up` were at it; destroy one of them",
+                machine.name,
+                other.record.uuid,
+                machine.record.uuid
+            );
+        } else {
+            there.insert(machine.name.clone(), machine);
+        }
+    }
+    Ok(there)
+}
+
+/// Waits until the server has ended what a killed run may have begun there: a clone may still be on its way.
 async fn settle(pool: &Pool) -> anyhow::Result<()> {
-    const MAKES: [&str; 3] = ["Async.VM.clone", "Async.VM.copy", "Async.VM.snapshot"];
+    const MAKES: [&str; 6] = [
+        "Async.VM.clone",
+        "Async.VM.copy",
+        "Async.VM.provision",
+        "Async.VM.snapshot",
+        "Async.VDI.create",
+        "Async.VBD.create",
+    ];
+    const PATIENCE: Duration = Duration::from_secs(600);
+    let began = Instant::now();
     let mut told = false;
     loop {
         let tasks = pool.tasks().all_records().await?;
         let is_on =
             |task: &xenapi::TaskRecord| MAKES.contains(&task.name_label.as_str()) && task.status == StatusType::Pending;
-        if !tasks.values().any(is_on) {
+        let Some(task) = tasks.values().find(|task| is_on(task)) else {
             return Ok(());
-        }
+        };
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "somebody's {} has not ended in ten minutes, and may be of an interrupted run: wait for it, or cancel it",
+            task.name_label
+        );
         if !told {
-            note("Waiting for clones and snapshots that somebody has begun …");
+            note("Waiting for clones, snapshots and disks that somebody has begun …");
             told = true;
         }
         sleep(Duration::from_millis(200)).await;

@@ -263,3 +263,137 @@ async fn a_wrong_file_is_refused_with_all_its_mistakes() {
     assert_eq!(inventory(&pool).await, before);
     pool.assert_tidy().await;
 }
+
+/// Names of the networks that the pool has.
+fn networks(pool: &Pool) -> BTreeSet<String> {
+    let names = pool.simulator.refs("network");
+    let names = names
+        .iter()
+        .map(|network| pool.simulator.get("network", network, "name_label").unwrap());
+    names.map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_make_of_machines_is_theirs() {
+    const SMALL: &str = "name = \"lab\"\n[[block]]\nname = \"web\"\ntemplate = \"Debian Bookworm 12\"\n";
+    let pool = Pool::new(2).await;
+    let folder = Folder(tempdir().unwrap());
+    let file = folder.path("lab.toml");
+    fs::write(&file, SMALL).unwrap();
+    let deploy = async |args: &[&str]| {
+        let mut deploy = pool.tool("deploy")?;
+        Some(deploy.args(args).arg(&file).output().await.unwrap())
+    };
+    let Some(up) = deploy(&["up"]).await else { return };
+    assert!(up.status.success(), "{up:?}");
+
+    // A clone has the marks of what it was made of; a VM may be called anything.
+    let client = pool.client().await;
+    let web = machines(&pool).await["web"].clone();
+    let web: Ref<Vm> = client.vms().by_uuid(&web.uuid).await.unwrap();
+    client.vm(web).hard_shutdown().await.unwrap();
+    let copy = client.vm(web).clone_as("my copy of web").await.unwrap();
+    let notes = client.vm(web).clone_as("deploy lab notes").await.unwrap();
+    for key in ["deploy-environment", "deploy-machine", "deploy-done", "deploy-self"] {
+        client.vm(notes).remove_from_other_config(key).await.unwrap();
+    }
+    let before = inventory(&pool).await;
+    let again = deploy(&["up"]).await.unwrap();
+    assert!(
+        again.status.success() && said(&again).contains("web: was ready"),
+        "{again:?}"
+    );
+    assert_eq!(inventory(&pool).await, before);
+    let destroyed = deploy(&["destroy", "--yes"]).await.unwrap();
+    assert!(destroyed.status.success(), "{destroyed:?}");
+    assert!(client.vm(web).uuid().await.is_err());
+    for theirs in [copy, notes] {
+        let disks = client.vm(theirs).record().await.unwrap().vbds;
+        assert!(!disks.is_empty());
+        client.vm(theirs).uuid().await.unwrap();
+    }
+    client.logout().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_made_of_a_machine_is_whole() {
+    const LAB: &str = r#"
+name = "NAME"
+[[block]]
+name = "BLOCK"
+template = "TEMPLATE"
+[[block.disk]]
+size = "SIZE GiB"
+[[block.nic]]
+network = "lab-VLAN"
+vlan = VLAN
+"#;
+    let pool = Pool::new(2).await;
+    let folder = Folder(tempdir().unwrap());
+    let before = networks(&pool);
+    let deploy = async |job: &[&str], file: &str, lab: [&str; 5]| {
+        let names = ["NAME", "BLOCK", "TEMPLATE", "SIZE", "VLAN"];
+        let text = names
+            .iter()
+            .zip(lab)
+            .fold(LAB.to_owned(), |text, (name, value)| text.replace(name, value));
+        let file = folder.path(file);
+        fs::write(&file, text).unwrap();
+        let mut deploy = pool.tool("deploy")?;
+        Some(deploy.args(job).arg(&file).output().await.unwrap())
+    };
+    let golden = ["base", "golden", "Debian Bookworm 12", "1", "42"];
+    let Some(up) = deploy(&["up"], "base.toml", golden).await else {
+        return;
+    };
+    assert!(up.status.success(), "{up:?}");
+    let client = pool.client().await;
+    let made = client.vms().by_name_label("golden").await.unwrap()[0];
+    client.vm(made).hard_shutdown().await.unwrap();
+    let second = ["lab2", "web", "golden", "2", "43"];
+    let up = deploy(&["up"], "lab2.toml", second).await.unwrap();
+    assert!(up.status.success(), "{up:?}");
+    let web = client.vms().by_name_label("web").await.unwrap()[0];
+    let vifs = client.vm(web).vifs().await.unwrap();
+    assert_eq!(vifs.len(), 1);
+    let network = client.vif(vifs[0]).network().await.unwrap();
+    assert_eq!(client.network(network).name_label().await.unwrap(), "lab-43");
+    let (vbds, vdis) = tokio::try_join!(client.vbds().all_records(), client.vdis().all_records()).unwrap();
+    let record = client.vm(web).record().await.unwrap();
+    let sizes: Vec<_> = record
+        .disks(&vbds, &vdis)
+        .iter()
+        .map(|disk| disk.vdi.virtual_size >> 30)
+        .collect();
+    assert!(sizes.contains(&1) && sizes.contains(&2), "{sizes:?}");
+
+    let text = LAB
+        .replace("lab-VLAN", "lab-42")
+        .replace("NAME", "lab3")
+        .replace("BLOCK", "db")
+        .replace("TEMPLATE", "golden")
+        .replace("SIZE", "1")
+        .replace("VLAN", "77");
+    let wrong = folder.path("wrong.toml");
+    fs::write(&wrong, text).unwrap();
+    let refused = pool
+        .tool("deploy")
+        .unwrap()
+        .arg("plan")
+        .arg(&wrong)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        complained(&refused).contains("\"lab-42\" is not VLAN 77"),
+        "{refused:?}"
+    );
+
+    for (file, lab) in [("lab2.toml", second), ("base.toml", golden)] {
+        let destroyed = deploy(&["destroy", "--yes"], file, lab).await.unwrap();
+        assert!(destroyed.status.success(), "{destroyed:?}");
+    }
+    assert_eq!(networks(&pool), before);
+    client.logout().await.unwrap();
+    pool.assert_tidy().await;
+}
