@@ -137,22 +137,27 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<ExitCode> {
         ));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut made = Made::default();
+    let mut made = Vec::new();
     let place = Place {
         template,
         sr,
         of_nics,
         firmware,
     };
-    let outcome = pool
-        .unless_interrupted(make(pool, flags, &place, &wanted, &mut made))
-        .await;
-    if let Err(error) = outcome {
-        let taken_back = made.take_back(pool).await;
-        return Err(match taken_back {
-            Ok(()) => error.context("nothing of it is left on the pool"),
-            Err(left) => error.context(format!("and what was made is left on the pool: {left:#}")),
-        });
+    let vm = match make(pool, flags, &place, &wanted, &mut made).await {
+        Ok(vm) => vm,
+        Err(error) => {
+            return Err(match take_back(pool, made).await {
+                Ok(()) => error.context("nothing of it is left on the pool"),
+                Err(left) => error.context(format!("and what was made is left on the pool: {left:#}")),
+            });
+        }
+    };
+    let uuid = pool.vm(vm).uuid().await?;
+    note(format!("The VM {} is made: {uuid}", Printable(&flags.name)));
+    if flags.start {
+        let started = pool.unless_interrupted(pool.vm(vm).start(false, false)).await;
+        started.context("the VM is made, but not started")?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -164,7 +169,14 @@ struct Place {
     firmware: Firmware,
 }
 
-async fn make(pool: &Pool, flags: &Flags, place: &Place, wanted: &[Wanted], made: &mut Made) -> anyhow::Result<()> {
+/// Makes the disks and the VM. Only what takes long is given up on ctrl-c, so that all that was made is known.
+async fn make(
+    pool: &Pool,
+    flags: &Flags,
+    place: &Place,
+    wanted: &[Wanted],
+    made: &mut Vec<Ref<Vdi>>,
+) -> anyhow::Result<Ref<Vm>> {
     for (number, image) in wanted.iter().enumerate() {
         let mut record = VdiRecord::default();
         record.name_label = format!("{} {}", flags.name, image.name);
@@ -173,9 +185,13 @@ async fn make(pool: &Pool, flags: &Flags, place: &Place, wanted: &[Wanted], made
         // Storage has whole sectors of 512 bytes.
         record.virtual_size = i64::try_from(image.size.next_multiple_of(512)).context("the disk is too large")?;
         let vdi = pool.vdis().create(&record).await.context("the disk cannot be made")?;
-        made.vdis.push(vdi);
-        let sent = upload(pool, vdi, &image.disk).await?;
-        ensure_equal(pool, vdi, &image.disk).await?;
+        made.push(vdi);
+        let filled = async {
+            let sent = upload(pool, vdi, &image.disk).await?;
+            ensure_equal(pool, vdi, &image.disk).await?;
+            anyhow::Ok(sent)
+        };
+        let sent = pool.unless_interrupted(filled).await?;
         note(format!(
             "{}: {} were sent, and read back as they are",
             image.name,
@@ -188,41 +204,15 @@ async fn make(pool: &Pool, flags: &Flags, place: &Place, wanted: &[Wanted], made
         cpus: i64::from(flags.cpus),
         memory: i64::from(flags.memory_mib) << 20,
         firmware: place.firmware.name(),
-        disks: &made.vdis,
+        disks: made,
         networks: &place.of_nics,
     };
-    let vm = new.make(pool).await?;
-    made.vm = Some(vm);
-    let handle = pool.vm(vm);
-    if flags.start {
-        handle.start(false, false).await?;
+    new.make(pool).await
+}
+
+async fn take_back(pool: &Pool, made: Vec<Ref<Vdi>>) -> xenapi::Result<()> {
+    for vdi in made {
+        destroy_disk(pool, vdi).await?;
     }
-    note(format!(
-        "The VM {} is made: {}",
-        Printable(&flags.name),
-        handle.uuid().await?
-    ));
     Ok(())
-}
-
-/// What is on the pool so far.
-#[derive(Default)]
-struct Made {
-    vdis: Vec<Ref<Vdi>>,
-    vm: Option<Ref<Vm>>,
-}
-
-impl Made {
-    async fn take_back(self, pool: &Pool) -> anyhow::Result<()> {
-        if let Some(vm) = self.vm {
-            if pool.vm(vm).power_state().await? != xenapi::vm::PowerState::Halted {
-                pool.vm(vm).hard_shutdown().await?;
-            }
-            pool.vm(vm).destroy().await?;
-        }
-        for vdi in self.vdis {
-            destroy_disk(pool, vdi).await?;
-        }
-        Ok(())
-    }
 }

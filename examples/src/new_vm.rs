@@ -3,7 +3,7 @@
 use xenapi::vbd::{VbdMode, VbdType};
 use xenapi::{Map, Network, Ref, VbdRecord, Vdi, VifRecord, Vm};
 
-use crate::Pool;
+use crate::{Pool, note};
 
 /// A VM that is to be made.
 #[derive(Clone, Debug)]
@@ -25,7 +25,8 @@ pub struct NewVm<'a> {
 }
 
 impl NewVm<'_> {
-    /// Makes it. What went wrong leaves nothing but the disks.
+    /// Makes it. What went wrong leaves nothing but the disks. It takes a moment and is not given up halfway: on ctrl-c
+    /// nobody would know of the VM.
     ///
     /// # Errors
     /// Where the server refuses.
@@ -34,7 +35,9 @@ impl NewVm<'_> {
         match self.dress(pool, vm).await {
             Ok(()) => Ok(vm),
             Err(error) => {
-                pool.vm(vm).destroy().await?;
+                if let Err(left) = pool.vm(vm).destroy().await {
+                    note(format!("the VM {} is left on the pool: {left}", self.name));
+                }
                 Err(error.into())
             }
         }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use tempfile::tempdir;
@@ -73,7 +74,7 @@ async fn an_image_becomes_a_vm_and_a_failure_leaves_nothing() {
         dry.status.success() && complained(&dry).contains("with 2 disks"),
         "{dry:?}"
     );
-    for message in ["/import_raw_vdi", "VBD.create", "VM.start"] {
+    for message in ["/import_raw_vdi", "VBD.create"] {
         pool.simulator
             .fault(Fault::on(message).error("INTERNAL_ERROR", ["out of luck"]).times(1));
         let failed = migrate(&["--start"]).unwrap().output().await.unwrap();
@@ -89,8 +90,46 @@ async fn an_image_becomes_a_vm_and_a_failure_leaves_nothing() {
             "{message}"
         );
     }
+    // What ctrl-c leaves is told: nothing, or a VM that was as good as made.
+    pool.simulator.set_pace(5, Duration::from_millis(20));
+    let client = pool.client().await;
+    for message in ["Async.VDI.create", "Async.VM.clone", "VBD.create"] {
+        let begun = pool.simulator.counters().calls(message);
+        let mut child = migrate(&["--start"]).unwrap();
+        let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        while pool.simulator.counters().calls(message) == begun {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let id = child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let output = child.wait_with_output().await.unwrap();
+        assert_eq!(output.status.code(), Some(130), "{message}: {output:?}");
+        if complained(&output).contains("The VM old-server is made") {
+            let vm = client.vms().by_name_label("old-server").await.unwrap()[0];
+            let disks: Vec<_> = client.vm(vm).vbds().await.unwrap();
+            for vbd in disks {
+                let vdi = client.vbd(vbd).vdi().await.unwrap();
+                client.vdi(vdi).destroy().await.unwrap();
+            }
+            client.vm(vm).destroy().await.unwrap();
+        }
+        let after: Vec<_> = vms(&pool).await.into_keys().collect();
+        assert!(
+            after == before && pool.simulator.refs("VDI").len() == disks,
+            "{message}: {output:?}"
+        );
+    }
+    client.logout().await.unwrap();
+    pool.simulator.set_pace(1, Duration::ZERO);
+
+    let fault = Fault::on("VM.start").error("HOST_NOT_ENOUGH_FREE_MEMORY", ["1", "0"]);
+    pool.simulator.fault(fault.times(1));
     let made = migrate(&["--start"]).unwrap().output().await.unwrap();
-    assert!(made.status.success(), "{made:?}");
+    assert!(complained(&made).contains("made, but not started"), "{made:?}");
+    let client = pool.client().await;
+    let vm = client.vms().by_name_label("old-server").await.unwrap()[0];
+    client.vm(vm).start(false, false).await.unwrap();
+    client.logout().await.unwrap();
     let said = complained(&made);
     assert!(
         said.contains("boots by BIOS") && said.contains("12 KiB were sent"),
