@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use tokio::task::block_in_place;
 use xenapi_examples::{FoundVolume, WhichVolume};
 
 use crate::Which;
@@ -24,27 +25,33 @@ pub(crate) struct Flags {
     volume: WhichVolume,
 }
 
-pub(crate) fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
-    let backup = store.find(&flags.which)?;
+pub(crate) async fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
+    let backup = store.find(&flags.which).await?;
     let mut reasons = Vec::new();
     for disk in &backup.disks {
         if flags.disk.as_ref().is_some_and(|wanted| *wanted != disk.position) {
             continue;
         }
-        let opened = store.open(&backup, disk)?;
-        match FoundVolume::open(&opened, &flags.volume, Some(&flags.path)) {
-            Ok(found) => {
-                let content = found.volume.content(&flags.path)?;
-                let mut out = io::stdout().lock();
-                content.copy_to(&mut out)?;
-                out.flush()?;
-                return Ok(ExitCode::SUCCESS);
+        let opened = store.open(&backup, disk).await?;
+        let found = match block_in_place(|| FoundVolume::open(&opened, &flags.volume, Some(&flags.path))) {
+            Ok(found) => found,
+            Err(error) => {
+                reasons.push(format!("disk {}: {error:#}", disk.position));
+                continue;
             }
-            Err(error) => reasons.push(format!("disk {}: {error:#}", disk.position)),
-        }
+        };
+        block_in_place(|| copy(&found, &flags.path))?;
+        return Ok(ExitCode::SUCCESS);
     }
     if reasons.is_empty() {
         return Err(anyhow::anyhow!("the backup {} has no such disk", backup.id)).context("nothing was read");
     }
     bail!("{} is in none of the disks:\n  {}", flags.path, reasons.join("\n  "))
+}
+
+fn copy(found: &FoundVolume<'_>, path: &str) -> anyhow::Result<()> {
+    let content = found.volume.content(path)?;
+    let mut out = io::stdout().lock();
+    content.copy_to(&mut out)?;
+    Ok(out.flush()?)
 }

@@ -8,7 +8,8 @@ use serde_json::json;
 use vhd_mbr::Size;
 use xenapi_examples::{Printable, note};
 
-use crate::store::{Store, check};
+use crate::manifest::Manifest;
+use crate::store::{Store, chain};
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -17,11 +18,11 @@ pub(crate) struct Flags {
     json: bool,
 }
 
-pub(crate) fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     let mut documents = Vec::new();
     let mut damaged = false;
-    for backup in store.all()?.into_values().flatten() {
+    for backup in store.all().await?.into_values().flatten() {
         let backup = match backup {
             Ok(backup) => backup,
             Err(error) => {
@@ -52,18 +53,15 @@ pub(crate) fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads everything.
-pub(crate) fn verify(store: &Store) -> anyhow::Result<ExitCode> {
+pub(crate) async fn verify(store: &Store) -> anyhow::Result<ExitCode> {
     let (mut good, mut bad) = (0, 0);
-    for (vm, backups) in store.all()? {
+    for backups in store.all().await?.into_values() {
+        let known: Vec<_> = backups.iter().flatten().cloned().collect();
         for backup in backups {
-            let checked = backup.and_then(|backup| {
-                for disk in &backup.disks {
-                    check(&store.of_backup(&vm, &backup.id).join(&disk.file), disk)?;
-                    // What it is a difference to is there, and is checked by itself.
-                    store.open(&backup, disk)?;
-                }
-                Ok(())
-            });
+            let checked = match &backup {
+                Ok(backup) => check(store, &known, backup).await,
+                Err(_) => backup.map(|_| ()),
+            };
             match checked {
                 Ok(()) => good += 1,
                 Err(error) => {
@@ -78,4 +76,14 @@ pub(crate) fn verify(store: &Store) -> anyhow::Result<ExitCode> {
         _ => format!("{good} backups are whole, {bad} are not"),
     });
     Ok(ExitCode::from(u8::from(bad > 0)))
+}
+
+async fn check(store: &Store, known: &[Manifest], backup: &Manifest) -> anyhow::Result<()> {
+    for disk in &backup.disks {
+        // What it is a difference to is there, and is checked by itself.
+        if let Some(part) = chain(known, backup, disk)?.last() {
+            store.check(part).await?;
+        }
+    }
+    Ok(())
 }

@@ -1,22 +1,20 @@
 //! Taking backups.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt as _;
 use vhd_mbr::Size;
 use xenapi::vbd::VbdType;
 use xenapi::{DiskFormat, Ref, Vdi, Vm};
 use xenapi_examples::{Batch, Chosen, Job, Meter, Pool, Selection, Total, destroy_disk, note};
 
-use crate::manifest::{Disk, Manifest, hex};
+use crate::manifest::{Disk, Manifest, hex, is_plain};
+use crate::place::Upload;
 use crate::store::Store;
 use crate::thin::thin;
 
@@ -33,51 +31,71 @@ pub(crate) struct Flags {
     /// Keep so many backups of each VM; older ones that others are differences to stay with them
     #[arg(long, value_name = "COUNT")]
     keep: Option<usize>,
+    /// Go on where a run that was killed has left a lock in a bucket
+    #[arg(long)]
+    unlock: bool,
     #[command(flatten)]
     batch: Batch,
 }
 
 pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
+    store.ensure_writable()?;
     let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
     let chosen = flags.vms.choose(&vms)?;
     let job = |vm: Ref<Vm>, chosen: &Chosen| {
         let chosen = chosen.clone();
         Job {
             plan: "back it up".to_owned(),
-            work: Box::pin(async move { back_up(pool, store, flags, vm, &chosen).await }),
+            work: Box::pin(async move { locked(pool, store, flags, vm, &chosen).await }),
         }
     };
-    flags.batch.run(pool, chosen, job).await
+    let outcome = flags.batch.run(pool, chosen, job).await;
+    store.settle().await;
+    outcome
+}
+
+/// Backs a VM up while nobody else does.
+async fn locked(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen: &Chosen) -> anyhow::Result<String> {
+    let uuid = &chosen.record.uuid;
+    ensure!(is_plain(uuid), "the VM's UUID {uuid:?} is none");
+    if flags.unlock {
+        store.unlock(uuid).await?;
+    }
+    let lock = store.lock(uuid).await?;
+    let outcome = back_up(pool, store, flags, vm, chosen).await;
+    if let Err(error) = lock.release().await {
+        note(format!("{}: the lock is left: {error:#}", chosen.record.name_label));
+    }
+    outcome
 }
 
 async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen: &Chosen) -> anyhow::Result<String> {
     let uuid = &chosen.record.uuid;
-    let _lock = store.lock(uuid)?;
-    for left in store.tidy(uuid)? {
+    for left in store.tidy(uuid).await? {
         note(format!(
             "{}: {left}, which was interrupted, is gone",
             chosen.record.name_label
         ));
     }
-    let before = store.backups(uuid)?;
+    let before = store.backups(uuid).await?;
     let id = Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
-    let folder = store.of_backup(uuid, &id);
-    fs::create_dir_all(&folder)
-        .await
-        .with_context(|| format!("{} cannot be made", folder.display()))?;
     let snapshot = pool
         .vm(vm)
         .snapshot(&format!("{SNAPSHOT}{id}"))
         .await
         .context("no snapshot can be taken")?;
     let last = before.last().filter(|_| !flags.full);
-    let taken = take(pool, last, &folder, &id, snapshot, chosen).await;
+    let taken = take(pool, store, last, &id, snapshot, chosen).await;
     let manifest = match taken {
         Ok(manifest) => manifest,
         Err(error) => {
             // What there was before is as good as it was.
-            destroy_snapshot(pool, snapshot).await?;
-            fs::remove_dir_all(&folder).await?;
+            if let Err(left) = destroy_snapshot(pool, snapshot).await {
+                note(format!("the snapshot {SNAPSHOT}{id} is left on the pool: {left:#}"));
+            }
+            if let Err(left) = store.remove(uuid, &id).await {
+                note(format!("what there is of {id} goes with the next run: {left:#}"));
+            }
             return Err(error);
         }
     };
@@ -96,7 +114,7 @@ async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen:
         Size(bytes)
     );
     if let Some(keep) = flags.keep {
-        let gone = thin(store, uuid, keep)?;
+        let gone = thin(store, uuid, keep).await?;
         if gone > 0 {
             said = format!("{said}; {gone} older backups are gone");
         }
@@ -106,8 +124,8 @@ async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen:
 
 async fn take(
     pool: &Pool,
+    store: &Store,
     last: Option<&Manifest>,
-    folder: &Path,
     id: &str,
     snapshot: Ref<Vm>,
     chosen: &Chosen,
@@ -129,13 +147,15 @@ async fn take(
             None => None,
         };
         let file = format!("disk-{}.vhd", vbd.userdevice);
-        let (file_bytes, sha256) =
-            export(pool, vbd.vdi, base.as_ref().map(|(_, base)| *base), &folder.join(&file)).await?;
+        ensure!(is_plain(&file), "the disk's position {:?} is none", vbd.userdevice);
+        let size_bytes = u64::try_from(vdi.virtual_size).context("the disk has no size")?;
+        let upload = store.create(&chosen.record.uuid, id, &file, size_bytes).await?;
+        let (file_bytes, sha256) = export(pool, vbd.vdi, base.as_ref().map(|(_, base)| *base), upload).await?;
         disks.push(Disk {
             position: vbd.userdevice,
             name: vdi.name_label,
             vdi: original,
-            size_bytes: u64::try_from(vdi.virtual_size).context("the disk has no size")?,
+            size_bytes,
             snapshot: vdi.uuid,
             base: base.map(|(id, _)| id),
             file,
@@ -155,7 +175,7 @@ async fn take(
         snapshot: record.uuid,
         disks,
     };
-    manifest.write(folder)?;
+    store.write(&manifest).await?;
     Ok(manifest)
 }
 
@@ -170,25 +190,28 @@ async fn still_there(pool: &Pool, uuid: &str) -> anyhow::Result<Option<Ref<Vdi>>
 }
 
 /// Writes the disk, or its difference, and tells the length and the checksum of what was written.
-async fn export(pool: &Pool, vdi: Ref<Vdi>, base: Option<Ref<Vdi>>, path: &Path) -> anyhow::Result<(u64, String)> {
+async fn export(
+    pool: &Pool,
+    vdi: Ref<Vdi>,
+    base: Option<Ref<Vdi>>,
+    mut upload: Upload,
+) -> anyhow::Result<(u64, String)> {
     let export = pool.vdi(vdi).export_raw(DiskFormat::Vhd);
     let mut download = match base {
         Some(base) => export.base(base).await,
         None => export.await,
     }
     .context("the disk cannot be exported")?;
-    let mut file = File::create_new(path).await?;
     let meter = Meter::new(Total::Unknown);
     let (mut hasher, mut length) = (Sha256::new(), 0);
     while let Some(piece) = download.next().await {
         let piece = piece.context("the export broke off")?;
         hasher.update(&piece);
-        file.write_all(&piece).await?;
         length += piece.len() as u64;
+        upload.write(piece).await?;
         meter.set(length);
     }
-    file.flush().await?;
-    file.sync_all().await?;
+    upload.finish().await?;
     Ok((length, hex(&hasher.finalize())))
 }
 

@@ -17,15 +17,15 @@ use crate::sshd::find;
 
 const SIZE: u64 = 16 << 20;
 
-struct Lab {
-    pool: Pool,
-    folder: Folder,
-    vdi: Ref<Vdi>,
+pub(crate) struct Lab {
+    pub(crate) pool: Pool,
+    pub(crate) folder: Folder,
+    pub(crate) vdi: Ref<Vdi>,
 }
 
 impl Lab {
     /// A halted VM with an ext4. None, with the reason printed, where that cannot be made.
-    async fn new() -> Option<Self> {
+    pub(crate) async fn new() -> Option<Self> {
         if ["mkfs.ext4", "debugfs"].iter().any(|program| find(program).is_none()) {
             assert!(std::env::var_os("CI").is_none(), "e2fsprogs are not installed");
             eprintln!("skipped: e2fsprogs are not installed");
@@ -47,7 +47,7 @@ impl Lab {
     }
 
     /// Has the VM's disk have another file.
-    async fn change(&self, content: &str) {
+    pub(crate) async fn change(&self, content: &str) {
         let (image, file) = (self.folder.path("disk"), self.folder.path("state"));
         fs::write(&file, content).unwrap();
         for request in ["rm /state".to_owned(), format!("write {} /state", file.display())] {
