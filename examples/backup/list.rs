@@ -1,4 +1,4 @@
-//! What backups there are, and whether they are whole.
+//! What backups there are, what is in them, and whether they are whole.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -6,19 +6,67 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 use vhd_mbr::Size;
-use xenapi_examples::{Printable, note};
+use xenapi_examples::{EntryLine, Printable, note};
 
+use crate::Which;
 use crate::manifest::Manifest;
 use crate::store::{Store, chain};
+use crate::volume::{WhichPlace, with_volume};
 
 #[derive(Args)]
 pub(crate) struct Flags {
+    /// Only those of this VM, by name or UUID
+    #[arg(value_name = "VM")]
+    vm: Option<String>,
+    /// The files of this directory in one of them, such as /etc
+    #[arg(value_name = "PATH", requires = "vm")]
+    path: Option<String>,
+    /// The backup that the files are in; otherwise the newest
+    #[arg(long, value_name = "ID", requires = "path")]
+    id: Option<String>,
+    #[command(flatten)]
+    place: WhichPlace,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) async fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
+    match (&flags.vm, &flags.path) {
+        (Some(vm), Some(path)) => {
+            let which = Which {
+                vm: vm.clone(),
+                id: flags.id.clone(),
+            };
+            files(store, &which, path, flags).await
+        }
+        _ => backups(store, flags).await,
+    }
+}
+
+/// The files of a directory.
+async fn files(store: &Store, which: &Which, path: &str, flags: &Flags) -> anyhow::Result<ExitCode> {
+    let backup = store.find(which).await?;
+    with_volume(store, &backup, &flags.place, path, |found| {
+        let mut out = io::stdout().lock();
+        let mut documents = Vec::new();
+        for entry in found.volume.list(path)? {
+            let entry = entry?;
+            match flags.json {
+                true => documents.push(EntryLine(&entry).json()),
+                false => writeln!(out, "{}", EntryLine(&entry))?,
+            }
+        }
+        if flags.json {
+            writeln!(out, "{:#}", json!(documents))?;
+        }
+        Ok(out.flush()?)
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn backups(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     let mut documents = Vec::new();
     let mut damaged = false;
@@ -31,6 +79,13 @@ pub(crate) async fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode
                 continue;
             }
         };
+        if flags
+            .vm
+            .as_ref()
+            .is_some_and(|vm| *vm != backup.name && *vm != backup.vm)
+        {
+            continue;
+        }
         if flags.json {
             documents.push(serde_json::to_value(&backup)?);
             continue;

@@ -3,6 +3,7 @@
 //!     cargo run --release --example backup -- run 'web-*' --to /srv/backups
 //!     cargo run --release --example backup -- ls --to /srv/backups
 //!     cargo run --release --example backup -- verify --to /srv/backups
+//!     cargo run --release --example backup -- ls web-01 /etc --to /srv/backups
 //!     cargo run --release --example backup -- cat web-01 /etc/fstab --to /srv/backups
 //!     cargo run --release --example backup -- restore web-01 --as web-01-restored --to s3://backups/pool-1
 //!
@@ -21,6 +22,7 @@ mod restore;
 mod store;
 mod take;
 mod thin;
+mod volume;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -59,7 +61,7 @@ struct Which {
 enum Job {
     /// Back VMs up, whether they run or not
     Run(take::Flags),
-    /// The backups that there are
+    /// The backups that there are, or the files in one
     Ls(list::Flags),
     /// Read every byte of the backups, and hold it against its checksum
     Verify,

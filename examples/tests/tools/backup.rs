@@ -138,6 +138,26 @@ async fn what_was_then_is_read_and_restored_and_damage_is_noticed() {
             complained(&read)
         );
     }
+    let of_root = async |more: &[&str]| {
+        let id = backups[2]["id"].as_str().unwrap();
+        let mut ls = lab.tool(&["ls", "db", "/", "--id", id]).unwrap();
+        ls.args(more);
+        ls.output().await.unwrap()
+    };
+    let (listed, root) = (of_root(&[]).await, json(&of_root(&["--json"]).await));
+    let state = root.as_array().unwrap().iter().find(|entry| entry["name"] == "state");
+    let size = "as it was at 2\n".len() * 200;
+    assert_eq!(state.unwrap()["size_bytes"].as_u64(), Some(size as u64));
+    let line = format!("-  {size:>14}  state");
+    assert!(said(&listed).lines().any(|said| said == line), "{listed:?}");
+    let missing = lab.tool(&["ls", "db", "/nowhere"]).unwrap().output().await.unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        complained(&missing).contains("/nowhere is in none of the disks"),
+        "{missing:?}"
+    );
+    let other = lab.tool(&["ls", "somebody-else"]).unwrap().output().await.unwrap();
+    assert!(other.status.success() && said(&other).is_empty(), "{other:?}");
     let verify = async || lab.tool(&["verify"]).unwrap().output().await.unwrap();
     let good = verify().await;
     assert!(

@@ -69,6 +69,8 @@ async fn a_bucket_holds_backups_as_a_folder_does() {
     assert_eq!(said(&read), "as it was", "{read:?}");
     let requests = server.requests() - before;
     assert!(requests < 60, "{requests} requests for one file");
+    let files = ran(&["ls", "db", "/"]).await;
+    assert!(said(&files).contains("  state\n"), "{files:?}");
     let good = ran(&["verify"]).await;
     assert!(complained(&good).contains("2 backups are whole"), "{good:?}");
 
