@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{Error, ObjectStore, ObjectStoreExt as _, ObjectStoreScheme, PutPayload};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use url::Url;
 use xenapi_examples::AnyDisk;
 use xva::ObjectAt;
+
+use crate::web::{self, Web};
 
 /// How much is read at once, and how many such reads are under way.
 const PIECE: u64 = 4 << 20;
@@ -21,10 +24,15 @@ const AHEAD: usize = 4;
 /// What the variables of the stores begin with. Others, such as `TOKEN`, are somebody else's.
 const VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
+/// How long a request may take: the part of a big disk takes long on a slow line.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(300);
+
 pub(crate) struct Bucket {
     url: Url,
     pub(super) store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// Where it is a WebDAV server.
+    pub(super) web: Option<Web>,
     /// Whether the store makes an object only where there is none, if asked to; once that is known.
     pub(super) is_exclusive: OnceCell<bool>,
     /// What goes on after somebody has dropped what it is about.
@@ -38,7 +46,7 @@ impl Bucket {
         ensure!(
             url.password().is_none() && url.query().is_none(),
             "the URL of --to holds a password or a key, which every user of the machine can read: put it into a variable \
-             such as AWS_SECRET_ACCESS_KEY, AZURE_STORAGE_SAS_KEY or GOOGLE_SERVICE_ACCOUNT"
+             such as AWS_SECRET_ACCESS_KEY, AZURE_STORAGE_SAS_KEY, GOOGLE_SERVICE_ACCOUNT or WEBDAV_PASSWORD"
         );
         match url.scheme() {
             "s3" | "s3a" | "gs" | "az" | "adl" | "azure" | "abfs" | "abfss" | "http" | "https" => {}
@@ -50,6 +58,7 @@ impl Bucket {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (store, prefix) = open(&url)?;
         Ok(Self {
+            web: is_web(&url).then(|| Web::at(&url)).transpose()?,
             url,
             store,
             prefix,
@@ -66,21 +75,6 @@ impl Bucket {
         }
     }
 
-    pub(crate) fn ensure_writable(&self) -> anyhow::Result<()> {
-        ensure!(
-            !self.is_web_server(),
-            "{} is a web server, which takes no object in parts, and disks do not fit into memory: backups there can be read, \
-             and are written to a folder or to s3://, az:// or gs://",
-            self.url
-        );
-        Ok(())
-    }
-
-    fn is_web_server(&self) -> bool {
-        use object_store::ObjectStoreScheme;
-        matches!(ObjectStoreScheme::parse(&self.url), Ok((ObjectStoreScheme::Http, _)))
-    }
-
     pub(super) fn path(&self, key: &str) -> Path {
         let parts = key.split('/').filter(|part| !part.is_empty());
         parts.fold(self.prefix.clone(), |path, part| path.join(part))
@@ -89,8 +83,8 @@ impl Bucket {
     pub(crate) async fn folders(&self, key: &str) -> anyhow::Result<Vec<String>> {
         let path = self.path(key);
         let listed = match self.store.list_with_delimiter(Some(&path)).await {
-            // Web servers, of a folder that is not there.
-            Err(Error::NotFound { .. }) if self.is_web_server() => return Ok(Vec::new()),
+            // Web servers say so of a folder that is not there.
+            Err(Error::NotFound { .. }) if self.web.is_some() => return Ok(Vec::new()),
             listed => listed.map_err(|error| self.failed(key, error))?,
         };
         let below = |found: &Path| -> Option<(String, bool)> {
@@ -152,12 +146,9 @@ impl Bucket {
     pub(crate) async fn remove(&self, key: &str, first: &str) -> anyhow::Result<()> {
         let path = self.path(key);
         let removed = async {
-            let mut objects: Vec<Path> = self
-                .store
-                .list(Some(&path))
-                .map_ok(|object| object.location)
-                .try_collect()
-                .await?;
+            // There are no folders below, and not every web server looks there.
+            let listed = self.store.list_with_delimiter(Some(&path)).await?;
+            let mut objects: Vec<Path> = listed.objects.into_iter().map(|object| object.location).collect();
             let first = path.clone().join(first);
             objects.sort_by_key(|object| *object != first);
             for object in objects {
@@ -165,7 +156,11 @@ impl Bucket {
             }
             Ok::<_, Error>(())
         };
-        removed.await.map_err(|error| self.failed(key, error))
+        removed.await.map_err(|error| self.failed(key, error))?;
+        match &self.web {
+            Some(web) => web.remove_folder(&path).await.with_context(|| self.name(key)),
+            None => Ok(()),
+        }
     }
 
     /// Deletes an object, whether or not it is there.
@@ -193,12 +188,18 @@ impl Bucket {
     }
 }
 
+fn is_web(url: &Url) -> bool {
+    matches!(ObjectStoreScheme::parse(url), Ok((ObjectStoreScheme::Http, _)))
+}
+
 fn open(url: &Url) -> anyhow::Result<(Arc<dyn ObjectStore>, Path)> {
+    if is_web(url) {
+        return web::store(url);
+    }
     let variables =
         env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let variables = variables.filter(|(name, _)| VARIABLES.iter().any(|of_store| name.starts_with(of_store)));
-    // The part of a big disk takes long on a slow line.
-    let timeout = ("timeout".to_owned(), "5 minutes".to_owned());
+    let timeout = ("timeout".to_owned(), format!("{} seconds", TIMEOUT.as_secs()));
     let options = std::iter::once(timeout).chain(variables);
     let (store, prefix) = object_store::parse_url_opts(url, options)
         .with_context(|| format!("{url} cannot be used; variables that begin with AWS_, AZURE_ or GOOGLE_ say how"))?;
@@ -225,9 +226,9 @@ fn hint(said: &str) -> &'static str {
     // The address where machines in a cloud are told theirs.
     if says(&["401 Unauthorized", "403 Forbidden", "169.254.169.254"]) {
         "the store refuses the credentials, or there are none; those for S3 are in AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, others in variables that begin with AZURE_ or GOOGLE_: "
+         AWS_SECRET_ACCESS_KEY, others in variables that begin with AZURE_, GOOGLE_ or WEBDAV_: "
     } else if says(&["URL scheme is not allowed"]) {
-        "without TLS only where AWS_ALLOW_HTTP (or AZURE_, GOOGLE_) is true: "
+        "without TLS only where AWS_ALLOW_HTTP (or AZURE_, GOOGLE_, WEBDAV_) is true: "
     } else {
         ""
     }

@@ -23,6 +23,7 @@ mod store;
 mod take;
 mod thin;
 mod volume;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -10,6 +10,7 @@ use crate::bucket::Bucket;
 use crate::folder::{Folder, FolderLock, NewFile};
 use crate::lock::BucketLock;
 use crate::parts::NewObject;
+use crate::web::NewWebFile;
 
 pub(crate) enum Place {
     Folder(Folder),
@@ -20,6 +21,7 @@ pub(crate) enum Place {
 pub(crate) enum Upload {
     File(NewFile),
     Object(NewObject),
+    Web(NewWebFile),
 }
 
 /// What keeps two runs apart.
@@ -42,14 +44,6 @@ impl Place {
         match self {
             Self::Folder(folder) => folder.path(key).display().to_string(),
             Self::Bucket(bucket) => bucket.name(key),
-        }
-    }
-
-    /// Fails where nothing can be written.
-    pub(crate) fn ensure_writable(&self) -> anyhow::Result<()> {
-        match self {
-            Self::Folder(_) => Ok(()),
-            Self::Bucket(bucket) => bucket.ensure_writable(),
         }
     }
 
@@ -81,7 +75,10 @@ impl Place {
     pub(crate) async fn create(&self, key: &str, at_most: u64) -> anyhow::Result<Upload> {
         match self {
             Self::Folder(folder) => folder.create(key).await.map(Upload::File),
-            Self::Bucket(bucket) => NewObject::begin(bucket, key, at_most).await.map(Upload::Object),
+            Self::Bucket(bucket) => match &bucket.web {
+                Some(web) => NewWebFile::begin(bucket, web, key).await.map(Upload::Web),
+                None => NewObject::begin(bucket, key, at_most).await.map(Upload::Object),
+            },
         }
     }
 
@@ -138,6 +135,7 @@ impl Upload {
         match self {
             Self::File(file) => file.write(&bytes).await,
             Self::Object(object) => object.write(bytes).await,
+            Self::Web(file) => file.write(bytes).await,
         }
     }
 
@@ -146,6 +144,7 @@ impl Upload {
         match self {
             Self::File(file) => file.finish().await,
             Self::Object(object) => object.finish().await,
+            Self::Web(file) => file.finish().await,
         }
     }
 }

@@ -96,11 +96,6 @@ impl Store {
         Ok(gone)
     }
 
-    /// Fails where no backup can be written.
-    pub(crate) fn ensure_writable(&self) -> anyhow::Result<()> {
-        self.place.ensure_writable()
-    }
-
     /// Makes sure that nobody else backs the VM up.
     pub(crate) async fn lock(&self, vm: &str) -> anyhow::Result<Lock> {
         self.place.lock(vm).await

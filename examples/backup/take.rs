@@ -39,7 +39,6 @@ pub(crate) struct Flags {
 }
 
 pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
-    store.ensure_writable()?;
     let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
     let chosen = flags.vms.choose(&vms)?;
     let job = |vm: Ref<Vm>, chosen: &Chosen| {

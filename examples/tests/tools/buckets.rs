@@ -15,6 +15,7 @@ use xenapi_sim::{Fault, VmSpec};
 use crate::backup::Lab;
 use crate::harness::{Folder, Pool, complained, dense_disk, json, said};
 use crate::object_server::{ObjectServer, SECRET};
+use crate::web_server;
 
 const TO: &str = "s3://bucket/pool-1";
 
@@ -236,4 +237,58 @@ async fn a_store_that_keeps_nobody_apart_is_told_of() {
     assert!(run.status.success(), "{run:?}");
     assert_eq!(complained(&run).matches("are not kept apart").count(), 1, "{run:?}");
     assert!(objects(&server, "lock").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webdav_server_holds_backups_too() {
+    let Some(lab) = Lab::new().await else { return };
+    let (root, pool) = (lab.folder.path("web"), &lab.pool);
+    let url = web_server::serve(&root).await;
+    if pool.tool("backup").is_none() {
+        return;
+    }
+    let with = async |password: &str, words: &[&str]| {
+        let mut tool = pool.tool("backup").unwrap();
+        tool.args(words).arg("--to").arg(format!("{url}/a/b"));
+        tool.env("WEBDAV_ALLOW_HTTP", "true").env("WEBDAV_USER", "the-user");
+        tool.env("WEBDAV_PASSWORD", password).output().await.unwrap()
+    };
+    let ran = async |words: &[&str]| with("the-password", words).await;
+    let refused = with("no-password", &["ls"]).await;
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(
+        complained(&refused).contains("WEBDAV_") && !complained(&refused).contains("no-password"),
+        "{refused:?}"
+    );
+    let nothing = ran(&["ls"]).await;
+    assert!(nothing.status.success() && said(&nothing).is_empty(), "{nothing:?}");
+
+    lab.change("as it was").await;
+    pool.simulator
+        .fault(Fault::on("/export_raw_vdi").error_in_body(4 << 20).times(1));
+    let failed = ran(&["run", "db"]).await;
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    let left: Vec<_> = glob::glob(&format!("{}/**/*.*", root.display())).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    pool.simulator.clear_faults();
+
+    let first = ran(&["run", "db"]).await;
+    assert!(first.status.success(), "{first:?}");
+    lab.change("as it is now").await;
+    let again = ran(&["run", "db"]).await;
+    assert!(
+        again.status.success() && said(&again).contains("1 as differences"),
+        "{again:?}"
+    );
+    assert!(complained(&again).contains("are not kept apart"), "{again:?}");
+    let read = ran(&["cat", "db", "/state"]).await;
+    assert_eq!(said(&read), "as it is now", "{read:?}");
+    let good = ran(&["verify"]).await;
+    assert!(complained(&good).contains("2 backups are whole"), "{good:?}");
+    let full = ran(&["run", "db", "--full", "--keep", "1"]).await;
+    assert!(said(&full).contains("2 older backups are gone"), "{full:?}");
+    let next = ran(&["run", "db"]).await;
+    assert!(!complained(&next).contains("interrupted"), "{next:?}");
+    assert_eq!(json(&ran(&["ls", "--json"]).await).as_array().unwrap().len(), 2);
+    pool.assert_tidy().await;
 }

@@ -37,6 +37,8 @@ mod tour;
 mod traffic;
 mod transfers;
 mod trust;
+#[cfg(unix)]
+mod web_server;
 #[cfg(target_os = "linux")]
 #[path = "../../../serial-link/agent/tests/store/mod.rs"]
 mod xenstored;
