@@ -78,7 +78,7 @@ impl Folder {
         let path = self.path(key);
         let folder = parent(&path)?;
         fs::create_dir_all(folder).with_context(|| cannot("make", folder))?;
-        let file = tokio::fs::File::create_new(&path).await;
+        let file = tokio::fs::File::create(&path).await;
         Ok(NewFile {
             file: file.with_context(|| cannot("make", &path))?,
             path,

@@ -12,6 +12,7 @@
 
 mod bucket;
 mod cat;
+mod disk;
 mod folder;
 mod list;
 mod lock;
@@ -22,6 +23,7 @@ mod restore;
 mod store;
 mod take;
 mod thin;
+mod tracked;
 mod volume;
 mod web;
 

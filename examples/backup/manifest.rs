@@ -17,7 +17,7 @@ pub(crate) struct Manifest {
     pub(crate) cpus: i64,
     pub(crate) memory_bytes: i64,
     pub(crate) firmware: String,
-    /// The snapshot on the pool that the next difference is to.
+    /// The snapshot that it was taken from; the pool may have kept its disks alone.
     pub(crate) snapshot: String,
     pub(crate) disks: Vec<Disk>,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Disk {
     pub(crate) name: String,
     pub(crate) vdi: String,
     pub(crate) size_bytes: u64,
-    /// The disk of the snapshot.
+    /// The disk of the snapshot, which the next difference is to.
     pub(crate) snapshot: String,
     /// The backup that the file is a difference to; all of the disk if absent.
     pub(crate) base: Option<String>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail, ensure};
 use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
-use vhd_mbr::vhd::Vhd;
+use vhd_mbr::vhd::{Footer, Vhd};
 use xenapi_examples::{AnyDisk, note};
 
 use crate::Which;
@@ -50,10 +50,9 @@ impl Store {
 
     async fn read(&self, vm: &str) -> anyhow::Result<Vec<anyhow::Result<Manifest>>> {
         let ids = self.place.folders(vm).await?;
-        let manifests = stream::iter(ids)
-            .map(async |id| self.manifest(vm, &id).await)
-            .buffered(AT_ONCE);
-        Ok(manifests.filter_map(async |read| read.transpose()).collect().await)
+        let read = stream::iter(ids).map(|id| async move { self.manifest(vm, &id).await });
+        let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
+        Ok(read.into_iter().filter_map(Result::transpose).collect())
     }
 
     /// None where there is no backup.
@@ -77,6 +76,17 @@ impl Store {
     /// Begins a disk's file, which gets about so many bytes at most.
     pub(crate) async fn create(&self, vm: &str, id: &str, file: &str, at_most: u64) -> anyhow::Result<Upload> {
         self.place.create(&key(vm, id, file), at_most).await
+    }
+
+    /// The footer of a disk's file, by which a difference names it.
+    pub(crate) async fn footer(&self, vm: &str, id: &str, file: &str) -> anyhow::Result<Footer> {
+        Ok(self.vhd(&key(vm, id, file)).await?.footer().clone())
+    }
+
+    async fn vhd(&self, key: &str) -> anyhow::Result<Vhd<AnyDisk>> {
+        let file = self.place.open(key).await?;
+        let vhd = tokio::task::spawn_blocking(move || Vhd::open(file)).await?;
+        vhd.with_context(|| format!("cannot open {}", self.place.name(key)))
     }
 
     /// Takes a backup, or what is to become one, away. Where that breaks off, it is none any more.
@@ -153,9 +163,7 @@ impl Store {
     pub(crate) async fn open(&self, backup: &Manifest, disk: &Disk) -> anyhow::Result<AnyDisk> {
         let mut opened: Option<AnyDisk> = None;
         for part in self.parts(backup, disk).await? {
-            let file = self.place.open(&part.key).await?;
-            let vhd = tokio::task::spawn_blocking(move || Vhd::open(file)).await?;
-            let vhd = vhd.with_context(|| format!("cannot open {}", self.place.name(&part.key)))?;
+            let vhd = self.vhd(&part.key).await?;
             opened = Some(match opened {
                 Some(parent) => Box::new(vhd.with_parent(parent)),
                 None => Box::new(vhd),
