@@ -12,11 +12,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::json;
-use vhd_mbr::volume::{Contents, Entry, FileKind};
+use vhd_mbr::volume::Contents;
 use vhd_mbr::xen_disk::ReadAt;
 use vhd_mbr::{PartitionTable, Size};
 use xenapi_examples::{
-    AnyDisk, Connection, FoundVolume, OpenDisk, Printable, WantedDisk, WhichVolume, arguments, finish,
+    AnyDisk, Connection, EntryLine, FoundVolume, OpenDisk, WantedDisk, WhichVolume, arguments, finish,
 };
 
 /// Lists what is on a VM's disk: its volumes, and the files of one
@@ -84,41 +84,10 @@ fn files(disk: &AnyDisk, which: &WhichVolume, path: &str, as_json: bool) -> anyh
     let mut out = io::stdout().lock();
     for entry in found.volume.list(path)? {
         let entry = entry?;
-        if as_json {
-            writeln!(out, "{}", object(&entry))?;
-        } else {
-            let (mark, name) = (mark(entry.kind), entry.name.to_string());
-            writeln!(out, "{mark}  {:>14}  {}", entry.size, Printable(&name))?;
+        match as_json {
+            true => writeln!(out, "{}", EntryLine(&entry).json())?,
+            false => writeln!(out, "{}", EntryLine(&entry))?,
         }
     }
     Ok(out.flush()?)
-}
-
-fn object(entry: &Entry) -> serde_json::Value {
-    let modified = entry
-        .modified
-        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    json!({
-        "name": entry.name.to_string(), "kind": kind(entry.kind), "size_bytes": entry.size,
-        "modified_seconds": modified.map(|time| time.as_secs()),
-    })
-}
-
-fn kind(kind: FileKind) -> &'static str {
-    match kind {
-        FileKind::Directory => "directory",
-        FileKind::Symlink => "symlink",
-        FileKind::File => "file",
-        _ => "other",
-    }
-}
-
-/// The letter that `ls` has for a kind.
-fn mark(kind: FileKind) -> char {
-    match kind {
-        FileKind::Directory => 'd',
-        FileKind::Symlink => 'l',
-        FileKind::File => '-',
-        _ => '?',
-    }
 }

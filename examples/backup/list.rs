@@ -1,4 +1,4 @@
-//! What backups there are, and whether they are whole.
+//! What backups there are, what is in them, and whether they are whole.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -6,22 +6,71 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 use vhd_mbr::Size;
-use xenapi_examples::{Printable, note};
+use xenapi_examples::{EntryLine, Printable, note};
 
-use crate::store::{Store, check};
+use crate::Which;
+use crate::manifest::Manifest;
+use crate::store::{Store, chain};
+use crate::volume::{WhichPlace, with_volume};
 
 #[derive(Args)]
 pub(crate) struct Flags {
+    /// Only those of this VM, by name or UUID
+    #[arg(value_name = "VM")]
+    vm: Option<String>,
+    /// The files of this directory in one of them, such as /etc
+    #[arg(value_name = "PATH", requires = "vm")]
+    path: Option<String>,
+    /// The backup that the files are in; otherwise the newest
+    #[arg(long, value_name = "ID", requires = "path")]
+    id: Option<String>,
+    #[command(flatten)]
+    place: WhichPlace,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
+    match (&flags.vm, &flags.path) {
+        (Some(vm), Some(path)) => {
+            let which = Which {
+                vm: vm.clone(),
+                id: flags.id.clone(),
+            };
+            files(store, &which, path, flags).await
+        }
+        _ => backups(store, flags).await,
+    }
+}
+
+/// The files of a directory.
+async fn files(store: &Store, which: &Which, path: &str, flags: &Flags) -> anyhow::Result<ExitCode> {
+    let backup = store.find(which).await?;
+    with_volume(store, &backup, &flags.place, path, |found| {
+        let mut out = io::stdout().lock();
+        let mut documents = Vec::new();
+        for entry in found.volume.list(path)? {
+            let entry = entry?;
+            match flags.json {
+                true => documents.push(EntryLine(&entry).json()),
+                false => writeln!(out, "{}", EntryLine(&entry))?,
+            }
+        }
+        if flags.json {
+            writeln!(out, "{:#}", json!(documents))?;
+        }
+        Ok(out.flush()?)
+    })
+    .await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn backups(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
     let mut out = io::stdout();
     let mut documents = Vec::new();
     let mut damaged = false;
-    for backup in store.all()?.into_values().flatten() {
+    for backup in store.all().await?.into_values().flatten() {
         let backup = match backup {
             Ok(backup) => backup,
             Err(error) => {
@@ -30,6 +79,13 @@ pub(crate) fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
                 continue;
             }
         };
+        if flags
+            .vm
+            .as_ref()
+            .is_some_and(|vm| *vm != backup.name && *vm != backup.vm)
+        {
+            continue;
+        }
         if flags.json {
             documents.push(serde_json::to_value(&backup)?);
             continue;
@@ -52,18 +108,15 @@ pub(crate) fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads everything.
-pub(crate) fn verify(store: &Store) -> anyhow::Result<ExitCode> {
+pub(crate) async fn verify(store: &Store) -> anyhow::Result<ExitCode> {
     let (mut good, mut bad) = (0, 0);
-    for (vm, backups) in store.all()? {
+    for backups in store.all().await?.into_values() {
+        let known: Vec<_> = backups.iter().flatten().cloned().collect();
         for backup in backups {
-            let checked = backup.and_then(|backup| {
-                for disk in &backup.disks {
-                    check(&store.of_backup(&vm, &backup.id).join(&disk.file), disk)?;
-                    // What it is a difference to is there, and is checked by itself.
-                    store.open(&backup, disk)?;
-                }
-                Ok(())
-            });
+            let checked = match &backup {
+                Ok(backup) => check(store, &known, backup).await,
+                Err(_) => backup.map(|_| ()),
+            };
             match checked {
                 Ok(()) => good += 1,
                 Err(error) => {
@@ -78,4 +131,14 @@ pub(crate) fn verify(store: &Store) -> anyhow::Result<ExitCode> {
         _ => format!("{good} backups are whole, {bad} are not"),
     });
     Ok(ExitCode::from(u8::from(bad > 0)))
+}
+
+async fn check(store: &Store, known: &[Manifest], backup: &Manifest) -> anyhow::Result<()> {
+    for disk in &backup.disks {
+        // What it is a difference to is there, and is checked by itself.
+        if let Some(part) = chain(known, backup, disk)?.last() {
+            store.check(part).await?;
+        }
+    }
+    Ok(())
 }

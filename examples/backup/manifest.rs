@@ -1,14 +1,11 @@
 //! What a backup is. It is written last: without it there is no backup.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::Path;
-
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-const NAME: &str = "manifest.json";
+/// What it is called in the backup's folder.
+pub(crate) const NAME: &str = "manifest.json";
 
 /// What a backup is of, and what it is made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,7 +17,7 @@ pub(crate) struct Manifest {
     pub(crate) cpus: i64,
     pub(crate) memory_bytes: i64,
     pub(crate) firmware: String,
-    /// The snapshot on the pool that the next difference is to.
+    /// The snapshot that it was taken from; the pool may have kept its disks alone.
     pub(crate) snapshot: String,
     pub(crate) disks: Vec<Disk>,
 }
@@ -33,7 +30,7 @@ pub(crate) struct Disk {
     pub(crate) name: String,
     pub(crate) vdi: String,
     pub(crate) size_bytes: u64,
-    /// The disk of the snapshot.
+    /// The disk of the snapshot, which the next difference is to.
     pub(crate) snapshot: String,
     /// The backup that the file is a difference to; all of the disk if absent.
     pub(crate) base: Option<String>,
@@ -43,33 +40,33 @@ pub(crate) struct Disk {
 }
 
 impl Manifest {
-    /// Reads it; none where there is no backup.
-    pub(crate) fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
-        let path = folder.join(NAME);
-        let text = match fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            text => text.with_context(|| format!("{} cannot be read", path.display()))?,
-        };
-        let damaged = || format!("{} is damaged", path.display());
-        let (sum, document) = text.split_once('\n').with_context(damaged)?;
-        ensure!(sum == checksum(document.as_bytes()), "{}", damaged());
-        serde_json::from_str(document).map(Some).with_context(damaged)
+    /// Out of a file's text, which has to be of this backup.
+    pub(crate) fn parse(text: &str, vm: &str, id: &str) -> anyhow::Result<Self> {
+        let (sum, document) = text.split_once('\n').context("it has one line")?;
+        ensure!(sum == checksum(document.as_bytes()), "its checksum differs");
+        let manifest: Self = serde_json::from_str(document)?;
+        ensure!(manifest.vm == vm && manifest.id == id, "it is of another backup");
+        ensure!(
+            manifest.disks.iter().all(|disk| is_plain(&disk.file)),
+            "a disk's file lies elsewhere"
+        );
+        Ok(manifest)
     }
 
-    /// Writes it in one piece. Its first line is the checksum of the others.
-    pub(crate) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+    /// The file's text. Its first line is the checksum of the others.
+    pub(crate) fn text(&self) -> anyhow::Result<String> {
         let document = serde_json::to_string_pretty(self)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        write!(file, "{}\n{document}", checksum(document.as_bytes()))?;
-        file.as_file().sync_all()?;
-        file.persist(folder.join(NAME))?;
-        // The name, too.
-        File::open(folder)?.sync_all()?;
-        Ok(())
+        Ok(format!("{}\n{document}", checksum(document.as_bytes())))
     }
 }
 
-pub(crate) fn checksum(bytes: &[u8]) -> String {
+/// Whether a name leads nowhere else.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let is_usual = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(is_usual)
+}
+
+fn checksum(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

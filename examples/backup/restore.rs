@@ -12,7 +12,7 @@ use xenapi_examples::{AnyDisk, NewVm, Pool, Printable, destroy_disk, ensure_equa
 
 use crate::Which;
 use crate::manifest::Manifest;
-use crate::store::{Store, check};
+use crate::store::Store;
 
 #[derive(Args)]
 pub(crate) struct Flags {
@@ -36,7 +36,7 @@ pub(crate) struct Flags {
 }
 
 pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
-    let backup = store.find(&flags.which)?;
+    let backup = store.find(&flags.which).await?;
     let all = async {
         tokio::try_join!(
             pool.vms().all_records(),
@@ -94,8 +94,8 @@ async fn restore(
 ) -> anyhow::Result<()> {
     for disk in &backup.disks {
         // Damage is found before anything of it is on the pool.
-        for (file, part) in store.parts(backup, disk)? {
-            check(&file, &part)?;
+        for part in store.parts(backup, disk).await? {
+            store.check(&part).await?;
         }
         let mut record = VdiRecord::default();
         record.name_label.clone_from(&disk.name);
@@ -105,7 +105,7 @@ async fn restore(
         let vdi = pool.vdis().create(&record).await.context("the disk cannot be made")?;
         disks.push(vdi);
         // A VHD may be longer than its disk.
-        let opened: AnyDisk = Box::new(Window::new(store.open(backup, disk)?, 0, disk.size_bytes));
+        let opened: AnyDisk = Box::new(Window::new(store.open(backup, disk).await?, 0, disk.size_bytes));
         let opened = Arc::new(opened);
         upload(pool, vdi, &opened).await?;
         ensure_equal(pool, vdi, &opened).await?;

@@ -1,45 +1,41 @@
-//! The folder of the backups: a folder for each VM, by its UUID, and one for each of its backups in that.
+//! The backups: a folder for each VM, by its UUID, and one for each of its backups in that.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
+use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
-use vhd_mbr::vhd::Vhd;
+use vhd_mbr::vhd::{Footer, Vhd};
 use xenapi_examples::{AnyDisk, note};
 
 use crate::Which;
-use crate::manifest::{Disk, Manifest, hex};
+use crate::manifest::{self, Disk, Manifest, hex};
+use crate::place::{Lock, Place, Upload};
+
+/// How many manifests are read at once.
+const AT_ONCE: usize = 16;
 
 pub(crate) struct Store {
-    folder: PathBuf,
+    place: Place,
+}
+
+/// A file of a disk: where it is, and what it has to be.
+pub(crate) struct Part {
+    key: String,
+    disk: Disk,
 }
 
 impl Store {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
-    }
-
-    pub(crate) fn of_vm(&self, uuid: &str) -> PathBuf {
-        self.folder.join(uuid)
-    }
-
-    pub(crate) fn of_backup(&self, uuid: &str, id: &str) -> PathBuf {
-        self.of_vm(uuid).join(id)
+    pub(crate) fn new(place: Place) -> Self {
+        Self { place }
     }
 
     /// The backups of all VMs, each VM's from the oldest to the newest. A folder without a manifest is what an
     /// interrupted run has left.
-    pub(crate) fn all(&self) -> anyhow::Result<BTreeMap<String, Vec<anyhow::Result<Manifest>>>> {
+    pub(crate) async fn all(&self) -> anyhow::Result<BTreeMap<String, Vec<anyhow::Result<Manifest>>>> {
         let mut all = BTreeMap::new();
-        for vm in folders(&self.folder)? {
-            let backups = folders(&self.of_vm(&vm))?;
-            let read = backups
-                .into_iter()
-                .filter_map(|id| Manifest::read(&self.of_backup(&vm, &id)).transpose());
-            let read: Vec<_> = read.collect();
+        for vm in self.place.folders("").await? {
+            let read = self.read(&vm).await?;
             if !read.is_empty() {
                 all.insert(vm, read);
             }
@@ -48,39 +44,86 @@ impl Store {
     }
 
     /// The backups of a VM that are whole, from the oldest to the newest.
-    pub(crate) fn backups(&self, uuid: &str) -> anyhow::Result<Vec<Manifest>> {
-        let ids = folders(&self.of_vm(uuid))?;
-        let read = ids
-            .into_iter()
-            .filter_map(|id| Manifest::read(&self.of_backup(uuid, &id)).transpose());
-        read.collect()
+    pub(crate) async fn backups(&self, vm: &str) -> anyhow::Result<Vec<Manifest>> {
+        self.read(vm).await?.into_iter().collect()
+    }
+
+    async fn read(&self, vm: &str) -> anyhow::Result<Vec<anyhow::Result<Manifest>>> {
+        let ids = self.place.folders(vm).await?;
+        let read = stream::iter(ids).map(|id| async move { self.manifest(vm, &id).await });
+        let read: Vec<_> = read.buffered(AT_ONCE).collect().await;
+        Ok(read.into_iter().filter_map(Result::transpose).collect())
+    }
+
+    /// None where there is no backup.
+    async fn manifest(&self, vm: &str, id: &str) -> anyhow::Result<Option<Manifest>> {
+        let key = key(vm, id, manifest::NAME);
+        let Some(text) = self.place.read(&key).await? else {
+            return Ok(None);
+        };
+        let manifest = Manifest::parse(&text, vm, id);
+        manifest
+            .map(Some)
+            .with_context(|| format!("{} is damaged", self.place.name(&key)))
+    }
+
+    /// Makes it a backup.
+    pub(crate) async fn write(&self, manifest: &Manifest) -> anyhow::Result<()> {
+        let key = key(&manifest.vm, &manifest.id, manifest::NAME);
+        self.place.write(&key, manifest.text()?).await
+    }
+
+    /// Begins a disk's file, which gets about so many bytes at most.
+    pub(crate) async fn create(&self, vm: &str, id: &str, file: &str, at_most: u64) -> anyhow::Result<Upload> {
+        self.place.create(&key(vm, id, file), at_most).await
+    }
+
+    /// The footer of a disk's file, by which a difference names it.
+    pub(crate) async fn footer(&self, vm: &str, id: &str, file: &str) -> anyhow::Result<Footer> {
+        Ok(self.vhd(&key(vm, id, file)).await?.footer().clone())
+    }
+
+    async fn vhd(&self, key: &str) -> anyhow::Result<Vhd<AnyDisk>> {
+        let file = self.place.open(key).await?;
+        let vhd = tokio::task::spawn_blocking(move || Vhd::open(file)).await?;
+        vhd.with_context(|| format!("cannot open {}", self.place.name(key)))
+    }
+
+    /// Takes a backup, or what is to become one, away. Where that breaks off, it is none any more.
+    pub(crate) async fn remove(&self, vm: &str, id: &str) -> anyhow::Result<()> {
+        self.place.remove(&format!("{vm}/{id}"), manifest::NAME).await
     }
 
     /// Takes away what interrupted runs have left of a VM's backups, and tells their names. Nobody else may be at it.
-    pub(crate) fn tidy(&self, uuid: &str) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn tidy(&self, vm: &str) -> anyhow::Result<Vec<String>> {
         let mut gone = Vec::new();
-        for id in folders(&self.of_vm(uuid))? {
-            let folder = self.of_backup(uuid, &id);
-            if matches!(Manifest::read(&folder), Ok(None)) {
-                fs::remove_dir_all(&folder)?;
+        for id in self.place.folders(vm).await? {
+            if self.place.read(&key(vm, &id, manifest::NAME)).await?.is_none() {
+                self.remove(vm, &id).await?;
                 gone.push(id);
             }
         }
         Ok(gone)
     }
 
-    /// Makes sure that nobody else backs the VM up, for as long as the file lives.
-    pub(crate) fn lock(&self, uuid: &str) -> anyhow::Result<File> {
-        let folder = self.of_vm(uuid);
-        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let file = File::create(folder.join("lock"))?;
-        file.try_lock().context("another run backs it up at the moment")?;
-        Ok(file)
+    /// Makes sure that nobody else backs the VM up.
+    pub(crate) async fn lock(&self, vm: &str) -> anyhow::Result<Lock> {
+        self.place.lock(vm).await
     }
 
-    pub(crate) fn find(&self, which: &Which) -> anyhow::Result<Manifest> {
+    /// Takes a lock away that a killed run has left.
+    pub(crate) async fn unlock(&self, vm: &str) -> anyhow::Result<()> {
+        self.place.unlock(vm).await
+    }
+
+    /// Waits until what was given up in the middle is tidied up.
+    pub(crate) async fn settle(&self) {
+        self.place.settle().await;
+    }
+
+    pub(crate) async fn find(&self, which: &Which) -> anyhow::Result<Manifest> {
         let mut found = Vec::new();
-        for (uuid, backups) in self.all()? {
+        for (uuid, backups) in self.all().await? {
             for backup in backups {
                 let backup = match backup {
                     Ok(backup) => backup,
@@ -106,40 +149,21 @@ impl Store {
             Some(id) => found.into_iter().find(|backup| backup.id == *id),
             None => found.pop(),
         };
-        found.with_context(|| format!("there is no such backup of {:?} in {}", which.vm, self.folder.display()))
+        found.with_context(|| format!("there is no such backup of {:?} in {}", which.vm, self.place.name("")))
     }
 
-    /// What a disk of a backup is made of, from the whole one to the last difference: where each file is, and what it has
-    /// to be.
-    pub(crate) fn parts(&self, backup: &Manifest, disk: &Disk) -> anyhow::Result<Vec<(PathBuf, Disk)>> {
-        let all = self.backups(&backup.vm)?;
-        let place = |id: &str, disk: &Disk| (self.of_backup(&backup.vm, id).join(&disk.file), disk.clone());
-        let mut parts = vec![place(&backup.id, disk)];
-        let mut base = disk.base.clone();
-        while let Some(id) = base.take() {
-            ensure!(
-                parts.len() <= all.len(),
-                "the backup {} is a difference to itself",
-                backup.id
-            );
-            let known = all.iter().find(|known| known.id == id);
-            let known = known
-                .with_context(|| format!("the backup {id}, which {} is a difference to, is not there", backup.id))?;
-            let of_base = known.disks.iter().find(|known| known.vdi == disk.vdi);
-            let of_base = of_base.with_context(|| format!("the backup {id} does not have the disk {}", disk.name))?;
-            parts.push(place(&id, of_base));
-            base.clone_from(&of_base.base);
-        }
-        parts.reverse();
-        Ok(parts)
+    /// What a disk of a backup is made of, from the whole one to the last difference.
+    pub(crate) async fn parts(&self, backup: &Manifest, disk: &Disk) -> anyhow::Result<Vec<Part>> {
+        // Damage of one that it is no difference to is not of interest.
+        let known: Vec<_> = self.read(&backup.vm).await?.into_iter().flatten().collect();
+        chain(&known, backup, disk)
     }
 
-    /// A disk of a backup, to be read anywhere.
-    pub(crate) fn open(&self, backup: &Manifest, disk: &Disk) -> anyhow::Result<AnyDisk> {
+    /// A disk of a backup, to be read anywhere by code that waits.
+    pub(crate) async fn open(&self, backup: &Manifest, disk: &Disk) -> anyhow::Result<AnyDisk> {
         let mut opened: Option<AnyDisk> = None;
-        for (path, _) in self.parts(backup, disk)? {
-            let wrong = || format!("{} cannot be opened", path.display());
-            let vhd = Vhd::open(File::open(&path).with_context(wrong)?).with_context(wrong)?;
+        for part in self.parts(backup, disk).await? {
+            let vhd = self.vhd(&part.key).await?;
             opened = Some(match opened {
                 Some(parent) => Box::new(vhd.with_parent(parent)),
                 None => Box::new(vhd),
@@ -147,42 +171,48 @@ impl Store {
         }
         opened.context("the disk has no files")
     }
+
+    /// Makes sure that a file is the one that was written.
+    pub(crate) async fn check(&self, part: &Part) -> anyhow::Result<()> {
+        let (mut hasher, mut length) = (Sha256::new(), 0);
+        let take = |piece: &[u8]| {
+            hasher.update(piece);
+            length += piece.len() as u64;
+        };
+        self.place.each_piece(&part.key, take).await?;
+        if length != part.disk.file_bytes || hex(&hasher.finalize()) != part.disk.sha256 {
+            bail!("{} is damaged", self.place.name(&part.key));
+        }
+        Ok(())
+    }
 }
 
-/// The names of the folders in a folder, in order; none where that is not there.
-fn folders(folder: &Path) -> anyhow::Result<Vec<String>> {
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| format!("{} cannot be read", folder.display()))?,
+fn key(vm: &str, id: &str, file: &str) -> String {
+    format!("{vm}/{id}/{file}")
+}
+
+/// What a disk of a backup is made of, from the whole one to the last difference, looked for among the VM's backups.
+pub(crate) fn chain(known: &[Manifest], backup: &Manifest, disk: &Disk) -> anyhow::Result<Vec<Part>> {
+    let part = |id: &str, disk: &Disk| Part {
+        key: key(&backup.vm, id, &disk.file),
+        disk: disk.clone(),
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            names.extend(entry.file_name().into_string().ok());
-        }
+    let mut parts = vec![part(&backup.id, disk)];
+    let mut base = disk.base.clone();
+    while let Some(id) = base.take() {
+        ensure!(
+            parts.len() <= known.len(),
+            "the backup {} is a difference to itself",
+            backup.id
+        );
+        let of_base = known.iter().find(|known| known.id == id);
+        let of_base = of_base
+            .with_context(|| format!("the backup {id}, which {} is a difference to, is not there", backup.id))?;
+        let of_base = of_base.disks.iter().find(|known| known.vdi == disk.vdi);
+        let of_base = of_base.with_context(|| format!("the backup {id} does not have the disk {}", disk.name))?;
+        parts.push(part(&id, of_base));
+        base.clone_from(&of_base.base);
     }
-    names.sort();
-    Ok(names)
-}
-
-/// Makes sure that a file is the one that was written.
-pub(crate) fn check(path: &Path, disk: &Disk) -> anyhow::Result<()> {
-    let mut file = File::open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
-    let mut hasher = Sha256::new();
-    let mut piece = vec![0; 1 << 20];
-    let mut length = 0;
-    loop {
-        match file.read(&mut piece)? {
-            0 => break,
-            count => {
-                hasher.update(&piece[..count]);
-                length += count as u64;
-            }
-        }
-    }
-    if length != disk.file_bytes || hex(&hasher.finalize()) != disk.sha256 {
-        bail!("{} is damaged", path.display());
-    }
-    Ok(())
+    parts.reverse();
+    Ok(parts)
 }

@@ -1,22 +1,18 @@
 //! Taking backups.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args;
-use futures_util::StreamExt as _;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
-use tokio::fs::{self, File};
-use tokio::io::AsyncWriteExt as _;
 use vhd_mbr::Size;
 use xenapi::vbd::VbdType;
-use xenapi::{DiskFormat, Ref, Vdi, Vm};
-use xenapi_examples::{Batch, Chosen, Job, Meter, Pool, Selection, Total, destroy_disk, note};
+use xenapi::{Ref, Vdi, Vm};
+use xenapi_examples::{Batch, Chosen, Job, Pool, Selection, destroy_disk, note};
 
-use crate::manifest::{Disk, Manifest, hex};
+use crate::disk::Source;
+use crate::manifest::{Disk, Manifest, is_plain};
 use crate::store::Store;
 use crate::thin::thin;
 
@@ -33,6 +29,9 @@ pub(crate) struct Flags {
     /// Keep so many backups of each VM; older ones that others are differences to stay with them
     #[arg(long, value_name = "COUNT")]
     keep: Option<usize>,
+    /// Go on where a run that was killed has left a lock in a bucket
+    #[arg(long)]
+    unlock: bool,
     #[command(flatten)]
     batch: Batch,
 }
@@ -44,59 +43,80 @@ pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Re
         let chosen = chosen.clone();
         Job {
             plan: "back it up".to_owned(),
-            work: Box::pin(async move { back_up(pool, store, flags, vm, &chosen).await }),
+            work: Box::pin(async move { locked(pool, store, flags, vm, &chosen).await }),
         }
     };
-    flags.batch.run(pool, chosen, job).await
+    let outcome = flags.batch.run(pool, chosen, job).await;
+    store.settle().await;
+    outcome
+}
+
+/// Backs a VM up while nobody else does.
+async fn locked(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen: &Chosen) -> anyhow::Result<String> {
+    let uuid = &chosen.record.uuid;
+    ensure!(is_plain(uuid), "the VM's UUID {uuid:?} is none");
+    if flags.unlock {
+        store.unlock(uuid).await?;
+    }
+    let lock = store.lock(uuid).await?;
+    let outcome = back_up(pool, store, flags, vm, chosen).await;
+    if let Err(error) = lock.release().await {
+        note(format!("{}: the lock is left: {error:#}", chosen.record.name_label));
+    }
+    outcome
 }
 
 async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen: &Chosen) -> anyhow::Result<String> {
     let uuid = &chosen.record.uuid;
-    let _lock = store.lock(uuid)?;
-    for left in store.tidy(uuid)? {
+    for left in store.tidy(uuid).await? {
         note(format!(
             "{}: {left}, which was interrupted, is gone",
             chosen.record.name_label
         ));
     }
-    let before = store.backups(uuid)?;
+    let before = store.backups(uuid).await?;
     let id = Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
-    let folder = store.of_backup(uuid, &id);
-    fs::create_dir_all(&folder)
-        .await
-        .with_context(|| format!("{} cannot be made", folder.display()))?;
     let snapshot = pool
         .vm(vm)
         .snapshot(&format!("{SNAPSHOT}{id}"))
         .await
         .context("no snapshot can be taken")?;
     let last = before.last().filter(|_| !flags.full);
-    let taken = take(pool, last, &folder, &id, snapshot, chosen).await;
-    let manifest = match taken {
-        Ok(manifest) => manifest,
+    let taken = take(pool, store, last, &id, snapshot, chosen).await;
+    let (manifest, are_tracked) = match taken {
+        Ok(taken) => taken,
         Err(error) => {
             // What there was before is as good as it was.
-            destroy_snapshot(pool, snapshot).await?;
-            fs::remove_dir_all(&folder).await?;
+            if let Err(left) = destroy_snapshot(pool, snapshot).await {
+                note(format!("the snapshot {SNAPSHOT}{id} is left on the pool: {left:#}"));
+            }
+            if let Err(left) = store.remove(uuid, &id).await {
+                note(format!("what there is of {id} goes with the next run: {left:#}"));
+            }
             return Err(error);
         }
     };
-    // The next difference is to this one; those before have had their use.
-    for (old, record) in pool.vms().all_records().await? {
-        let is_ours = record.name_label.strip_prefix(SNAPSHOT).is_some_and(is_id);
-        if record.is_a_snapshot && record.snapshot_of == vm && is_ours && old != snapshot {
-            destroy_snapshot(pool, old).await?;
-        }
+    let_go(pool, vm, snapshot, &before, &manifest).await?;
+    if are_tracked && let Err(error) = keep_tracks_only(pool, snapshot).await {
+        note(format!(
+            "{}: the pool keeps all of the snapshot {SNAPSHOT}{id}: {error:#}",
+            chosen.record.name_label
+        ));
     }
     let bytes = manifest.disks.iter().map(|disk| disk.file_bytes).sum();
     let differences = manifest.disks.iter().filter(|disk| disk.base.is_some()).count();
     let mut said = format!(
-        "{id}: {} disks, {differences} as differences, {}",
+        "{id}: {} disks, {differences} as differences{}, {}",
         manifest.disks.len(),
+        if are_tracked && differences > 0 {
+            " by tracked blocks"
+        } else {
+            ""
+        },
         Size(bytes)
     );
     if let Some(keep) = flags.keep {
-        let gone = thin(store, uuid, keep)?;
+        let gone = thin(store, uuid, keep).await?;
         if gone > 0 {
             said = format!("{said}; {gone} older backups are gone");
         }
@@ -104,17 +124,18 @@ async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen:
     Ok(said)
 }
 
+/// Writes the disks and what the backup is. Tells whether all disks came as the blocks that the pool has tracked.
 async fn take(
     pool: &Pool,
+    store: &Store,
     last: Option<&Manifest>,
-    folder: &Path,
     id: &str,
     snapshot: Ref<Vm>,
     chosen: &Chosen,
-) -> anyhow::Result<Manifest> {
-    let vm = pool.vm(snapshot);
-    let record = vm.record().await?;
+) -> anyhow::Result<(Manifest, bool)> {
+    let record = pool.vm(snapshot).record().await?;
     let mut disks = Vec::new();
+    let mut are_tracked = true;
     for vbd in &record.vbds {
         let vbd = pool.vbd(*vbd).record().await?;
         if vbd.kind != VbdType::Disk || vbd.empty {
@@ -122,25 +143,31 @@ async fn take(
         }
         let vdi = pool.vdi(vbd.vdi).record().await?;
         let original = pool.vdi(vdi.snapshot_of).uuid().await?;
-        let base = match last.and_then(|last| Some((last, last.disks.iter().find(|disk| disk.vdi == original)?))) {
-            Some((last, disk)) => still_there(pool, &disk.snapshot)
-                .await?
-                .map(|base| (last.id.clone(), base)),
-            None => None,
-        };
         let file = format!("disk-{}.vhd", vbd.userdevice);
-        let (file_bytes, sha256) =
-            export(pool, vbd.vdi, base.as_ref().map(|(_, base)| *base), &folder.join(&file)).await?;
+        ensure!(is_plain(&file), "the disk's position {:?} is none", vbd.userdevice);
+        let source = Source {
+            pool,
+            store,
+            vm: &chosen.record.uuid,
+            id,
+            last,
+            snapshot: vbd.vdi,
+            record: &vdi,
+            original: &original,
+            file: &file,
+        };
+        let (written, size_bytes) = (source.write().await?, source.size()?);
+        are_tracked &= written.is_tracked;
         disks.push(Disk {
             position: vbd.userdevice,
             name: vdi.name_label,
             vdi: original,
-            size_bytes: u64::try_from(vdi.virtual_size).context("the disk has no size")?,
+            size_bytes,
             snapshot: vdi.uuid,
-            base: base.map(|(id, _)| id),
+            base: written.base,
             file,
-            file_bytes,
-            sha256,
+            file_bytes: written.bytes,
+            sha256: written.sha256,
         });
     }
     disks.sort_by(|a, b| a.position.cmp(&b.position));
@@ -155,8 +182,8 @@ async fn take(
         snapshot: record.uuid,
         disks,
     };
-    manifest.write(folder)?;
-    Ok(manifest)
+    store.write(&manifest).await?;
+    Ok((manifest, are_tracked))
 }
 
 /// Whether a text names a backup: `20261124T001500123Z`.
@@ -164,45 +191,58 @@ fn is_id(text: &str) -> bool {
     text.len() == 19 && text.ends_with('Z') && text.chars().all(|c| c.is_ascii_digit() || matches!(c, 'T' | 'Z'))
 }
 
-async fn still_there(pool: &Pool, uuid: &str) -> anyhow::Result<Option<Ref<Vdi>>> {
-    let vdis = pool.vdis().all_records().await?;
-    Ok(vdis.iter().find(|(_, vdi)| vdi.uuid == uuid).map(|(vdi, _)| *vdi))
+/// Destroys what the pool has kept for differences to earlier backups; these are to this one.
+async fn let_go(
+    pool: &Pool,
+    vm: Ref<Vm>,
+    snapshot: Ref<Vm>,
+    before: &[Manifest],
+    now: &Manifest,
+) -> anyhow::Result<()> {
+    for (old, record) in pool.vms().all_records().await? {
+        let is_ours = record.name_label.strip_prefix(SNAPSHOT).is_some_and(is_id);
+        if record.is_a_snapshot && record.snapshot_of == vm && is_ours && old != snapshot {
+            destroy_snapshot(pool, old).await?;
+        }
+    }
+    // Disks whose snapshot went before them.
+    let uuids = |backup: &Manifest| -> Vec<String> { backup.disks.iter().map(|disk| disk.snapshot.clone()).collect() };
+    let (before, now): (BTreeSet<_>, _) = (before.iter().flat_map(uuids).collect(), uuids(now));
+    for (vdi, record) in pool.vdis().all_records().await? {
+        if record.is_a_snapshot && before.contains(&record.uuid) && !now.contains(&record.uuid) {
+            destroy_disk(pool, vdi).await?;
+        }
+    }
+    Ok(())
 }
 
-/// Writes the disk, or its difference, and tells the length and the checksum of what was written.
-async fn export(pool: &Pool, vdi: Ref<Vdi>, base: Option<Ref<Vdi>>, path: &Path) -> anyhow::Result<(u64, String)> {
-    let export = pool.vdi(vdi).export_raw(DiskFormat::Vhd);
-    let mut download = match base {
-        Some(base) => export.base(base).await,
-        None => export.await,
+/// Keeps of a snapshot's disks only which blocks change from now on, which is all that the next difference takes.
+async fn keep_tracks_only(pool: &Pool, snapshot: Ref<Vm>) -> anyhow::Result<()> {
+    let disks = disks(pool, snapshot).await?;
+    // The data of a disk stays for as long as a VM shows it.
+    pool.vm(snapshot).destroy().await?;
+    for disk in disks {
+        pool.vdi(disk).data_destroy().await?;
     }
-    .context("the disk cannot be exported")?;
-    let mut file = File::create_new(path).await?;
-    let meter = Meter::new(Total::Unknown);
-    let (mut hasher, mut length) = (Sha256::new(), 0);
-    while let Some(piece) = download.next().await {
-        let piece = piece.context("the export broke off")?;
-        hasher.update(&piece);
-        file.write_all(&piece).await?;
-        length += piece.len() as u64;
-        meter.set(length);
-    }
-    file.flush().await?;
-    file.sync_all().await?;
-    Ok((length, hex(&hasher.finalize())))
+    Ok(())
 }
 
 async fn destroy_snapshot(pool: &Pool, snapshot: Ref<Vm>) -> anyhow::Result<()> {
-    let mut disks: BTreeMap<String, Ref<Vdi>> = BTreeMap::new();
-    for vbd in pool.vm(snapshot).vbds().await? {
-        let vbd = pool.vbd(vbd).record().await?;
-        if vbd.kind == VbdType::Disk && !vbd.empty {
-            disks.insert(vbd.userdevice, vbd.vdi);
-        }
-    }
+    let disks = disks(pool, snapshot).await?;
     pool.vm(snapshot).destroy().await?;
-    for disk in disks.into_values() {
+    for disk in disks {
         destroy_disk(pool, disk).await?;
     }
     Ok(())
+}
+
+async fn disks(pool: &Pool, snapshot: Ref<Vm>) -> anyhow::Result<BTreeSet<Ref<Vdi>>> {
+    let mut disks = BTreeSet::new();
+    for vbd in pool.vm(snapshot).vbds().await? {
+        let vbd = pool.vbd(vbd).record().await?;
+        if vbd.kind == VbdType::Disk && !vbd.empty {
+            disks.insert(vbd.vdi);
+        }
+    }
+    Ok(disks)
 }

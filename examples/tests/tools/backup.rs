@@ -9,23 +9,29 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use tempfile::tempdir;
+use vhd_mbr::vhd::{Kind, Vhd};
+use xenapi::vdi::VdiType;
 use xenapi::{DiskFormat, Ref, Source, Vdi, Vm};
-use xenapi_sim::{DiskImage, Fault, VmSpec};
+use xenapi_sim::{DiskImage, Fault, NbdPurpose, Simulator, VmSpec};
 
-use crate::harness::{Folder, Pool, complained, json, said};
+use crate::harness::{Folder, PASSWORD, Pool, complained, json, said};
 use crate::sshd::find;
 
 const SIZE: u64 = 16 << 20;
 
-struct Lab {
-    pool: Pool,
-    folder: Folder,
-    vdi: Ref<Vdi>,
+pub(crate) struct Lab {
+    pub(crate) pool: Pool,
+    pub(crate) folder: Folder,
+    pub(crate) vdi: Ref<Vdi>,
 }
 
 impl Lab {
+    pub(crate) async fn new() -> Option<Self> {
+        Self::on(Pool::new(1).await).await
+    }
+
     /// A halted VM with an ext4. None, with the reason printed, where that cannot be made.
-    async fn new() -> Option<Self> {
+    async fn on(pool: Pool) -> Option<Self> {
         if ["mkfs.ext4", "debugfs"].iter().any(|program| find(program).is_none()) {
             assert!(std::env::var_os("CI").is_none(), "e2fsprogs are not installed");
             eprintln!("skipped: e2fsprogs are not installed");
@@ -36,7 +42,6 @@ impl Lab {
         File::create(&image).unwrap().set_len(SIZE).unwrap();
         let mkfs = Command::new(find("mkfs.ext4").unwrap()).arg("-q").arg(&image).status();
         assert!(mkfs.unwrap().success());
-        let pool = Pool::new(1).await;
         let disk = DiskImage::from_file(&image).unwrap();
         let vm = pool.simulator.add_vm(VmSpec::new("db").halted().disk(disk)).unwrap();
         let client = pool.client().await;
@@ -47,7 +52,7 @@ impl Lab {
     }
 
     /// Has the VM's disk have another file.
-    async fn change(&self, content: &str) {
+    pub(crate) async fn change(&self, content: &str) {
         let (image, file) = (self.folder.path("disk"), self.folder.path("state"));
         fs::write(&file, content).unwrap();
         for request in ["rm /state".to_owned(), format!("write {} /state", file.display())] {
@@ -70,6 +75,35 @@ impl Lab {
         let mut tool = self.pool.tool("backup")?;
         tool.args(words).arg("--to").arg(self.folder.path("backups"));
         Some(tool)
+    }
+
+    async fn run(&self) -> String {
+        let ran = self.tool(&["run", "db"]).unwrap().output().await.unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        // Backups are named after milliseconds.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        said(&ran) + &complained(&ran)
+    }
+
+    /// All of the disk, as it is in the newest backup, by way of a new VM.
+    async fn restored(&self, name: &str) -> Vec<u8> {
+        let restored = self.tool(&["restore", "db", "--as", name]).unwrap().output().await;
+        let restored = restored.unwrap();
+        assert!(restored.status.success(), "{restored:?}");
+        let client = self.pool.client().await;
+        let (vms, vbds, vdis) = tokio::try_join!(
+            client.vms().all_records(),
+            client.vbds().all_records(),
+            client.vdis().all_records()
+        )
+        .unwrap();
+        let vm = vms.values().find(|vm| vm.name_label == name).unwrap();
+        let disks = vm.disks(&vbds, &vdis);
+        assert_eq!(disks.len(), 1);
+        let export = client.vdi(disks[0].vbd.vdi).export_raw(DiskFormat::Raw).await.unwrap();
+        let pieces: Vec<_> = export.try_collect().await.unwrap();
+        client.logout().await.unwrap();
+        pieces.concat()
     }
 
     async fn ls(&self) -> Vec<serde_json::Value> {
@@ -97,15 +131,12 @@ impl Lab {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_then_is_read_and_restored_and_damage_is_noticed() {
     let Some(lab) = Lab::new().await else { return };
+    if lab.tool(&["run"]).is_none() {
+        return;
+    }
     for number in 0..=5 {
         lab.change(&format!("as it was at {number}\n").repeat(200)).await;
-        let Some(mut run) = lab.tool(&["run", "db"]) else {
-            return;
-        };
-        let ran = run.output().await.unwrap();
-        assert!(ran.status.success(), "{ran:?}");
-        // Files are named after milliseconds.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        lab.run().await;
     }
     let backups = lab.ls().await;
     assert_eq!(backups.len(), 6);
@@ -138,6 +169,26 @@ async fn what_was_then_is_read_and_restored_and_damage_is_noticed() {
             complained(&read)
         );
     }
+    let of_root = async |more: &[&str]| {
+        let id = backups[2]["id"].as_str().unwrap();
+        let mut ls = lab.tool(&["ls", "db", "/", "--id", id]).unwrap();
+        ls.args(more);
+        ls.output().await.unwrap()
+    };
+    let (listed, root) = (of_root(&[]).await, json(&of_root(&["--json"]).await));
+    let state = root.as_array().unwrap().iter().find(|entry| entry["name"] == "state");
+    let size = "as it was at 2\n".len() * 200;
+    assert_eq!(state.unwrap()["size_bytes"].as_u64(), Some(size as u64));
+    let line = format!("-  {size:>14}  state");
+    assert!(said(&listed).lines().any(|said| said == line), "{listed:?}");
+    let missing = lab.tool(&["ls", "db", "/nowhere"]).unwrap().output().await.unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        complained(&missing).contains("/nowhere is in none of the disks"),
+        "{missing:?}"
+    );
+    let other = lab.tool(&["ls", "somebody-else"]).unwrap().output().await.unwrap();
+    assert!(other.status.success() && said(&other).is_empty(), "{other:?}");
     let verify = async || lab.tool(&["verify"]).unwrap().output().await.unwrap();
     let good = verify().await;
     assert!(
@@ -162,23 +213,7 @@ async fn what_was_then_is_read_and_restored_and_damage_is_noticed() {
         }
     }
 
-    let mut restore = lab.tool(&["restore", "db", "--as", "db-again"]).unwrap();
-    let restored = restore.output().await.unwrap();
-    assert!(restored.status.success(), "{restored:?}");
-    let client = lab.pool.client().await;
-    let (vms, vbds, vdis) = tokio::try_join!(
-        client.vms().all_records(),
-        client.vbds().all_records(),
-        client.vdis().all_records()
-    )
-    .unwrap();
-    let vm = vms.values().find(|vm| vm.name_label == "db-again").unwrap();
-    let disks = vm.disks(&vbds, &vdis);
-    assert_eq!(disks.len(), 1);
-    let export = client.vdi(disks[0].vbd.vdi).export_raw(DiskFormat::Raw).await.unwrap();
-    let pieces: Vec<_> = export.try_collect().await.unwrap();
-    assert!(pieces.concat() == fs::read(lab.folder.path("disk")).unwrap());
-    client.logout().await.unwrap();
+    assert!(lab.restored("db-again").await == fs::read(lab.folder.path("disk")).unwrap());
 
     // All are needed by the newest; a whole one needs nothing.
     let kept = lab.tool(&["run", "db", "--keep", "2"]).unwrap().output().await.unwrap();
@@ -237,4 +272,94 @@ async fn what_fails_or_is_killed_leaves_the_backups_before_it_as_they_are() {
     let read = lab.tool(&["cat", "db", "/state"]).unwrap().output().await.unwrap();
     assert_eq!(said(&read), "second");
     assert!(lab.tool(&["verify"]).unwrap().output().await.unwrap().status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tracked_blocks_alone_come_and_their_tracks_alone_stay() {
+    let simulator = Simulator::builder().vms(0).password(PASSWORD).nbd(NbdPurpose::Nbd);
+    let simulator = simulator.build().unwrap();
+    let server = simulator.listen_tls("127.0.0.1:0").await.unwrap();
+    let Some(lab) = Lab::on(Pool { simulator, server }).await else {
+        return;
+    };
+    if lab.tool(&["run"]).is_none() {
+        return;
+    }
+    let client = lab.pool.client().await;
+    client.vdi(lab.vdi).enable_cbt().await.unwrap();
+    let sent = || {
+        let counters = lab.pool.simulator.counters();
+        (counters.sent("/nbd"), counters.sent("/export_raw_vdi"))
+    };
+    let snapshots = async || {
+        let vdis = client.vdis().all_records().await.unwrap();
+        let snapshots: Vec<_> = vdis.into_values().filter(|vdi| vdi.snapshot_of == lab.vdi).collect();
+        snapshots
+    };
+    lab.change("as it was at 0").await;
+    lab.run().await;
+    let whole = sent();
+    assert_eq!((whole.0, snapshots().await.len()), (0, 1));
+    assert_ne!(snapshots().await[0].kind, VdiType::CbtMetadata);
+    for number in 1..=5 {
+        let before = (sent().0, fs::read(lab.folder.path("disk")).unwrap());
+        lab.change(&format!("as it was at {number}\n").repeat(200)).await;
+        let after = fs::read(lab.folder.path("disk")).unwrap();
+        let blocks = before.1.chunks(64 << 10).zip(after.chunks(64 << 10));
+        let changed = blocks.filter(|(before, after)| before != after).count() as u64 * (64 << 10);
+        let said = lab.run().await;
+        assert!(said.contains("1 as differences by tracked blocks"), "{said}");
+        assert_eq!((sent().0 - before.0, sent().1), (changed, whole.1), "{number}");
+        let kept = snapshots().await;
+        assert_eq!((kept.len(), kept[0].kind.clone()), (1, VdiType::CbtMetadata));
+    }
+    let vms = client.vms().all_records().await.unwrap();
+    assert!(vms.values().all(|vm| !vm.is_a_snapshot), "the pool keeps no data");
+    let read = lab.tool(&["cat", "db", "/state"]).unwrap().output().await.unwrap();
+    assert_eq!(said(&read), "as it was at 5\n".repeat(200));
+    assert!(lab.restored("db-again").await == fs::read(lab.folder.path("disk")).unwrap());
+    // A chain that others follow, too: each names the one before by its id and its path.
+    let newest = lab
+        .files()
+        .into_iter()
+        .filter(|file| file.ends_with("disk-0.vhd"))
+        .max();
+    let (mut path, mut steps) = (newest.unwrap(), 0);
+    let mut vhd = Vhd::open(File::open(&path).unwrap()).unwrap();
+    while vhd.footer().kind == Kind::Differencing {
+        let named = vhd.parent_paths().unwrap();
+        path = path.parent().unwrap().join(&named[0]);
+        let parent = Vhd::open(File::open(&path).unwrap()).unwrap();
+        assert_eq!(vhd.parent_id(), parent.footer().id);
+        (vhd, steps) = (parent, steps + 1);
+    }
+    assert_eq!(steps, 5);
+
+    // What is tracked breaks off in the middle: all comes.
+    lab.change(&"sixth\n".repeat(100_000)).await;
+    lab.pool.simulator.fault(Fault::on("/nbd").truncate(100_000));
+    let said_then = lab.run().await;
+    assert!(
+        said_then.contains("tracked blocks do not come") && said_then.contains("0 as differences"),
+        "{said_then}"
+    );
+    lab.pool.simulator.clear_faults();
+    // The snapshot of that has its data: a difference comes as a VHD, too.
+    lab.change("seventh").await;
+    let fault = Fault::on("VDI.list_changed_blocks").error("VDI_NO_CBT_METADATA", ["OpaqueRef:x"]);
+    lab.pool.simulator.fault(fault.times(1));
+    let said_then = lab.run().await;
+    assert!(
+        said_then.contains("tracked blocks do not come") && said_then.contains("1 as differences, "),
+        "{said_then}"
+    );
+    lab.change("eighth").await;
+    let said_then = lab.run().await;
+    assert!(said_then.contains("by tracked blocks"), "{said_then}");
+    assert_eq!(snapshots().await.len(), 1);
+    let read = lab.tool(&["cat", "db", "/state"]).unwrap().output().await.unwrap();
+    assert_eq!(said(&read), "eighth");
+    assert!(lab.tool(&["verify"]).unwrap().output().await.unwrap().status.success());
+    client.logout().await.unwrap();
+    lab.pool.assert_tidy().await;
 }

@@ -3,6 +3,8 @@
 mod archives;
 #[cfg(unix)]
 mod backup;
+#[cfg(unix)]
+mod buckets;
 mod deltas;
 mod deploy;
 mod disks;
@@ -18,6 +20,8 @@ mod messages;
 #[cfg(unix)]
 mod migrate;
 mod nbd;
+#[cfg(unix)]
+mod object_server;
 mod partitions;
 #[cfg(target_os = "linux")]
 mod serial;
@@ -33,6 +37,8 @@ mod tour;
 mod traffic;
 mod transfers;
 mod trust;
+#[cfg(unix)]
+mod web_server;
 #[cfg(target_os = "linux")]
 #[path = "../../../serial-link/agent/tests/store/mod.rs"]
 mod xenstored;
