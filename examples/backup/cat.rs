@@ -18,11 +18,14 @@ pub(crate) struct Flags {
     path: String,
     #[command(flatten)]
     place: WhichPlace,
+    /// Do not read all of the disk's backups first, to hold them against their checksums
+    #[arg(long)]
+    unchecked: bool,
 }
 
 pub(crate) async fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
     let backup = store.find(&flags.which).await?;
-    with_volume(store, &backup, &flags.place, &flags.path, |found| {
+    with_volume(store, &backup, &flags.place, &flags.path, !flags.unchecked, |found| {
         let content = found.volume.content(&flags.path)?;
         let mut out = io::stdout().lock();
         content.copy_to(&mut out)?;

@@ -1,8 +1,10 @@
 //! What backups there are, what is in them, and whether they are whole.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 use vhd_mbr::Size;
@@ -47,7 +49,7 @@ pub(crate) async fn run(store: &Store, flags: &Flags) -> anyhow::Result<ExitCode
 /// The files of a directory.
 async fn files(store: &Store, which: &Which, path: &str, flags: &Flags) -> anyhow::Result<ExitCode> {
     let backup = store.find(which).await?;
-    with_volume(store, &backup, &flags.place, path, |found| {
+    with_volume(store, &backup, &flags.place, path, false, |found| {
         let mut out = io::stdout().lock();
         let mut documents = Vec::new();
         for entry in found.volume.list(path)? {
@@ -112,9 +114,10 @@ pub(crate) async fn verify(store: &Store) -> anyhow::Result<ExitCode> {
     let (mut good, mut bad) = (0, 0);
     for backups in store.all().await?.into_values() {
         let known: Vec<_> = backups.iter().flatten().cloned().collect();
+        let mut checked_files = BTreeMap::new();
         for backup in backups {
             let checked = match &backup {
-                Ok(backup) => check(store, &known, backup).await,
+                Ok(backup) => check(store, &known, backup, &mut checked_files).await,
                 Err(_) => backup.map(|_| ()),
             };
             match checked {
@@ -133,11 +136,30 @@ pub(crate) async fn verify(store: &Store) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(bad > 0)))
 }
 
-async fn check(store: &Store, known: &[Manifest], backup: &Manifest) -> anyhow::Result<()> {
+/// A backup is as good as all that it is a difference to. Each file is read once.
+async fn check(
+    store: &Store,
+    known: &[Manifest],
+    backup: &Manifest,
+    checked: &mut BTreeMap<String, bool>,
+) -> anyhow::Result<()> {
     for disk in &backup.disks {
-        // What it is a difference to is there, and is checked by itself.
-        if let Some(part) = chain(known, backup, disk)?.last() {
-            store.check(part).await?;
+        for part in chain(known, backup, disk)? {
+            let is_whole = match checked.get(&part.key) {
+                Some(is_whole) => *is_whole,
+                None => {
+                    let outcome = store.check(&part).await;
+                    checked.insert(part.key.clone(), outcome.is_ok());
+                    outcome?;
+                    true
+                }
+            };
+            ensure!(
+                is_whole,
+                "{}: it is a difference to {}, which is damaged",
+                backup.id,
+                part.key
+            );
         }
     }
     Ok(())

@@ -71,10 +71,12 @@ pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Re
         return Ok(ExitCode::SUCCESS);
     }
     let mut disks = Vec::new();
-    let work = restore(pool, store, &backup, flags, template, sr, &of_nics, &mut disks);
-    if let Err(error) = pool.unless_interrupted(work).await {
+    let outcome = restore(pool, store, &backup, flags, template, sr, &of_nics, &mut disks).await;
+    if let Err(error) = outcome {
         for disk in disks {
-            destroy_disk(pool, disk).await?;
+            if let Err(left) = destroy_disk(pool, disk).await {
+                return Err(error.context(format!("and a disk of it is left on the pool: {left}")));
+            }
         }
         return Err(error.context("nothing of it is left on the pool"));
     }
@@ -94,9 +96,13 @@ async fn restore(
 ) -> anyhow::Result<()> {
     for disk in &backup.disks {
         // Damage is found before anything of it is on the pool.
-        for part in store.parts(backup, disk).await? {
-            store.check(&part).await?;
-        }
+        let check = async {
+            for part in store.parts(backup, disk).await? {
+                store.check(&part).await?;
+            }
+            anyhow::Ok(())
+        };
+        pool.unless_interrupted(check).await?;
         let mut record = VdiRecord::default();
         record.name_label.clone_from(&disk.name);
         record.sr = sr;
@@ -107,8 +113,11 @@ async fn restore(
         // A VHD may be longer than its disk.
         let opened: AnyDisk = Box::new(Window::new(store.open(backup, disk).await?, 0, disk.size_bytes));
         let opened = Arc::new(opened);
-        upload(pool, vdi, &opened).await?;
-        ensure_equal(pool, vdi, &opened).await?;
+        let fill = async {
+            upload(pool, vdi, &opened).await?;
+            ensure_equal(pool, vdi, &opened).await
+        };
+        pool.unless_interrupted(fill).await?;
     }
     let new = NewVm {
         name: &flags.name,

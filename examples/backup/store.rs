@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use vhd_mbr::vhd::{Footer, Vhd};
+use vhd_mbr::xen_disk::ReadAt as _;
 use xenapi_examples::{AnyDisk, note};
 
 use crate::Which;
@@ -21,7 +22,7 @@ pub(crate) struct Store {
 
 /// A file of a disk: where it is, and what it has to be.
 pub(crate) struct Part {
-    key: String,
+    pub(crate) key: String,
     disk: Disk,
 }
 
@@ -43,9 +44,38 @@ impl Store {
         Ok(all)
     }
 
-    /// The backups of a VM that are whole, from the oldest to the newest.
+    /// The backups of a VM that can be told what they are, from the oldest to the newest. Damage of one is told, and keeps
+    /// nobody from the others.
     pub(crate) async fn backups(&self, vm: &str) -> anyhow::Result<Vec<Manifest>> {
-        self.read(vm).await?.into_iter().collect()
+        let mut known = Vec::new();
+        for read in self.read(vm).await? {
+            match read {
+                Ok(manifest) => known.push(manifest),
+                Err(error) => note(format!("{error:#}")),
+            }
+        }
+        Ok(known)
+    }
+
+    /// Makes sure that all that a backup is made of is there, and as long as it was; answers with how many files its
+    /// longest chain has.
+    pub(crate) async fn ensure_complete(&self, known: &[Manifest], backup: &Manifest) -> anyhow::Result<usize> {
+        let mut longest = 0;
+        for disk in &backup.disks {
+            let parts = chain(known, backup, disk)?;
+            longest = longest.max(parts.len());
+            for part in &parts {
+                let file = self.place.open(&part.key).await?;
+                let length = tokio::task::spawn_blocking(move || file.size()).await??;
+                ensure!(
+                    length == part.disk.file_bytes,
+                    "{} is {length} bytes long, and was {}",
+                    self.place.name(&part.key),
+                    part.disk.file_bytes
+                );
+            }
+        }
+        Ok(longest)
     }
 
     async fn read(&self, vm: &str) -> anyhow::Result<Vec<anyhow::Result<Manifest>>> {

@@ -26,7 +26,8 @@ pub(crate) struct Flags {
     /// All of each disk, and no difference
     #[arg(long)]
     full: bool,
-    /// Keep so many backups of each VM; older ones that others are differences to stay with them
+    /// Keep so many backups of each VM; after as many the next is whole, and those that others are differences to stay
+    /// until then
     #[arg(long, value_name = "COUNT")]
     keep: Option<usize>,
     /// Go on where a run that was killed has left a lock in a bucket
@@ -34,6 +35,29 @@ pub(crate) struct Flags {
     unlock: bool,
     #[command(flatten)]
     batch: Batch,
+}
+
+/// With so many files, a chain ends and a new one begins.
+const LONGEST: usize = 30;
+
+impl Flags {
+    /// The backup that the next one is a difference to; none where that would not be read again, or where a new chain
+    /// lets an old one go.
+    async fn base<'a>(
+        &self,
+        store: &Store,
+        known: &[Manifest],
+        last: &'a Manifest,
+        name: &str,
+    ) -> Option<&'a Manifest> {
+        match store.ensure_complete(known, last).await {
+            Ok(length) => Some(last).filter(|_| length < self.keep.unwrap_or(LONGEST).clamp(1, LONGEST)),
+            Err(error) => {
+                note(format!("{name}: all of it comes: {error:#}"));
+                None
+            }
+        }
+    }
 }
 
 pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Result<ExitCode> {
@@ -76,12 +100,22 @@ async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen:
     }
     let before = store.backups(uuid).await?;
     let id = Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ").to_string();
+    if let Some(newest) = before.last() {
+        ensure!(
+            id > newest.id,
+            "by the clock it is {id}, and the newest backup is of {}: which one is newer counts, so set the clock first",
+            newest.id
+        );
+    }
+    let last = match before.last().filter(|_| !flags.full) {
+        Some(last) => flags.base(store, &before, last, &chosen.record.name_label).await,
+        None => None,
+    };
     let snapshot = pool
         .vm(vm)
         .snapshot(&format!("{SNAPSHOT}{id}"))
         .await
         .context("no snapshot can be taken")?;
-    let last = before.last().filter(|_| !flags.full);
     let taken = take(pool, store, last, &id, snapshot, chosen).await;
     let (manifest, are_tracked) = match taken {
         Ok(taken) => taken,
@@ -170,7 +204,7 @@ async fn take(
             sha256: written.sha256,
         });
     }
-    disks.sort_by(|a, b| a.position.cmp(&b.position));
+    disks.sort_by_key(|disk| (disk.position.parse::<u32>().ok(), disk.position.clone()));
     let firmware = record.hvm_boot_params.get("firmware").cloned();
     let manifest = Manifest {
         id: id.to_owned(),

@@ -18,12 +18,14 @@ pub(crate) struct WhichPlace {
     volume: WhichVolume,
 }
 
-/// Does some work, which waits for the disk, with the volume of a backup that has this path.
+/// Does some work, which waits for the disk, with the volume of a backup that has this path; once all that the disk is made
+/// of was held against its checksums, where that is wanted.
 pub(crate) async fn with_volume<T>(
     store: &Store,
     backup: &Manifest,
     place: &WhichPlace,
     path: &str,
+    checked: bool,
     work: impl FnOnce(&FoundVolume<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let mut reasons = Vec::new();
@@ -33,7 +35,14 @@ pub(crate) async fn with_volume<T>(
         }
         let opened = store.open(backup, disk).await?;
         match block_in_place(|| FoundVolume::open(&opened, &place.volume, Some(path))) {
-            Ok(found) => return block_in_place(|| work(&found)),
+            Ok(found) => {
+                if checked {
+                    for part in store.parts(backup, disk).await? {
+                        store.check(&part).await?;
+                    }
+                }
+                return block_in_place(|| work(&found));
+            }
             Err(error) => reasons.push(format!("disk {}: {error:#}", disk.position)),
         }
     }

@@ -216,7 +216,12 @@ async fn what_was_then_is_read_and_restored_and_damage_is_noticed() {
     assert!(lab.restored("db-again").await == fs::read(lab.folder.path("disk")).unwrap());
 
     // All are needed by the newest; a whole one needs nothing.
-    let kept = lab.tool(&["run", "db", "--keep", "2"]).unwrap().output().await.unwrap();
+    let kept = lab
+        .tool(&["run", "db", "--keep", "20"])
+        .unwrap()
+        .output()
+        .await
+        .unwrap();
     assert!(kept.status.success() && lab.ls().await.len() == 7, "{kept:?}");
     let full = lab
         .tool(&["run", "db", "--full", "--keep", "1"])
@@ -231,6 +236,106 @@ async fn what_was_then_is_read_and_restored_and_damage_is_noticed() {
     assert_eq!(lab.ls().await.len(), 1);
     assert!(verify().await.status.success());
     lab.pool.assert_tidy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_spoils_what_depends_on_it_and_nothing_else() {
+    let Some(lab) = Lab::new().await else { return };
+    if lab.tool(&["run"]).is_none() {
+        return;
+    }
+    // Two chains: whole and a difference, whole and a difference.
+    for (number, more) in [&[][..], &[], &["--full"], &[]].iter().enumerate() {
+        lab.change(&format!("as it was at {number}\n").repeat(200)).await;
+        let ran = lab.tool(&["run", "db"]).unwrap().args(*more).output().await.unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let backups = lab.ls().await;
+    let ids: Vec<_> = backups.iter().map(|backup| backup["id"].as_str().unwrap()).collect();
+    let cat = async |at: usize, more: &[&str]| {
+        let mut cat = lab.tool(&["cat", "db", "/state", "--id", ids[at]]).unwrap();
+        cat.args(more).output().await.unwrap()
+    };
+    let of = |at: usize, file: &str| {
+        let mut files = lab.files().into_iter();
+        files
+            .find(|path| path.ends_with(format!("{}/{file}", ids[at])))
+            .unwrap()
+    };
+    let flip = |path: &Path, at: u64| {
+        let file = File::options().read(true).write(true).open(path).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    };
+    let verify = async || complained(&lab.tool(&["verify"]).unwrap().output().await.unwrap());
+
+    // A bit of the first disk: both of its chain are lost, and those of the other are not.
+    let first = of(0, "disk-0.vhd");
+    flip(&first, 5000);
+    assert!(
+        verify().await.contains("2 backups are whole, 2 are not"),
+        "{}",
+        verify().await
+    );
+    for at in [0, 1] {
+        let refused = cat(at, &[]).await;
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(
+            said(&refused).is_empty() && complained(&refused).contains("is damaged"),
+            "{refused:?}"
+        );
+        assert!(cat(at, &["--unchecked"]).await.status.success());
+    }
+    assert_eq!(said(&cat(3, &[]).await), "as it was at 3\n".repeat(200));
+    flip(&first, 5000);
+
+    // What says of the first backup what it is: the second needs it, the others go on, and so do new ones.
+    flip(&of(0, "manifest.json"), 100);
+    assert_eq!(cat(1, &[]).await.status.code(), Some(1));
+    assert_eq!(said(&cat(3, &[]).await), "as it was at 3\n".repeat(200));
+    let ran = lab.run().await;
+    assert!(ran.contains("1 as differences") && ran.contains("is damaged"), "{ran}");
+
+    // What a difference would be to is cut off: all of it comes.
+    let newest = of(2, "disk-0.vhd");
+    let length = newest.metadata().unwrap().len();
+    File::options()
+        .write(true)
+        .open(&newest)
+        .unwrap()
+        .set_len(length - 512)
+        .unwrap();
+    let ran = lab.run().await;
+    assert!(
+        ran.contains("0 as differences") && ran.contains("all of it comes"),
+        "{ran}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chains_end_so_that_old_backups_can_go() {
+    let Some(lab) = Lab::new().await else { return };
+    let Some(_) = lab.tool(&["run"]) else { return };
+    for number in 0..8 {
+        lab.change(&format!("{number}\n").repeat(200)).await;
+        let ran = lab.tool(&["run", "db", "--keep", "3"]).unwrap().output().await.unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let backups = lab.ls().await;
+    assert!((3..=5).contains(&backups.len()), "{backups:?}");
+    let newest = backups.last().unwrap()["id"].as_str().unwrap();
+    let read = lab
+        .tool(&["cat", "db", "/state", "--id", newest])
+        .unwrap()
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(said(&read), "7\n".repeat(200), "{read:?}");
+    let verified = lab.tool(&["verify"]).unwrap().output().await.unwrap();
+    assert!(verified.status.success(), "{verified:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
