@@ -20,6 +20,20 @@ pub(crate) struct Manifest {
     /// The snapshot that it was taken from; the pool may have kept its disks alone.
     pub(crate) snapshot: String,
     pub(crate) disks: Vec<Disk>,
+    /// Backups of earlier releases have none.
+    #[serde(default)]
+    pub(crate) nics: Vec<Nic>,
+}
+
+/// A NIC of the VM.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Nic {
+    /// Its number in the VM.
+    pub(crate) device: String,
+    pub(crate) mac: String,
+    /// The network's UUID, and what it was called.
+    pub(crate) network: String,
+    pub(crate) network_name: String,
 }
 
 /// A disk in a backup.

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use clap::Args;
 use vhd_mbr::xen_disk::Window;
 use xenapi::vdi::VdiType;
-use xenapi::{Network, Ref, Sr, Vdi, VdiRecord, Vm};
-use xenapi_examples::{AnyDisk, NewVm, Pool, Printable, destroy_disk, ensure_equal, named, note, upload};
+use xenapi::{Map, Network, NetworkRecord, Ref, Sr, Vdi, VdiRecord, Vm};
+use xenapi_examples::{AnyDisk, NewNic, NewVm, Pool, Printable, destroy_disk, ensure_equal, named, note, upload};
 
 use crate::Which;
 use crate::manifest::Manifest;
@@ -24,9 +24,12 @@ pub(crate) struct Flags {
     /// The storage for its disks, by name or UUID; otherwise the pool's default
     #[arg(long, value_name = "NAME")]
     sr: Option<String>,
-    /// A NIC on this network; several may be given
+    /// A NIC on this network, in place of those that the VM had; several may be given
     #[arg(long = "network", value_name = "NAME")]
     networks: Vec<String>,
+    /// With the MAC addresses that the VM had, which must be gone
+    #[arg(long, conflicts_with = "networks")]
+    same_macs: bool,
     /// What the VM is made from
     #[arg(long, value_name = "NAME", default_value = "Other install media")]
     template: String,
@@ -54,13 +57,7 @@ pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Re
             standard.context("the pool has no default SR: say --sr")?
         }
     };
-    let mut of_nics: Vec<Ref<Network>> = Vec::new();
-    for wanted in &flags.networks {
-        let found = networks
-            .iter()
-            .find(|(_, network)| network.name_label == *wanted || network.uuid == *wanted);
-        of_nics.push(*found.with_context(|| format!("the pool has no network {wanted:?}"))?.0);
-    }
+    let nics = nics(flags, &backup, &networks)?;
     if flags.dry_run {
         note(format!(
             "Would make the VM {} of the backup {} with {} disks.",
@@ -71,9 +68,9 @@ pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Re
         return Ok(ExitCode::SUCCESS);
     }
     let mut disks = Vec::new();
-    let outcome = restore(pool, store, &backup, flags, template, sr, &of_nics, &mut disks).await;
+    let outcome = restore(pool, store, &backup, flags, template, sr, &nics, &mut disks).await;
     if let Err(error) = outcome {
-        for disk in disks {
+        for (_, disk) in disks {
             if let Err(left) = destroy_disk(pool, disk).await {
                 return Err(error.context(format!("and a disk of it is left on the pool: {left}")));
             }
@@ -81,6 +78,41 @@ pub(crate) async fn run(pool: &Pool, store: &Store, flags: &Flags) -> anyhow::Re
         return Err(error.context("nothing of it is left on the pool"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The NICs that the new VM gets: those that are said, or those that the VM had, where their networks are.
+fn nics(flags: &Flags, backup: &Manifest, networks: &Map<Ref<Network>, NetworkRecord>) -> anyhow::Result<Vec<NewNic>> {
+    let find = |wanted: &dyn Fn(&NetworkRecord) -> bool| networks.iter().find(|(_, record)| wanted(record));
+    if !flags.networks.is_empty() {
+        let said = flags.networks.iter().enumerate().map(|(number, wanted)| {
+            let found = find(&|network| network.name_label == *wanted || network.uuid == *wanted);
+            let found = found.with_context(|| format!("the pool has no network {wanted:?}"))?;
+            Ok(NewNic {
+                device: number.to_string(),
+                network: *found.0,
+                mac: None,
+            })
+        });
+        return said.collect();
+    }
+    let mut nics = Vec::new();
+    for nic in &backup.nics {
+        let found = find(&|network| network.uuid == nic.network);
+        let found = found.or_else(|| find(&|network| network.name_label == nic.network_name));
+        match found {
+            Some((network, _)) => nics.push(NewNic {
+                device: nic.device.clone(),
+                network: *network,
+                mac: flags.same_macs.then(|| nic.mac.clone()),
+            }),
+            None => note(format!(
+                "NIC {} is left out: the pool has no network {}",
+                nic.device,
+                Printable(&nic.network_name)
+            )),
+        }
+    }
+    Ok(nics)
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is another thing that was looked up")]
@@ -91,8 +123,8 @@ async fn restore(
     flags: &Flags,
     template: Ref<Vm>,
     sr: Ref<Sr>,
-    networks: &[Ref<Network>],
-    disks: &mut Vec<Ref<Vdi>>,
+    nics: &[NewNic],
+    disks: &mut Vec<(String, Ref<Vdi>)>,
 ) -> anyhow::Result<()> {
     for disk in &backup.disks {
         // Damage is found before anything of it is on the pool.
@@ -109,7 +141,7 @@ async fn restore(
         record.kind = VdiType::User;
         record.virtual_size = i64::try_from(disk.size_bytes)?;
         let vdi = pool.vdis().create(&record).await.context("the disk cannot be made")?;
-        disks.push(vdi);
+        disks.push((disk.position.clone(), vdi));
         // A VHD may be longer than its disk.
         let opened: AnyDisk = Box::new(Window::new(store.open(backup, disk).await?, 0, disk.size_bytes));
         let opened = Arc::new(opened);
@@ -126,7 +158,7 @@ async fn restore(
         memory: backup.memory_bytes,
         firmware: &backup.firmware,
         disks,
-        networks,
+        nics,
     };
     let vm = new.make(pool).await?;
     note(format!(

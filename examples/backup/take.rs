@@ -12,7 +12,7 @@ use xenapi::{Ref, Vdi, Vm};
 use xenapi_examples::{Batch, Chosen, Job, Pool, Selection, destroy_disk, note};
 
 use crate::disk::Source;
-use crate::manifest::{Disk, Manifest, is_plain};
+use crate::manifest::{Disk, Manifest, Nic, is_plain};
 use crate::store::Store;
 use crate::thin::thin;
 
@@ -205,6 +205,18 @@ async fn take(
         });
     }
     disks.sort_by_key(|disk| (disk.position.parse::<u32>().ok(), disk.position.clone()));
+    let mut nics = Vec::new();
+    for vif in &chosen.record.vifs {
+        let vif = pool.vif(*vif).record().await?;
+        let network = pool.network(vif.network).record().await?;
+        nics.push(Nic {
+            device: vif.device,
+            mac: vif.mac,
+            network: network.uuid,
+            network_name: network.name_label,
+        });
+    }
+    nics.sort_by_key(|nic| nic.device.parse::<u32>().ok());
     let firmware = record.hvm_boot_params.get("firmware").cloned();
     let manifest = Manifest {
         id: id.to_owned(),
@@ -215,6 +227,7 @@ async fn take(
         firmware: firmware.unwrap_or_else(|| "bios".to_owned()),
         snapshot: record.uuid,
         disks,
+        nics,
     };
     store.write(&manifest).await?;
     Ok((manifest, are_tracked))

@@ -17,10 +17,10 @@ use clap::Parser;
 use vhd_mbr::Size;
 use vhd_mbr::xen_disk::ReadAt as _;
 use xenapi::vdi::VdiType;
-use xenapi::{Network, Ref, Sr, Vdi, VdiRecord, Vm};
+use xenapi::{Ref, Sr, Vdi, VdiRecord, Vm};
 use xenapi_examples::{
-    AnyDisk, Connection, Image, ImageFormat, NewVm, Pool, Printable, arguments, destroy_disk, ensure_equal, finish,
-    named, note, upload,
+    AnyDisk, Connection, Image, ImageFormat, NewNic, NewVm, Pool, Printable, arguments, destroy_disk, ensure_equal,
+    finish, named, note, upload,
 };
 
 use crate::firmware::Firmware;
@@ -121,12 +121,16 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<ExitCode> {
             standard.context("the pool has no default SR: say --sr")?
         }
     };
-    let mut of_nics = Vec::new();
+    let mut of_nics: Vec<NewNic> = Vec::new();
     for wanted in &flags.networks {
         let found = networks
             .iter()
             .find(|(_, network)| network.name_label == *wanted || network.uuid == *wanted);
-        of_nics.push(*found.with_context(|| format!("the pool has no network {wanted:?}"))?.0);
+        of_nics.push(NewNic {
+            device: of_nics.len().to_string(),
+            network: *found.with_context(|| format!("the pool has no network {wanted:?}"))?.0,
+            mac: None,
+        });
     }
     if flags.dry_run {
         note(format!(
@@ -165,7 +169,7 @@ async fn run(pool: &Pool, flags: &Flags) -> anyhow::Result<ExitCode> {
 struct Place {
     template: Ref<Vm>,
     sr: Ref<Sr>,
-    of_nics: Vec<Ref<Network>>,
+    of_nics: Vec<NewNic>,
     firmware: Firmware,
 }
 
@@ -175,7 +179,7 @@ async fn make(
     flags: &Flags,
     place: &Place,
     wanted: &[Wanted],
-    made: &mut Vec<Ref<Vdi>>,
+    made: &mut Vec<(String, Ref<Vdi>)>,
 ) -> anyhow::Result<Ref<Vm>> {
     for (number, image) in wanted.iter().enumerate() {
         let mut record = VdiRecord::default();
@@ -185,7 +189,7 @@ async fn make(
         // Storage has whole sectors of 512 bytes.
         record.virtual_size = i64::try_from(image.size.next_multiple_of(512)).context("the disk is too large")?;
         let vdi = pool.vdis().create(&record).await.context("the disk cannot be made")?;
-        made.push(vdi);
+        made.push((number.to_string(), vdi));
         let filled = async {
             let sent = upload(pool, vdi, &image.disk).await?;
             ensure_equal(pool, vdi, &image.disk).await?;
@@ -205,13 +209,13 @@ async fn make(
         memory: i64::from(flags.memory_mib) << 20,
         firmware: place.firmware.name(),
         disks: made,
-        networks: &place.of_nics,
+        nics: &place.of_nics,
     };
     new.make(pool).await
 }
 
-async fn take_back(pool: &Pool, made: Vec<Ref<Vdi>>) -> xenapi::Result<()> {
-    for vdi in made {
+async fn take_back(pool: &Pool, made: Vec<(String, Ref<Vdi>)>) -> xenapi::Result<()> {
+    for (_, vdi) in made {
         destroy_disk(pool, vdi).await?;
     }
     Ok(())

@@ -46,7 +46,7 @@ pub use self::known_pools::settings;
 pub use self::listing::Listing;
 pub use self::meter::{Meter, Total};
 pub use self::nbd::{WithoutTls, connect_nbd, open_nbd};
-pub use self::new_vm::NewVm;
+pub use self::new_vm::{NewNic, NewVm};
 pub use self::outcome::{finish, note};
 pub use self::pool::Pool;
 pub use self::printable::Printable;

@@ -18,10 +18,21 @@ pub struct NewVm<'a> {
     pub memory: i64,
     /// `bios` or `uefi`.
     pub firmware: &'a str,
-    /// Its disks, the one that it boots from first.
-    pub disks: &'a [Ref<Vdi>],
-    /// The networks of its NICs.
-    pub networks: &'a [Ref<Network>],
+    /// Its disks with their positions in it, the one that it boots from first.
+    pub disks: &'a [(String, Ref<Vdi>)],
+    /// Its NICs.
+    pub nics: &'a [NewNic],
+}
+
+/// A NIC of a VM that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewNic {
+    /// Its number in the VM.
+    pub device: String,
+    /// Where it is plugged in.
+    pub network: Ref<Network>,
+    /// Its address; without one the pool makes one.
+    pub mac: Option<String>,
 }
 
 impl NewVm<'_> {
@@ -68,21 +79,22 @@ impl NewVm<'_> {
             .map(|(key, value)| (key.to_string(), value.to_string()))
             .collect();
         handle.set_hvm_boot_params(&boot).await?;
-        for (number, &vdi) in self.disks.iter().enumerate() {
+        for (number, (position, vdi)) in self.disks.iter().enumerate() {
             let mut vbd = VbdRecord::default();
             vbd.vm = vm;
-            vbd.vdi = vdi;
-            vbd.userdevice = number.to_string();
+            vbd.vdi = *vdi;
+            vbd.userdevice.clone_from(position);
             vbd.bootable = number == 0;
             vbd.kind = VbdType::Disk;
             vbd.mode = VbdMode::Rw;
             pool.vbds().create(&vbd).await?;
         }
-        for (number, &network) in self.networks.iter().enumerate() {
+        for nic in self.nics {
             let mut vif = VifRecord::default();
             vif.vm = vm;
-            vif.network = network;
-            vif.device = number.to_string();
+            vif.network = nic.network;
+            vif.device.clone_from(&nic.device);
+            vif.mac = nic.mac.clone().unwrap_or_default();
             vif.mtu = 1500;
             pool.vifs().create(&vif).await?;
         }

@@ -99,7 +99,7 @@ impl Lab {
         .unwrap();
         let vm = vms.values().find(|vm| vm.name_label == name).unwrap();
         let disks = vm.disks(&vbds, &vdis);
-        assert_eq!(disks.len(), 1);
+        assert_eq!((disks.len(), vm.vifs.len()), (1, 1));
         let export = client.vdi(disks[0].vbd.vdi).export_raw(DiskFormat::Raw).await.unwrap();
         let pieces: Vec<_> = export.try_collect().await.unwrap();
         client.logout().await.unwrap();
