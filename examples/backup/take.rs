@@ -8,8 +8,8 @@ use clap::Args;
 use jiff::Timestamp;
 use vhd_mbr::Size;
 use xenapi::vbd::VbdType;
-use xenapi::{Ref, Vdi, Vm};
-use xenapi_examples::{Batch, Chosen, Job, Pool, Selection, destroy_disk, note};
+use xenapi::{Client, Ref, Vdi, Vm};
+use xenapi_examples::{Afterwards, Batch, Chosen, Job, Pool, Selection, destroy_disk, note};
 
 use crate::disk::Source;
 use crate::manifest::{Disk, Manifest, Nic, is_plain};
@@ -116,7 +116,14 @@ async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen:
         .snapshot(&format!("{SNAPSHOT}{id}"))
         .await
         .context("no snapshot can be taken")?;
+    // Also where the work is given up: nobody would know of it.
+    let mut unfinished = Unfinished {
+        client: Client::clone(pool),
+        afterwards: pool.afterwards(),
+        snapshot: Some(snapshot),
+    };
     let taken = take(pool, store, last, &id, snapshot, chosen).await;
+    unfinished.snapshot = None;
     let (manifest, are_tracked) = match taken {
         Ok(taken) => taken,
         Err(error) => {
@@ -156,6 +163,25 @@ async fn back_up(pool: &Pool, store: &Store, flags: &Flags, vm: Ref<Vm>, chosen:
         }
     }
     Ok(said)
+}
+
+/// The snapshot of a backup that is not there yet.
+struct Unfinished {
+    client: Client,
+    afterwards: Afterwards,
+    snapshot: Option<Ref<Vm>>,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let Some(snapshot) = self.snapshot.take() else { return };
+        let client = self.client.clone();
+        self.afterwards.spawn(async move {
+            if let Err(left) = destroy_snapshot(&client, snapshot).await {
+                note(format!("a snapshot is left on the pool until the next run: {left:#}"));
+            }
+        });
+    }
 }
 
 /// Writes the disks and what the backup is. Tells whether all disks came as the blocks that the pool has tracked.
@@ -274,7 +300,7 @@ async fn keep_tracks_only(pool: &Pool, snapshot: Ref<Vm>) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn destroy_snapshot(pool: &Pool, snapshot: Ref<Vm>) -> anyhow::Result<()> {
+async fn destroy_snapshot(pool: &Client, snapshot: Ref<Vm>) -> anyhow::Result<()> {
     let disks = disks(pool, snapshot).await?;
     pool.vm(snapshot).destroy().await?;
     for disk in disks {
@@ -283,7 +309,7 @@ async fn destroy_snapshot(pool: &Pool, snapshot: Ref<Vm>) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn disks(pool: &Pool, snapshot: Ref<Vm>) -> anyhow::Result<BTreeSet<Ref<Vdi>>> {
+async fn disks(pool: &Client, snapshot: Ref<Vm>) -> anyhow::Result<BTreeSet<Ref<Vdi>>> {
     let mut disks = BTreeSet::new();
     for vbd in pool.vm(snapshot).vbds().await? {
         let vbd = pool.vbd(vbd).record().await?;

@@ -10,7 +10,7 @@ use xenapi_sim::Simulator;
 
 use crate::interrupt::Interrupt;
 use crate::known_pools::{KnownPool, KnownPools, default_known_hosts};
-use crate::{Pool, note};
+use crate::{Afterwards, Pool, note};
 
 /// Where the pool is and how to log in. Without `--url` and `--pool` a simulated pool is made in this process.
 ///
@@ -166,6 +166,7 @@ impl Connection {
             url,
             simulated,
             interrupt,
+            afterwards: Afterwards::default(),
         })
     }
 

@@ -48,7 +48,7 @@ pub use self::meter::{Meter, Total};
 pub use self::nbd::{WithoutTls, connect_nbd, open_nbd};
 pub use self::new_vm::{NewNic, NewVm};
 pub use self::outcome::{finish, note};
-pub use self::pool::Pool;
+pub use self::pool::{Afterwards, Pool};
 pub use self::printable::Printable;
 pub use self::put_back::{Untouched, ensure_untouched, put_back};
 pub use self::selection::{Chosen, Selection};

@@ -1,16 +1,22 @@
 //! A pool that a tool works on.
 
 use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use xenapi::Client;
 use xenapi::wire::Encoding;
 use xenapi_sim::Server;
 
 use crate::interrupt::Interrupt;
+use crate::note;
 
 /// How long work that was given up may take to cancel on the server what it had begun there.
 const TIDYING: Duration = Duration::from_secs(2);
+
+/// How long all of that may take.
+const AFTERWARDS: Duration = Duration::from_secs(30);
 
 /// A session on a pool, and the simulated pool behind it if it has one.
 #[derive(Debug)]
@@ -19,6 +25,27 @@ pub struct Pool {
     pub(crate) url: String,
     pub(crate) simulated: Option<Server>,
     pub(crate) interrupt: Interrupt,
+    pub(crate) afterwards: Afterwards,
+}
+
+/// What is done although the work was given up, before the session ends.
+#[derive(Clone, Debug, Default)]
+pub struct Afterwards(Arc<Mutex<Vec<JoinHandle<()>>>>);
+
+impl Afterwards {
+    /// Does it, in a task of its own.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let task = tokio::spawn(work);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    async fn done(&self) {
+        let tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // One that panicked has said so.
+            let _ = task.await;
+        }
+    }
 }
 
 impl Pool {
@@ -57,10 +84,18 @@ impl Pool {
         self.interrupt.unless_pressed(work).await
     }
 
+    /// Where work that may be given up leaves what has to be done all the same.
+    pub fn afterwards(&self) -> Afterwards {
+        self.afterwards.clone()
+    }
+
     /// Logs out; after ctrl-c, once dropped work has had time to cancel its tasks.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         if self.is_interrupted() {
             tokio::time::sleep(TIDYING).await;
+        }
+        if tokio::time::timeout(AFTERWARDS, self.afterwards.done()).await.is_err() {
+            note("Tidying up takes too long, and is left.");
         }
         Ok(self.client.logout().await?)
     }

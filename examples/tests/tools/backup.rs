@@ -315,6 +315,34 @@ async fn damage_spoils_what_depends_on_it_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_leaves_no_snapshot() {
+    let Some(lab) = Lab::new().await else { return };
+    let snapshots = || lab.pool.simulator.refs("VM").len();
+    let (before, disks) = (snapshots(), lab.pool.simulator.refs("VDI").len());
+    let Some(mut run) = lab.tool(&["run", "db"]) else {
+        return;
+    };
+    lab.pool.simulator.fault(Fault::on("/export_raw_vdi").stall(1000));
+    let child = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while lab.pool.simulator.counters().sent("/export_raw_vdi") == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(snapshots(), before + 1);
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(
+        (snapshots(), lab.pool.simulator.refs("VDI").len()),
+        (before, disks),
+        "{output:?}"
+    );
+    // An export that stalls never looks whether anybody listens, so that its task stays.
+    lab.pool.simulator.clear_faults();
+    lab.run().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn chains_end_so_that_old_backups_can_go() {
     let Some(lab) = Lab::new().await else { return };
     let Some(_) = lab.tool(&["run"]) else { return };
