@@ -9,9 +9,10 @@ use futures_util::future::BoxFuture;
 use serial_link::reach::{ConnectError, Console, HostLine, Line, Mode, Port};
 use serial_link::setup::{Address, Form, Protocol, Role, Setting, Socket};
 use xenapi::vm::DomainType;
-use xenapi::{Client, Ref, Vm};
-use xenapi_examples::{ControlDomain, Pool, Sessions, Whereabouts};
+use xenapi::{Client, Host, Ref, Vm};
+use xenapi_examples::{Pool, Whereabouts, note};
 
+use crate::Ways;
 use crate::running::running_setting;
 
 /// Asks the pool again whenever it connects: the VM may have been started anew, or moved.
@@ -23,10 +24,10 @@ pub(crate) struct VmLine {
 }
 
 impl VmLine {
-    pub(crate) fn new(pool: &Pool, ssh: &ControlDomain, vm: Ref<Vm>, name: String) -> Self {
+    pub(crate) fn new(pool: &Pool, ways: &Ways<'_>, vm: Ref<Vm>, name: String) -> Self {
         Self {
             client: Client::clone(pool),
-            hosts: Whereabouts::new(pool, &Sessions::new(ssh)),
+            hosts: Whereabouts::new(pool, &ways.sessions),
             vm,
             name,
         }
@@ -51,6 +52,32 @@ impl VmLine {
         let form: Form = now.parse().with_context(|| format!("its port is {now:?}"))?;
         way(&form, &dom0, domain)
     }
+}
+
+/// Logs in where a VM runs, and asks whoever sits at the terminal what there is to ask: once a line is open, what is typed
+/// is the guest's, and nobody may be asked for it again.
+///
+/// # Errors
+/// Where the host lets nobody in. One that does not answer may do so later.
+pub(crate) async fn log_in(pool: &Pool, ways: &Ways<'_>, host: Ref<Host>) -> anyhow::Result<()> {
+    ways.sessions.prepare().await?;
+    if host.is_null() {
+        return Ok(());
+    }
+    match Whereabouts::new(pool, &ways.sessions).session(host).await {
+        Err(error) if is_login_refused(&error) => Err(error),
+        Err(error) => {
+            note(format!("{error:#}"));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn is_login_refused(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<dom0::Error>()
+        .is_some_and(dom0::Error::is_login_refused)
 }
 
 /// The session that is there.

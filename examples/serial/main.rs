@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
-use xenapi_examples::{Connection, ControlDomain, arguments, finish};
+use xenapi_examples::{Connection, ControlDomain, Sessions, arguments, finish};
 
 /// A VM's serial port: set up, watched, shared, debugged through; with serial-agent in the guest, commands and files
 #[derive(Parser)]
@@ -44,7 +44,7 @@ struct Flags {
 
 /// How to get at hosts.
 struct Ways<'a> {
-    ssh: &'a ControlDomain,
+    sessions: Sessions,
     connection: &'a Connection,
 }
 
@@ -85,7 +85,10 @@ fn main() -> ExitCode {
 
 async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
     let Flags { job, ssh, connection } = flags;
-    let ways = &Ways { ssh, connection };
+    let ways = &Ways {
+        sessions: Sessions::new(ssh),
+        connection,
+    };
     match job {
         Job::Setup(flags) => setup::run(flags, ways).await,
         Job::Status(flags) => status::run(flags, ways).await,
