@@ -21,6 +21,7 @@ pub(crate) struct VmLine {
     hosts: Whereabouts,
     vm: Ref<Vm>,
     name: String,
+    share: bool,
 }
 
 impl VmLine {
@@ -30,6 +31,7 @@ impl VmLine {
             hosts: Whereabouts::new(pool, &ways.sessions),
             vm,
             name,
+            share: ways.share,
         }
     }
 
@@ -45,12 +47,59 @@ impl VmLine {
             DomainType::Pv | DomainType::PvInPvh | DomainType::Pvh
         ) {
             // Without an emulated machine there is no serial port, but a console of the same use.
-            return Ok(HostLine::console(domain, Console::Paravirtual, false, login(&dom0)));
+            return Ok(HostLine::console(
+                domain,
+                Console::Paravirtual,
+                self.share,
+                login(&dom0),
+            ));
         }
         let setting = Setting::of(&record.platform, &record.other_config).value;
         let now = running_setting(&dom0, domain).await?.unwrap_or(setting);
         let form: Form = now.parse().with_context(|| format!("its port is {now:?}"))?;
-        way(&form, &dom0, domain)
+        self.way(&form, &dom0, domain)
+    }
+
+    /// The line to a port with this setting.
+    fn way(&self, form: &Form, dom0: &Dom0, domain: u32) -> anyhow::Result<HostLine> {
+        let login = login(dom0);
+        let Form::Socket(Socket {
+            address,
+            role,
+            protocol,
+            ..
+        }) = form
+        else {
+            if *form == Form::Pty {
+                return Ok(HostLine::console(domain, Console::Serial, self.share, login));
+            }
+            bail!(
+                "its port cannot be reached: {}; `serial setup` gives it one",
+                form.explain()
+            );
+        };
+        let mode = match protocol {
+            Protocol::Raw => Mode::Raw,
+            Protocol::Telnet => Mode::Telnet,
+            other => bail!("its port speaks {other:?}, which is not spoken here"),
+        };
+        if !matches!(role, Role::Server { .. }) {
+            bail!(
+                "{}: say `serial bridge listen:ADDRESS:PORT` there, or `serial setup` for a port that waits for you",
+                form.explain()
+            );
+        }
+        let target = match address {
+            Address::Unix { path } => Target::unix(path),
+            Address::Tcp { host, port } => {
+                let port = port
+                    .parse()
+                    .with_context(|| format!("its port has no number, but {port:?}"))?;
+                let host = if host.is_empty() { "127.0.0.1" } else { host };
+                Target::tcp(host, port)
+            }
+        };
+        Ok(HostLine::socket(target, mode, login))
     }
 }
 
@@ -86,48 +135,6 @@ fn login(dom0: &Dom0) -> impl Fn() -> Ready<Result<Dom0, dom0::Error>> + Send + 
     move || ready(Ok(session.clone()))
 }
 
-/// The line to a port with this setting.
-fn way(form: &Form, dom0: &Dom0, domain: u32) -> anyhow::Result<HostLine> {
-    let login = login(dom0);
-    let Form::Socket(Socket {
-        address,
-        role,
-        protocol,
-        ..
-    }) = form
-    else {
-        if *form == Form::Pty {
-            return Ok(HostLine::console(domain, Console::Serial, false, login));
-        }
-        bail!(
-            "its port cannot be reached: {}; `serial setup` gives it one",
-            form.explain()
-        );
-    };
-    let mode = match protocol {
-        Protocol::Raw => Mode::Raw,
-        Protocol::Telnet => Mode::Telnet,
-        other => bail!("its port speaks {other:?}, which is not spoken here"),
-    };
-    if !matches!(role, Role::Server { .. }) {
-        bail!(
-            "{}: say `serial bridge --incoming` there, or `serial setup` for a port that waits for you",
-            form.explain()
-        );
-    }
-    let target = match address {
-        Address::Unix { path } => Target::unix(path),
-        Address::Tcp { host, port } => {
-            let port = port
-                .parse()
-                .with_context(|| format!("its port has no number, but {port:?}"))?;
-            let host = if host.is_empty() { "127.0.0.1" } else { host };
-            Target::tcp(host, port)
-        }
-    };
-    Ok(HostLine::socket(target, mode, login))
-}
-
 impl Line for VmLine {
     fn connect(&self) -> BoxFuture<'_, Result<Port, ConnectError>> {
         Box::pin(async {
@@ -135,7 +142,13 @@ impl Line for VmLine {
                 line: self.name(),
                 source: io::Error::other(format!("{error:#}")),
             })?;
-            line.connect().await
+            match line.connect().await {
+                Err(error @ ConnectError::TerminalInUse { .. }) => Err(ConnectError::Socket {
+                    line: self.name(),
+                    source: io::Error::other(format!("{error} (--share opens it all the same)")),
+                }),
+                connected => connected,
+            }
         })
     }
 

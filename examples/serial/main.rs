@@ -36,6 +36,9 @@ use xenapi_examples::{Connection, ControlDomain, Sessions, arguments, finish};
 struct Flags {
     #[command(subcommand)]
     job: Job,
+    /// Open a terminal of the control domain though other programs have it open: each misses what another gets
+    #[arg(long, global = true)]
+    share: bool,
     #[command(flatten)]
     ssh: ControlDomain,
     #[command(flatten)]
@@ -45,6 +48,8 @@ struct Flags {
 /// How to get at hosts.
 struct Ways<'a> {
     sessions: Sessions,
+    /// Whether a terminal may have other readers.
+    share: bool,
     connection: &'a Connection,
 }
 
@@ -84,9 +89,15 @@ fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
-    let Flags { job, ssh, connection } = flags;
+    let Flags {
+        job,
+        share,
+        ssh,
+        connection,
+    } = flags;
     let ways = &Ways {
         sessions: Sessions::new(ssh),
+        share: *share,
         connection,
     };
     match job {
