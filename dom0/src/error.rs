@@ -243,4 +243,18 @@ impl Error {
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })
     }
+
+    /// Whether the host is there and a person is needed: to give another key or password, or to decide about the host's
+    /// key. The same login fails again until then.
+    pub fn is_login_refused(&self) -> bool {
+        matches!(
+            self,
+            Self::Denied { .. }
+                | Self::UnknownHostKey { .. }
+                | Self::ChangedHostKey { .. }
+                | Self::RevokedHostKey { .. }
+                | Self::WrongHostKey { .. }
+                | Self::KnownHosts { .. }
+        )
+    }
 }

@@ -9,9 +9,10 @@ use futures_util::future::BoxFuture;
 use serial_link::reach::{ConnectError, Console, HostLine, Line, Mode, Port};
 use serial_link::setup::{Address, Form, Protocol, Role, Setting, Socket};
 use xenapi::vm::DomainType;
-use xenapi::{Client, Ref, Vm};
-use xenapi_examples::{ControlDomain, Pool, Sessions, Whereabouts};
+use xenapi::{Client, Host, Ref, Vm};
+use xenapi_examples::{Pool, Whereabouts, note};
 
+use crate::Ways;
 use crate::running::running_setting;
 
 /// Asks the pool again whenever it connects: the VM may have been started anew, or moved.
@@ -20,15 +21,17 @@ pub(crate) struct VmLine {
     hosts: Whereabouts,
     vm: Ref<Vm>,
     name: String,
+    share: bool,
 }
 
 impl VmLine {
-    pub(crate) fn new(pool: &Pool, ssh: &ControlDomain, vm: Ref<Vm>, name: String) -> Self {
+    pub(crate) fn new(pool: &Pool, ways: &Ways<'_>, vm: Ref<Vm>, name: String) -> Self {
         Self {
             client: Client::clone(pool),
-            hosts: Whereabouts::new(pool, &Sessions::new(ssh)),
+            hosts: Whereabouts::new(pool, &ways.sessions),
             vm,
             name,
+            share: ways.share,
         }
     }
 
@@ -44,61 +47,92 @@ impl VmLine {
             DomainType::Pv | DomainType::PvInPvh | DomainType::Pvh
         ) {
             // Without an emulated machine there is no serial port, but a console of the same use.
-            return Ok(HostLine::console(domain, Console::Paravirtual, false, login(&dom0)));
+            return Ok(HostLine::console(
+                domain,
+                Console::Paravirtual,
+                self.share,
+                login(&dom0),
+            ));
         }
         let setting = Setting::of(&record.platform, &record.other_config).value;
         let now = running_setting(&dom0, domain).await?.unwrap_or(setting);
         let form: Form = now.parse().with_context(|| format!("its port is {now:?}"))?;
-        way(&form, &dom0, domain)
+        self.way(&form, &dom0, domain)
     }
+
+    /// The line to a port with this setting.
+    fn way(&self, form: &Form, dom0: &Dom0, domain: u32) -> anyhow::Result<HostLine> {
+        let login = login(dom0);
+        let Form::Socket(Socket {
+            address,
+            role,
+            protocol,
+            ..
+        }) = form
+        else {
+            if *form == Form::Pty {
+                return Ok(HostLine::console(domain, Console::Serial, self.share, login));
+            }
+            bail!(
+                "its port cannot be reached: {}; `serial setup` gives it one",
+                form.explain()
+            );
+        };
+        let mode = match protocol {
+            Protocol::Raw => Mode::Raw,
+            Protocol::Telnet => Mode::Telnet,
+            other => bail!("its port speaks {other:?}, which is not spoken here"),
+        };
+        if !matches!(role, Role::Server { .. }) {
+            bail!(
+                "{}: say `serial bridge listen:ADDRESS:PORT` there, or `serial setup` for a port that waits for you",
+                form.explain()
+            );
+        }
+        let target = match address {
+            Address::Unix { path } => Target::unix(path),
+            Address::Tcp { host, port } => {
+                let port = port
+                    .parse()
+                    .with_context(|| format!("its port has no number, but {port:?}"))?;
+                let host = if host.is_empty() { "127.0.0.1" } else { host };
+                Target::tcp(host, port)
+            }
+        };
+        Ok(HostLine::socket(target, mode, login))
+    }
+}
+
+/// Logs in where a VM runs, and asks whoever sits at the terminal what there is to ask: once a line is open, what is typed
+/// is the guest's, and nobody may be asked for it again.
+///
+/// # Errors
+/// Where the host lets nobody in. One that does not answer may do so later.
+pub(crate) async fn log_in(pool: &Pool, ways: &Ways<'_>, host: Ref<Host>) -> anyhow::Result<()> {
+    ways.sessions.prepare().await?;
+    if host.is_null() {
+        return Ok(());
+    }
+    match Whereabouts::new(pool, &ways.sessions).session(host).await {
+        Err(error) if is_login_refused(&error) => Err(error),
+        Err(error) => {
+            note(format!("{error:#}"));
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn is_login_refused(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<dom0::Error>()
+        .is_some_and(dom0::Error::is_login_refused)
 }
 
 /// The session that is there.
 fn login(dom0: &Dom0) -> impl Fn() -> Ready<Result<Dom0, dom0::Error>> + Send + Sync + 'static {
     let session = dom0.clone();
     move || ready(Ok(session.clone()))
-}
-
-/// The line to a port with this setting.
-fn way(form: &Form, dom0: &Dom0, domain: u32) -> anyhow::Result<HostLine> {
-    let login = login(dom0);
-    let Form::Socket(Socket {
-        address,
-        role,
-        protocol,
-        ..
-    }) = form
-    else {
-        if *form == Form::Pty {
-            return Ok(HostLine::console(domain, Console::Serial, false, login));
-        }
-        bail!(
-            "its port cannot be reached: {}; `serial setup` gives it one",
-            form.explain()
-        );
-    };
-    let mode = match protocol {
-        Protocol::Raw => Mode::Raw,
-        Protocol::Telnet => Mode::Telnet,
-        other => bail!("its port speaks {other:?}, which is not spoken here"),
-    };
-    if !matches!(role, Role::Server { .. }) {
-        bail!(
-            "{}: say `serial bridge --incoming` there, or `serial setup` for a port that waits for you",
-            form.explain()
-        );
-    }
-    let target = match address {
-        Address::Unix { path } => Target::unix(path),
-        Address::Tcp { host, port } => {
-            let port = port
-                .parse()
-                .with_context(|| format!("its port has no number, but {port:?}"))?;
-            let host = if host.is_empty() { "127.0.0.1" } else { host };
-            Target::tcp(host, port)
-        }
-    };
-    Ok(HostLine::socket(target, mode, login))
 }
 
 impl Line for VmLine {
@@ -108,7 +142,13 @@ impl Line for VmLine {
                 line: self.name(),
                 source: io::Error::other(format!("{error:#}")),
             })?;
-            line.connect().await
+            match line.connect().await {
+                Err(error @ ConnectError::TerminalInUse { .. }) => Err(ConnectError::Socket {
+                    line: self.name(),
+                    source: io::Error::other(format!("{error} (--share opens it all the same)")),
+                }),
+                connected => connected,
+            }
         })
     }
 

@@ -1,5 +1,6 @@
 //! What guests say, written down.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,11 +9,11 @@ use clap::Args;
 use futures_util::future::try_join_all;
 use serial_link::bridge::{Bridge, Log, Replay};
 use xenapi::{Ref, Vm};
-use xenapi_examples::{Pool, Selection, note};
+use xenapi_examples::{Pool, Selection, ask_no_more, note};
 
 use crate::Ways;
 use crate::bridge::tell;
-use crate::line::VmLine;
+use crate::line::{VmLine, log_in};
 
 /// A file for each VM, with the time in front of every line. One that is full makes room for the next: NAME.log becomes
 /// NAME.log.1.
@@ -39,7 +40,9 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
         .run("serial", async |pool: &Pool| {
             let vms = pool.unless_interrupted(pool.vms().all_records()).await?;
             let mut logs: Vec<(PathBuf, String, Ref<Vm>)> = Vec::new();
+            let mut hosts = BTreeSet::new();
             for chosen in flags.vms.choose(&vms)? {
+                hosts.insert(chosen.record.resident_on);
                 let name = chosen.record.name_label;
                 // Names are people's, and may have slashes; two VMs may have one name.
                 let file = flags.folder.join(format!("{}.log", plain(&name)));
@@ -58,8 +61,19 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
             tokio::fs::create_dir_all(&flags.folder)
                 .await
                 .with_context(|| format!("{} cannot be made", flags.folder.display()))?;
+            // One after the other, as there may be questions. A host that lets nobody in does not keep the others' VMs waiting.
+            let logins = async {
+                for host in hosts {
+                    if let Err(error) = log_in(pool, ways, host).await {
+                        note(format!("{error:#}"));
+                    }
+                }
+                anyhow::Ok(())
+            };
+            pool.unless_interrupted(logins).await?;
+            ask_no_more();
             let written = logs.into_iter().map(async |(file, name, vm)| {
-                let bridge = Bridge::start(VmLine::new(pool, ways.ssh, vm, name));
+                let bridge = Bridge::start(VmLine::new(pool, ways, vm, name));
                 let telling = tokio::spawn(tell(bridge.events()));
                 let log = Log::new(file).limit(flags.limit.max(1) << 20).keep(flags.keep);
                 let written = log.write_all(bridge.reader("log", Replay::All)).await;

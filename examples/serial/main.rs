@@ -29,13 +29,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
-use xenapi_examples::{Connection, ControlDomain, arguments, finish};
+use xenapi_examples::{Connection, ControlDomain, Sessions, arguments, finish};
 
 /// A VM's serial port: set up, watched, shared, debugged through; with serial-agent in the guest, commands and files
 #[derive(Parser)]
 struct Flags {
     #[command(subcommand)]
     job: Job,
+    /// Open a terminal of the control domain though other programs have it open: each misses what another gets
+    #[arg(long, global = true)]
+    share: bool,
     #[command(flatten)]
     ssh: ControlDomain,
     #[command(flatten)]
@@ -44,7 +47,9 @@ struct Flags {
 
 /// How to get at hosts.
 struct Ways<'a> {
-    ssh: &'a ControlDomain,
+    sessions: Sessions,
+    /// Whether a terminal may have other readers.
+    share: bool,
     connection: &'a Connection,
 }
 
@@ -84,8 +89,17 @@ fn main() -> ExitCode {
 }
 
 async fn run(flags: &Flags) -> anyhow::Result<ExitCode> {
-    let Flags { job, ssh, connection } = flags;
-    let ways = &Ways { ssh, connection };
+    let Flags {
+        job,
+        share,
+        ssh,
+        connection,
+    } = flags;
+    let ways = &Ways {
+        sessions: Sessions::new(ssh),
+        share: *share,
+        connection,
+    };
     match job {
         Job::Setup(flags) => setup::run(flags, ways).await,
         Job::Status(flags) => status::run(flags, ways).await,

@@ -14,10 +14,10 @@ use serial_link::reach::{BoardLine, Incoming, MEETING, Mode, TcpLine, XenStoreVa
 use xenapi::{Client, Ref, Vm};
 #[cfg(unix)]
 use xenapi_examples::note;
-use xenapi_examples::{Interrupted, Pool, Sessions, Whereabouts, named, settings};
+use xenapi_examples::{Interrupted, Pool, Whereabouts, ask_no_more, named, settings};
 
 use crate::Ways;
-use crate::line::VmLine;
+use crate::line::{VmLine, log_in};
 use crate::pool_values::PoolValues;
 
 /// What carries the link to a VM's agent.
@@ -130,9 +130,15 @@ impl Wanted {
                             .and_then(existing);
                         let bridge = match (shared, existing) {
                             (_, Some(bridge)) => bridge,
-                            (Some(By::Xenstore), _) => Bridge::start(store_line(pool, ways, vm, &name, folder)),
                             (Some(By::Pool), _) => Bridge::start(pool_line(pool, vm, &name, folder)),
-                            _ => Bridge::start(VmLine::new(pool, ways.ssh, vm, name.clone())),
+                            (by, _) => {
+                                pool.unless_interrupted(log_in(pool, ways, record.resident_on)).await?;
+                                ask_no_more();
+                                match by {
+                                    Some(By::Xenstore) => Bridge::start(store_line(pool, ways, vm, &name, folder)),
+                                    _ => Bridge::start(VmLine::new(pool, ways, vm, name.clone())),
+                                }
+                            }
                         };
                         let place = Place { name, bridge, meeting };
                         pool.unless_interrupted(work(place)).await
@@ -168,7 +174,7 @@ impl Wanted {
 
 /// The line through the xenstore of the host where a VM runs.
 fn store_line(pool: &Pool, ways: &Ways<'_>, vm: Ref<Vm>, name: &str, folder: &str) -> BoardLine<XenStoreValues> {
-    let hosts = Whereabouts::new(pool, &Sessions::new(ways.ssh));
+    let hosts = Whereabouts::new(pool, &ways.sessions);
     let (client, folder) = (Client::clone(pool), folder.to_owned());
     BoardLine::new(format!("the xenstore of {name}"), move || {
         let (hosts, client, folder) = (hosts.clone(), client.clone(), folder.clone());

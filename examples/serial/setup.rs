@@ -8,7 +8,7 @@ use serial_link::live::{change, changed, probe, probed, qmp_socket};
 use serial_link::setup::{Address, Form, Origin, Pending, Setting, Socket};
 use xenapi::vm::PowerState;
 use xenapi::{Client, Ref, Vm};
-use xenapi_examples::{Batch, Chosen, Pool, Selection, Sessions, Whereabouts};
+use xenapi_examples::{Batch, Chosen, Pool, Selection, Whereabouts};
 
 use crate::Ways;
 
@@ -41,7 +41,7 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
             let forms = chosen.iter().map(|chosen| form(flags, &chosen.record.uuid));
             // One that is refused is refused before the first VM is changed.
             forms.collect::<anyhow::Result<Vec<_>>>()?;
-            let hosts = Whereabouts::new(pool, &Sessions::new(ways.ssh));
+            let hosts = Whereabouts::new(pool, &ways.sessions);
             let job = |vm: Ref<Vm>, chosen: &Chosen| {
                 let change = Change::new(flags, pool, &hosts, vm, chosen);
                 xenapi_examples::Job {

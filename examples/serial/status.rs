@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use serial_link::setup::{Form, Origin, Pending, Setting};
 use xenapi::VmRecord;
-use xenapi_examples::{Chosen, Pool, Printable, Selection, Sessions, Whereabouts};
+use xenapi_examples::{Chosen, Pool, Printable, Selection, Whereabouts};
 
 use crate::Ways;
 use crate::running::running_setting;
@@ -40,7 +40,7 @@ async fn list(pool: &Pool, flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<()>
         true => vec!["*".to_owned()],
         false => flags.vms.clone(),
     };
-    let hosts = Whereabouts::new(pool, &Sessions::new(ways.ssh));
+    let hosts = Whereabouts::new(pool, &ways.sessions);
     let mut out = io::stdout();
     let mut documents = Vec::new();
     if !flags.json {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Args;
-use dom0::{Auth, Decision, Dom0, Host, HostKeys, RemoteStream, Target, UnknownKey};
+use dom0::{Auth, Decision, Dom0, Host, HostKeys, RemoteStream, Secret, Target, UnknownKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
@@ -15,7 +16,8 @@ use crate::{Printable, note};
 
 /// How to log in to control domains over SSH: with the agent's keys and those in `~/.ssh`, unless said.
 ///
-/// A password comes from the environment variable `XENAPI_SSH_PASSWORD` or from a prompt, never from the command line.
+/// A password comes from the environment variable `XENAPI_SSH_PASSWORD` or from a prompt, never from the command line. It
+/// is asked for once, whatever the number of logins.
 #[derive(Args, Clone, Debug, Serialize, Deserialize)]
 #[command(next_help_heading = "Control domain")]
 pub struct ControlDomain {
@@ -70,9 +72,9 @@ impl ControlDomain {
         if place.port() == 22 {
             place = place.with_port(self.ssh_port);
         }
-        let connect = self.with_ways(Dom0::connect(place.to_string()))?;
+        let connect = self.with_ways(Dom0::connect(place.to_string())).await?;
         let connect = match &self.ssh_jump {
-            Some(jump) => connect.through(self.with_ways(Dom0::connect(jump))?),
+            Some(jump) => connect.through(self.with_ways(Dom0::connect(jump)).await?),
             None => connect,
         };
         connect
@@ -80,12 +82,12 @@ impl ControlDomain {
             .with_context(|| format!("cannot log in to the control domain of {host}"))
     }
 
-    fn with_ways(&self, mut connect: dom0::Connect) -> anyhow::Result<dom0::Connect> {
+    async fn with_ways(&self, mut connect: dom0::Connect) -> anyhow::Result<dom0::Connect> {
         if let Some(key) = &self.ssh_key {
             connect = connect.auth(Auth::key_file(key));
         }
         if self.ssh_password {
-            connect = connect.auth(Auth::password(password()?));
+            connect = connect.auth(Auth::password(password().await?));
         }
         let known = match &self.ssh_known_hosts {
             Some(file) => HostKeys::known_hosts(file),
@@ -98,18 +100,45 @@ impl ControlDomain {
     }
 }
 
-fn password() -> anyhow::Result<String> {
-    match std::env::var("XENAPI_SSH_PASSWORD") {
-        Ok(password) => Ok(password),
-        Err(_) => rpassword::prompt_password("Password of the control domain: ")
-            .context("no password: set XENAPI_SSH_PASSWORD or use a terminal"),
+/// Nobody is asked any more, for whatever is left of the process: a question that is still open is answered with no.
+///
+/// For programs that have the terminal to themselves from here on, and for those that nobody sits at.
+pub fn ask_no_more() {
+    ASKS_NO_MORE.store(true, Ordering::Relaxed);
+}
+
+static ASKS_NO_MORE: AtomicBool = AtomicBool::new(false);
+
+fn asks() -> bool {
+    !ASKS_NO_MORE.load(Ordering::Relaxed)
+}
+
+/// The password, once it is known. Several logins at a time wait here for one answer.
+static PASSWORD: Mutex<Option<Secret>> = Mutex::const_new(None);
+
+async fn password() -> anyhow::Result<Secret> {
+    let mut known = PASSWORD.lock().await;
+    if let Some(password) = &*known {
+        return Ok(password.clone());
     }
+    let password = match std::env::var("XENAPI_SSH_PASSWORD") {
+        Ok(password) => password,
+        Err(_) => {
+            ensure!(
+                asks(),
+                "no password: set XENAPI_SSH_PASSWORD, as nobody can be asked now"
+            );
+            rpassword::prompt_password("Password of the control domain: ")
+                .context("no password: set XENAPI_SSH_PASSWORD or use a terminal")?
+        }
+    };
+    Ok(known.insert(password.into()).clone())
 }
 
 /// Asks whoever sits at the terminal.
 fn decide(key: &UnknownKey) -> Decision {
     let (input, mut err) = (io::stdin(), io::stderr());
-    if !input.is_terminal() || !err.is_terminal() {
+    if !asks() || !input.is_terminal() || !err.is_terminal() {
         return Decision::Refuse;
     }
     let (host, fingerprint) = (key.host.to_string(), &key.fingerprint);
@@ -144,6 +173,17 @@ impl Sessions {
             flags: flags.clone(),
             open: Arc::default(),
         }
+    }
+
+    /// Asks for what any login would need, unless it is known already.
+    ///
+    /// # Errors
+    /// Where nobody can be asked.
+    pub async fn prepare(&self) -> anyhow::Result<()> {
+        if self.flags.ssh_password {
+            password().await?;
+        }
+        Ok(())
     }
 
     /// The session to a host, `[user@]host[:port]`.

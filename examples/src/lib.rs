@@ -35,7 +35,7 @@ pub use self::batch::{Batch, Job};
 pub use self::choice::{Nameable, choose_vm, named};
 pub use self::confirm::confirm;
 pub use self::connection::Connection;
-pub use self::control_domain::{ControlDomain, Sessions};
+pub use self::control_domain::{ControlDomain, Sessions, ask_no_more};
 pub use self::directory::EntryLine;
 pub use self::download::{Pieces, pumped};
 pub use self::guest_address::guest_address;

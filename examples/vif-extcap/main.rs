@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use pcap_tap::extcap::Request;
-use xenapi_examples::{ControlDomain, arguments, finish, note};
+use xenapi_examples::{ControlDomain, arguments, ask_no_more, finish, note};
 
 use crate::hosts::Hosts;
 
@@ -61,7 +61,11 @@ enum Job {
 #[tokio::main]
 async fn main() -> ExitCode {
     match Request::parse(std::env::args_os().skip(1)) {
-        Ok(Some(request)) => finish(answers::answer(request).await.map(|()| ExitCode::SUCCESS)),
+        Ok(Some(request)) => {
+            // Nobody sees what is asked.
+            ask_no_more();
+            finish(answers::answer(request).await.map(|()| ExitCode::SUCCESS))
+        }
         Ok(None) => finish(run(arguments::<Flags>().job).await.map(|()| ExitCode::SUCCESS)),
         Err(error) => finish(Err(error.into())),
     }

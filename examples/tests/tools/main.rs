@@ -1,6 +1,8 @@
 //! The tools as people run them: programs, against a simulated pool behind TLS.
 
 mod archives;
+#[cfg(target_os = "linux")]
+mod attach;
 #[cfg(unix)]
 mod backup;
 #[cfg(unix)]
@@ -31,6 +33,8 @@ mod sshd;
 #[path = "../../../pcap-tap/tests/stage/mod.rs"]
 mod stage;
 mod storage;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod tidiness;
 mod tour;
 #[cfg(target_os = "linux")]

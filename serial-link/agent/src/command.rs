@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use serial_link_protocol::blocking::Channel;
-use serial_link_protocol::{Agent, Command, Exit, FailureKind, Port, Program, Reply, Signal};
+use serial_link_protocol::{Agent, Command, Exit, FailureKind, Port, Program, Reply};
 
 use crate::failure::{failed, refused};
 use crate::process::{Group, shell};
@@ -29,21 +29,27 @@ fn start(channel: &Channel<Agent>, command: &Command, works: &Works) -> Result<R
     let group = Arc::new(group);
     let key = (channel.session(), channel.number());
     if !works.started(key, Arc::clone(&group)) {
-        group.signal(Signal::Kill);
+        group.end();
     }
     // Without a session nobody wants to know.
     let _ = channel.reply(&Reply::Started { pid: group.pid() });
     let feed = channel.clone();
     // Not joined: it may wait for input that never comes.
     thread::spawn(move || streams.input.map(|pipe| feed_input(&feed, pipe)));
-    thread::scope(|scope| {
+    let limit = command.timeout.map(|limit| Limit::start(limit, &group));
+    // What it has left behind may still say something, and is part of it: it can be signalled until it is silent.
+    let waited = thread::scope(|scope| {
         scope.spawn(|| streams.output.map(|pipe| send_output(channel, Port::Output, pipe)));
         scope.spawn(|| streams.errors.map(|pipe| send_output(channel, Port::Errors, pipe)));
-        let exit = wait(&group, command.timeout);
-        works.remove(key);
-        exit.map(Reply::Exited)
-            .map_err(|error| failed(format_args!("cannot wait for {name}"), &error))
-    })
+        group.wait()
+    });
+    let is_late = limit.is_some_and(Limit::stop);
+    works.remove(key);
+    match waited.and_then(|()| group.exit()) {
+        Ok(_) if is_late => Ok(Reply::Exited(Exit::TimedOut)),
+        Ok(exit) => Ok(Reply::Exited(exit)),
+        Err(error) => Err(failed(format_args!("cannot wait for {name}"), &error)),
+    }
 }
 
 fn prepare(command: &Command) -> Result<process::Command, Reply> {
@@ -77,25 +83,32 @@ fn prepare(command: &Command) -> Result<process::Command, Reply> {
     Ok(prepared)
 }
 
-fn wait(group: &Arc<Group>, timeout: Option<Duration>) -> io::Result<Exit> {
-    let Some(timeout) = timeout else { return group.wait() };
-    let killed = Arc::new(AtomicBool::new(false));
-    let (ended, end) = mpsc::channel::<()>();
-    let watched = Arc::clone(group);
-    let kills = Arc::clone(&killed);
-    thread::spawn(move || {
-        if end.recv_timeout(timeout) == Err(mpsc::RecvTimeoutError::Timeout) {
-            kills.store(true, Ordering::Relaxed);
-            watched.signal(Signal::Kill);
-        }
-    });
-    let exit = group.wait()?;
-    drop(ended);
-    Ok(if killed.load(Ordering::Relaxed) && !matches!(exit, Exit::Code(0)) {
-        Exit::TimedOut
-    } else {
-        exit
-    })
+/// Kills a command that takes too long, with all that it has started.
+struct Limit {
+    /// Dropped when it is over.
+    over: mpsc::Sender<()>,
+    killed: Arc<AtomicBool>,
+}
+
+impl Limit {
+    fn start(limit: Duration, group: &Arc<Group>) -> Self {
+        let (over, end) = mpsc::channel();
+        let (killed, group) = (Arc::new(AtomicBool::new(false)), Arc::clone(group));
+        let kills = Arc::clone(&killed);
+        thread::spawn(move || {
+            if end.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                kills.store(true, Ordering::Relaxed);
+                group.end();
+            }
+        });
+        Self { over, killed }
+    }
+
+    /// Whether it has killed the command.
+    fn stop(self) -> bool {
+        drop(self.over);
+        self.killed.load(Ordering::Relaxed)
+    }
 }
 
 fn feed_input(channel: &Channel<Agent>, mut pipe: impl Write) {

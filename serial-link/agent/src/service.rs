@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use serial_link_protocol::blocking::{Channel, Pump};
-use serial_link_protocol::{Agent, Config, Event, FailureKind, Link, Reply, Request, Signal};
+use serial_link_protocol::{Agent, Config, Event, FailureKind, Link, Reply, Request};
 
 use crate::command;
 use crate::download;
@@ -70,7 +70,7 @@ impl Desk {
                 None
             }
             Request::Cancel => {
-                if works.signal(key, Signal::Kill) {
+                if works.cancel(key) {
                     return None;
                 }
                 works
@@ -126,7 +126,7 @@ impl Desk {
         };
         if !works.begin(key, work) {
             // The answer closes the channel, so nobody could end it later.
-            works.signal(key, Signal::Kill);
+            works.cancel(key);
             return Some(refused(
                 FailureKind::Invalid,
                 "something is going on in this channel already",

@@ -79,6 +79,17 @@ impl Works {
         }
     }
 
+    /// Ends a command with all that it has started; whether there was one.
+    pub(crate) fn cancel(&self, key: Key) -> bool {
+        match self.lock().get(&key) {
+            Some(Work::Command(group)) => {
+                group.end();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Whether there was something that waits for a checksum.
     pub(crate) fn commit(&self, key: Key, digest: Digest) -> bool {
         match self.lock().get(&key) {
@@ -93,7 +104,7 @@ impl Works {
             if of == session
                 && let Work::Command(group) = work
             {
-                group.signal(Signal::Kill);
+                group.end();
             }
             of != session
         });

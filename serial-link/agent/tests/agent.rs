@@ -127,6 +127,100 @@ fn commands_are_killed_with_their_children_by_signal_timeout_and_departure() {
     }
 }
 
+/// A shell that ends at once, and a child that has its streams and goes on.
+fn left_behind(guest: &Guest, how: &str) -> (Command, String) {
+    let file = guest.path("left");
+    let _ = fs::remove_file(&file);
+    let line = format!(
+        "{how} sh -c 'echo $$ > {file}; exec sleep 1000' & while ! [ -s {file} ]; do sleep 0.01; done; echo started"
+    );
+    (Command::shell(line), file)
+}
+
+fn process_in(file: &str) -> String {
+    let start = Instant::now();
+    loop {
+        match fs::read_to_string(file) {
+            Ok(text) if text.ends_with('\n') => return format!("/proc/{}", text.trim()),
+            _ => thread::sleep(Duration::from_millis(10)),
+        }
+        assert!(start.elapsed() < PATIENCE, "no process was started");
+    }
+}
+
+fn goes(process: &str) {
+    let start = Instant::now();
+    while fs::read_to_string(format!("{process}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(start.elapsed() < PATIENCE, "{process} outlived its channel");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn what_a_command_leaves_behind_ends_with_it() {
+    let guest = Guest::start();
+    // In time.
+    let (command, file) = left_behind(&guest, "");
+    let output = guest
+        .client
+        .output(&command.timeout(Duration::from_secs(1)), b"")
+        .unwrap();
+    assert_eq!((output.exit, output.stdout), (Exit::TimedOut, b"started\n".to_vec()));
+    goes(&process_in(&file));
+    // By a signal.
+    let (command, file) = left_behind(&guest, "");
+    let running = guest.client.exec(&command).unwrap();
+    let process = process_in(&file);
+    assert_eq!(
+        running.read(Port::Output, 100).unwrap().as_deref(),
+        Some(&b"started\n"[..])
+    );
+    running.signal(Signal::Kill).unwrap();
+    assert_eq!(running.read(Port::Output, 100).unwrap(), None);
+    assert_eq!(running.wait().unwrap(), Exit::Code(0));
+    goes(&process);
+    // By its cancellation.
+    let (command, file) = left_behind(&guest, "");
+    let running = guest.client.exec(&command).unwrap();
+    let process = process_in(&file);
+    assert_eq!(
+        running.read(Port::Output, 100).unwrap().as_deref(),
+        Some(&b"started\n"[..])
+    );
+    drop(running);
+    goes(&process);
+}
+
+#[test]
+fn who_leaves_the_command_keeps_nothing_of_the_agent() {
+    let guest = Guest::start();
+    let (command, file) = left_behind(&guest, "setsid");
+    let command = command.timeout(Duration::from_secs(1));
+    let output = guest.client.output(&command, b"").unwrap();
+    assert_eq!((output.exit, output.stdout), (Exit::TimedOut, b"started\n".to_vec()));
+    let mut left = vec![process_in(&file)];
+    // More of them than the agent allows at a time.
+    for _ in 0..40 {
+        let (command, file) = left_behind(&guest, "setsid");
+        let start = Instant::now();
+        let running = loop {
+            match guest.client.exec(&command) {
+                Err(ClientError::Failed(failure)) if failure.kind == FailureKind::Busy => {
+                    assert!(start.elapsed() < PATIENCE, "the agent stays busy");
+                    thread::sleep(Duration::from_millis(10));
+                }
+                started => break started.unwrap(),
+            }
+        };
+        left.push(process_in(&file));
+        drop(running);
+    }
+    for process in left {
+        let id = process.trim_start_matches("/proc/");
+        assert!(std::process::Command::new("kill").arg(id).status().unwrap().success());
+    }
+}
+
 #[test]
 fn commands_run_side_by_side_and_a_flood_stalls_only_itself() {
     let guest = Guest::start();

@@ -32,6 +32,12 @@ pub enum ClientError {
         /// Why.
         reason: String,
     },
+    /// A stream is longer than what is kept in memory.
+    #[error("more than {limit} bytes came, which are not kept in memory: read them piece by piece")]
+    TooMuch {
+        /// How many bytes are kept.
+        limit: usize,
+    },
     /// Reading or writing a file at this end failed.
     #[error("cannot read or write the file at this end: {0}")]
     File(#[from] std::io::Error),

@@ -6,6 +6,9 @@ use crate::link::Event;
 use crate::message::{Exit, Reply};
 use crate::packet::Refusal;
 
+/// So many replies of a channel may wait.
+const MOST: usize = 4;
+
 /// The replies that have come, by channel: what a client keeps beside its link until somebody asks for them.
 #[derive(Debug, Default)]
 pub struct Inbox {
@@ -14,12 +17,17 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// Keeps what an event says for somebody. Nobody else gets the replies, so every event has to come here.
+    /// Keeps what an event says for somebody. Nobody else gets the replies, so every event has to come here. A channel with
+    /// more replies than any request has is closed.
     pub fn take(&mut self, event: Event<Reply>) {
         match event {
             Event::Message { channel, message } => {
+                // No request has so many answers: whoever sends them fills the memory of this end.
                 if let Some(replies) = self.replies.get_mut(&channel) {
-                    replies.push_back(message);
+                    match replies.len() < MOST {
+                        true => replies.push_back(message),
+                        false => drop(self.replies.remove(&channel)),
+                    }
                 }
             }
             Event::Connected { .. } => self.refused = None,
@@ -78,5 +86,28 @@ impl From<Reply> for ClientError {
                 answer: format!("{reply:?}"),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_answers_without_end_is_not_heard() {
+        let mut inbox = Inbox::default();
+        inbox.open(1);
+        inbox.open(3);
+        let started = |channel| Event::Message {
+            channel,
+            message: Reply::Started { pid: 7 },
+        };
+        inbox.take(started(3));
+        for _ in 0..100_000 {
+            inbox.take(started(1));
+        }
+        assert!(inbox.reply(1).is_err());
+        assert!(inbox.replies.values().all(|replies| replies.len() <= MOST));
+        assert!(matches!(inbox.reply(3), Ok(Some(Reply::Started { .. }))));
     }
 }

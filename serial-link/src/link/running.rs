@@ -4,6 +4,9 @@ use serial_link_protocol::{ClientError, Exit, LinkError, Port, Reply, Request, S
 
 use super::client::Channel;
 
+/// So much of a stream is kept in memory.
+const KEPT: usize = 64 << 20;
+
 /// A command that runs in the VM. Dropping it kills the command.
 pub struct Running {
     channel: Channel,
@@ -45,13 +48,16 @@ impl Running {
         self.channel.read(port, most).await
     }
 
-    /// Reads a stream to its end.
+    /// Reads a stream to its end, and keeps up to 64 MiB of it.
     ///
     /// # Errors
-    /// If the session is over.
+    /// If the session is over; [`ClientError::TooMuch`] for a longer one, which [`read`](Self::read) is for.
     pub async fn read_to_end(&self, port: Port) -> Result<Vec<u8>, ClientError> {
         let mut all = Vec::new();
         while let Some(bytes) = self.read(port, 64 << 10).await? {
+            if all.len() + bytes.len() > KEPT {
+                return Err(ClientError::TooMuch { limit: KEPT });
+            }
             all.extend(bytes);
         }
         Ok(all)

@@ -40,16 +40,23 @@ impl Console {
     }
 }
 
-/// One `cat` for each direction. The terminal's end ends the command, and so does that of the connection: by the input in
-/// the background job, which takes the reader with it.
-const READ_TTY: &str = r#"exec 3<>"$1" 4<&0 || exit
+/// What the guest sends. It ends with the connection, or the terminal.
+const READ: &str = r#"exec 3<>"$1" || exit
 stty raw -echo <&3 || exit
-cat <&3 4<&- & reader=$!
-{ cat <&4 >&3; kill "$reader"; } 2>/dev/null & writer=$!
-wait "$reader"; kill "$writer" 2>/dev/null; exit 0"#;
+exec cat <&3"#;
 
-/// How many descriptors of other processes lead to the terminal.
-const COUNT_READERS: &str = r#"ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c -F -e "-> $1"; exit 0"#;
+/// What the guest gets. A guest that reads nothing keeps `cat` from ever seeing the end of its input, so a job in its
+/// process group sees to it that it does not outlive its reader, `$2`.
+const WRITE: &str = r#"exec 3>"$1" || exit
+{ while kill -0 "$2" && kill -0 $$; do sleep 1; done; kill -s KILL -- -$$; } </dev/null >/dev/null 2>&1 3>&- &
+exec cat >&3"#;
+
+/// How many processes have the terminal open. xenconsoled always has: it is the other end of what it made.
+const COUNT_READERS: &str = r#"count=0
+for process in $(find /proc/[0-9]*/fd -lname "$1" 2>/dev/null | cut -d / -f 3 | sort -u); do
+case $(cat "/proc/$process/comm" 2>/dev/null) in xenconsoled | '') ;; *) count=$((count + 1)) ;; esac
+done
+echo $count"#;
 
 impl HostLine {
     /// To a socket in, or seen from, the control domain. `login` makes a session, again when one is lost.
@@ -109,7 +116,7 @@ impl HostLine {
         let tty = dom0.xenstore().read(&path).await.map_err(wrong)?;
         let tty = tty
             .and_then(|tty| String::from_utf8(tty).ok())
-            .filter(|tty| tty.starts_with("/dev/"));
+            .filter(|tty| is_terminal(tty));
         let Some(tty) = tty else {
             return Err(ConnectError::NoTerminal {
                 line: self.name(),
@@ -125,8 +132,12 @@ impl HostLine {
                 readers,
             });
         }
-        let mut running = dom0.exec(&Command::raw(READ_TTY).arg(&tty)).await.map_err(wrong)?;
-        let (Some(stdout), Some(stdin)) = (running.stdout.take(), running.stdin.take()) else {
+        let reader = Command::raw(READ).arg(&tty).end_with_connection();
+        let mut reader = dom0.exec(&reader).await.map_err(wrong)?;
+        let process = reader.process().await.map_err(wrong)?;
+        let writer = Command::raw(WRITE).arg(&tty).arg(process.to_string());
+        let mut writer = dom0.exec(&writer).await.map_err(wrong)?;
+        let (Some(stdout), Some(stdin)) = (reader.stdout.take(), writer.stdin.take()) else {
             return Err(wrong(Error::Lost {
                 host: dom0.host(),
                 reason: "the command has no streams".into(),
@@ -135,11 +146,17 @@ impl HostLine {
         Ok(Port::new(join(
             KeptRunning {
                 stdout,
-                _running: running,
+                _running: [reader, writer],
             },
             stdin,
         )))
     }
+}
+
+/// Whether a name that xenstore has is one of a device, without anything that means more than itself to `find`.
+fn is_terminal(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    name.starts_with("/dev/") && name.chars().all(plain)
 }
 
 impl Line for HostLine {
@@ -182,10 +199,10 @@ impl std::fmt::Debug for HostLine {
     }
 }
 
-/// The command lives as long as its output is held.
+/// The commands live as long as the output is held.
 struct KeptRunning {
     stdout: dom0::ByteStream,
-    _running: dom0::Running,
+    _running: [dom0::Running; 2],
 }
 
 impl tokio::io::AsyncRead for KeptRunning {

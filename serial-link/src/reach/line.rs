@@ -45,7 +45,11 @@ pub enum ConnectError {
         path: String,
     },
     /// Others read the terminal, and would lose bytes to this reader.
-    #[error("{line}: {readers} other programs of the control domain have {tty} open, and two readers share the bytes")]
+    #[error(
+        "{line}: {tty} is open in the control domain already, in {readers} {}; of readers side by side each misses what \
+         another gets",
+        if *readers == 1 { "program" } else { "programs" }
+    )]
     TerminalInUse {
         /// The line.
         line: String,

@@ -105,7 +105,7 @@ impl Client {
             }
             let errors = scope.spawn(|| running.read_to_end(Port::Errors));
             let stdout = running.read_to_end(Port::Output)?;
-            let stderr = errors.join().unwrap_or(Err(LinkError::NotConnected))?;
+            let stderr = errors.join().unwrap_or(Err(LinkError::NotConnected.into()))?;
             Ok(Output {
                 exit: running.wait()?,
                 stdout,

@@ -5,6 +5,9 @@ use crate::error::LinkError;
 use crate::message::{Exit, Port, Reply, Request, Signal};
 use crate::role::Host;
 
+/// So much of a stream is kept in memory.
+const KEPT: usize = 64 << 20;
+
 /// A command that runs in the VM. Dropping it kills the command.
 #[derive(Debug)]
 pub struct Running {
@@ -49,13 +52,16 @@ impl Running {
         self.channel.read(port, most)
     }
 
-    /// Reads a stream to its end.
+    /// Reads a stream to its end, and keeps up to 64 MiB of it.
     ///
     /// # Errors
-    /// If the session is over.
-    pub fn read_to_end(&self, port: Port) -> Result<Vec<u8>, LinkError> {
+    /// If the session is over; [`ClientError::TooMuch`] for a longer one, which [`read`](Self::read) is for.
+    pub fn read_to_end(&self, port: Port) -> Result<Vec<u8>, ClientError> {
         let mut all = Vec::new();
         while let Some(bytes) = self.read(port, 64 << 10)? {
+            if all.len() + bytes.len() > KEPT {
+                return Err(ClientError::TooMuch { limit: KEPT });
+            }
             all.extend(bytes);
         }
         Ok(all)
