@@ -1,14 +1,17 @@
 //! A port that can be reached, for VMs.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use clap::Args;
+use dom0::{Command, Dom0};
 use serial_link::live::{change, changed, probe, probed, qmp_socket};
-use serial_link::setup::{Address, Form, Origin, Pending, Setting, Socket};
+use serial_link::setup::{Address, Form, Origin, Pending, Role, Setting, Socket};
 use xenapi::vm::PowerState;
 use xenapi::{Client, Ref, Vm};
-use xenapi_examples::{Batch, Chosen, Pool, Selection, Whereabouts};
+use xenapi_examples::{Batch, Chosen, Pool, Selection, Whereabouts, note};
 
 use crate::Ways;
 
@@ -40,7 +43,9 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
             let chosen = flags.vms.choose(&vms)?;
             let forms = chosen.iter().map(|chosen| form(flags, &chosen.record.uuid));
             // One that is refused is refused before the first VM is changed.
-            forms.collect::<anyhow::Result<Vec<_>>>()?;
+            let forms = forms.collect::<anyhow::Result<Vec<_>>>()?;
+            ensure_own(flags, &forms)?;
+            warn_of_folder(&forms);
             let hosts = Whereabouts::new(pool, &ways.sessions);
             let job = |vm: Ref<Vm>, chosen: &Chosen| {
                 let change = Change::new(flags, pool, &hosts, vm, chosen);
@@ -65,6 +70,53 @@ fn form(flags: &Flags, uuid: &str) -> anyhow::Result<Form> {
             .with_context(|| format!("{form}; --force sets it all the same"))?;
     }
     Ok(form)
+}
+
+/// Two VMs of one host cannot have the same socket: the second would not start.
+fn ensure_own(flags: &Flags, forms: &[Form]) -> anyhow::Result<()> {
+    let is_bound = |form: &Form| {
+        matches!(
+            form,
+            Form::Socket(Socket {
+                role: Role::Server { .. },
+                ..
+            })
+        )
+    };
+    let is_shared = flags.form.as_ref().is_some_and(is_bound) && forms.len() > 1;
+    ensure!(
+        !is_shared || flags.force,
+        "{} VMs would have one socket, and of those on one host only the first would start: say --folder in place of --form, \
+         or set them one by one; --force sets it all the same",
+        forms.len()
+    );
+    Ok(())
+}
+
+/// QEMU makes the socket when the VM starts, and no folder for it.
+fn warn_of_folder(forms: &[Form]) {
+    let folders = forms.iter().filter_map(|form| match form {
+        Form::Socket(Socket {
+            address: Address::Unix { path },
+            role: Role::Server { .. },
+            ..
+        }) => Path::new(path).parent(),
+        _ => None,
+    });
+    let unsure: BTreeSet<_> = folders
+        .filter(|folder| {
+            !["/run", "/var/run", "/tmp"]
+                .iter()
+                .any(|known| Path::new(known) == *folder)
+        })
+        .collect();
+    for folder in unsure {
+        note(format!(
+            "{} has to be there on a host whenever such a VM starts, or it does not start; what is below /run is gone when \
+             the host was started anew.",
+            folder.display()
+        ));
+    }
 }
 
 struct Change {
@@ -101,6 +153,10 @@ impl Change {
         let form = self.form?;
         let value = form.to_string();
         let vm = self.client.vm(self.vm);
+        let live = match self.live && !matches!(vm.power_state().await?, PowerState::Halted | PowerState::Suspended) {
+            true => Some(Live::probe(&self.client, &self.hosts, self.vm, &form).await?),
+            false => None,
+        };
         // Of two tools at once one fails here, and neither takes away what others have set.
         vm.remove_from_platform(Setting::KEY).await?;
         if let Err(error) = vm.add_to_platform(Setting::KEY, &value).await {
@@ -115,31 +171,53 @@ impl Change {
         let set = match record.power_state {
             PowerState::Halted => format!("{value}, from its next start on"),
             PowerState::Suspended => format!("{value}, once it is resumed, shut down and started"),
-            _ if self.live => {
-                let domain = u32::try_from(record.domid).context("the pool tells no domain of it")?;
-                let dom0 = self.hosts.session(record.resident_on).await?;
-                let Form::Socket(Socket {
-                    address: Address::Unix { path },
-                    ..
-                }) = &form
-                else {
-                    bail!("only a unix socket can be had without a start");
-                };
-                let socket = qmp_socket(domain);
-                let ask = |words: Vec<String>| {
-                    let mut words = words.into_iter();
-                    let program = words.next().unwrap_or_default();
-                    dom0::Command::new(program).args(words)
-                };
-                probed(&dom0.run(&ask(probe(&socket))).await?)?;
-                let live = changed(&dom0.run(&ask(change(&socket, path)?)).await?)?;
-                format!("{value}, and now already: {}", live.port)
-            }
-            _ => match Pending::of(&value, Some(&self.before.value)) {
-                Pending::Nothing => format!("{value}, as it was"),
-                _ => format!("{value}, once it is shut down and started"),
+            _ => match (live, Pending::of(&value, Some(&self.before.value))) {
+                (Some(live), _) => format!("{value}, and now already: {}", live.change().await?),
+                (None, Pending::Nothing) => format!("{value}, as it was"),
+                (None, _) => format!("{value}, once it is shut down and started"),
             },
         };
         Ok(set)
     }
+}
+
+/// A port of a VM that runs, which can be moved.
+struct Live {
+    dom0: Dom0,
+    socket: String,
+    path: String,
+}
+
+impl Live {
+    /// Makes sure of it, before anything is changed.
+    async fn probe(client: &Client, hosts: &Whereabouts, vm: Ref<Vm>, form: &Form) -> anyhow::Result<Self> {
+        let Form::Socket(Socket {
+            address: Address::Unix { path },
+            ..
+        }) = form
+        else {
+            bail!("only a unix socket can be had without a start");
+        };
+        let record = client.vm(vm).record().await?;
+        let domain = u32::try_from(record.domid).context("the pool tells no domain of it")?;
+        let dom0 = hosts.session(record.resident_on).await?;
+        let socket = qmp_socket(domain);
+        probed(&dom0.run(&command(probe(&socket))).await?)?;
+        Ok(Self {
+            dom0,
+            socket,
+            path: path.clone(),
+        })
+    }
+
+    async fn change(self) -> anyhow::Result<String> {
+        let answer = self.dom0.run(&command(change(&self.socket, &self.path)?)).await?;
+        Ok(changed(&answer)?.port.to_string())
+    }
+}
+
+fn command(words: Vec<String>) -> Command {
+    let mut words = words.into_iter();
+    let program = words.next().unwrap_or_default();
+    Command::new(program).args(words)
 }

@@ -184,7 +184,13 @@ async fn vms_get_ports_that_can_be_reached_and_a_failure_leaves_what_was() {
         "{failed:?}"
     );
     assert_eq!(setting(&pool, "web-02"), "tcp:10.0.0.5:7000", "it is as it was");
+    // The second VM of a host could not have the same socket.
+    let one = "tcp:127.0.0.1:7000,server,nowait";
+    let shared = output(pool.tool("serial"), &["setup", "web-*", "--form", one]).await;
+    assert_eq!(shared.status.code(), Some(1), "{shared:?}");
+    assert!(complained(&shared).contains("VMs would have one socket"), "{shared:?}");
     let done = output(pool.tool("serial"), &["setup", "web-02", "--folder", "/run/serial"]).await;
+    assert!(complained(&done).contains("/run/serial has to be there"), "{done:?}");
     assert!(done.status.success());
     let uuid = pool.simulator.get("VM", &vm, "uuid").unwrap();
     let uuid = serde_json::to_value(uuid).unwrap();
