@@ -4,10 +4,11 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use ratatui::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use serial_link::bridge::{Bridge, Reader, Replay, Writer};
+use serial_link::reach::{Claim, Wish};
 use serial_link::serve::{Input, Session, stdio};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::sleep;
@@ -28,12 +29,29 @@ pub(crate) struct Flags {
     /// Send nothing
     #[arg(long)]
     read_only: bool,
+    /// Take the input of a bridge of yours over, from a terminal or a program that has it; not from a link to an agent
+    #[arg(long, conflicts_with = "read_only")]
+    take_over: bool,
+}
+
+/// What a bridge tells whoever joins it: about a screen.
+const LINES: usize = 24;
+
+impl Flags {
+    fn wish(&self) -> Wish {
+        let claim = match (self.read_only, self.take_over) {
+            (true, _) => Claim::Nothing,
+            (false, true) => Claim::TakeOver,
+            (false, false) => Claim::Free,
+        };
+        Wish::new("serial attach").claim(claim).lines(LINES)
+    }
 }
 
 pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCode> {
     flags
         .place
-        .with(ways, async |place| {
+        .with(ways, flags.wish(), async |place| {
             let telling = tokio::spawn(tell(place.bridge.events()));
             let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
             let outcome = match terminal {
@@ -45,7 +63,13 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
                 }
             };
             telling.abort();
-            outcome.map(|()| ExitCode::SUCCESS)
+            let status = place.bridge.status();
+            match (status.ended, status.last_error) {
+                (true, Some(reason)) => {
+                    bail!("{reason}; --take-over takes the input over, --read-only goes without it")
+                }
+                _ => outcome.map(|()| ExitCode::SUCCESS),
+            }
         })
         .await
 }

@@ -43,6 +43,10 @@ pub(crate) struct Flags {
     /// Write down what comes, with the time in front of every line
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// How many of the last lines a program gets when it connects. Debuggers are confused by them; other `serial` commands
+    /// say themselves what they want
+    #[arg(long, value_name = "LINES", default_value_t = 0)]
+    replay: usize,
     /// Nobody may send anything
     #[arg(long)]
     read_only: bool,
@@ -57,8 +61,12 @@ pub(crate) async fn run(flags: &Flags, ways: &Ways<'_>) -> anyhow::Result<ExitCo
         .with_own(ways, async |place| {
             let input = if flags.read_only { Input::Ignored } else { Input::First };
             let session = Session::default()
-                .replay(Replay::Nothing)
+                .replay(match flags.replay {
+                    0 => Replay::Nothing,
+                    lines => Replay::Lines(lines),
+                })
                 .hold_back(flags.hold_back)
+                .hand_over(true)
                 .input(input);
             let bridge = &place.bridge;
             say(&format!("{} is kept open; ctrl-c ends it.", place.name))?;
@@ -89,15 +97,25 @@ async fn listen(address: Option<SocketAddr>, bridge: &Bridge, session: &Session)
 
 #[cfg(unix)]
 async fn local(flags: &Flags, meeting: Option<PathBuf>, bridge: &Bridge, session: &Session) -> anyhow::Result<()> {
-    let socket = async |path: Option<&PathBuf>| {
-        let Some(path) = path else { return pending().await };
+    let bind = async |path: &PathBuf| {
         if let Some(folder) = path.parent() {
             tokio::fs::create_dir_all(folder).await?;
         }
         let bound = serve::BoundUnix::bind(path).await;
         let bound = bound.with_context(|| format!("the socket {} cannot be opened", path.display()))?;
         say(&format!("unix:{}", path.display()))?;
-        serve::unix(bridge, &bound, session).await;
+        anyhow::Ok(bound)
+    };
+    let socket = async {
+        let Some(path) = &flags.socket else {
+            return pending().await;
+        };
+        serve::unix(bridge, &bind(path).await?, session).await;
+        anyhow::Ok(())
+    };
+    let peers = async {
+        let Some(path) = &meeting else { return pending().await };
+        serve::peers(bridge, &bind(path).await?, session).await;
         anyhow::Ok(())
     };
     let terminal = async {
@@ -108,7 +126,7 @@ async fn local(flags: &Flags, meeting: Option<PathBuf>, bridge: &Bridge, session
         serve::pty(bridge, pty, session).await?;
         anyhow::Ok(())
     };
-    tokio::try_join!(socket(flags.socket.as_ref()), socket(meeting.as_ref()), terminal)?;
+    tokio::try_join!(socket, peers, terminal)?;
     Ok(())
 }
 
@@ -134,6 +152,7 @@ pub(crate) async fn tell(mut events: broadcast::Receiver<Event>) {
             Ok(Event::Connected) => "connected".to_owned(),
             Ok(Event::Disconnected { reason, .. }) => reason,
             Ok(Event::Lost { reader, bytes }) => format!("{reader} was too slow, and missed {bytes} bytes"),
+            Ok(Event::Refused { name, reason }) => format!("{name} was sent away: {reason}"),
             Ok(_) | Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return,
         };

@@ -4,9 +4,10 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use serial_link::gdb;
+use serial_link::reach::Wish;
 use serial_link::serve::{Session, tcp};
 use tokio::net::TcpListener;
 use xenapi_examples::{Printable, note};
@@ -45,7 +46,7 @@ pub(crate) struct GdbFlags {
 pub(crate) async fn run(job: &Job, ways: &Ways<'_>) -> anyhow::Result<ExitCode> {
     match job {
         Job::Windbg(flags) => {
-            let work = flags.place.with(ways, async |place| {
+            let work = flags.place.with(ways, wish(), async |place| {
                 let (listener, address) = open(flags).await?;
                 say(&format!("windbg -k com:ipport={},port={}", address.port(), address.ip()))?;
                 note(
@@ -57,13 +58,14 @@ pub(crate) async fn run(job: &Job, ways: &Ways<'_>) -> anyhow::Result<ExitCode> 
                 tokio::select! {
                     () = tcp(&place.bridge, listener, &session) => {}
                     () = tell(place.bridge.events()) => {}
+                    reason = place.bridge.ended() => bail!(reason),
                 }
                 anyhow::Ok(())
             });
             work.await?;
         }
         Job::Gdb(GdbFlags { common, console }) => {
-            let work = common.place.with(ways, async |place| {
+            let work = common.place.with(ways, wish(), async |place| {
                 let (listener, address) = open(common).await?;
                 say(&format!("gdb vmlinux -ex 'target remote {address}'"))?;
                 note(
@@ -71,22 +73,32 @@ pub(crate) async fn run(job: &Job, ways: &Ways<'_>) -> anyhow::Result<ExitCode> 
                      ttyS0,115200 > /sys/module/kgdboc/parameters/kgdboc\nand then `echo g > /proc/sysrq-trigger` to stop it. \
                      Ctrl-c here ends it.",
                 );
-                match console {
-                    true => split(&place, listener).await,
-                    false => {
-                        let session = Session::default().hold_back(true);
-                        tokio::select! {
-                            () = tcp(&place.bridge, listener, &session) => {}
-                            () = tell(place.bridge.events()) => {}
+                let served = async {
+                    match console {
+                        true => split(&place, listener).await,
+                        false => {
+                            let session = Session::default().hold_back(true);
+                            tcp(&place.bridge, listener, &session).await;
+                            Ok(())
                         }
-                        Ok(())
                     }
+                };
+                tokio::select! {
+                    done = served => done?,
+                    () = tell(place.bridge.events()) => {}
+                    reason = place.bridge.ended() => bail!(reason),
                 }
+                anyhow::Ok(())
             });
             work.await?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A debugger that loses the input in the middle of a packet loses the kernel.
+fn wish() -> Wish {
+    Wish::new("serial debug").insist(true)
 }
 
 async fn open(flags: &Flags) -> anyhow::Result<(TcpListener, SocketAddr)> {

@@ -58,6 +58,10 @@ impl Guest {
         let found = client.connected(Duration::from_secs(self.patience)).await;
         let status = place.bridge.status();
         match (found, status.last_error) {
+            (Err(_), Some(reason)) if !status.connected && place.may_be_bridge => bail!(
+                "{reason}; if a bridge is there, another program may have its input, which the bridge tells on its standard \
+                 error"
+            ),
             (Err(_), Some(reason)) if !status.connected => bail!(reason),
             (found, _) => found.with_context(|| place.name.clone())?,
         }

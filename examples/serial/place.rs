@@ -8,9 +8,9 @@ use std::str::FromStr;
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
 use serial_link::bridge::Bridge;
+use serial_link::reach::{BoardLine, Incoming, MEETING, Mode, TcpLine, Wish, XenStoreValues};
 #[cfg(unix)]
-use serial_link::reach::UnixLine;
-use serial_link::reach::{BoardLine, Incoming, MEETING, Mode, TcpLine, XenStoreValues};
+use serial_link::reach::{BridgeLine, UnixLine};
 use xenapi::{Client, Ref, Vm};
 #[cfg(unix)]
 use xenapi_examples::note;
@@ -68,19 +68,22 @@ pub(crate) struct Place {
     /// What people call it.
     pub(crate) name: String,
     pub(crate) bridge: Bridge,
+    /// Whether it may be a bridge of which nothing is known but its socket.
+    pub(crate) may_be_bridge: bool,
     /// Where others of this machine find a bridge to it.
     pub(crate) meeting: Option<PathBuf>,
 }
 
 impl Wanted {
     /// Does some work with the port, until ctrl-c. A bridge of the same user is used where there is one, as the port
-    /// itself serves one connection at a time.
+    /// itself serves one connection at a time; this is wished of it.
     pub(crate) async fn with<T>(
         &self,
         ways: &Ways<'_>,
+        wish: Wish,
         work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        self.open(ways, Some(By::Port), MEETING, work).await
+        self.open(ways, Some((By::Port, wish)), MEETING, work).await
     }
 
     /// The same for who talks to the agent, which may be met in a folder of xenstore.
@@ -91,7 +94,9 @@ impl Wanted {
         folder: &str,
         work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        self.open(ways, Some(by), folder, work).await
+        // Who takes a link's input over breaks off what it does.
+        let wish = Wish::new("the agent's link").insist(true);
+        self.open(ways, Some((by, wish)), folder, work).await
     }
 
     /// The same for who would be that bridge.
@@ -106,15 +111,17 @@ impl Wanted {
     async fn open<T>(
         &self,
         ways: &Ways<'_>,
-        shared: Option<By>,
+        shared: Option<(By, Wish)>,
         folder: &str,
         work: impl AsyncFnOnce(Place) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let direct = |name: String, bridge| Place {
             name,
             bridge,
+            may_be_bridge: true,
             meeting: None,
         };
+        let (by, wish) = shared.unzip();
         let place = match self {
             Self::Vm(wanted) => {
                 return ways
@@ -126,9 +133,9 @@ impl Wanted {
                         let name = record.name_label.clone();
                         let existing = meeting
                             .as_deref()
-                            .filter(|_| shared == Some(By::Port))
-                            .and_then(existing);
-                        let bridge = match (shared, existing) {
+                            .zip(wish.filter(|_| by == Some(By::Port)))
+                            .and_then(|(meeting, wish)| existing(meeting, wish));
+                        let bridge = match (by, existing) {
                             (_, Some(bridge)) => bridge,
                             (Some(By::Pool), _) => Bridge::start(pool_line(pool, vm, &name, folder)),
                             (by, _) => {
@@ -140,7 +147,12 @@ impl Wanted {
                                 }
                             }
                         };
-                        let place = Place { name, bridge, meeting };
+                        let place = Place {
+                            name,
+                            bridge,
+                            may_be_bridge: false,
+                            meeting,
+                        };
                         pool.unless_interrupted(work(place)).await
                     })
                     .await;
@@ -210,13 +222,13 @@ pub(crate) fn meeting(uuid: &str) -> Option<PathBuf> {
 
 /// A line to the bridge that is met there.
 #[cfg(unix)]
-fn existing(meeting: &Path) -> Option<Bridge> {
+fn existing(meeting: &Path, wish: Wish) -> Option<Bridge> {
     std::os::unix::net::UnixStream::connect(meeting).ok()?;
     note("A bridge of yours has this port open, and is used.");
-    Some(Bridge::start(UnixLine::new(meeting, Mode::Raw)))
+    Some(Bridge::start(BridgeLine::new(meeting, wish)))
 }
 
 #[cfg(not(unix))]
-fn existing(_: &Path) -> Option<Bridge> {
+fn existing(_: &Path, _: Wish) -> Option<Bridge> {
     None
 }

@@ -26,6 +26,7 @@
 
 pub mod bridge;
 pub mod gdb;
+mod greeting;
 #[cfg(feature = "link")]
 pub mod link;
 pub mod live;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serial_link::bridge::{AskError, Bridge, Config, Event, Log, Reader, Replay, WriteError};
+#[cfg(unix)]
+use serial_link::reach::{BridgeLine, Claim, Wish};
 use serial_link::reach::{Incoming, Mode, TcpLine};
 use serial_link::serve::{self, Input, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -221,10 +223,22 @@ async fn programs_are_served_bytes_and_nothing_else() {
     soon(debugger.read_exact(&mut got)).await.unwrap();
     assert_eq!(got, all);
 
-    // A second that sends is disconnected, and what it sent goes nowhere.
+    // A second that sends is disconnected, what it sent goes nowhere, and that is told.
+    let mut events = bridge.events();
     let mut second = TcpStream::connect(address).await.unwrap();
     second.write_all(b"me too").await.unwrap();
     assert_eq!(soon(second.read(&mut [0; 8])).await.unwrap_or(0), 0);
+    let told = soon(async {
+        loop {
+            if let Event::Refused { name, reason } = events.recv().await.unwrap() {
+                return (name, reason);
+            }
+        }
+    })
+    .await;
+    assert_eq!(told.0, second.local_addr().unwrap().to_string());
+    let holder = debugger.local_addr().unwrap().to_string();
+    assert!(told.1.starts_with(&holder), "{told:?}");
     debugger.write_all(b"!").await.unwrap();
     assert_eq!(soon(guest.read_u8()).await.unwrap(), b'!');
 
@@ -240,6 +254,72 @@ async fn programs_are_served_bytes_and_nothing_else() {
     let mut answer = [0; 6];
     soon(debugger.read_exact(&mut answer)).await.unwrap();
     assert_eq!(&answer, b"answer");
+    serving.abort();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn bridges_of_bridges_are_told_why_they_do_not_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meeting");
+    let (_listener, bridge, mut guest) = listening(Config::default()).await;
+    guest.write_all(b"one\ntwo\nthree").await.unwrap();
+    arrived(&bridge, 13).await;
+    let socket = serve::BoundUnix::bind(&path).await.unwrap();
+    let serving = tokio::spawn({
+        let bridge = bridge.clone();
+        async move { serve::peers(&bridge, &socket, &Session::default()).await }
+    });
+    let join = |wish: Wish| Bridge::start(BridgeLine::new(&path, wish));
+
+    let first = join(Wish::new("first").lines(2));
+    let mut reader = first.reader("screen", Replay::All);
+    assert_eq!(read_to(&mut reader, 9).await.0, b"two\nthree");
+    let typed = first.writer("keyboard").unwrap();
+    typed.write(b"1").await.unwrap();
+    assert_eq!(soon(guest.read_u8()).await.unwrap(), b'1');
+
+    // The input is not there for a second, who hears why, and does not ask again.
+    let second = join(Wish::new("second"));
+    let reason = soon(second.ended()).await;
+    assert!(
+        reason.contains("first (process ") && reason.contains("has the input"),
+        "{reason}"
+    );
+    let status = second.status();
+    assert!(status.ended && status.last_error == Some(reason));
+    assert!(second.reader("screen", Replay::Nothing).next().await.is_none());
+    // Reading along is no matter.
+    let along = join(Wish::new("along").claim(Claim::Nothing));
+    let mut reads = along.reader("screen", Replay::Nothing);
+    soon(async {
+        while !along.status().connected {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+    guest.write_all(b"!").await.unwrap();
+    assert_eq!(read_to(&mut reads, 1).await.0, b"!");
+
+    // Taken over, it is an error for the first as soon as it sends.
+    let third = join(Wish::new("third").claim(Claim::TakeOver).insist(true));
+    third.writer("keyboard").unwrap().write(b"3").await.unwrap();
+    assert_eq!(soon(guest.read_u8()).await.unwrap(), b'3');
+    typed.write(b"lost").await.unwrap();
+    let reason = soon(first.ended()).await;
+    assert!(reason.contains("third (process "), "{reason}");
+    // One that insists keeps it.
+    let fourth = join(Wish::new("fourth").claim(Claim::TakeOver));
+    let reason = soon(fourth.ended()).await;
+    assert!(
+        reason.contains("third (process ") && reason.contains("keeps the input"),
+        "{reason}"
+    );
+    // And when it leaves, the input is there.
+    drop(third);
+    let fifth = join(Wish::new("fifth"));
+    fifth.writer("keyboard").unwrap().write(b"5").await.unwrap();
+    assert_eq!(soon(guest.read_u8()).await.unwrap(), b'5');
     serving.abort();
 }
 

@@ -13,6 +13,18 @@ pub enum Event {
         /// When it is tried again.
         retry_in: Duration,
     },
+    /// It is over: the line will not be connected any more.
+    Ended {
+        /// Why.
+        reason: String,
+    },
+    /// A program that is served wanted the input and did not get it.
+    Refused {
+        /// The program.
+        name: String,
+        /// Why, and who has the input.
+        reason: String,
+    },
     /// A reader was too slow.
     Lost {
         /// The reader.
@@ -33,6 +45,8 @@ pub enum Event {
 pub struct Status {
     /// Whether the port is open.
     pub connected: bool,
+    /// Whether it is over, for the reason that is the last error.
+    pub ended: bool,
     /// Why it was not, the last time.
     pub last_error: Option<String>,
     /// The position of the oldest byte that is kept.

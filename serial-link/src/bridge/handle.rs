@@ -51,9 +51,26 @@ impl Bridge {
         Writer::ask(&self.0.shared, name).await
     }
 
+    /// Tells everybody that a program did not get the input.
+    pub(crate) fn refused(&self, name: &str, reason: &str) {
+        self.0.shared.tell(Event::Refused {
+            name: name.to_owned(),
+            reason: reason.to_owned(),
+        });
+    }
+
     /// How it stands.
     pub fn status(&self) -> Status {
         self.0.shared.status()
+    }
+
+    /// Waits until it is over, because its line [cannot be connected](crate::reach::ConnectError::is_final) any more, and
+    /// tells why.
+    pub async fn ended(&self) -> String {
+        let mut progress = self.0.shared.progress.subscribe();
+        // The sender lives as long as `self`.
+        let _ = progress.wait_for(|progress| progress.closed).await;
+        self.status().last_error.unwrap_or_default()
     }
 
     /// What happens from now on. Who does not keep up misses events, and is told so by the receiver.
@@ -65,6 +82,6 @@ impl Bridge {
 impl Drop for Running {
     fn drop(&mut self) {
         self.pump.abort();
-        self.shared.progress.send_modify(|progress| progress.closed = true);
+        self.shared.close();
     }
 }

@@ -11,7 +11,7 @@ use super::event::Event;
 use super::shared::Shared;
 use crate::reach::{Line, Port};
 
-/// Connects for ever.
+/// Connects for ever, or until the line says that it is no use.
 pub(super) async fn run(line: impl Line, config: Config, shared: Arc<Shared>, mut input: mpsc::Receiver<Bytes>) {
     let (mut unsent, mut unkept) = (Bytes::new(), Bytes::new());
     let mut pause = config.shortest;
@@ -27,6 +27,13 @@ pub(super) async fn run(line: impl Line, config: Config, shared: Arc<Shared>, mu
                     pause = config.shortest;
                 }
                 format!("{}: {error}", line.name())
+            }
+            Ok(Err(error)) if error.is_final() => {
+                let reason = error.to_string();
+                connected(&shared, false, Some(reason.clone()));
+                shared.tell(Event::Ended { reason });
+                shared.close();
+                return;
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("{} does not answer in {:?}", line.name(), config.patience),

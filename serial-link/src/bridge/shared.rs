@@ -94,6 +94,10 @@ impl Shared {
         self.progress.send_modify(|progress| progress.end = end);
     }
 
+    pub(super) fn close(&self) {
+        self.progress.send_modify(|progress| progress.closed = true);
+    }
+
     /// How many bytes may come without loss to a reader that holds the guest back.
     pub(super) fn room(&self) -> u64 {
         let state = self.state();
@@ -109,9 +113,11 @@ impl Shared {
     }
 
     pub(super) fn status(&self) -> Status {
+        let ended = self.progress.borrow().closed;
         let state = self.state();
         Status {
             connected: state.connected,
+            ended,
             last_error: state.last_error.clone(),
             start: state.ring.start(),
             end: state.ring.end(),

@@ -13,9 +13,11 @@ const BATCH: usize = 2048;
 /// Moves bytes between the link and the bridge until there is no bridge, or another has the input; tells which.
 pub(super) async fn run(shared: &Shared, reader: Reader, writer: Writer, events: broadcast::Receiver<Event>) -> String {
     tokio::select! {
+        biased;
+        // It knows why the bridge is over, if it is.
+        reason = restore(shared, events) => reason,
         reason = receive(shared, reader) => reason,
         error = send(shared, writer) => error.to_string(),
-        reason = restore(shared, events) => reason,
     }
 }
 
@@ -64,6 +66,7 @@ async fn restore(shared: &Shared, mut events: broadcast::Receiver<Event>) -> Str
                 let now = shared.now();
                 shared.wish(|state| state.link.line_restored(now));
             }
+            Ok(Event::Ended { reason }) => return reason,
             Ok(_) => {}
             Err(RecvError::Closed) => return CLOSED.to_owned(),
         }

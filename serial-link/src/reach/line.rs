@@ -44,6 +44,14 @@ pub enum ConnectError {
         /// Where it was looked for.
         path: String,
     },
+    /// The bridge of another program does not give its input away. Trying again is no use.
+    #[error("{line}: {reason}")]
+    Refused {
+        /// The line.
+        line: String,
+        /// Why, and who has it.
+        reason: String,
+    },
     /// Others read the terminal, and would lose bytes to this reader.
     #[error(
         "{line}: {tty} is open in the control domain already, in {readers} {}; of readers side by side each misses what \
@@ -58,6 +66,13 @@ pub enum ConnectError {
         /// How many.
         readers: usize,
     },
+}
+
+impl ConnectError {
+    /// Whether it ends the bridge that has the line: somebody has to decide first.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
 }
 
 /// What is spoken on a socket.

@@ -7,10 +7,13 @@
 //! | `tcp:…,server,nowait` | [`TcpLine`], which anybody in the network can do as well |
 //! | `pty`, or a paravirtual console | [`HostLine::console`] |
 //! | `tcp:…` without `server` | [`Incoming`] |
+//! | a bridge already, of another program | `BridgeLine` |
 //! | no port, but `serial-agent --xenstore` in the guest | `BoardLine` |
 
 #[cfg(feature = "link")]
 mod board;
+#[cfg(unix)]
+mod bridge;
 #[cfg(feature = "dom0")]
 mod host;
 mod incoming;
@@ -23,8 +26,11 @@ mod unix;
 #[cfg(all(feature = "dom0", feature = "link"))]
 mod xenstore;
 
+pub use crate::greeting::{Claim, Wish};
 #[cfg(feature = "link")]
 pub use board::{BoardLine, Values};
+#[cfg(unix)]
+pub use bridge::BridgeLine;
 #[cfg(feature = "dom0")]
 pub use host::{Console, HostLine};
 pub use incoming::Incoming;

@@ -6,10 +6,13 @@
 //! | a unix socket | [`unix`] |
 //! | a serial device (`screen /path`, `minicom -D /path`) | [`pty`] |
 //! | a named pipe (`com:pipe,port=…`) | `pipe`, on Windows |
+//! | a bridge, as it has this crate itself | `peers` |
 //! | nothing: it is the one that reads and writes here | [`stdio`] |
 //!
-//! Each carries the port's bytes and nothing else.
+//! Each but `peers` carries the port's bytes and nothing else.
 
+#[cfg(unix)]
+mod peers;
 mod session;
 mod socket;
 mod stdio;
@@ -19,6 +22,8 @@ mod pipe;
 #[cfg(unix)]
 mod pty;
 
+#[cfg(unix)]
+pub use peers::peers;
 #[cfg(windows)]
 pub use pipe::pipe;
 #[cfg(unix)]

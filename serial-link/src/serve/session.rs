@@ -12,6 +12,7 @@ pub struct Session {
     replay: Replay,
     hold_back: bool,
     input: Input,
+    hands_over: bool,
 }
 
 /// What becomes of the bytes that a program sends.
@@ -62,6 +63,17 @@ impl Session {
         self
     }
 
+    /// Whether it gives the input to whoever [asks](Bridge::ask_writer) for it. What it sends after that disconnects it.
+    pub fn hand_over(mut self, yes: bool) -> Self {
+        self.hands_over = yes;
+        self
+    }
+
+    #[cfg(unix)]
+    pub(super) fn ignores_input(&self) -> bool {
+        self.input == Input::Ignored
+    }
+
     /// Serves one connection until its other side is closed.
     ///
     /// One that has closed its input gets what comes for half a minute more: `printf … | nc …` sees the answer.
@@ -71,23 +83,49 @@ impl Session {
         name: &str,
         stream: impl AsyncRead + AsyncWrite + Unpin,
     ) -> Result<(), SessionError> {
+        self.run_with(bridge, name, stream, None).await
+    }
+
+    /// The same for one that may have the input already.
+    pub(super) async fn run_with(
+        &self,
+        bridge: &Bridge,
+        name: &str,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        writer: Option<Writer>,
+    ) -> Result<(), SessionError> {
         let reader = bridge.reader(name, self.replay).hold_back(self.hold_back);
         let (from, to) = tokio::io::split(stream);
         let mut give = std::pin::pin!(give(reader, to));
         tokio::select! {
             result = &mut give => result,
-            result = self.take(bridge, name, from) => {
+            result = self.take(bridge, name, from, writer) => {
                 result?;
                 timeout(LINGER, give).await.unwrap_or(Ok(()))
             }
         }
     }
 
-    async fn take(&self, bridge: &Bridge, name: &str, mut from: impl AsyncRead + Unpin) -> Result<(), SessionError> {
+    async fn take(
+        &self,
+        bridge: &Bridge,
+        name: &str,
+        mut from: impl AsyncRead + Unpin,
+        had: Option<Writer>,
+    ) -> Result<(), SessionError> {
         let mut buffer = [0; 4096];
-        let mut writer: Option<Writer> = None;
+        let mut writer = had.map(|writer| self.kept(writer));
         loop {
-            let length = from.read(&mut buffer).await?;
+            let length = match &mut writer {
+                None => from.read(&mut buffer).await?,
+                Some(writer) => tokio::select! {
+                    length = from.read(&mut buffer) => length?,
+                    Some(request) = writer.asked() => {
+                        request.grant();
+                        continue;
+                    }
+                },
+            };
             if length == 0 {
                 return Ok(());
             }
@@ -96,10 +134,22 @@ impl Session {
             }
             let writer = match &writer {
                 Some(writer) => writer,
-                None => writer.insert(bridge.writer(name)?),
+                None => {
+                    let taken = bridge.writer(name);
+                    let taken = taken.inspect_err(|busy| bridge.refused(name, &busy.to_string()))?;
+                    writer.insert(self.kept(taken))
+                }
             };
             writer.write(&buffer[..length]).await?;
         }
+    }
+
+    /// Asked, it says no, unless it hands the input over.
+    fn kept(&self, mut writer: Writer) -> Writer {
+        if !self.hands_over {
+            writer.keep();
+        }
+        writer
     }
 }
 

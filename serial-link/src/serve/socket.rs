@@ -1,4 +1,3 @@
-use std::future::Future;
 use std::io;
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
@@ -9,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use super::Session;
+use super::{Session, SessionError};
 use crate::bridge::Bridge;
 use crate::reach::Duplex;
 
@@ -25,24 +24,41 @@ pub async fn tcp(bridge: &Bridge, listener: TcpListener, session: &Session) {
         stream.set_nodelay(true)?;
         Ok((stream, peer.to_string()))
     };
-    serve(bridge, session, accept).await
+    serve(bridge, session, accept, any).await
+}
+
+async fn any<S: Duplex>(bridge: Bridge, session: Session, name: String, stream: S) -> Result<(), SessionError> {
+    session.run(&bridge, &name, stream).await
 }
 
 /// Serves whoever connects to a unix socket, until the future is dropped.
 #[cfg(unix)]
 pub async fn unix(bridge: &Bridge, socket: &BoundUnix, session: &Session) {
-    let accept = || async {
-        let (stream, _) = socket.listener.accept().await?;
-        Ok((stream, socket.path.display().to_string()))
-    };
-    serve(bridge, session, accept).await
+    serve(bridge, session, || accept_unix(socket), any).await
 }
 
-async fn serve<S: Duplex, F: Future<Output = io::Result<(S, String)>>>(
+/// The next program, named by its process where the system tells.
+#[cfg(unix)]
+pub(super) async fn accept_unix(socket: &BoundUnix) -> io::Result<(UnixStream, String)> {
+    let (stream, _) = socket.listener.accept().await?;
+    let name = match stream.peer_cred().ok().and_then(|peer| peer.pid()) {
+        Some(process) => format!("process {process}"),
+        None => socket.path.display().to_string(),
+    };
+    Ok((stream, name))
+}
+
+/// What becomes of one that is served shows in the bridge's events.
+pub(super) async fn serve<S, A, R>(
     bridge: &Bridge,
     session: &Session,
-    accept: impl Fn() -> F,
-) {
+    accept: impl Fn() -> A,
+    run: impl Fn(Bridge, Session, String, S) -> R,
+) where
+    S: Duplex,
+    A: Future<Output = io::Result<(S, String)>>,
+    R: Future<Output = Result<(), SessionError>> + Send + 'static,
+{
     let mut served = JoinSet::new();
     loop {
         while served.len() >= MOST {
@@ -51,8 +67,7 @@ async fn serve<S: Duplex, F: Future<Output = io::Result<(S, String)>>>(
         while served.try_join_next().is_some() {}
         match accept().await {
             Ok((stream, name)) => {
-                let (bridge, session) = (bridge.clone(), session.clone());
-                served.spawn(async move { session.run(&bridge, &name, stream).await });
+                served.spawn(run(bridge.clone(), session.clone(), name, stream));
             }
             // Out of file descriptors, for instance, which passes.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
