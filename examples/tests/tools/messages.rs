@@ -56,7 +56,7 @@ async fn sent_by_tools() -> Option<BTreeMap<&'static str, BTreeSet<String>>> {
     let archive = path("db-01.xva");
     let pictures = path("pictures");
     std::fs::create_dir(&pictures).unwrap();
-    let jobs: [(&str, &[&[&str]]); 10] = [
+    let jobs: [(&str, &[&[&str]]); 11] = [
         ("vm-list", &[&[]]),
         ("pool-top", &[&["--once"]]),
         ("pool-watch", &[&["--count", "1"]]),
@@ -92,6 +92,20 @@ async fn sent_by_tools() -> Option<BTreeMap<&'static str, BTreeSet<String>>> {
                 &["reboot", "db-01", "--hard"],
                 &["shutdown", "db-01"],
                 &["rescue", "web-01", "--yes"],
+            ],
+        ),
+        (
+            "storage",
+            &[
+                &["ls"],
+                &["types"],
+                &["probe", "nfs://10.0.255.1"],
+                &["create", "nfs://10.0.255.1/export/xen", "--name", "Lab"],
+                &["attach", "nfs://10.0.255.1/export/archive", "--name", "Archive"],
+                &["detach", "Archive"],
+                &["attach", "Archive"],
+                &["forget", "Archive", "--yes"],
+                &["speed", "--mib", "1"],
             ],
         ),
         ("tour", &[&["--iso", "Rocky-9.6-x86_64-minimal.iso", "--yes"]]),

@@ -68,7 +68,7 @@ impl Host {
     ///
     /// `host.get_name_label`, since XenServer 4.0 (rio). Least role: `read-only`.
     ///
-    /// In use by the examples `storage` and `vm-power`.
+    /// In use by the example `vm-power`.
     #[doc(alias = "host.get_name_label")]
     pub fn name_label(&self) -> Call<String> {
         self.begin("host.get_name_label")
@@ -2027,8 +2027,6 @@ impl Hosts {
     /// Reads each `host` that the pool has, with all fields, in one call.
     ///
     /// `host.get_all_records`, since XenServer 4.0 (rio). Least role: `read-only`.
-    ///
-    /// In use by the example `storage`.
     #[doc(alias = "host.get_all_records")]
     pub fn all_records(&self) -> Call<Map<Ref<Host>, HostRecord>> {
         self.begin("host.get_all_records")

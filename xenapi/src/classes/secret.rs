@@ -41,8 +41,6 @@ impl PoolSecret {
     /// Removes this `secret`.
     ///
     /// `secret.destroy`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`. Runs as a task.
-    ///
-    /// In use by the example `storage`.
     #[doc(alias = "secret.destroy")]
     pub fn destroy(&self) -> TaskCall<()> {
         self.begin_task("secret.destroy")
@@ -53,8 +51,6 @@ impl PoolSecret {
     /// files of your own.
     ///
     /// `secret.get_uuid`, since XenServer 4.0 (rio). Least role: `pool-operator`.
-    ///
-    /// In use by the example `storage`.
     #[doc(alias = "secret.get_uuid")]
     pub fn uuid(&self) -> Call<String> {
         self.begin("secret.get_uuid")
@@ -149,8 +145,6 @@ impl PoolSecrets {
     /// Makes a new `secret` from the fields of a record that can be given at creation.
     ///
     /// `secret.create`, since XenServer 5.6 (midnight-ride). Least role: `pool-operator`. Runs as a task.
-    ///
-    /// In use by the example `storage`.
     #[doc(alias = "secret.create")]
     pub fn create(&self, args: &PoolSecretRecord) -> TaskCall<Ref<PoolSecret>> {
         self.begin_task("secret.create").secret_arg(args)
